@@ -1,0 +1,206 @@
+"""Asks a teacher about every stored frame that it has not seen, and says what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from edge_autotuner.annotation.background_labels import BackgroundLabels
+from edge_autotuner.annotation.region_teacher import RegionTeacher
+from edge_autotuner.config import AnnotationConfig
+from edge_autotuner.core import Annotation, Deadline, LabelMap, Progress, Teacher
+from edge_autotuner.dataset import DatasetStore, FrameRecord
+from edge_autotuner.errors import ConfigError, DatasetError, NoLabelsFound
+
+NOTE_KEY = "annotation"
+N_SCORE_BINS = 20
+
+
+@dataclass(frozen=True)
+class AnnotationSummary:
+    """What a teacher did to a dataset, in all runs with this fingerprint together.
+
+    Attributes:
+        teacher: its name.
+        fingerprint: of the teacher and its settings.
+        n_frames: split -> frames with an annotation.
+        n_left: split -> frames without one, because a deadline passed.
+        n_calls: how often the detector ran.
+        n_pixels: pixels of frames that were sent to it, before its own resizing.
+        boxes_per_class: class -> labels (from `min_score` on) in the training frames.
+        n_uncertain: boxes of the training frames below `min_score`.
+        score_histogram: boxes of all frames by score, 20 bins from 0 to 1.
+        seconds: time spent.
+    """
+
+    teacher: str
+    fingerprint: str
+    n_frames: dict[str, int]
+    n_left: dict[str, int]
+    n_calls: int
+    n_pixels: int
+    boxes_per_class: dict[str, int]
+    n_uncertain: int
+    score_histogram: tuple[int, ...]
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values."""
+        return asdict(self) | {"score_histogram": list(self.score_histogram)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> AnnotationSummary:
+        """Read what `to_json` returned, for example from the note "annotation" of a dataset."""
+        return cls(**{**values, "score_histogram": tuple(values["score_histogram"])})
+
+
+def annotate_dataset(
+    store: DatasetStore,
+    teacher: Teacher,
+    config: AnnotationConfig,
+    *,
+    fingerprint: str,
+    deadline: Deadline,
+    progress: Progress,
+) -> AnnotationSummary:
+    """Label all frames; frames that have an annotation of this fingerprint are left as they are.
+
+    Test frames come first and are always looked at in tiles, because an evaluation needs every object.
+    Training frames follow in an order that covers the recording evenly at any moment, so that a deadline
+    or an interruption leaves a representative part. Each annotation is on disk before the next begins.
+
+    Args:
+        store: the dataset; the summary is stored as its note "annotation".
+        teacher: its classes must be the dataset's.
+        config: how it looks and which boxes count.
+        fingerprint: changes when the teacher or a setting does.
+        deadline: no frame is begun after it.
+        progress: hears of every frame.
+
+    Raises:
+        ConfigError: the teacher has other classes than the dataset.
+        DatasetError: there are no frames, or a picture is damaged.
+        NoLabelsFound: no training frame has a label; what was stored stays.
+    """
+    if teacher.labels != store.labels:
+        raise ConfigError(
+            f"teacher {teacher.name} gives the classes {', '.join(teacher.labels)}, "
+            f"the dataset has {', '.join(store.labels)}; use a new dataset folder for other classes"
+        )
+    frames = _in_order(store)
+    if not frames:
+        raise DatasetError(f"the dataset in {store.folder} has no frames; run the capture first")
+    spent_before_s = _seconds_before(store, fingerprint)
+    started_s = deadline.elapsed_s
+    store.use_annotations(
+        fingerprint, teacher=teacher.name, min_score=config.min_score, uncertain_score=config.uncertain_score
+    )
+    left = [frame for frame in frames if store.annotation_of(frame, fingerprint) is None]
+    look = _Looker(store, teacher, config)
+    progress.start("annotate", len(left))
+    try:
+        for frame in left:
+            if deadline.has_passed:
+                break
+            store.add_annotation(frame, look.at(frame), teacher=teacher.name, fingerprint=fingerprint)
+            progress.advance()
+    finally:
+        progress.finish()
+        seconds = spent_before_s + deadline.elapsed_s - started_s
+        summary = _summarize(store, teacher.name, fingerprint, config, seconds)
+        store.set_note(NOTE_KEY, summary.to_json())
+    store.export()
+    _require_labels(summary, config)
+    return summary
+
+
+def spread_order(n_items: int) -> list[int]:
+    """Return 0..n-1 so that every beginning of the list covers the range evenly (bit reversal).
+
+    >>> spread_order(6)
+    [0, 4, 2, 1, 5, 3]
+    """
+    n_bits = max(n_items - 1, 0).bit_length()
+    reversed_bits = (int(f"{i:0{n_bits}b}"[::-1], 2) for i in range(1 << n_bits))
+    return [i for i in reversed_bits if i < n_items]
+
+
+class _Looker:
+    """Decides how to look at a frame by its split."""
+
+    def __init__(self, store: DatasetStore, teacher: Teacher, config: AnnotationConfig) -> None:
+        self._store = store
+        self._teacher = teacher
+        self._whole_frame_teacher = teacher.looking("tiles") if isinstance(teacher, RegionTeacher) else teacher
+        self._crops_only = config.look == "crops"
+        self._background = BackgroundLabels(store, self._whole_frame_teacher, config)
+
+    def at(self, record: FrameRecord) -> Annotation:
+        image_bgr = self._store.read_image(record)
+        if record.split == "test":
+            return self._whole_frame_teacher.annotate(image_bgr, None)
+        if not self._crops_only:
+            return self._teacher.annotate(image_bgr, None)
+        return self._background.complete(self._teacher.annotate(image_bgr, record.regions), record)
+
+
+def _in_order(store: DatasetStore) -> list[FrameRecord]:
+    ordered: list[FrameRecord] = []
+    for split in ("test", "train"):
+        records = store.frames(split)
+        ordered += [records[i] for i in spread_order(len(records))]
+    return ordered
+
+
+def _seconds_before(store: DatasetStore, fingerprint: str) -> float:
+    note = store.note(NOTE_KEY)
+    if not isinstance(note, dict) or note.get("fingerprint") != fingerprint:
+        return 0.0
+    return float(note["seconds"])
+
+
+def _summarize(
+    store: DatasetStore, teacher: str, fingerprint: str, config: AnnotationConfig, seconds: float
+) -> AnnotationSummary:
+    done = {split: _annotations(store, store.frames(split), fingerprint) for split in ("train", "test")}
+    everything = [*done["train"], *done["test"]]
+    scores = np.concatenate([np.zeros(0, np.float32), *(a.detections.scores for a in everything)])
+    histogram, _ = np.histogram(scores, bins=N_SCORE_BINS, range=(0.0, 1.0))
+    return AnnotationSummary(
+        teacher=teacher,
+        fingerprint=fingerprint,
+        n_frames={split: len(annotations) for split, annotations in done.items()},
+        n_left={split: len(store.frames(split)) - len(annotations) for split, annotations in done.items()},
+        n_calls=sum(a.n_calls for a in everything),
+        n_pixels=sum(a.n_pixels for a in everything),
+        boxes_per_class=_count_labels(done["train"], store.labels, config.min_score),
+        n_uncertain=sum(int((a.detections.scores < config.min_score).sum()) for a in done["train"]),
+        score_histogram=tuple(int(count) for count in histogram),
+        seconds=seconds,
+    )
+
+
+def _annotations(store: DatasetStore, frames: Iterable[FrameRecord], fingerprint: str) -> list[Annotation]:
+    found = (store.annotation_of(frame, fingerprint) for frame in frames)
+    return [annotation for annotation in found if annotation is not None]
+
+
+def _count_labels(annotations: Sequence[Annotation], labels: LabelMap, min_score: float) -> dict[str, int]:
+    class_ids = [a.detections.above(min_score).class_ids for a in annotations]
+    counts = np.bincount(np.concatenate([np.zeros(0, np.int64), *class_ids]), minlength=len(labels))
+    return {name: int(count) for name, count in zip(labels, counts, strict=True)}
+
+
+def _require_labels(summary: AnnotationSummary, config: AnnotationConfig) -> None:
+    if sum(summary.boxes_per_class.values()) or not summary.n_frames["train"] + summary.n_left["train"]:
+        return
+    if not summary.n_frames["train"]:
+        raise NoLabelsFound("the deadline passed before a training frame was annotated; give more time and run again")
+    raise NoLabelsFound(
+        f"teacher {summary.teacher} found no {', '.join(summary.boxes_per_class)} with a score of at least "
+        f"{config.min_score} in {summary.n_frames['train']} training frames ({summary.n_uncertain} boxes "
+        "below it); lower annotation.min_score, choose another teacher, or other classes"
+    )

@@ -1,0 +1,118 @@
+"""A teacher made of any detector that looks at magnified views of the frame."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from edge_autotuner.annotation.fusion import is_cut, merge_views
+from edge_autotuner.annotation.uncertain import as_uncertain
+from edge_autotuner.annotation.views import View, looked_rectangles, plan_views
+from edge_autotuner.config import AnnotationConfig
+from edge_autotuner.core import Annotation, Detections, Detector, LabelMap, covered_fraction
+from edge_autotuner.core.types import FloatArray, ImageArray
+from edge_autotuner.errors import ConfigError, TeacherError
+
+_EXPLAINED_FRACTION = 0.5  # a cut box that lies this much inside a kept box of its class shows that same object
+
+
+class RegionTeacher:
+    """Runs a detector on views of a frame and merges what it finds; a core `Teacher`.
+
+    The views see small objects larger than the full frame does, which is why even the student's own weights
+    can teach it.
+
+    Args:
+        detector: finds objects in one picture.
+        config: where to look, which boxes to keep.
+        labels: the classes of the annotations; the detector must know all of them.
+        name: how reports call the teacher.
+
+    Raises:
+        ConfigError: the detector lacks a class.
+    """
+
+    def __init__(self, detector: Detector, config: AnnotationConfig, *, labels: LabelMap, name: str) -> None:
+        missing = [label for label in labels if label not in detector.labels]
+        if missing:
+            raise ConfigError(
+                f"teacher {name} does not know the classes {', '.join(missing)}: the dataset has "
+                f"{', '.join(labels)}, the teacher {', '.join(detector.labels)}; "
+                "choose another teacher or set annotation.classes"
+            )
+        self._detector = detector
+        self._config = config
+        self._labels = labels
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """How reports and manifests call it."""
+        return self._name
+
+    @property
+    def labels(self) -> LabelMap:
+        """The classes of its annotations."""
+        return self._labels
+
+    def looking(self, look: Literal["tiles", "crops", "full"]) -> RegionTeacher:
+        """Return the same teacher with another way to look."""
+        config = self._config.model_copy(update={"look": look})
+        return RegionTeacher(self._detector, config, labels=self._labels, name=self._name)
+
+    def annotate(self, image_bgr: ImageArray, regions_xyxy: FloatArray | None) -> Annotation:
+        """Look at a (H, W, 3) frame and return its labels, by falling score, down to `uncertain_score`.
+
+        Args:
+            image_bgr: not changed.
+            regions_xyxy: (R, 4) what moves, frame pixels, of which `look: crops` makes crops. None: look
+                at the whole frame. R = 0: nothing to look at.
+
+        Raises:
+            TeacherError: the detector returned numbers that are not finite.
+        """
+        size_wh = image_bgr.shape[1], image_bgr.shape[0]
+        views = plan_views(size_wh, regions_xyxy, self._config, detector_input_wh=self._detector.input_size_wh)
+        whole: list[Detections] = []
+        cut: list[Detections] = []
+        for view in views:
+            found = self._detect(image_bgr, view)
+            at_border = is_cut(found, view, self._config.cut_border_px)
+            whole.append(found.select(~at_border))
+            cut.append(found.select(at_border))
+        merged = self._merge(whole)
+        if self._config.look == "crops" and regions_xyxy is not None:
+            merged = self._add_unexplained(merged, self._merge(cut))
+        n_pixels = sum(view.n_pixels for view in views)
+        return Annotation(merged, looked_rectangles(views), n_calls=len(views), n_pixels=n_pixels)
+
+    def _detect(self, image_bgr: ImageArray, view: View) -> Detections:
+        """Return what a view shows, in frame pixels and classes of the dataset."""
+        x1, y1, x2, y2 = view.rect_xyxy
+        picture = np.ascontiguousarray(image_bgr[y1:y2, x1:x2])
+        found = self._detector.detect(picture)
+        if not (np.isfinite(found.boxes_xyxy).all() and np.isfinite(found.scores).all()):
+            raise TeacherError(f"teacher {self._name} returned a box that is not finite; its model file may be damaged")
+        found = found.above(self._config.uncertain_score).clipped((x2 - x1, y2 - y1))
+        return found.relabelled(self._detector.labels, self._labels).shifted(x1, y1)
+
+    def _merge(self, parts: list[Detections]) -> Detections:
+        return merge_views(
+            parts,
+            merge_iou=self._config.merge_iou,
+            max_detections=self._config.max_detections,
+            same_object_iou=self._config.same_object_iou,
+        )
+
+    def _add_unexplained(self, merged: Detections, cut: Detections) -> Detections:
+        """Add objects that every crop cuts as uncertain boxes: they are not background.
+
+        The full frame of `tiles` sees such objects whole; crops may all cut them, and without this their
+        place would be taught as empty.
+        """
+        same_class = cut.class_ids[:, None] == merged.class_ids[None, :]
+        inside = covered_fraction(cut.boxes_xyxy, merged.boxes_xyxy) * same_class  # (C, M)
+        unexplained = cut.select(inside.max(axis=1, initial=0.0) < _EXPLAINED_FRACTION)
+        joined = Detections.concatenate([merged, as_uncertain(unexplained, self._config)])
+        return joined.sorted_by_score(self._config.max_detections)

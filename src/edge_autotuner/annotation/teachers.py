@@ -1,0 +1,71 @@
+"""Builds the teacher that the settings ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_autotuner.annotation.region_teacher import RegionTeacher
+from edge_autotuner.config import AnnotationConfig
+from edge_autotuner.core import Detector, LabelMap
+from edge_autotuner.errors import ConfigError
+from edge_autotuner.models.detector_spec import DetectorSpec
+from edge_autotuner.models.onnx_detector import OnnxDetector
+
+ZOOM = "zoom"
+
+
+def open_detector_teacher(
+    config: AnnotationConfig,
+    labels: LabelMap,
+    *,
+    edge_detector: Detector | None = None,
+    model_path: Path | None = None,
+    spec: DetectorSpec | None = None,
+    n_threads: int | None = None,
+) -> RegionTeacher:
+    """Return the teacher that `config.teacher` names.
+
+    Args:
+        config: "zoom" needs `edge_detector`; everything else needs `model_path` and `spec`, which the caller
+            has found for that name.
+        labels: the classes of the annotations.
+        edge_detector: the model that is to be improved.
+        model_path: the teacher's ONNX file.
+        spec: how that file is fed and read.
+        n_threads: CPU threads of an ONNX teacher; None for all cores.
+
+    Raises:
+        ConfigError: the teacher lacks a class, or what its name needs was not given.
+        WeightsError: the ONNX file is missing or not usable.
+    """
+    if config.teacher == ZOOM:
+        if edge_detector is None:
+            raise ConfigError("teacher zoom needs the edge model; give an edge model or another teacher")
+        return make_zoom_teacher(edge_detector, config, labels)
+    if model_path is None or spec is None:
+        raise ConfigError(f"teacher {config.teacher} needs a model file and an adapter; see the list of known models")
+    return make_onnx_teacher(model_path, spec, config, labels, n_threads)
+
+
+def make_zoom_teacher(edge_detector: Detector, config: AnnotationConfig, labels: LabelMap) -> RegionTeacher:
+    """Let the edge model itself teach, by looking at magnified views of the frame."""
+    return RegionTeacher(edge_detector, config, labels=labels, name=ZOOM)
+
+
+def make_onnx_teacher(
+    model_path: Path, spec: DetectorSpec, config: AnnotationConfig, labels: LabelMap, n_threads: int | None = None
+) -> RegionTeacher:
+    """Let an ONNX detector teach.
+
+    Raises:
+        ConfigError: it lacks a class of `labels`.
+        WeightsError: the file is missing or not usable.
+    """
+    detector = OnnxDetector(
+        model_path,
+        spec,
+        n_threads=n_threads,
+        min_score=config.uncertain_score,
+        max_detections=config.max_detections,
+    )
+    return RegionTeacher(detector, config, labels=labels, name=spec.name)

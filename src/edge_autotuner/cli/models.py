@@ -1,0 +1,72 @@
+"""`edge-autotuner models`: which models are known, and fetching them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from edge_autotuner.cli.progress_bar import ProgressBar
+from edge_autotuner.errors import EdgeAutotunerError
+from edge_autotuner.models import KnownModel, find_model, list_models, locate, pull
+
+app = typer.Typer(help="Known models: list, show, pull.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Name of a known model.")]
+ModelsDir = Annotated[Path | None, typer.Option(help="Local mirror folder of model files.")]
+
+
+@app.command("list")
+def list_all(models_dir: ModelsDir = None) -> None:
+    """List the known models, and whether their files are here."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "role", "input", "AP", "licence", "here", "what"):
+        table.add_column(column)
+    for model in list_models():
+        published = f"{model.published_ap:.3f}" if model.published_ap is not None else "-"
+        table.add_row(
+            model.name, model.role, _size(model), published, model.licence, _is_here(model, models_dir), model.summary
+        )
+    Console().print(table)
+
+
+@app.command()
+def show(name: Name, models_dir: ModelsDir = None) -> None:
+    """Show everything known of one model."""
+    model = find_model(name)
+    published = model.published_ap if model.published_ap is not None else "unknown"
+    lines = [
+        f"{model.name}: {model.summary}",
+        f"role: {model.role}",
+        f"licence: {model.licence}",
+        f"input: {_size(model)}",
+        f"published AP50:95 on COCO: {published}",
+        f"classes: {', '.join(model.labels)}",
+    ]
+    for file in model.files:
+        lines.append(f"file: {file.name}")
+        lines.append(f"  address: {file.address or 'none; comes with the package or from a mirror folder'}")
+        lines.append(f"  sha256: {file.sha256 or 'recorded and pinned at the first pull'}")
+    lines.append(f"here: {_is_here(model, models_dir)}")
+    typer.echo("\n".join(lines))
+
+
+@app.command("pull")
+def pull_one(name: Name, models_dir: ModelsDir = None) -> None:
+    """Fetch a model into the cache, verify its hash, and print where it is."""
+    typer.echo(pull(name, models_dir=models_dir, progress=ProgressBar()))
+
+
+def _size(model: KnownModel) -> str:
+    return "x".join(str(side) for side in model.input_size_wh)
+
+
+def _is_here(model: KnownModel, models_dir: Path | None) -> str:
+    try:
+        locate(model.name, models_dir=models_dir)
+    except EdgeAutotunerError:
+        return "no"
+    return "yes"

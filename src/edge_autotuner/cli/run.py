@@ -1,0 +1,117 @@
+"""`edge-autotuner run`: the main job."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_autotuner.cli.loading import load_pipeline
+from edge_autotuner.cli.progress_bar import ProgressBar
+from edge_autotuner.cli.settings import ConfigFile, Output, Setting, merge_settings, parse_class_map, parse_classes
+from edge_autotuner.cli.verdict import describe
+
+_COLLECT = "What is collected"
+_LABELS = "Labels"
+_TRAIN = "Training"
+_EVALUATE = "Evaluation"
+
+
+def run(
+    source: Annotated[str, typer.Argument(help="A video file or a folder of pictures of one fixed camera.")],
+    output: Output = Path("runs/camera"),
+    config: ConfigFile = None,
+    setting: Setting = None,
+    edge_model: Annotated[
+        str | None, typer.Option(help="Model to improve: a known name, a bundle, or a weights file. [street-nano]")
+    ] = None,
+    input_size: Annotated[
+        str | None, typer.Option(help="Input of the edge model, such as 416 or 640x384. [416]")
+    ] = None,
+    models_dir: Annotated[Path | None, typer.Option(help="Local mirror folder of model files.")] = None,
+    deadline: Annotated[str | None, typer.Option(help="Time for everything up to training, such as 10min.")] = None,
+    max_images: Annotated[
+        int | None, typer.Option(help="Most training frames. [1000]", rich_help_panel=_COLLECT)
+    ] = None,
+    background: Annotated[
+        str | None, typer.Option(help="median, first, mog2 or knn. [median]", rich_help_panel=_COLLECT)
+    ] = None,
+    sensitivity: Annotated[
+        str | None, typer.Option(help="low, medium or high. [medium]", rich_help_panel=_COLLECT)
+    ] = None,
+    train_frames: Annotated[
+        str | None, typer.Option(help="Train on these frames only, START:STOP.", rich_help_panel=_COLLECT)
+    ] = None,
+    test_frames: Annotated[
+        str | None, typer.Option(help="Evaluate on these frames only, START:STOP.", rich_help_panel=_COLLECT)
+    ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="zoom, a known model's name, or an ONNX file. [zoom]", rich_help_panel=_LABELS)
+    ] = None,
+    adapter: Annotated[
+        str | None,
+        typer.Option(help="How to read an unknown ONNX file: deim, picodet, yolox.", rich_help_panel=_LABELS),
+    ] = None,
+    look: Annotated[
+        str | None, typer.Option(help="Where the teacher looks: tiles, crops or full. [tiles]", rich_help_panel=_LABELS)
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Classes to learn, such as person,car.", rich_help_panel=_LABELS)
+    ] = None,
+    min_score: Annotated[
+        float | None, typer.Option(help="Lowest score of a label. [0.3]", rich_help_panel=_LABELS)
+    ] = None,
+    layers: Annotated[str | None, typer.Option(help="auto, box, top or all. [auto]", rich_help_panel=_TRAIN)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the frames. [12]", rich_help_panel=_TRAIN)] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads. [all cores]", rich_help_panel=_TRAIN)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random. [0]", rich_help_panel=_TRAIN)] = None,
+    ground_truth: Annotated[
+        Path | None, typer.Option(help="COCO JSON with human boxes to score against.", rich_help_panel=_EVALUATE)
+    ] = None,
+    test_source: Annotated[
+        Path | None, typer.Option(help="Evaluate on this video or folder instead.", rich_help_panel=_EVALUATE)
+    ] = None,
+    map_class: Annotated[
+        list[str] | None, typer.Option(help="Score a class as another: truck=car.", rich_help_panel=_EVALUATE)
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the resolved settings.")] = False,
+) -> None:
+    """Specialize the edge model for the camera of SOURCE: capture, label, train, evaluate, export, report."""
+    flags = {
+        "edge_model": edge_model,
+        "input_size": input_size,
+        "models_dir": models_dir,
+        "deadline_s": deadline,
+        "capture.max_images": max_images,
+        "capture.background.method": background,
+        "capture.motion.sensitivity": sensitivity,
+        "capture.train_frames": train_frames,
+        "capture.test_frames": test_frames,
+        "annotation.teacher": teacher,
+        "annotation.adapter": adapter,
+        "annotation.look": look,
+        "annotation.classes": parse_classes(classes),
+        "annotation.min_score": min_score,
+        "training.layers": layers,
+        "training.n_epochs": epochs,
+        "training.n_threads": threads,
+        "training.seed": seed,
+        "evaluation.ground_truth": ground_truth,
+        "evaluation.test_source": test_source,
+        "evaluation.map_classes": parse_class_map(map_class),
+    }
+    resolved = merge_settings(config, setting, flags)
+    if dry_run:
+        typer.echo(resolved.model_dump_json(indent=2))
+        return
+    pipeline = load_pipeline()
+    result = pipeline.run(source, output, resolved, progress=ProgressBar(), command=typed_command())
+    typer.echo(describe(result))
+
+
+def typed_command() -> str:
+    """Return the command line as the user could type it again."""
+    return shlex.join(["edge-autotuner", *sys.argv[1:]])

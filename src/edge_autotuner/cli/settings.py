@@ -1,0 +1,85 @@
+"""How flags, files and saved settings become one configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from edge_autotuner.config import RunConfig, resolve_config
+from edge_autotuner.errors import ConfigError
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; holds everything.")]
+Folder = Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="YAML file with settings; see `edge-autotuner config show`.")
+]
+Setting = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, for example training.max_lr=0.0005."),
+]
+
+config_app = typer.Typer(help="Show settings.", no_args_is_help=True)
+
+
+@config_app.command("show")
+def show(config: ConfigFile = None, setting: Setting = None) -> None:
+    """Print every setting with its value: defaults, the file's and the flags' merged."""
+    resolved = merge_settings(config, setting, {})
+    typer.echo(yaml.safe_dump(resolved.model_dump(mode="json"), sort_keys=False).rstrip())
+
+
+@config_app.command("explain")
+def explain() -> None:
+    """Print what every setting means."""
+    for key, text in _describe(RunConfig, ""):
+        typer.echo(f"{key}: {text}")
+
+
+def merge_settings(file: Path | None, pairs: list[str] | None, flags: Mapping[str, Any]) -> RunConfig:
+    """Merge defaults, a file, `--set` pairs and flags, in rising precedence.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    overrides = dict(_parse_pair(pair) for pair in pairs or [])
+    return resolve_config(file, {**overrides, **{key: value for key, value in flags.items() if value is not None}})
+
+
+def parse_class_map(pairs: list[str] | None) -> dict[str, str] | None:
+    """Read "bus=car" pairs; None for none."""
+    if not pairs:
+        return None
+    split = [pair.partition("=") for text in pairs for pair in text.split(",")]
+    for source, equals, target in split:
+        if not (source and equals and target):
+            raise ConfigError(f"'{source}{equals}{target}' is not a class mapping; write for example truck=car")
+    return {source.strip(): target.strip() for source, _, target in split}
+
+
+def parse_classes(text: str | None) -> list[str] | None:
+    """Read "person,car"; None for none."""
+    return [name.strip() for name in text.split(",") if name.strip()] if text else None
+
+
+def _parse_pair(pair: str) -> tuple[str, Any]:
+    key, equals, value = pair.partition("=")
+    if not equals or not key:
+        raise ConfigError(f"--set {pair}: write KEY=VALUE, for example training.max_lr=0.0005")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as exc:
+        raise ConfigError(f"--set {pair}: the value is not valid YAML") from exc
+
+
+def _describe(model: Any, prefix: str) -> list[tuple[str, str]]:  # noqa: ANN401 (a pydantic model class)
+    rows: list[tuple[str, str]] = []
+    for name, field in model.model_fields.items():
+        if hasattr(field.annotation, "model_fields"):
+            rows += _describe(field.annotation, f"{prefix}{name}.")
+        else:
+            rows.append((f"{prefix}{name}", f"{field.description or ''} Default: {field.default!r}.".strip()))
+    return rows

@@ -1,0 +1,119 @@
+"""`edge-autotuner capture`, `annotate`, `tune`, `evaluate`, `export`, `report`: one stage at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edge_autotuner.cli.loading import load_pipeline
+from edge_autotuner.cli.progress_bar import ProgressBar
+from edge_autotuner.cli.settings import (
+    ConfigFile,
+    Folder,
+    Output,
+    Setting,
+    merge_settings,
+    parse_class_map,
+    parse_classes,
+)
+from edge_autotuner.cli.verdict import describe_evaluation
+from edge_autotuner.config import RunConfig
+
+_SAVED = "settings.yaml"
+
+
+def capture(
+    source: Annotated[str, typer.Argument(help="A video file or a folder of pictures of one fixed camera.")],
+    output: Output = Path("runs/camera"),
+    config: ConfigFile = None,
+    setting: Setting = None,
+    max_images: Annotated[int | None, typer.Option(help="Most training frames. [1000]")] = None,
+    sensitivity: Annotated[str | None, typer.Option(help="low, medium or high. [medium]")] = None,
+    background: Annotated[str | None, typer.Option(help="median, first, mog2 or knn. [median]")] = None,
+    deadline: Annotated[str | None, typer.Option(help="Stop collecting after this long, such as 10min.")] = None,
+) -> None:
+    """Collect the frames of SOURCE that show something new."""
+    flags = {
+        "capture.max_images": max_images,
+        "capture.motion.sensitivity": sensitivity,
+        "capture.background.method": background,
+        "capture.deadline_s": deadline,
+    }
+    resolved = merge_settings(config, setting, flags)
+    typer.echo(load_pipeline().capture_frames(source, output, resolved, progress=ProgressBar()))
+
+
+def annotate(
+    folder: Folder,
+    config: ConfigFile = None,
+    setting: Setting = None,
+    teacher: Annotated[str | None, typer.Option(help="zoom, a known model's name, or an ONNX file.")] = None,
+    adapter: Annotated[str | None, typer.Option(help="How to read an unknown ONNX file: deim, picodet, yolox.")] = None,
+    look: Annotated[str | None, typer.Option(help="Where the teacher looks: tiles, crops or full.")] = None,
+    min_score: Annotated[float | None, typer.Option(help="Lowest score of a label.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Classes to learn; must be those of the capture.")] = None,
+) -> None:
+    """Let the teacher label the frames of a run."""
+    flags = {
+        "annotation.teacher": teacher,
+        "annotation.adapter": adapter,
+        "annotation.look": look,
+        "annotation.min_score": min_score,
+        "annotation.classes": parse_classes(classes),
+    }
+    typer.echo(load_pipeline().annotate(folder, _resolve(folder, config, setting, flags), progress=ProgressBar()))
+
+
+def tune(
+    folder: Folder,
+    config: ConfigFile = None,
+    setting: Setting = None,
+    layers: Annotated[str | None, typer.Option(help="auto, box, top or all.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the frames.")] = None,
+    deadline: Annotated[str | None, typer.Option(help="Stop training after this long, such as 10min.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+) -> None:
+    """Fine-tune the edge model on the labels of a run."""
+    flags = {
+        "training.layers": layers,
+        "training.n_epochs": epochs,
+        "training.deadline_s": deadline,
+        "training.n_threads": threads,
+        "training.seed": seed,
+    }
+    typer.echo(load_pipeline().tune(folder, _resolve(folder, config, setting, flags), progress=ProgressBar()))
+
+
+def evaluate(
+    folder: Folder,
+    config: ConfigFile = None,
+    setting: Setting = None,
+    ground_truth: Annotated[Path | None, typer.Option(help="COCO JSON with human boxes to score against.")] = None,
+    map_class: Annotated[list[str] | None, typer.Option(help="Score a class as another: truck=car.")] = None,
+) -> None:
+    """Score old model, candidate and teacher on the later frames, and decide about the promotion."""
+    flags = {"evaluation.ground_truth": ground_truth, "evaluation.map_classes": parse_class_map(map_class)}
+    result = load_pipeline().evaluate(folder, _resolve(folder, config, setting, flags), progress=ProgressBar())
+    typer.echo(describe_evaluation(result))
+
+
+def export(folder: Folder, config: ConfigFile = None, setting: Setting = None) -> None:
+    """Write both models as bundles and deploy the winner."""
+    typer.echo(load_pipeline().export(folder, _resolve(folder, config, setting, {}), progress=ProgressBar()))
+
+
+def report(folder: Folder, config: ConfigFile = None, setting: Setting = None) -> None:
+    """Write the HTML page of a run."""
+    typer.echo(load_pipeline().report(folder, _resolve(folder, config, setting, {}), progress=ProgressBar()))
+
+
+def _resolve(folder: Path, file: Path | None, pairs: list[str] | None, flags: Mapping[str, Any]) -> RunConfig | None:
+    """Return the folder's saved settings changed by flags; a file given by hand replaces the saved ones."""
+    saved = folder / _SAVED
+    if file is None and not saved.is_file():
+        return None  # the stage says that this is not the folder of a run
+    return merge_settings(file or saved, pairs, flags)

@@ -1,0 +1,21 @@
+"""Every setting of the main job, one model per stage, and the loader that explains mistakes."""
+
+from edge_autotuner.config.annotation import AnnotationConfig
+from edge_autotuner.config.capture import BackgroundConfig, CaptureConfig, MotionConfig
+from edge_autotuner.config.evaluation import EvaluationConfig
+from edge_autotuner.config.loader import load_config, resolve_config
+from edge_autotuner.config.run import RunConfig
+from edge_autotuner.config.training import AugmentationConfig, TrainingConfig
+
+__all__ = [
+    "AnnotationConfig",
+    "AugmentationConfig",
+    "BackgroundConfig",
+    "CaptureConfig",
+    "EvaluationConfig",
+    "MotionConfig",
+    "RunConfig",
+    "TrainingConfig",
+    "load_config",
+    "resolve_config",
+]

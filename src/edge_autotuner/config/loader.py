@@ -1,0 +1,103 @@
+"""Reads configuration files and merges them with flags; mistakes are shown with file, line and key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from edge_autotuner.config.run import RunConfig
+from edge_autotuner.errors import ConfigError
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read a YAML file.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or a setting is wrong.
+    """
+    return resolve_config(path, {})
+
+
+def resolve_config(path: Path | None, overrides: Mapping[str, Any]) -> RunConfig:
+    """Merge defaults, an optional YAML file and flags, in rising precedence.
+
+    Args:
+        path: YAML file, or None.
+        overrides: dotted keys, for example {"training.layers": "box"}; None values are ignored.
+
+    Raises:
+        ConfigError: naming file, line and key where they are known.
+    """
+    text = _read(path) if path else ""
+    values = _parse(text, path)
+    for dotted, value in overrides.items():
+        if value is not None:
+            _set_nested(values, dotted.split("."), value)
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as exc:
+        raise ConfigError(_explain(exc, text, path, overrides)) from exc
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"cannot read configuration file {path}: {exc}") from exc
+
+
+def _parse(text: str, path: Path | None) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise ConfigError(f"{where}: not valid YAML: {getattr(exc, 'problem', exc)}") from exc
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected keys and values at the top, got {type(values).__name__}")
+    return values
+
+
+def _set_nested(values: dict[str, Any], keys: list[str], value: object) -> None:
+    for key in keys[:-1]:
+        child = values.setdefault(key, {})
+        if not isinstance(child, dict):
+            return  # the file has a wrong value here; validation will name it
+        values = child
+    values[keys[-1]] = value
+
+
+def _explain(error: ValidationError, text: str, path: Path | None, overrides: Mapping[str, Any]) -> str:
+    lines = []
+    for item in error.errors():
+        keys = tuple(str(part) for part in item["loc"])
+        dotted = ".".join(keys)
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            message = "no such setting"
+        flagged = any(
+            value is not None and (dotted == name or dotted.startswith(f"{name}.")) for name, value in overrides.items()
+        )
+        line = None if flagged else _line_of(text, keys)
+        where = f"{path}:{line}: " if line else ""
+        got = "" if item["type"] in {"missing", "extra_forbidden"} else f" (got {item['input']!r})"
+        lines.append(f"{where}{dotted or 'settings'}: {message}{got}")
+    return "; ".join(lines)
+
+
+def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
+    """Return the 1-based line of the deepest of the nested keys that the file has."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader) if text else None
+    line = None
+    for key in keys:
+        if not isinstance(node, yaml.MappingNode):
+            break
+        match = next(((k, v) for k, v in node.value if k.value == key), None)
+        if match is None:
+            break
+        line, node = match[0].start_mark.line + 1, match[1]
+    return line

@@ -1,0 +1,31 @@
+"""Settings of the whole job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from edge_autotuner.config.annotation import AnnotationConfig
+from edge_autotuner.config.base import FrozenConfig, InputSize, Seconds
+from edge_autotuner.config.capture import CaptureConfig
+from edge_autotuner.config.evaluation import EvaluationConfig
+from edge_autotuner.config.training import TrainingConfig
+
+
+class RunConfig(FrozenConfig):
+    """All stages of `edge-autotuner run`."""
+
+    edge_model: str = Field(
+        "street-nano", description="The model to improve: a known model's name, a bundle, or a weights file."
+    )
+    architecture: str | None = Field(
+        None, description="Architecture of a weights file: yolox-nano, yolox-tiny or yolox-s; null: found out."
+    )
+    input_size: InputSize = Field((416, 416), description="Input of the edge model, WIDTHxHEIGHT, multiples of 32.")
+    models_dir: Path | None = Field(None, description="Local mirror folder of model files.")
+    deadline_s: Seconds | None = Field(None, gt=0, description="Time for capture, annotation and training together.")
+    capture: CaptureConfig = CaptureConfig()
+    annotation: AnnotationConfig = AnnotationConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()

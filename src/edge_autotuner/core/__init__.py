@@ -1,0 +1,47 @@
+"""Plain values that every stage shares: frames, detections, boxes, labels, and the seams between stages."""
+
+from edge_autotuner.core.annotations import Annotation
+from edge_autotuner.core.boxes import (
+    box_areas,
+    clip_boxes,
+    covered_fraction,
+    iou_matrix,
+    scale_boxes,
+    xywh_to_xyxy,
+    xyxy_to_xywh,
+)
+from edge_autotuner.core.clock import Clock, Deadline, FakeClock, SystemClock
+from edge_autotuner.core.detections import Detections
+from edge_autotuner.core.frame import Frame
+from edge_autotuner.core.labels import COCO_80, COCO_CATEGORY_IDS, STREET_6, LabelMap
+from edge_autotuner.core.progress import NoProgress, Progress
+from edge_autotuner.core.protocols import BackgroundModel, Detector, FrameSource, Teacher
+from edge_autotuner.core.source_info import SourceInfo
+
+__all__ = [
+    "COCO_80",
+    "COCO_CATEGORY_IDS",
+    "STREET_6",
+    "Annotation",
+    "BackgroundModel",
+    "Clock",
+    "Deadline",
+    "Detections",
+    "Detector",
+    "FakeClock",
+    "Frame",
+    "FrameSource",
+    "LabelMap",
+    "NoProgress",
+    "Progress",
+    "SourceInfo",
+    "SystemClock",
+    "Teacher",
+    "box_areas",
+    "clip_boxes",
+    "covered_fraction",
+    "iou_matrix",
+    "scale_boxes",
+    "xywh_to_xyxy",
+    "xyxy_to_xywh",
+]

@@ -1,0 +1,111 @@
+"""Time, so that tests can own it, and deadlines, so that no job runs longer than allowed."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from edge_autotuner.errors import ConfigError
+
+
+class Clock(Protocol):
+    """Wall time for stamps, monotonic time for durations."""
+
+    def now(self) -> datetime:
+        """Return the aware UTC wall time."""
+        ...
+
+    def monotonic_s(self) -> float:
+        """Return seconds that never run backwards."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """Return the aware UTC wall time."""
+        return datetime.now(UTC)
+
+    def monotonic_s(self) -> float:
+        """Return seconds that never run backwards."""
+        return time.monotonic()
+
+
+@dataclass
+class FakeClock:
+    """A clock that moves only when told to."""
+
+    started_at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    elapsed_s: float = 0.0
+
+    def now(self) -> datetime:
+        """Return the start plus what was advanced."""
+        return self.started_at + timedelta(seconds=self.elapsed_s)
+
+    def monotonic_s(self) -> float:
+        """Return what was advanced."""
+        return self.elapsed_s
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock forward."""
+        self.elapsed_s += seconds
+
+
+@dataclass
+class Deadline:
+    """A moment after which a job stops at the next safe point.
+
+    Attributes:
+        budget_s: seconds from the creation of this object; None for no deadline.
+        clock: where time comes from.
+    """
+
+    budget_s: float | None = None
+    clock: Clock = field(default_factory=SystemClock)
+
+    def __post_init__(self) -> None:
+        self._started_s = self.clock.monotonic_s()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start."""
+        return self.clock.monotonic_s() - self._started_s
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds left, never negative; infinite without a deadline."""
+        return float("inf") if self.budget_s is None else max(0.0, self.budget_s - self.elapsed_s)
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether the time is used up."""
+        return self.remaining_s <= 0.0
+
+
+_UNIT_S = {"": 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration_s(text: str | float) -> float:
+    """Read "90", "90s", "10min", "1h30m" or a number of seconds.
+
+    >>> parse_duration_s("1h30m")
+    5400.0
+
+    Raises:
+        ConfigError: it is not a positive duration.
+    """
+    if isinstance(text, int | float):
+        seconds = float(text)
+    else:
+        parts = re.findall(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
+        joined = re.fullmatch(r"(?:\d+(?:\.\d+)?\s*[a-z]*\s*)+", text.strip().lower())
+        if not joined or any(unit not in _UNIT_S for _, unit in parts):
+            raise ConfigError(f"'{text}' is not a duration; write for example 90s, 10min or 1h30m")
+        seconds = sum(float(number) * _UNIT_S[unit] for number, unit in parts)
+    if not 0 < seconds < float("inf"):
+        raise ConfigError(f"a duration must be positive, got '{text}'")
+    return seconds

@@ -1,0 +1,53 @@
+"""One picture of a camera."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from edge_autotuner.core.types import ImageArray, SizeWH
+
+_BGR_TO_LUMA = np.array([0.114, 0.587, 0.299], np.float32)  # ITU-R BT.601, as OpenCV's BGR2GRAY
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One frame, brightness at once and colour on demand.
+
+    The motion gate reads brightness of every frame, while colour is needed only for the few frames that
+    are selected; converting on demand saves most of the decoding time.
+
+    Attributes:
+        index: 0-based position in decode order (video) or name order (folder).
+        time_s: seconds since the start of the source.
+        luma: (H, W) uint8 brightness. Read-only: it may be a view of the decoder's memory.
+        to_bgr: returns the (H, W, 3) uint8 picture; called at most once.
+        file_name: the picture's path below the folder, "/" as separator; None for video.
+    """
+
+    index: int
+    time_s: float
+    luma: ImageArray
+    to_bgr: Callable[[], ImageArray]
+    file_name: str | None = None
+
+    @classmethod
+    def from_bgr(cls, image_bgr: ImageArray, *, index: int, time_s: float, file_name: str | None = None) -> Frame:
+        """Make a frame of a (H, W, 3) uint8 picture."""
+        if image_bgr.ndim != 3 or image_bgr.shape[2] != 3:
+            raise ValueError(f"image_bgr must have shape (H, W, 3), got {image_bgr.shape}")
+        luma = np.rint(image_bgr @ _BGR_TO_LUMA).astype(np.uint8)
+        return cls(index, time_s, luma, lambda: image_bgr, file_name)
+
+    @cached_property
+    def image_bgr(self) -> ImageArray:
+        """The (H, W, 3) uint8 picture in OpenCV's channel order."""
+        return self.to_bgr()
+
+    @property
+    def size_wh(self) -> SizeWH:
+        """Width and height in pixels."""
+        return self.luma.shape[1], self.luma.shape[0]

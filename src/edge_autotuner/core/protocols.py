@@ -1,0 +1,90 @@
+"""The seams of the package on one page: what can be replaced, and what a replacement must do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
+
+from edge_autotuner.core.annotations import Annotation
+from edge_autotuner.core.detections import Detections
+from edge_autotuner.core.frame import Frame
+from edge_autotuner.core.labels import LabelMap
+from edge_autotuner.core.source_info import SourceInfo
+from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
+
+
+@runtime_checkable
+class FrameSource(Protocol):
+    """Frames of one fixed camera in time order.
+
+    `frames` may be called again and starts from the beginning each time. It raises `VideoError` when the
+    source cannot be read, after every frame before the damage has been given out.
+    """
+
+    @property
+    def info(self) -> SourceInfo:
+        """Facts about the source."""
+        ...
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the frames in order."""
+        ...
+
+
+@runtime_checkable
+class BackgroundModel(Protocol):
+    """What the scene looks like when nothing moves."""
+
+    def update(self, luma: ImageArray) -> None:
+        """Learn from the next frame's (H, W) uint8 brightness; the array is not kept or changed."""
+        ...
+
+    @property
+    def background(self) -> ImageArray | None:
+        """The (H, W) uint8 background, or None while it is not known yet."""
+        ...
+
+    def reset(self) -> None:
+        """Forget everything, as if new."""
+        ...
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """A model that finds objects in one picture."""
+
+    @property
+    def labels(self) -> LabelMap:
+        """The classes that it knows."""
+        ...
+
+    @property
+    def input_size_wh(self) -> SizeWH:
+        """The size that pictures are resized to, pixels."""
+        ...
+
+    def detect(self, image_bgr: ImageArray) -> Detections:
+        """Return the objects of a (H, W, 3) uint8 picture, in its pixels, by falling score."""
+        ...
+
+
+@runtime_checkable
+class Teacher(Protocol):
+    """Gives labels that a student learns from."""
+
+    @property
+    def name(self) -> str:
+        """How reports and manifests call it."""
+        ...
+
+    @property
+    def labels(self) -> LabelMap:
+        """The classes of its annotations."""
+        ...
+
+    def annotate(self, image_bgr: ImageArray, regions_xyxy: FloatArray | None) -> Annotation:
+        """Look at a frame, or at (R, 4) regions of it in pixels, and return labels in frame coordinates.
+
+        `regions_xyxy` None means the whole frame; (0, 4) means that there is nothing to look at.
+        """
+        ...

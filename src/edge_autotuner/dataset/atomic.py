@@ -1,0 +1,118 @@
+"""Writes that are either complete or did not happen, and disk errors that say what to do.
+
+A reader, and a run that continues after a kill or a power cut, sees the old file or the new one, never a
+half of either: the bytes go to a temporary file in the same folder, reach the disk, and take the name.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from edge_autotuner.errors import StorageError
+
+TEMPORARY_SUFFIX = ".tmp"
+
+_ADVICE = {
+    errno.ENOSPC: "free some space or choose another output folder; what was written before is intact",
+    errno.EDQUOT: "free some of your quota or choose another output folder; what was written before is intact",
+    errno.EFBIG: "raise the file size limit (ulimit -f) or choose another file system",
+    errno.EROFS: "choose an output folder on a file system that is not read-only",
+    errno.EACCES: "choose an output folder that you may write to, or change its permissions",
+    errno.EPERM: "choose an output folder that you may write to, or change its permissions",
+    errno.ENOENT: "create the folder, or find out who removed it",
+    errno.EIO: "check the disk; what was written before may need a copy soon",
+}
+
+
+def atomic_write_bytes(path: Path, data: bytes) -> None:
+    """Write a file in one step: readers see the old content or all of the new one.
+
+    Raises:
+        StorageError: the disk is full, read-only, or refuses; a file that was there is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}{TEMPORARY_SUFFIX}")
+    with storage_errors(path):
+        try:
+            _write_and_sync(temporary, data)
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_folder(path.parent)
+
+
+def atomic_write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text in one step; see `atomic_write_bytes`."""
+    atomic_write_bytes(path, text.encode("utf-8"))
+
+
+def atomic_write_json(path: Path, value: object, *, indent: int | None = None) -> None:
+    """Write strict JSON in one step; see `atomic_write_bytes`.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON does not know.
+        StorageError: as `atomic_write_bytes`.
+    """
+    separators = None if indent else (",", ":")
+    text = json.dumps(value, indent=indent, separators=separators, allow_nan=False, ensure_ascii=False)
+    atomic_write_text(path, text + "\n")
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn an `OSError` of writing `path` into a `StorageError` that says what to do."""
+    try:
+        yield
+    except OSError as exc:
+        advice = _ADVICE.get(exc.errno or 0, "check the disk and the output folder")
+        reason = exc.strerror or str(exc) or type(exc).__name__
+        raise StorageError(f"cannot write {path}: {reason}; {advice}") from exc
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder with its parents; one that exists is fine.
+
+    Raises:
+        StorageError: it cannot be created, or a file has its name.
+    """
+    with storage_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names that were added to a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Delete what killed writers left in a folder; only for the folder's single writer."""
+    for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+        with suppress(OSError):
+            leftover.unlink()
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """Write all bytes to a file handle, which may take several system calls."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
+
+
+def _write_and_sync(path: Path, data: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        write_all(handle, data)
+        os.fsync(handle)
+    finally:
+        os.close(handle)

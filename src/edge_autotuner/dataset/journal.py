@@ -1,0 +1,144 @@
+"""The append-only file that is the truth of a dataset: one JSON record a line, on disk before it counts.
+
+A line is `{"crc32":"xxxxxxxx","record":{...}}`; the checksum covers the record's text. A kill can only leave
+an unfinished last line, which readers ignore and the next writer cuts off. Anything else that does not
+fit its checksum is damage and is reported with its line number, never skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_autotuner.dataset.atomic import storage_errors, sync_folder, write_all
+from edge_autotuner.errors import DatasetError
+
+logger = logging.getLogger(__name__)
+
+_START, _MIDDLE, _END = b'{"crc32":"', b'","record":', b"}"
+_CRC_DIGITS = 8
+
+
+@dataclass(frozen=True)
+class JournalPart:
+    """What was read from a journal.
+
+    Attributes:
+        records: the records in the order in which they were written.
+        end: byte offset behind the last whole line; what follows is an unfinished line.
+        n_lines: number of the last whole line, 1-based; 0 for an empty journal.
+    """
+
+    records: tuple[dict[str, Any], ...]
+    end: int
+    n_lines: int
+
+
+def read_journal(path: Path, *, start: int = 0, n_lines_before: int = 0) -> JournalPart:
+    """Read the records from byte `start` on, which must be the beginning of a line.
+
+    An unfinished last line (no line end, or holes where blocks never reached the disk) is left out.
+
+    Raises:
+        DatasetError: the file cannot be read, has become shorter than `start`, or is damaged.
+    """
+    data = _read_from(path, start)
+    lines = data.split(b"\n")
+    tail = lines.pop()  # what stands behind the last line end
+    if lines and b"\0" in lines[-1]:
+        tail = lines.pop() + b"\n" + tail
+    if tail:
+        logger.warning("ignored an unfinished last line of %d bytes in %s", len(tail), path)
+    numbered = enumerate(lines, start=n_lines_before + 1)
+    records = tuple(_parse_line(line, f"{path}:{number}") for number, line in numbered)
+    return JournalPart(records, start + len(data) - len(tail), n_lines_before + len(lines))
+
+
+class JournalWriter:
+    """Appends records; the only writer of its file.
+
+    Args:
+        path: the journal; created when missing.
+        end: where the last whole line ends; what stands behind it is cut off.
+    """
+
+    def __init__(self, path: Path, *, end: int) -> None:
+        self._path = path
+        self._end = end
+        with storage_errors(path):
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            sync_folder(path.parent)
+
+    @property
+    def end(self) -> int:
+        """Byte offset behind the last record that is safely on disk."""
+        return self._end
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Write one record; when this returns, it survives a kill and a power cut.
+
+        Raises:
+            ValueError: the record holds NaN, or something that JSON does not know.
+            StorageError: the disk refused; the journal is as it was before.
+        """
+        line = encode_line(record)
+        with storage_errors(self._path):
+            if os.fstat(self._handle).st_size != self._end:
+                os.ftruncate(self._handle, self._end)
+            os.lseek(self._handle, self._end, os.SEEK_SET)
+            try:
+                write_all(self._handle, line)
+                os.fsync(self._handle)
+            except OSError:
+                with suppress(OSError):
+                    os.ftruncate(self._handle, self._end)
+                raise
+        self._end += len(line)
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+def encode_line(record: dict[str, Any]) -> bytes:
+    """Return the journal line of a record, with its line end."""
+    text = json.dumps(record, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return _START + _checksum(text) + _MIDDLE + text + _END + b"\n"
+
+
+def _parse_line(line: bytes, where: str) -> dict[str, Any]:
+    crc_end = len(_START) + _CRC_DIGITS
+    text = line[crc_end + len(_MIDDLE) : -len(_END)]
+    framed = line.startswith(_START) and line[crc_end:].startswith(_MIDDLE) and line.endswith(_END)
+    if not framed or line[len(_START) : crc_end] != _checksum(text):
+        raise DatasetError(
+            f"{where}: this line is damaged or was edited; restore the file from a copy, "
+            "or start again in another folder"
+        )
+    record = json.loads(text)
+    if not isinstance(record, dict):
+        raise DatasetError(f"{where}: expected a record, got {type(record).__name__}")
+    return record
+
+
+def _checksum(text: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(text)
+
+
+def _read_from(path: Path, start: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size < start:
+                raise DatasetError(f"{path} became shorter while it was in use; open the dataset again")
+            file.seek(start)
+            return file.read()
+    except OSError as exc:
+        raise DatasetError(f"cannot read {path}: {exc.strerror or exc}") from exc

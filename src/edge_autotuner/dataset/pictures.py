@@ -1,0 +1,80 @@
+"""Pictures to bytes and back."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from edge_autotuner.core.types import ImageArray
+from edge_autotuner.errors import DatasetError
+
+PictureFormat = Literal["jpg", "png"]
+
+_JPEG_QUALITY = 95  # OpenCV's own default; artefacts would hurt small objects first
+_ENCODING = {
+    "jpg": [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY],
+    "png": [cv2.IMWRITE_PNG_COMPRESSION, 3],
+}
+
+
+def encode_picture(image: ImageArray, picture_format: str) -> bytes:
+    """Return the file content of a (H, W, 3) BGR or (H, W) grey picture.
+
+    Raises:
+        ValueError: the format is neither jpg nor png, or the array is not uint8.
+        DatasetError: the picture cannot be encoded, for example because it is empty or too large.
+    """
+    if picture_format not in _ENCODING:
+        raise ValueError(f"picture_format must be jpg or png, got '{picture_format}'")
+    if image.dtype != np.uint8:
+        raise ValueError(f"a picture must be uint8, got {image.dtype}")
+    try:
+        done, data = cv2.imencode(f".{picture_format}", image, _ENCODING[picture_format])
+    except cv2.error as exc:
+        raise DatasetError(f"cannot encode a picture of shape {image.shape} as {picture_format}: {exc}") from exc
+    if not done:
+        raise DatasetError(f"cannot encode a picture of shape {image.shape} as {picture_format}")
+    return bytes(data)
+
+
+def decode_picture(data: bytes, path: Path, *, grey: bool = False) -> ImageArray:
+    """Return the (H, W, 3) BGR picture, or (H, W) brightness when `grey`.
+
+    Raises:
+        DatasetError: the bytes are not a whole picture; `path` is named.
+    """
+    mode = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), mode) if data else None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise DatasetError(f"{path} is not a readable picture; restore it, or capture again in another folder")
+    return np.asarray(image, np.uint8)
+
+
+def read_file(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        DatasetError: it is missing or cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        reason = exc.strerror or str(exc)
+        raise DatasetError(f"cannot read {path}: {reason}; restore it, or capture again in another folder") from exc
+
+
+def hash_bytes(data: bytes) -> str:
+    """Return the SHA-256 as hexadecimal text."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def hash_pixels(image: ImageArray) -> str:
+    """Return a hash of shape and pixels, the same however the picture is stored."""
+    return hash_bytes(f"{image.shape}".encode() + np.ascontiguousarray(image).tobytes())

@@ -1,0 +1,163 @@
+"""What a dataset knows of its frames, and how frames, annotations and sources look as JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from edge_autotuner.core import Annotation, Detections, SourceInfo
+from edge_autotuner.core.boxes import as_boxes
+from edge_autotuner.core.types import FloatArray, SizeWH
+
+SplitName = Literal["train", "test"]
+SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
+Box = tuple[float, float, float, float]
+
+_INNER_PATH = re.compile(r"(frames|backgrounds)/[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """One stored frame.
+
+    Attributes:
+        file: path inside the dataset folder, "frames/train_00000123.jpg".
+        split: "train" or "test"; a test frame is never trained on.
+        index: 0-based decode order (video) or name order (folder) in its source.
+        time_s: seconds since the start of its source.
+        size_wh: width and height of the picture, pixels.
+        sha256: of the picture file.
+        file_name: path below the folder for a folder source, "/" as separator; None for video.
+        regions_xyxy: motion regions, frame pixels; may be empty.
+        motion_fraction: share of the frame that motion regions cover, 0..1.
+        background: path inside the dataset folder of the background that this frame was compared with
+            (brightness, perhaps smaller than the frame), or None.
+        reason: why it was selected, short text.
+    """
+
+    file: str
+    split: SplitName
+    index: int
+    time_s: float
+    size_wh: SizeWH
+    sha256: str
+    file_name: str | None
+    regions_xyxy: tuple[Box, ...]
+    motion_fraction: float
+    background: str | None
+    reason: str
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Split and index, which name a frame within a dataset."""
+        return self.split, self.index
+
+    @property
+    def regions(self) -> FloatArray:
+        """The motion regions as an (R, 4) array."""
+        return as_boxes(self.regions_xyxy)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as JSON values."""
+        return asdict(self) | {"size_wh": list(self.size_wh), "regions_xyxy": [list(box) for box in self.regions_xyxy]}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> FrameRecord:
+        """Read what `to_json` returned.
+
+        Raises:
+            KeyError, TypeError, ValueError: a value is missing or makes no sense.
+        """
+        split: SplitName = "train" if check_split(values["split"]) == "train" else "test"
+        width, height = values["size_wh"]
+        background = values["background"]
+        return cls(
+            file=check_inner_path(values["file"]),
+            split=split,
+            index=int(values["index"]),
+            time_s=float(values["time_s"]),
+            size_wh=(int(width), int(height)),
+            sha256=str(values["sha256"]),
+            file_name=values["file_name"],
+            regions_xyxy=boxes_to_tuples(as_boxes(values["regions_xyxy"])),
+            motion_fraction=float(values["motion_fraction"]),
+            background=None if background is None else check_inner_path(background),
+            reason=str(values["reason"]),
+        )
+
+
+def annotation_to_json(annotation: Annotation) -> dict[str, Any]:
+    """Return an annotation as JSON values; every float32 survives the round trip exactly."""
+    found = annotation.detections
+    return {
+        "boxes_xyxy": _nested_floats(found.boxes_xyxy),
+        "scores": [_short_float(score) for score in found.scores],
+        "class_ids": found.class_ids.tolist(),
+        "looked_xyxy": _nested_floats(annotation.looked_xyxy),
+        "n_calls": int(annotation.n_calls),
+        "n_pixels": int(annotation.n_pixels),
+    }
+
+
+def annotation_from_json(values: Mapping[str, Any]) -> Annotation:
+    """Read what `annotation_to_json` returned.
+
+    Raises:
+        KeyError, TypeError, ValueError: a value is missing or makes no sense.
+    """
+    detections = Detections(
+        as_boxes(values["boxes_xyxy"]),
+        np.asarray(values["scores"], np.float32),
+        np.asarray(values["class_ids"], np.int64),
+    )
+    return Annotation(detections, as_boxes(values["looked_xyxy"]), int(values["n_calls"]), int(values["n_pixels"]))
+
+
+def source_to_json(source: SourceInfo) -> dict[str, Any]:
+    """Return the facts about a source as JSON values."""
+    return asdict(source) | {"size_wh": list(source.size_wh)}
+
+
+def source_from_json(values: Mapping[str, Any]) -> SourceInfo:
+    """Read what `source_to_json` returned."""
+    width, height = values["size_wh"]
+    return SourceInfo(**{**values, "size_wh": (int(width), int(height))})
+
+
+def boxes_to_tuples(boxes_xyxy: FloatArray) -> tuple[Box, ...]:
+    """Return the boxes as tuples of the shortest numbers that stand for the same float32."""
+    return tuple((a, b, c, d) for a, b, c, d in _nested_floats(boxes_xyxy))
+
+
+def check_split(split: str) -> str:
+    """Return the name of a split.
+
+    Raises:
+        ValueError: there is no such split.
+    """
+    if split not in SPLIT_NAMES:
+        raise ValueError(f"split must be one of {', '.join(SPLIT_NAMES)}, got '{split}'")
+    return split
+
+
+def check_inner_path(path: str) -> str:
+    """Return a path that stays inside the dataset folder.
+
+    Raises:
+        ValueError: it is of another form.
+    """
+    if not _INNER_PATH.fullmatch(path):
+        raise ValueError(f"'{path}' is not a picture of a dataset")
+    return path
+
+
+def _nested_floats(boxes_xyxy: FloatArray) -> list[list[float]]:
+    return [[_short_float(value) for value in box] for box in boxes_xyxy]
+
+
+def _short_float(value: np.float32) -> float:
+    return float(str(value))  # str of a float32 is the shortest text that reads back as the same float32

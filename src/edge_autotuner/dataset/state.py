@@ -1,0 +1,168 @@
+"""What the records of a journal add up to, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edge_autotuner.core import Annotation, LabelMap, SourceInfo
+from edge_autotuner.dataset.records import (
+    FrameRecord,
+    annotation_from_json,
+    check_inner_path,
+    check_split,
+    source_from_json,
+    source_to_json,
+)
+from edge_autotuner.errors import DatasetError
+
+FORMAT_VERSION = 1
+
+FrameKey = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Header:
+    """The first record: what the dataset is of.
+
+    Attributes:
+        source: facts about the source of its frames.
+        labels: the classes of its annotations.
+        settings: what it was made with, JSON values; a dataset continues only with the same.
+        created_at: ISO 8601 time, UTC.
+    """
+
+    source: SourceInfo
+    labels: LabelMap
+    settings: Mapping[str, Any]
+    created_at: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the first record of a journal."""
+        return {
+            "kind": "dataset",
+            "format_version": FORMAT_VERSION,
+            "source": source_to_json(self.source),
+            "labels": list(self.labels.names),
+            "settings": dict(self.settings),
+            "created_at": self.created_at,
+        }
+
+
+@dataclass(frozen=True)
+class AnnotationRun:
+    """Who annotates, and from which scores on boxes count.
+
+    Attributes:
+        teacher: how reports call it.
+        fingerprint: changes when the teacher or a setting does.
+        min_score: boxes from here on are labels; None when nobody said.
+        uncertain_score: boxes from here to `min_score` are neither object nor background.
+    """
+
+    teacher: str
+    fingerprint: str
+    min_score: float | None = None
+    uncertain_score: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the journal's record."""
+        return {
+            "kind": "annotation_run",
+            "teacher": self.teacher,
+            "fingerprint": self.fingerprint,
+            "min_score": self.min_score,
+            "uncertain_score": self.uncertain_score,
+        }
+
+
+@dataclass
+class DatasetState:
+    """All records so far; `apply` adds one.
+
+    Attributes:
+        header: the first record; None until it is applied.
+        frames: in the order in which they were added.
+        background_hashes: name -> hash of the pixels.
+        annotations: fingerprint -> frame -> newest annotation.
+        runs: fingerprint -> newest facts about its teacher.
+        fingerprint: the newest fingerprint in use.
+        notes: what stages stored.
+    """
+
+    header: Header | None = None
+    frames: dict[FrameKey, FrameRecord] = field(default_factory=dict)
+    background_hashes: dict[str, str] = field(default_factory=dict)
+    annotations: dict[str, dict[FrameKey, Annotation]] = field(default_factory=dict)
+    runs: dict[str, AnnotationRun] = field(default_factory=dict)
+    fingerprint: str | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def apply(self, record: Mapping[str, Any]) -> None:
+        """Add one record of the journal.
+
+        Raises:
+            DatasetError: it is of an unknown format, or lacks a value.
+        """
+        kind = record.get("kind")
+        if (kind == "dataset") == (self.header is not None):
+            raise DatasetError(f"a record of kind '{kind}' is out of place; the file is not a dataset's journal")
+        try:
+            _APPLY[str(kind)](self, record)
+        except (KeyError, TypeError, ValueError) as exc:
+            raise DatasetError(f"cannot understand a record of kind '{kind}': {exc!r}") from exc
+
+    def annotation_of(self, key: FrameKey, fingerprint: str | None) -> Annotation | None:
+        """Return a frame's annotation under a fingerprint (None: the newest in use)."""
+        return self.annotations.get(fingerprint or self.fingerprint or "", {}).get(key)
+
+
+def _apply_header(state: DatasetState, record: Mapping[str, Any]) -> None:
+    version = record["format_version"]
+    if version != FORMAT_VERSION:
+        raise DatasetError(
+            f"the dataset has format {version}, this version reads format {FORMAT_VERSION}; "
+            "use the version that wrote it, or capture again in another folder"
+        )
+    state.header = Header(
+        source_from_json(record["source"]), LabelMap(tuple(record["labels"])), record["settings"], record["created_at"]
+    )
+
+
+def _apply_frame(state: DatasetState, record: Mapping[str, Any]) -> None:
+    frame = FrameRecord.from_json(record["frame"])
+    state.frames[frame.key] = frame
+
+
+def _apply_background(state: DatasetState, record: Mapping[str, Any]) -> None:
+    state.background_hashes[check_inner_path(record["name"])] = record["pixels_sha256"]
+
+
+def _apply_annotation(state: DatasetState, record: Mapping[str, Any]) -> None:
+    fingerprint = str(record["fingerprint"])
+    key = check_split(record["split"]), int(record["index"])
+    annotation = annotation_from_json(record["annotation"])
+    state.annotations.setdefault(fingerprint, {})[key] = annotation
+    state.runs.setdefault(fingerprint, AnnotationRun(str(record["teacher"]), fingerprint))
+    state.fingerprint = fingerprint
+
+
+def _apply_run(state: DatasetState, record: Mapping[str, Any]) -> None:
+    run = AnnotationRun(record["teacher"], record["fingerprint"], record["min_score"], record["uncertain_score"])
+    state.runs[run.fingerprint] = run
+    state.fingerprint = run.fingerprint
+
+
+def _apply_note(state: DatasetState, record: Mapping[str, Any]) -> None:
+    state.notes[str(record["key"])] = record["value"]
+
+
+_APPLY = {
+    "dataset": _apply_header,
+    "frame": _apply_frame,
+    "background": _apply_background,
+    "annotation": _apply_annotation,
+    "annotation_run": _apply_run,
+    "note": _apply_note,
+}

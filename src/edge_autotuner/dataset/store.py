@@ -1,0 +1,392 @@
+"""A folder of pictures and labels that grows safely and continues after a kill.
+
+journal.jsonl            the truth: one record per frame, background, annotation and note, in order
+frames/, backgrounds/    pictures; each is on disk before its record
+annotations.coco.json    derived, for other tools
+manifest.json            derived: source, settings, times, hashes
+.lock                    held by the one process that writes
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from edge_autotuner.core import Annotation, Clock, Frame, LabelMap, SourceInfo, SystemClock
+from edge_autotuner.core.boxes import as_boxes
+from edge_autotuner.core.types import FloatArray, ImageArray
+from edge_autotuner.dataset.atomic import atomic_write_bytes, atomic_write_json, make_folder, remove_temporaries
+from edge_autotuner.dataset.coco_export import COCO_NAME, MANIFEST_NAME, build_coco, build_manifest
+from edge_autotuner.dataset.journal import JournalWriter, read_journal
+from edge_autotuner.dataset.lock import LOCK_NAME, FolderLock
+from edge_autotuner.dataset.pictures import decode_picture, encode_picture, hash_bytes, hash_pixels, read_file
+from edge_autotuner.dataset.records import FrameRecord, SplitName, annotation_to_json, boxes_to_tuples, check_split
+from edge_autotuner.dataset.state import AnnotationRun, DatasetState, Header
+from edge_autotuner.errors import DatasetError
+
+JSON = Any
+"""Whatever `json` reads and writes: None, bool, numbers, text, lists, and dictionaries with text keys."""
+
+JOURNAL_NAME = "journal.jsonl"
+EXPORT_EVERY = 50  # additions between two exports
+
+_OUR_NAMES = {JOURNAL_NAME, LOCK_NAME, "frames", "backgrounds", COCO_NAME, MANIFEST_NAME}
+
+
+class DatasetStore:
+    """One dataset folder; made by `create` or `open`.
+
+    Reading needs no lock. The first write takes the folder's lock, reads what another run added in the
+    meantime, and keeps the lock until `close`. Also a context manager that closes.
+    """
+
+    def __init__(self, folder: Path, *, clock: Clock) -> None:
+        """Use `create` or `open`; this only prepares an empty object."""
+        self.folder = folder
+        self._clock = clock
+        self._state = DatasetState()
+        self._end = self._n_lines = self._n_not_exported = 0
+        self._lock: FolderLock | None = None
+        self._writer: JournalWriter | None = None
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        *,
+        source: SourceInfo,
+        labels: LabelMap,
+        settings: Mapping[str, JSON],
+        clock: Clock | None = None,
+    ) -> DatasetStore:
+        """Start a dataset, or continue one of the same source, classes and settings.
+
+        Args:
+            folder: new, empty, or holding a dataset.
+            source: where the frames come from; compared by its hash.
+            labels: the classes of all annotations.
+            settings: JSON values that decide which frames are stored.
+            clock: where times in the manifest come from.
+
+        Raises:
+            DatasetError: the folder holds something else, or another run is writing.
+            StorageError: the folder cannot be written.
+        """
+        store = cls(folder, clock=clock or SystemClock())
+        plain = json.loads(json.dumps(dict(settings), allow_nan=False))
+        make_folder(folder)
+        _refuse_foreign_folder(folder)
+        header = Header(source, labels, plain, store._clock.now().isoformat())
+        try:
+            store._start_writing()
+            if store._state.header is None:
+                store._append(header.to_json())
+            _refuse_other_dataset(folder, store._header, header)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @classmethod
+    def open(cls, folder: Path, *, clock: Clock | None = None) -> DatasetStore:
+        """Open a dataset that exists.
+
+        Raises:
+            DatasetError: there is none, it is damaged, or its format is unknown.
+        """
+        store = cls(folder, clock=clock or SystemClock())
+        if not (folder / JOURNAL_NAME).is_file():
+            raise DatasetError(f"{folder} holds no dataset ({JOURNAL_NAME} is missing); run the capture first")
+        store._read_new_records()
+        if store._state.header is None:
+            raise DatasetError(f"the dataset in {folder} is empty; run the capture again")
+        return store
+
+    @property
+    def labels(self) -> LabelMap:
+        """The classes of its annotations."""
+        return self._header.labels
+
+    @property
+    def source(self) -> SourceInfo:
+        """Facts about the source of its frames."""
+        return self._header.source
+
+    @property
+    def settings(self) -> Mapping[str, JSON]:
+        """What it was made with."""
+        return self._header.settings
+
+    @property
+    def fingerprint(self) -> str | None:
+        """The newest annotation fingerprint in use; None before the first annotation."""
+        return self._state.fingerprint
+
+    def add_frame(
+        self,
+        frame: Frame,
+        *,
+        split: SplitName,
+        regions_xyxy: FloatArray,
+        motion_fraction: float,
+        background: str | None,
+        reason: str,
+        picture_format: Literal["jpg", "png"] = "jpg",
+        original: Path | None = None,
+    ) -> FrameRecord:
+        """Store a frame; when this returns, it survives a kill. One that is there is left as it is.
+
+        Args:
+            frame: its picture is encoded only when it is new and `original` is None.
+            split: "train" or "test".
+            regions_xyxy: (R, 4) motion regions, frame pixels; may be empty.
+            motion_fraction: share of the frame that they cover, 0..1.
+            background: what `add_background` returned, or None.
+            reason: why the frame was selected.
+            picture_format: how the picture is encoded.
+            original: a picture file whose bytes are stored unchanged instead.
+
+        Raises:
+            ValueError: split, fraction or background make no sense.
+            DatasetError: another run is writing, or `original` cannot be read.
+            StorageError: the disk refused; the dataset is as it was before.
+        """
+        key = check_split(split), frame.index
+        if not 0 <= motion_fraction <= 1:
+            raise ValueError(f"motion_fraction must be in 0..1, got {motion_fraction}")
+        self._start_writing()
+        if key in self._state.frames:
+            return self._state.frames[key]
+        if background is not None and background not in self._state.background_hashes:
+            raise ValueError(f"background '{background}' is not in the dataset; add it first")
+        suffix = f".{picture_format}" if original is None else original.suffix.lower()
+        data = encode_picture(frame.image_bgr, picture_format) if original is None else read_file(original)
+        record = FrameRecord(
+            file=f"frames/{split}_{frame.index:08d}{suffix}",
+            split=split,
+            index=int(frame.index),
+            time_s=float(frame.time_s),
+            size_wh=frame.size_wh,
+            sha256=hash_bytes(data),
+            file_name=frame.file_name,
+            regions_xyxy=boxes_to_tuples(as_boxes(regions_xyxy)),
+            motion_fraction=float(motion_fraction),
+            background=background,
+            reason=reason,
+        )
+        self._write_picture(record.file, data)
+        self._append({"kind": "frame", "frame": record.to_json()})
+        self._count_addition()
+        return self._state.frames[key]
+
+    def add_background(self, luma: ImageArray) -> str:
+        """Store a (H, W) uint8 background; return its name, the old one when the same pixels are there."""
+        self._start_writing()
+        digest = hash_pixels(luma)
+        known = [name for name, other in self._state.background_hashes.items() if other == digest]
+        if known:
+            return known[-1]
+        name = f"backgrounds/{len(self._state.background_hashes):06d}.png"
+        self._write_picture(name, encode_picture(luma, "png"))
+        self._append({"kind": "background", "name": name, "pixels_sha256": digest})
+        return name
+
+    def has_frame(self, index: int, split: str) -> bool:
+        """Return whether a frame of the source is stored in a split."""
+        return (split, index) in self._state.frames
+
+    def frames(self, split: str | None = None) -> list[FrameRecord]:
+        """Return the frames of a split, or of all, sorted by split and index."""
+        if split is not None:
+            check_split(split)
+        return sorted((f for f in self._state.frames.values() if split in (None, f.split)), key=lambda f: f.key)
+
+    def read_image(self, record: FrameRecord) -> ImageArray:
+        """Return the (H, W, 3) BGR picture of a frame.
+
+        Raises:
+            DatasetError: the file is missing, was changed, or is not a picture of the frame's size.
+        """
+        path = self.folder / record.file
+        data = read_file(path)
+        if hash_bytes(data) != record.sha256:
+            raise DatasetError(f"{path} was changed after it was stored; restore it, or capture again")
+        image = decode_picture(data, path)
+        size_wh = image.shape[1], image.shape[0]
+        if size_wh != record.size_wh:
+            raise DatasetError(f"{path} has {size_wh[0]}x{size_wh[1]} pixels, expected {record.size_wh}")
+        return image
+
+    def read_background(self, name: str) -> ImageArray:
+        """Return the (H, W) brightness of a stored background.
+
+        Raises:
+            DatasetError: there is no such background, or its file is missing or was changed.
+        """
+        digest = self._state.background_hashes.get(name)
+        if digest is None:
+            raise DatasetError(f"the dataset in {self.folder} has no background '{name}'")
+        path = self.folder / name
+        luma = decode_picture(read_file(path), path, grey=True)
+        if hash_pixels(luma) != digest:
+            raise DatasetError(f"{path} was changed after it was stored; restore it, or capture again")
+        return luma
+
+    def use_annotations(
+        self, fingerprint: str, *, teacher: str, min_score: float | None = None, uncertain_score: float | None = None
+    ) -> None:
+        """Make a fingerprint the newest in use, and say who and which thresholds it stands for."""
+        run = AnnotationRun(teacher, fingerprint, min_score, uncertain_score)
+        self._start_writing()
+        if self._state.fingerprint != fingerprint or self._state.runs.get(fingerprint) != run:
+            self._append(run.to_json())
+
+    def add_annotation(self, record: FrameRecord, annotation: Annotation, *, teacher: str, fingerprint: str) -> None:
+        """Store what a teacher said about a frame; the newest of a fingerprint counts.
+
+        Raises:
+            ValueError: the frame is not in the dataset, a class id is unknown, or a number is not finite.
+            DatasetError, StorageError: as `add_frame`.
+        """
+        self._start_writing()
+        if record.key not in self._state.frames:
+            raise ValueError(f"frame {record.index} of split '{record.split}' is not in the dataset")
+        class_ids = annotation.detections.class_ids
+        if len(class_ids) and not 0 <= class_ids.min() <= class_ids.max() < len(self.labels):
+            raise ValueError(f"class ids must be in 0..{len(self.labels) - 1}, got {sorted(set(class_ids.tolist()))}")
+        self._append(
+            {
+                "kind": "annotation",
+                "split": record.split,
+                "index": record.index,
+                "teacher": teacher,
+                "fingerprint": fingerprint,
+                "annotation": annotation_to_json(annotation),
+            }
+        )
+        self._count_addition()
+
+    def annotation_of(self, record: FrameRecord, fingerprint: str | None = None) -> Annotation | None:
+        """Return a frame's annotation under a fingerprint (None: the newest in use), or None."""
+        return self._state.annotation_of(record.key, fingerprint)
+
+    def set_note(self, key: str, value: JSON) -> None:
+        """Store a stage's statistics, or a fact such as "capture_complete"."""
+        self._start_writing()
+        self._append({"kind": "note", "key": key, "value": value})
+
+    def note(self, key: str) -> JSON | None:
+        """Return a note, or None."""
+        return self._state.notes.get(key)
+
+    def export(self) -> None:
+        """Write `annotations.coco.json` and `manifest.json` as of now."""
+        self._start_writing()
+        atomic_write_json(self.folder / COCO_NAME, build_coco(self._state, self.labels))
+        manifest = build_manifest(self._state, self._header, updated_at=self._clock.now())
+        atomic_write_json(self.folder / MANIFEST_NAME, manifest, indent=2)
+        self._n_not_exported = 0
+
+    def close(self) -> None:
+        """Free the folder for other writers; reading goes on working."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> DatasetStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def _header(self) -> Header:
+        if self._state.header is None:
+            raise DatasetError(f"the dataset in {self.folder} is empty; run the capture again")
+        return self._state.header
+
+    def _start_writing(self) -> None:
+        if self._writer is not None:
+            return
+        lock = FolderLock(self.folder)
+        try:
+            if (self.folder / JOURNAL_NAME).exists():
+                self._read_new_records()
+            for name in ("", "frames", "backgrounds"):
+                make_folder(self.folder / name)
+                remove_temporaries(self.folder / name)
+            self._writer = JournalWriter(self.folder / JOURNAL_NAME, end=self._end)
+        except BaseException:
+            lock.release()
+            raise
+        self._lock = lock
+
+    def _read_new_records(self) -> None:
+        path = self.folder / JOURNAL_NAME
+        part = read_journal(path, start=self._end, n_lines_before=self._n_lines)
+        for number, record in enumerate(part.records, start=self._n_lines + 1):
+            try:
+                self._state.apply(record)
+            except DatasetError as exc:
+                raise DatasetError(f"{path}:{number}: {exc}") from exc
+        self._end, self._n_lines = part.end, part.n_lines
+
+    def _append(self, record: dict[str, Any]) -> None:
+        assert self._writer is not None
+        self._writer.append(record)
+        self._end, self._n_lines = self._writer.end, self._n_lines + 1
+        self._state.apply(json.loads(json.dumps(record)))  # exactly what a later `open` will read
+
+    def _write_picture(self, name: str, data: bytes) -> None:
+        atomic_write_bytes(self.folder / name, data)
+
+    def _count_addition(self) -> None:
+        self._n_not_exported += 1
+        if self._n_not_exported >= EXPORT_EVERY:
+            self.export()
+
+
+def _refuse_foreign_folder(folder: Path) -> None:
+    if (folder / JOURNAL_NAME).exists():
+        return
+    foreign = sorted(path.name for path in folder.iterdir() if path.name not in _OUR_NAMES)
+    pictures = any((folder / "frames").glob("[!.]*"))
+    if foreign or pictures:
+        what = f"other files ({', '.join(foreign[:3])})" if foreign else f"pictures without {JOURNAL_NAME}"
+        raise DatasetError(f"{folder} holds {what} and no dataset; choose another folder")
+
+
+def _refuse_other_dataset(folder: Path, there: Header, wanted: Header) -> None:
+    differences = []
+    if there.source.sha256 != wanted.source.sha256:
+        differences.append(f"the source was {there.source.name}, now {wanted.source.name} (another content)")
+    if there.labels != wanted.labels:
+        differences.append(f"the classes were {', '.join(there.labels)}, now {', '.join(wanted.labels)}")
+    old, new = _flatten(there.settings), _flatten(wanted.settings)
+    changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+    differences += [f"{name} was {old.get(name)!r}, now {new.get(name)!r}" for name in changed[:5]]
+    if len(changed) > 5:
+        differences.append(f"and {len(changed) - 5} more settings")
+    if differences:
+        raise DatasetError(
+            f"{folder} holds a dataset that was made differently: {'; '.join(differences)}. "
+            "Use the old settings to continue it, or choose another folder"
+        )
+
+
+def _flatten(settings: Mapping[str, JSON], prefix: str = "") -> dict[str, JSON]:
+    flat: dict[str, JSON] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

@@ -1,0 +1,302 @@
+"""A model bundle: one folder that holds everything a camera needs to run a model, and why it was chosen.
+
+    bundle.json           what the bundle is: this module's format, version 1
+    model.onnx            the network with decoding inside; ONNX Runtime runs it without torch
+    weights.safetensors   the same weights for further training; only hashed here
+
+A bundle appears whole or not at all, and nothing in it is used before its hash has been checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from edge_autotuner.core.clock import Clock, SystemClock
+from edge_autotuner.dataset.atomic import TEMPORARY_SUFFIX, atomic_write_bytes, make_folder, storage_errors, sync_folder
+from edge_autotuner.errors import ModelBundleError
+from edge_autotuner.models.detector_spec import DetectorSpec
+
+FORMAT = "edge-autotuner-bundle"
+FORMAT_VERSION = 1
+DESCRIPTION_FILE = "bundle.json"
+MODEL_FILE = "model.onnx"
+WEIGHTS_FILE = "weights.safetensors"
+
+MAX_DESCRIPTION_BYTES = 4 << 20
+MAX_FILE_BYTES = 1 << 30
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_BLOCK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class BundleFile:
+    """A file of a bundle: its plain name, size in bytes and hash."""
+
+    name: str
+    n_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ModelBundle:
+    """A bundle on disk.
+
+    Attributes:
+        folder: where it lies.
+        name: how reports call it.
+        architecture: of the network, for further training.
+        detector: how the model is fed and read.
+        metrics: what was measured, plain JSON values.
+        promotion: whether it replaced the deployed model, and why; plain JSON values.
+        lineage: what it was made from, plain JSON values.
+        created_at: aware UTC time.
+        model: the ONNX file.
+        weights: the weights file.
+    """
+
+    folder: Path
+    name: str
+    architecture: str
+    detector: DetectorSpec
+    metrics: Mapping[str, Any]
+    promotion: Mapping[str, Any]
+    lineage: Mapping[str, Any]
+    created_at: datetime
+    model: BundleFile
+    weights: BundleFile
+
+    @property
+    def model_path(self) -> Path:
+        """The ONNX file."""
+        return self.folder / self.model.name
+
+    @property
+    def weights_path(self) -> Path:
+        """The weights file."""
+        return self.folder / self.weights.name
+
+    def read_model(self) -> bytes:
+        """Return the ONNX file's content; what is returned is what was checked.
+
+        Raises:
+            ModelBundleError: it is missing or was changed.
+        """
+        return _read_verified(self.folder, self.model)
+
+
+def write_bundle(
+    folder: Path,
+    *,
+    name: str,
+    architecture: str,
+    detector: DetectorSpec,
+    model: bytes,
+    weights: bytes,
+    metrics: Mapping[str, Any],
+    promotion: Mapping[str, Any],
+    lineage: Mapping[str, Any],
+    clock: Clock | None = None,
+) -> ModelBundle:
+    """Write a new bundle in one step: a kill leaves no half of it under its name.
+
+    Args:
+        folder: the bundle's folder; must not exist, its parents are created.
+        name: how reports call it.
+        architecture: of the network.
+        detector: how the model is fed and read.
+        model: content of the ONNX file.
+        weights: content of the safetensors file.
+        metrics: JSON values.
+        promotion: JSON values.
+        lineage: JSON values.
+        clock: gives `created_at`.
+
+    Raises:
+        ModelBundleError: the folder exists.
+        ValueError: a value cannot be written as JSON, or is NaN or infinite.
+        StorageError: the disk is full or refuses.
+    """
+    files = {"model": _described(MODEL_FILE, model), "weights": _described(WEIGHTS_FILE, weights)}
+    description = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "name": name,
+        "architecture": architecture,
+        "created_at": (clock or SystemClock()).now().isoformat(),
+        "detector": detector.to_json(),
+        "files": {role: vars(file) for role, file in files.items()},
+        "metrics": metrics,
+        "promotion": promotion,
+        "lineage": lineage,
+    }
+    text = json.dumps(description, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    contents = {MODEL_FILE: model, WEIGHTS_FILE: weights, DESCRIPTION_FILE: text.encode()}
+    _write_folder(folder, contents)
+    return read_bundle(folder)
+
+
+def read_bundle(folder: Path) -> ModelBundle:
+    """Read and verify a bundle.
+
+    Raises:
+        ModelBundleError: it is missing or damaged, a file does not have its hash, the format is unknown, or a
+            file name points elsewhere.
+    """
+    bundle = _parsed(folder, _read_description(folder))
+    for file in (bundle.model, bundle.weights):
+        _verify(folder, file)
+    return bundle
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a text is a file name of letters, digits, dots, dashes and underscores, and not a path."""
+    return _PLAIN_NAME.fullmatch(name) is not None
+
+
+def _described(name: str, content: bytes) -> BundleFile:
+    return BundleFile(name, len(content), hashlib.sha256(content).hexdigest())
+
+
+def _write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Fill a temporary folder beside the final one, then give it its name."""
+    make_folder(folder.parent)
+    for leftover in folder.parent.glob(f".{folder.name}.*{TEMPORARY_SUFFIX}"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    try:
+        make_folder(temporary)
+        for file_name, content in contents.items():
+            atomic_write_bytes(temporary / file_name, content)
+        if folder.exists():
+            raise ModelBundleError(f"{folder} exists already: a bundle is never overwritten; choose another name")
+        with storage_errors(folder):
+            temporary.rename(folder)
+            sync_folder(folder.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _read_description(folder: Path) -> Mapping[str, Any]:
+    path = folder / DESCRIPTION_FILE
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_DESCRIPTION_BYTES + 1)
+    except OSError as exc:
+        raise ModelBundleError(f"{folder} is not a model bundle: cannot read {path.name}: {exc.strerror}") from exc
+    if len(content) > MAX_DESCRIPTION_BYTES:
+        raise ModelBundleError(f"{path} is larger than {MAX_DESCRIPTION_BYTES >> 20} MB: not a bundle's description")
+    try:
+        description = json.loads(content, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as exc:
+        raise ModelBundleError(f"{path} is not valid JSON: {exc}") from exc
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise ModelBundleError(f"{path} is not the description of a model bundle")
+    if description.get("version") != FORMAT_VERSION:
+        raise ModelBundleError(
+            f"{path} has format version {description.get('version')!r}, this installation reads version "
+            f"{FORMAT_VERSION}; use the version of edge-autotuner that wrote it, or export the model again"
+        )
+    return description
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is not a JSON number")
+
+
+def _parsed(folder: Path, description: Mapping[str, Any]) -> ModelBundle:
+    where = folder / DESCRIPTION_FILE
+    try:
+        return ModelBundle(
+            folder=folder,
+            name=_typed(description, "name", str),
+            architecture=_typed(description, "architecture", str),
+            detector=DetectorSpec.from_json(description.get("detector")),
+            metrics=_typed(description, "metrics", dict),
+            promotion=_typed(description, "promotion", dict),
+            lineage=_typed(description, "lineage", dict),
+            created_at=_parsed_time(_typed(description, "created_at", str)),
+            model=_parsed_file(_typed(description, "files", dict), "model"),
+            weights=_parsed_file(_typed(description, "files", dict), "weights"),
+        )
+    except ModelBundleError as exc:
+        raise ModelBundleError(f"{where}: {exc}") from exc
+
+
+def _typed(values: Mapping[str, Any], key: str, kind: type[Any]) -> Any:  # noqa: ANN401 (an instance of `kind`)
+    value = values.get(key)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ModelBundleError(f"{key}: expected {kind.__name__}, got {value!r:.80}")
+    return value
+
+
+def _parsed_time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise ModelBundleError(f"created_at: {exc}") from exc
+    if time.tzinfo is None:
+        raise ModelBundleError(f"created_at: expected a time with its zone, got '{text}'")
+    return time
+
+
+def _parsed_file(files: Mapping[str, Any], role: str) -> BundleFile:
+    values = _typed(files, role, dict)
+    file = BundleFile(_typed(values, "name", str), _typed(values, "n_bytes", int), _typed(values, "sha256", str))
+    if not is_plain_name(file.name):
+        raise ModelBundleError(f"files.{role}.name: expected a plain file name, got {file.name!r:.80}")
+    if not 0 < file.n_bytes <= MAX_FILE_BYTES:
+        raise ModelBundleError(f"files.{role}.n_bytes: expected 1 to {MAX_FILE_BYTES}, got {file.n_bytes}")
+    if not _SHA256.fullmatch(file.sha256):
+        raise ModelBundleError(f"files.{role}.sha256: expected 64 hexadecimal digits, got {file.sha256!r:.80}")
+    return file
+
+
+def _verify(folder: Path, file: BundleFile) -> None:
+    """Compare size and hash without holding the file in memory."""
+    digest = hashlib.sha256()
+    path = _checked_path(folder, file)
+    try:
+        with path.open("rb") as stream:
+            while block := stream.read(_BLOCK_BYTES):
+                digest.update(block)
+    except OSError as exc:
+        raise ModelBundleError(f"cannot read {path}: {exc.strerror}") from exc
+    _check_hash(path, file, digest.hexdigest())
+
+
+def _read_verified(folder: Path, file: BundleFile) -> bytes:
+    path = _checked_path(folder, file)
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise ModelBundleError(f"cannot read {path}: {exc.strerror}") from exc
+    _check_hash(path, file, hashlib.sha256(content).hexdigest())
+    return content
+
+
+def _checked_path(folder: Path, file: BundleFile) -> Path:
+    path = folder / file.name
+    if path.is_symlink() or not path.is_file():
+        raise ModelBundleError(f"{folder} is incomplete: {file.name} is missing or is not a plain file")
+    if path.stat().st_size != file.n_bytes:
+        raise ModelBundleError(
+            f"{path} has {path.stat().st_size} bytes instead of {file.n_bytes}; copy the bundle again"
+        )
+    return path
+
+
+def _check_hash(path: Path, file: BundleFile, got: str) -> None:
+    if got != file.sha256:
+        raise ModelBundleError(f"{path} was changed: sha256 {got} instead of {file.sha256}; copy the bundle again")

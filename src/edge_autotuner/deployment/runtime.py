@@ -1,0 +1,37 @@
+"""Runs a bundle beside the camera: needs numpy, OpenCV and ONNX Runtime, and no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_autotuner.deployment.bundle import read_bundle
+from edge_autotuner.deployment.deployed import bundle_folder
+from edge_autotuner.errors import ModelBundleError, WeightsError
+from edge_autotuner.models.onnx_detector import OnnxDetector
+
+
+def load_edge_detector(
+    folder: Path, n_threads: int | None = None, *, min_score: float = 0.05, max_detections: int = 300
+) -> OnnxDetector:
+    """Return the detector of a bundle, after its hashes were checked.
+
+    Args:
+        folder: a bundle, or the output folder of a run: then the deployed bundle in it.
+        n_threads: CPU threads; None for all cores.
+        min_score: boxes below this are dropped.
+        max_detections: most boxes per picture.
+
+    Raises:
+        ModelBundleError: there is no bundle, it is damaged, or its model does not run.
+    """
+    bundle = read_bundle(bundle_folder(folder))
+    try:
+        return OnnxDetector(
+            bundle.read_model(),
+            bundle.detector,
+            n_threads=n_threads,
+            min_score=min_score,
+            max_detections=max_detections,
+        )
+    except WeightsError as exc:
+        raise ModelBundleError(f"{bundle.model_path}: {exc}") from exc

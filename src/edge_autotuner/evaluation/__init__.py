@@ -1,0 +1,52 @@
+"""What counts as right, how good detectors are, whether a candidate is promoted, and the report page."""
+
+from edge_autotuner.evaluation.average_precision import MatchTable, average_precision
+from edge_autotuner.evaluation.class_merge import ClassMerge, merge_classes
+from edge_autotuner.evaluation.coco_scores import score_detections
+from edge_autotuner.evaluation.comparison import (
+    AGAINST_HUMAN,
+    AGAINST_TEACHER,
+    OFF_THE_SHELF,
+    SPECIALIZED,
+    TEACHER,
+    Comparison,
+    compare_detectors,
+)
+from edge_autotuner.evaluation.found_objects import FoundObjects, count_found
+from edge_autotuner.evaluation.matching import FrameMatch, match_frame
+from edge_autotuner.evaluation.promotion import (
+    BootstrapResult,
+    PromotionDecision,
+    decide_promotion,
+    paired_bootstrap,
+)
+from edge_autotuner.evaluation.scores import ClassScores, Scores
+from edge_autotuner.evaluation.truth import Truth, in_looked_area, truth_from_annotation
+
+__all__ = [
+    "AGAINST_HUMAN",
+    "AGAINST_TEACHER",
+    "OFF_THE_SHELF",
+    "SPECIALIZED",
+    "TEACHER",
+    "BootstrapResult",
+    "ClassMerge",
+    "ClassScores",
+    "Comparison",
+    "FoundObjects",
+    "FrameMatch",
+    "MatchTable",
+    "PromotionDecision",
+    "Scores",
+    "Truth",
+    "average_precision",
+    "compare_detectors",
+    "count_found",
+    "decide_promotion",
+    "in_looked_area",
+    "match_frame",
+    "merge_classes",
+    "paired_bootstrap",
+    "score_detections",
+    "truth_from_annotation",
+]

@@ -1,0 +1,147 @@
+"""COCO's average precision in numpy, prepared so that thousands of frame weightings are cheap.
+
+Matching does not depend on which frames are counted, so it is done once (`MatchTable`). The AP of a bootstrap
+resample is then a weighted cumulative sum over the detections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_autotuner.core import Detections
+from edge_autotuner.core.types import BoolArray
+from edge_autotuner.errors import EvaluationError
+from edge_autotuner.evaluation.matching import IOU_THRESHOLDS, Float64Array, FrameMatch, match_frame
+from edge_autotuner.evaluation.truth import Truth
+
+RECALL_LEVELS: Float64Array = np.linspace(0.0, 1.0, 101)
+"""COCO's 101 recall levels at which precision is read."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassMatches:
+    """All detections of one class in all frames, by falling score (ties in frame order).
+
+    Attributes:
+        frame_ids: (D,) the frame of each detection.
+        is_right: (K, D) found an object at each of K thresholds.
+        is_wrong: (K, D) found nothing.
+        n_truths: (F,) counted objects of the class in each frame.
+    """
+
+    frame_ids: npt.NDArray[np.intp]
+    is_right: BoolArray
+    is_wrong: BoolArray
+    n_truths: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class MatchTable:
+    """The matching of one detector's detections with the truth, for AP under any weights of the frames.
+
+    Attributes:
+        n_frames: F.
+        per_class: class id -> its matches; classes that no frame has a counted object of are left out, as
+            they have no AP.
+    """
+
+    n_frames: int
+    per_class: dict[int, ClassMatches]
+
+    @classmethod
+    def build(cls, detections: Sequence[Detections], truths: Sequence[Truth], *, max_detections: int) -> MatchTable:
+        """Match every frame.
+
+        Args:
+            detections: one per frame.
+            truths: one per frame, in the same order.
+            max_detections: most detections per frame AND class that count, as COCO has it.
+
+        Raises:
+            EvaluationError: the two have different lengths.
+        """
+        if len(detections) != len(truths):
+            raise EvaluationError(f"got detections of {len(detections)} frames but truths of {len(truths)}")
+        counted = [truth.class_ids[~truth.is_ignored] for truth in truths]
+        classes = np.unique(np.concatenate(counted)).tolist() if counted else []
+        return cls(len(truths), {c: _match_class(detections, truths, c, max_detections) for c in classes})
+
+    @property
+    def n_truths(self) -> int:
+        """Number of counted objects."""
+        return sum(int(matches.n_truths.sum()) for matches in self.per_class.values())
+
+    def average_precisions(self, weights: npt.ArrayLike | None = None) -> dict[int, Float64Array]:
+        """Return class id -> (10,) AP at IoU .50, .55, ... .95, in [0, 1].
+
+        Args:
+            weights: (F,) how often each frame counts; None for once each. Integer weights give the AP of the
+                frames repeated so often, up to the order of equal scores. A class without objects in the
+                frames that count is left out.
+        """
+        used = np.ones(self.n_frames) if weights is None else np.asarray(weights, dtype=np.float64)
+        if used.shape != (self.n_frames,):
+            raise ValueError(f"weights must have shape ({self.n_frames},), got {used.shape}")
+        totals = {c: float(matches.n_truths @ used) for c, matches in self.per_class.items()}
+        return {c: _class_ap(m, used, totals[c]) for c, m in self.per_class.items() if totals[c] > 0}
+
+    def mean_ap(self, weights: npt.ArrayLike | None = None) -> float:
+        """Return AP50:95: the mean over thresholds and classes; nan when no object counts."""
+        per_class = self.average_precisions(weights)
+        return float(np.mean(list(per_class.values()))) if per_class else float("nan")
+
+
+def average_precision(
+    detections: Sequence[Detections], truths: Sequence[Truth], *, max_detections: int = 100
+) -> tuple[float, float]:
+    """Return (AP50, AP50:95), fractions in [0, 1], averaged over the classes that have a truth; nan without any."""
+    per_class = MatchTable.build(detections, truths, max_detections=max_detections).average_precisions()
+    if not per_class:
+        return float("nan"), float("nan")
+    by_threshold = np.mean(list(per_class.values()), axis=0)
+    return float(by_threshold[0]), float(by_threshold.mean())
+
+
+def _match_class(
+    detections: Sequence[Detections], truths: Sequence[Truth], class_id: int, max_detections: int
+) -> ClassMatches:
+    frames = [found.select(found.class_ids == class_id) for found in detections]
+    of_class = [truth.of_class(class_id) for truth in truths]
+    matches = [match_frame(f, t, max_detections=max_detections) for f, t in zip(frames, of_class, strict=True)]
+    scores = np.concatenate([f.scores[m.order] for f, m in zip(frames, matches, strict=True)])
+    order = np.argsort(-scores, kind="stable")
+    frame_ids = np.repeat(np.arange(len(matches)), [len(match.order) for match in matches])
+    return ClassMatches(
+        frame_ids[order],
+        _join(matches, "is_right")[:, order],
+        _join(matches, "is_wrong")[:, order],
+        np.array([truth.n_counted for truth in of_class], dtype=np.int64),
+    )
+
+
+def _join(matches: Sequence[FrameMatch], name: str) -> BoolArray:
+    return np.concatenate([getattr(match, name) for match in matches], axis=1)
+
+
+def _class_ap(matches: ClassMatches, weights: Float64Array, n_truths: float) -> Float64Array:
+    """Return the (10,) AP of one class.
+
+    Source:
+        COCO interpolation (pycocotools `COCOeval.accumulate`): precision made monotone from the right, read at
+        the first detection that reaches each recall level, 0 where none does.
+    """
+    if len(matches.frame_ids) == 0:
+        return np.zeros(len(IOU_THRESHOLDS))
+    counts = weights[matches.frame_ids]  # (D,)
+    right = np.cumsum(matches.is_right * counts, axis=1)  # (K, D)
+    wrong = np.cumsum(matches.is_wrong * counts, axis=1)
+    precision = right / (right + wrong + np.spacing(1))
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    envelope = np.concatenate([envelope, np.zeros((len(envelope), 1))], axis=1)  # recall levels never reached
+    recall = right / n_truths
+    reached = np.stack([np.searchsorted(row, RECALL_LEVELS, side="left") for row in recall])  # (K, 101)
+    return np.asarray(np.take_along_axis(envelope, reached, axis=1).mean(axis=1))

@@ -1,0 +1,114 @@
+"""Several detectors on the same frames, against a teacher's labels and, where they exist, human boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edge_autotuner.core import Detections, LabelMap
+from edge_autotuner.errors import EvaluationError
+from edge_autotuner.evaluation.class_merge import merge_classes
+from edge_autotuner.evaluation.coco_scores import score_detections
+from edge_autotuner.evaluation.scores import Scores
+from edge_autotuner.evaluation.truth import Truth
+
+OFF_THE_SHELF = "off-the-shelf edge"
+SPECIALIZED = "specialized edge"
+TEACHER = "teacher"
+AGAINST_TEACHER = "teacher"
+AGAINST_HUMAN = "human"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Scores by truth and detector.
+
+    Attributes:
+        scores: truth name -> detector name -> scores, both in the order of the page.
+    """
+
+    scores: dict[str, dict[str, Scores]] = field(default_factory=dict)
+
+    def get(self, truth: str, detector: str) -> Scores | None:
+        """Return one entry, None when it was not measured."""
+        return self.scores.get(truth, {}).get(detector)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            truth: {name: scores.to_json() for name, scores in by_detector.items()}
+            for truth, by_detector in self.scores.items()
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Comparison:
+        """Read what `to_json` wrote.
+
+        Raises:
+            EvaluationError: it is of another form.
+        """
+        try:
+            return cls(
+                {
+                    str(truth): {str(name): Scores.from_json(scores) for name, scores in by_detector.items()}
+                    for truth, by_detector in values.items()
+                }
+            )
+        except AttributeError as exc:
+            raise EvaluationError(f"comparison cannot be read from JSON: {exc}") from exc
+
+
+def compare_detectors(
+    detections: Mapping[str, Sequence[Detections]],
+    truths: Mapping[str, Sequence[Truth | None]],
+    labels: LabelMap,
+    *,
+    max_detections: int = 300,
+    min_score: float = 0.05,
+    map_classes: Mapping[str, str] | None = None,
+) -> Comparison:
+    """Score every detector against every truth.
+
+    A teacher is not scored against its own labels: that would say 1.
+
+    Args:
+        detections: detector name -> one per frame, class ids of `labels`.
+        truths: truth name -> one per frame, class ids of `labels`; None for a frame that this truth does not
+            know, which is then left out.
+        labels: the classes.
+        max_detections: most detections per frame and class that count.
+        min_score: detections below are left out.
+        map_classes: classes that are scored as another class, for example {"truck": "car"}.
+
+    Raises:
+        EvaluationError: a detector or truth has another number of frames.
+        ConfigError: `map_classes` names an unknown class.
+    """
+    _check_lengths(detections, truths)
+    merge = merge_classes(labels, map_classes or {})
+    table: dict[str, dict[str, Scores]] = {}
+    for truth_name, per_frame in truths.items():
+        known = [(i, merge.truth(truth)) for i, truth in enumerate(per_frame) if truth is not None]
+        table[truth_name] = {
+            name: score_detections(
+                [merge.detections(found[i]) for i, _ in known],
+                [truth for _, truth in known],
+                merge.labels,
+                max_detections=max_detections,
+                min_score=min_score,
+            )
+            for name, found in detections.items()
+            if not (name == TEACHER and truth_name == AGAINST_TEACHER)
+        }
+    return Comparison(table)
+
+
+def _check_lengths(
+    detections: Mapping[str, Sequence[Detections]], truths: Mapping[str, Sequence[Truth | None]]
+) -> None:
+    lengths = {f"detector '{name}'": len(frames) for name, frames in detections.items()}
+    lengths |= {f"truth '{name}'": len(frames) for name, frames in truths.items()}
+    if len(set(lengths.values())) > 1:
+        counts = ", ".join(f"{name}: {count}" for name, count in lengths.items())
+        raise EvaluationError(f"every detector and truth needs one entry per frame, got {counts}")

@@ -1,0 +1,203 @@
+"""Whether a candidate may replace the deployed model: a paired bootstrap over the frames decides.
+
+The frames are drawn again with replacement, the same ones for both models, so that a hard frame counts
+against both. Neighbouring frames of one camera are alike, which this does not model: the interval is somewhat
+too narrow when the evaluated frames lie close together in time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from edge_autotuner.errors import EvaluationError
+from edge_autotuner.evaluation.average_precision import MatchTable
+
+
+@dataclass(frozen=True)
+class BootstrapResult:
+    """How much better the candidate is, in AP50:95.
+
+    Attributes:
+        difference: candidate minus deployed on all frames, each once.
+        lower: the (1 - confidence) quantile of the resampled differences: the one-sided lower bound.
+        upper: the confidence quantile: the one-sided upper bound.
+        probability_better: share of the resamples in which the candidate is strictly better.
+        n_resamples: resamples that held at least one object and so have an AP.
+    """
+
+    difference: float
+    lower: float
+    upper: float
+    probability_better: float
+    n_resamples: int
+
+
+@dataclass(frozen=True)
+class PromotionDecision:
+    """The verdict and the numbers behind it; nan where nothing could be measured.
+
+    Attributes:
+        promoted: whether the candidate replaces the deployed model.
+        reason: one sentence for people.
+        ap_candidate: AP50:95 in [0, 1] against the teacher's labels.
+        ap_deployed: the same of the deployed model.
+        difference: candidate minus deployed.
+        lower_bound: one-sided lower bound of the difference.
+        upper_bound: one-sided upper bound of the difference.
+        probability_better: share of the resamples in which the candidate is strictly better.
+        confidence: what the bounds hold with, in (0.5, 1).
+        n_frames: frames compared.
+    """
+
+    promoted: bool
+    reason: str
+    ap_candidate: float
+    ap_deployed: float
+    difference: float
+    lower_bound: float
+    upper_bound: float
+    probability_better: float
+    confidence: float
+    n_frames: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON; nan becomes null."""
+        values = asdict(self)
+        return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> PromotionDecision:
+        """Read what `to_json` wrote.
+
+        Raises:
+            EvaluationError: a value is missing or unknown.
+        """
+        try:
+            known: dict[str, Any] = {key: math.nan if value is None else value for key, value in values.items()}
+            return cls(**known)
+        except (TypeError, AttributeError) as exc:
+            raise EvaluationError(f"promotion decision cannot be read from JSON: {exc}") from exc
+
+
+def decide_promotion(
+    candidate: MatchTable,
+    deployed: MatchTable,
+    *,
+    n_resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> PromotionDecision:
+    """Promote only when the one-sided lower bound of the AP50:95 difference is above 0.
+
+    The bound is the (1 - confidence) quantile of the bootstrap differences. With fewer than two frames, or no
+    objects, nothing can be concluded and the deployed model stays.
+
+    Args:
+        candidate: the new model's detections matched with the teacher's labels of the test frames.
+        deployed: the same for the model in use, on the same frames.
+        n_resamples: how often the frames are drawn again.
+        confidence: in (0.5, 1).
+        seed: of the resampling.
+    """
+    _check_same_frames(candidate, deployed)
+    n_frames = candidate.n_frames
+    if n_frames < 2:
+        reason = f"not promoted: {n_frames} test frame{'s' if n_frames != 1 else ''}, at least 2 are needed to compare"
+        return _undecided(reason, candidate, deployed, confidence)
+    if candidate.n_truths == 0:
+        reason = f"not promoted: the teacher labelled no object in the {n_frames} test frames, nothing to compare"
+        return _undecided(reason, candidate, deployed, confidence)
+    result = paired_bootstrap(candidate, deployed, n_resamples=n_resamples, confidence=confidence, seed=seed)
+    promoted = bool(result.lower > 0)
+    return PromotionDecision(
+        promoted=promoted,
+        reason=_explain(result, promoted, confidence, n_frames),
+        ap_candidate=candidate.mean_ap(),
+        ap_deployed=deployed.mean_ap(),
+        difference=result.difference,
+        lower_bound=result.lower,
+        upper_bound=result.upper,
+        probability_better=result.probability_better,
+        confidence=confidence,
+        n_frames=n_frames,
+    )
+
+
+def paired_bootstrap(
+    candidate_table: MatchTable,
+    deployed_table: MatchTable,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> BootstrapResult:
+    """Resample the frames with replacement, the same for both, and compare AP50:95.
+
+    Args:
+        candidate_table: one detector's matches.
+        deployed_table: the other's, on the same frames and truths.
+        n_resamples: number of draws; each draws as many frames as there are.
+        seed: of the draws.
+        confidence: level of each one-sided bound, in (0.5, 1).
+
+    Returns:
+        All values nan when there is no frame or no object.
+
+    Raises:
+        EvaluationError: the tables are of different frames or truths.
+    """
+    _check_same_frames(candidate_table, deployed_table)
+    if n_resamples < 1 or not 0.5 < confidence < 1:
+        raise ValueError(f"expected n_resamples >= 1 and confidence in (0.5, 1), got {n_resamples} and {confidence}")
+    n_frames = candidate_table.n_frames
+    if candidate_table.n_truths == 0:
+        return BootstrapResult(math.nan, math.nan, math.nan, math.nan, 0)
+    rng = np.random.default_rng(seed)
+    differences = np.empty(n_resamples)
+    for i in range(n_resamples):
+        weights = np.bincount(rng.integers(0, n_frames, n_frames), minlength=n_frames)
+        differences[i] = candidate_table.mean_ap(weights) - deployed_table.mean_ap(weights)
+    differences = differences[~np.isnan(differences)]  # a draw of frames without objects has no AP
+    if len(differences) == 0:
+        return BootstrapResult(math.nan, math.nan, math.nan, math.nan, 0)
+    lower, upper = np.quantile(differences, [1 - confidence, confidence])
+    return BootstrapResult(
+        difference=candidate_table.mean_ap() - deployed_table.mean_ap(),
+        lower=float(lower),
+        upper=float(upper),
+        probability_better=float(np.mean(differences > 0)),
+        n_resamples=len(differences),
+    )
+
+
+def _check_same_frames(candidate: MatchTable, deployed: MatchTable) -> None:
+    counts = [
+        (table.n_frames, {c: matches.n_truths.tolist() for c, matches in table.per_class.items()})
+        for table in (candidate, deployed)
+    ]
+    if counts[0] != counts[1]:
+        raise EvaluationError(
+            f"candidate ({candidate.n_frames} frames, {candidate.n_truths} objects) and deployed model "
+            f"({deployed.n_frames} frames, {deployed.n_truths} objects) were not matched with the same truths"
+        )
+
+
+def _undecided(reason: str, candidate: MatchTable, deployed: MatchTable, confidence: float) -> PromotionDecision:
+    aps = candidate.mean_ap(), deployed.mean_ap()
+    unknown = math.nan
+    return PromotionDecision(
+        False, reason, *aps, aps[0] - aps[1], unknown, unknown, unknown, confidence, candidate.n_frames
+    )
+
+
+def _explain(result: BootstrapResult, promoted: bool, confidence: float, n_frames: int) -> str:
+    change = f"AP50:95 changes by {result.difference:+.3f} on {n_frames} later frames"
+    bound = f"with {confidence:.0%} confidence by at least {result.lower:+.3f}"
+    if promoted:
+        return f"promoted: {change}, {bound}"
+    return f"not promoted: {change}, but {bound}, which is not above 0; the deployed model stays"

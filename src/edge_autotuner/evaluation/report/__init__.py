@@ -1,0 +1,25 @@
+"""The report page: one self-contained HTML file, and drawing of detections on pictures."""
+
+from edge_autotuner.evaluation.report.data import (
+    Costs,
+    FrameComparison,
+    LearningCurve,
+    MotionExample,
+    ReportData,
+    TimelineFrame,
+)
+from edge_autotuner.evaluation.report.drawing import class_colour, draw_detections
+from edge_autotuner.evaluation.report.render import render_report, write_report
+
+__all__ = [
+    "Costs",
+    "FrameComparison",
+    "LearningCurve",
+    "MotionExample",
+    "ReportData",
+    "TimelineFrame",
+    "class_colour",
+    "draw_detections",
+    "render_report",
+    "write_report",
+]

@@ -1,0 +1,153 @@
+"""Everything that the report page shows, as plain values; every part may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from edge_autotuner.core import Detections, LabelMap, SourceInfo
+from edge_autotuner.core.types import FloatArray, ImageArray
+from edge_autotuner.evaluation.comparison import Comparison
+from edge_autotuner.evaluation.found_objects import FoundObjects
+from edge_autotuner.evaluation.promotion import PromotionDecision
+
+
+@dataclass(frozen=True, eq=False)
+class FrameComparison:
+    """One test frame as two detectors see it.
+
+    Attributes:
+        caption: where the frame is from, for example "0:51".
+        image_bgr: (H, W, 3) uint8, or (H, W) brightness.
+        before: of the off-the-shelf model, frame pixels; None when it did not run.
+        after: of the specialized model; None when there is none.
+    """
+
+    caption: str
+    image_bgr: ImageArray
+    before: Detections | None = None
+    after: Detections | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class MotionExample:
+    """A frame with the regions in which something moved.
+
+    Attributes:
+        caption: where the frame is from and why it was selected.
+        image_bgr: (H, W, 3) uint8, or (H, W) brightness.
+        regions_xyxy: (R, 4) frame pixels.
+    """
+
+    caption: str
+    image_bgr: ImageArray
+    regions_xyxy: FloatArray
+
+
+@dataclass(frozen=True)
+class TimelineFrame:
+    """What became of one frame of the source."""
+
+    time_s: float
+    kind: Literal["train", "test", "skipped"]
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Training, one value per epoch.
+
+    Attributes:
+        train_loss: mean loss of each epoch.
+        val_ap: AP50:95 on the validation slice after each epoch; None where it was not measured.
+        best_epoch: 1-based epoch whose weights are kept; None when no epoch was better than the start.
+        start_ap: AP50:95 on the validation slice before training.
+    """
+
+    train_loss: tuple[float, ...]
+    val_ap: tuple[float | None, ...] = ()
+    best_epoch: int | None = None
+    start_ap: float | None = None
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What the run took.
+
+    Attributes:
+        stage_seconds: stage name -> seconds, in order.
+        teacher_calls: how often the teacher's detector ran.
+        pixels_sent: pixels that the teacher was shown.
+        pixels_captured: pixels of all frames of the source that were looked at.
+        edge_ms_before: milliseconds per frame of the off-the-shelf model.
+        edge_ms_after: of the specialized model.
+    """
+
+    stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    teacher_calls: int | None = None
+    pixels_sent: int | None = None
+    pixels_captured: int | None = None
+    edge_ms_before: float | None = None
+    edge_ms_after: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ReportData:
+    """The whole page.
+
+    Attributes:
+        title: name of the source; shown as text, never as markup.
+        source: facts about the source.
+        labels: classes of all detections here.
+        edge_model: name of the model that was specialized.
+        teacher: name of the teacher.
+        display_score: boxes from this score on are shown and counted as found.
+        comparison: accuracy on the test frames.
+        found_before: objects that the off-the-shelf model finds at `display_score`, against the teacher's labels.
+        found_after: the same of the specialized model.
+        promotion: the verdict.
+        frames: test frames before and after; about six.
+        background: (H, W) brightness or (H, W, 3) picture of the empty scene.
+        motion_examples: about three frames with their motion regions.
+        selection_counts: reason -> number of frames; why frames were selected or skipped.
+        timeline: what became of the frames, in time order.
+        teacher_scores: (N,) scores of the teacher's boxes on the training frames.
+        min_score: teacher's boxes from here on are labels.
+        uncertain_score: teacher's boxes from here to `min_score` are neither object nor background.
+        learning: the training.
+        costs: time and pixels.
+        settings: name -> value, the settings worth showing.
+        command: what reproduces this page.
+        versions: package -> version.
+        hashes: file -> SHA-256.
+        notes: further remarks, one sentence each.
+        created_at: aware UTC time.
+    """
+
+    title: str
+    source: SourceInfo | None = None
+    labels: LabelMap = field(default_factory=lambda: LabelMap(()))
+    edge_model: str = ""
+    teacher: str = ""
+    display_score: float = 0.3
+    comparison: Comparison | None = None
+    found_before: FoundObjects | None = None
+    found_after: FoundObjects | None = None
+    promotion: PromotionDecision | None = None
+    frames: tuple[FrameComparison, ...] = ()
+    background: ImageArray | None = None
+    motion_examples: tuple[MotionExample, ...] = ()
+    selection_counts: Mapping[str, int] = field(default_factory=dict)
+    timeline: tuple[TimelineFrame, ...] = ()
+    teacher_scores: FloatArray | None = None
+    min_score: float = 0.3
+    uncertain_score: float = 0.1
+    learning: LearningCurve | None = None
+    costs: Costs | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    created_at: datetime | None = None

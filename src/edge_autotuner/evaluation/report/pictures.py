@@ -1,0 +1,107 @@
+"""Pictures inside the page: data URIs, with boxes as vector outlines that stay sharp at any zoom."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+
+import cv2
+import numpy as np
+
+from edge_autotuner.core import Detections, LabelMap, iou_matrix
+from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray
+from edge_autotuner.errors import EvaluationError
+from edge_autotuner.evaluation.report.drawing import class_colour
+
+MAX_WIDTH_PX = 960
+WEBP_QUALITY = 82
+MAX_LABELLED_BOXES = 12
+"""Where a picture has more boxes, written labels would hide small objects: colour and hover text tell the class."""
+
+
+def data_uri(image: ImageArray, *, max_width_px: int = MAX_WIDTH_PX) -> str:
+    """Return a picture, (H, W, 3) BGR or (H, W) brightness, as a WebP data URI of limited width."""
+    height, width = image.shape[:2]
+    if width > max_width_px:
+        size = max_width_px, max(1, round(height * max_width_px / width))
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    ok, encoded = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, WEBP_QUALITY])
+    if not ok:
+        raise EvaluationError(f"a picture of shape {image.shape} for the report cannot be encoded as WebP")
+    return "data:image/webp;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
+
+
+def only_here(boxes: Detections, others: Detections, *, min_iou: float = 0.5) -> BoolArray:
+    """Return (N,): which boxes have no box of the same class among `others` that overlaps by `min_iou`."""
+    if len(boxes) == 0 or len(others) == 0:
+        return np.ones(len(boxes), dtype=np.bool_)
+    same_class = boxes.class_ids[:, None] == others.class_ids[None, :]
+    return np.asarray(~((iou_matrix(boxes.boxes_xyxy, others.boxes_xyxy) >= min_iou) & same_class).any(axis=1))
+
+
+def frame_svg(image: ImageArray, *, picture_id: str, content: str, description: str, embed: bool = True) -> str:
+    """Return a picture with vector content above it.
+
+    Args:
+        image: (H, W, 3) or (H, W).
+        picture_id: id of the embedded picture in the page; letters, digits and "-" only.
+        content: SVG elements in frame pixels, already escaped.
+        description: what a screen reader says.
+        embed: False refers to the picture that another drawing on the page embeds under the same id.
+    """
+    height, width = image.shape[:2]
+    picture = (
+        f'<image id="{picture_id}" href="{data_uri(image)}" width="{width}" height="{height}"/>'
+        if embed
+        else f'<use href="#{picture_id}"/>'
+    )
+    return (
+        f'<svg class="frame" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(description)}">'
+        f"{picture}{content}</svg>"
+    )
+
+
+def boxes_svg(detections: Detections, labels: LabelMap, *, highlighted: BoolArray, width: int) -> str:
+    """Return SVG boxes; each tells class and score on hover, the highlighted ones are filled.
+
+    Args:
+        detections: frame pixels.
+        labels: names of the class ids.
+        highlighted: (N,) which boxes stand out.
+        width: of the frame, pixels; sets the size of the letters.
+    """
+    label_all = len(detections) <= MAX_LABELLED_BOXES
+    parts = []
+    for i in np.argsort(detections.scores, kind="stable").tolist():
+        class_id, is_new = int(detections.class_ids[i]), bool(highlighted[i])
+        name = f"{labels[class_id]} {detections.scores[i]:.2f}"
+        parts.append(
+            f'<g class="box{" new" if is_new else ""}" style="--c:{class_colour(class_id)}">'
+            f"<title>{escape(name)}</title>{_rect(detections.boxes_xyxy[i])}"
+            f"{_label(name, detections.boxes_xyxy[i], width) if label_all else ''}</g>"
+        )
+    return "".join(parts)
+
+
+def regions_svg(regions_xyxy: FloatArray) -> str:
+    """Return SVG outlines of motion regions."""
+    return "".join(f'<g class="region">{_rect(box)}</g>' for box in regions_xyxy)
+
+
+def _rect(box_xyxy: FloatArray) -> str:
+    x1, y1, x2, y2 = (float(value) for value in box_xyxy)
+    shape = f'x="{x1:.1f}" y="{y1:.1f}" width="{max(0.0, x2 - x1):.1f}" height="{max(0.0, y2 - y1):.1f}" rx="1.5"'
+    return f'<rect class="halo" {shape}/><rect class="line" {shape}/>'
+
+
+def _label(text: str, box_xyxy: FloatArray, width: int) -> str:
+    size = width * 0.0165
+    wide, tall = len(text) * size * 0.61 + size * 0.5, size * 1.32
+    x = max(0.0, min(float(box_xyxy[0]), width - wide))
+    y = float(box_xyxy[1]) - tall
+    y = y if y >= 0 else max(0.0, float(box_xyxy[1]))
+    return (
+        f'<rect class="tag" x="{x:.1f}" y="{y:.1f}" width="{wide:.1f}" height="{tall:.1f}" rx="{size * 0.2:.1f}"/>'
+        f'<text class="tag-text" x="{x + size * 0.25:.1f}" y="{y + size * 1.0:.1f}" font-size="{size:.1f}">'
+        f"{escape(text)}</text>"
+    )

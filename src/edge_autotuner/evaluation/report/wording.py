@@ -1,0 +1,101 @@
+"""The sentences and numbers at the top of the page."""
+
+from __future__ import annotations
+
+import math
+
+from edge_autotuner.evaluation.comparison import AGAINST_HUMAN, AGAINST_TEACHER, OFF_THE_SHELF, SPECIALIZED
+from edge_autotuner.evaluation.report.data import ReportData
+from edge_autotuner.evaluation.scores import Scores
+
+MISSING = "\N{EN DASH}"
+
+
+def fraction_text(value: float | None, digits: int = 3) -> str:
+    """Return 0.614, or a dash where nothing was measured."""
+    return MISSING if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def change_text(before: float | None, after: float | None, digits: int = 3) -> str:
+    """Return +0.333, or nothing where one side is missing."""
+    if before is None or after is None or math.isnan(before) or math.isnan(after):
+        return ""
+    return f"{after - before:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def duration_text(seconds: float) -> str:
+    """Return "48 s", "5 min 12 s" or "1 h 4 min".
+
+    >>> duration_text(47.6), duration_text(312), duration_text(3840)
+    ('48 s', '5 min 12 s', '1 h 4 min')
+    """
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def pixels_text(pixels: int) -> str:
+    """Return "12.4 Mpx" or "1.2 Gpx"."""
+    return f"{pixels / 1e9:.1f} Gpx" if pixels >= 1e9 else f"{pixels / 1e6:.1f} Mpx"
+
+
+def scores_of(data: ReportData, truth: str, detector: str) -> Scores | None:
+    """Return one entry of the comparison if it holds a number."""
+    scores = data.comparison.get(truth, detector) if data.comparison else None
+    return None if scores is None or math.isnan(scores.ap) else scores
+
+
+def headline(data: ReportData) -> str:
+    """Return the verdict in one sentence, from the best evidence that there is."""
+    before, after = data.found_before, data.found_after
+    if before is not None and after is not None and after.n_truths:
+        return _found_sentence(before.n_found, after.n_found, after.n_truths)
+    truth = AGAINST_TEACHER
+    old, new = scores_of(data, truth, OFF_THE_SHELF), scores_of(data, truth, SPECIALIZED)
+    if old and new:
+        better = "more" if new.ap > old.ap else "no more"
+        return f"The specialized model is {better} accurate on this camera than the model off the shelf."
+    if old:
+        return "This is how the model does off the shelf; it has not been specialized yet."
+    if data.learning is not None:
+        return "A specialized model was trained; it has not been scored on later frames yet."
+    if data.teacher_scores is not None and len(data.teacher_scores):
+        return f"The teacher has given {len(data.teacher_scores):,} boxes; training comes next."
+    if data.selection_counts or data.timeline:
+        return "Frames were selected; the teacher has not labelled them yet."
+    return "Nothing has been measured yet."
+
+
+def standing(data: ReportData) -> list[str]:
+    """Return the sentences below the headline: accuracy against each truth, and the promotion."""
+    lines = []
+    for truth, phrase in ((AGAINST_HUMAN, "human boxes"), (AGAINST_TEACHER, "the teacher's labels")):
+        old, new = scores_of(data, truth, OFF_THE_SHELF), scores_of(data, truth, SPECIALIZED)
+        if old and new:
+            lines.append(
+                f"Against {phrase}: AP50:95 {old.ap:.3f} → {new.ap:.3f}, AP50 {old.ap50:.3f} → {new.ap50:.3f}"
+                f" ({new.n_truths:,} objects in {new.n_frames:,} later frames)."
+            )
+        elif old:
+            lines.append(f"Against {phrase}: AP50:95 {old.ap:.3f}, AP50 {old.ap50:.3f}.")
+    return lines
+
+
+def _found_sentence(n_before: int, n_after: int, n_truths: int) -> str:
+    counts = f"{n_after:,} of {n_truths:,} instead of {n_before:,}"
+    if n_after == n_before:
+        return f"The specialized model finds as many of the teacher's objects as before: {n_after:,} of {n_truths:,}."
+    if n_before == 0:
+        return (
+            f"The specialized model finds {n_after:,} of the teacher's {n_truths:,} objects; the original found none."
+        )
+    share = abs(n_after / n_before - 1)
+    amount = f"{n_after / n_before:.1f} times as many" if n_after >= 2 * n_before else f"{share:.0%} more"
+    if n_after < n_before:
+        return f"The specialized model finds {share:.0%} fewer of the teacher's objects: {counts}."
+    return f"The specialized model finds {amount} of the teacher's objects: {counts}."

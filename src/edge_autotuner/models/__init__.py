@@ -1,0 +1,55 @@
+"""Detectors: how they are fed and read, the ONNX ones, the networks that can be trained, and their weights.
+
+Names that need torch are loaded when they are first used, so that this package also works where only the edge
+runtime is installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from edge_autotuner.models.catalogue import KnownModel, find_model, list_models
+from edge_autotuner.models.detector_spec import DetectorSpec
+from edge_autotuner.models.nms import nms_per_class
+from edge_autotuner.models.onnx_detector import OnnxDetector
+from edge_autotuner.models.onnx_files import describe_onnx
+from edge_autotuner.models.preprocess import Placement, prepare_input
+from edge_autotuner.models.weights_store import locate, pull
+
+if TYPE_CHECKING:
+    from edge_autotuner.models.yolox import DecodedYolox, Yolox
+    from edge_autotuner.models.yolox_weights import load_yolox, save_yolox, with_classes
+
+_NEEDS_TORCH = {
+    "DecodedYolox": "edge_autotuner.models.yolox",
+    "Yolox": "edge_autotuner.models.yolox",
+    "load_yolox": "edge_autotuner.models.yolox_weights",
+    "save_yolox": "edge_autotuner.models.yolox_weights",
+    "with_classes": "edge_autotuner.models.yolox_weights",
+}
+
+__all__ = [
+    "DecodedYolox",
+    "DetectorSpec",
+    "KnownModel",
+    "OnnxDetector",
+    "Placement",
+    "Yolox",
+    "describe_onnx",
+    "find_model",
+    "list_models",
+    "load_yolox",
+    "locate",
+    "nms_per_class",
+    "prepare_input",
+    "pull",
+    "save_yolox",
+    "with_classes",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (any public name)
+    if name in _NEEDS_TORCH:
+        return getattr(importlib.import_module(_NEEDS_TORCH[name]), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -1,0 +1,145 @@
+"""Downloads one file over HTTPS: bounded, verified, and either complete or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from edge_autotuner.core.progress import Progress
+from edge_autotuner.dataset.atomic import TEMPORARY_SUFFIX, storage_errors, sync_folder
+from edge_autotuner.errors import WeightsError
+
+MAX_DOWNLOAD_BYTES = 256 << 20
+_TIMEOUT_S = 30.0
+_BLOCK_BYTES = 1 << 18
+
+
+class DownloadError(WeightsError):
+    """A download did not give the expected file; nothing was kept."""
+
+
+def download(
+    address: str,
+    target: Path,
+    *,
+    sha256: str | None,
+    max_bytes: int,
+    progress: Progress,
+    https_only: bool = True,
+    timeout_s: float = _TIMEOUT_S,
+) -> str:
+    """Fetch a file, and return its hash.
+
+    Args:
+        address: where it is.
+        target: its final name; the folder exists. A file that is there stays until the new one is verified.
+        sha256: hash that it must have; None: any.
+        max_bytes: give up above this size.
+        progress: counts bytes.
+        https_only: refuse plain HTTP, also after a redirect.
+        timeout_s: longest silence of the server.
+
+    Raises:
+        DownloadError: offline, refused, truncated, too large, or of another hash.
+        StorageError: the target cannot be written.
+    """
+    temporary = target.with_name(f".{target.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
+    try:
+        with _open(address, https_only=https_only, timeout_s=timeout_s) as response:
+            got = _store(response, temporary, max_bytes, progress)
+        if sha256 is not None and got != sha256:
+            raise DownloadError(f"{address} is another file than expected: sha256 {got} instead of {sha256}")
+        with storage_errors(target):
+            os.replace(temporary, target)
+            sync_folder(target.parent)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+    return got
+
+
+class _RedirectWithinScheme(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but never from HTTPS to anything else."""
+
+    def __init__(self, *, https_only: bool) -> None:
+        self._https_only = https_only
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:  # noqa: ANN401 (signature of the library)
+        try:
+            _check_scheme(newurl, https_only=self._https_only)
+        except DownloadError:
+            fp.close()  # the library closes it only when a redirect is followed
+            raise
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _open(address: str, *, https_only: bool, timeout_s: float) -> http.client.HTTPResponse:
+    _check_scheme(address, https_only=https_only)
+    opener = urllib.request.build_opener(_RedirectWithinScheme(https_only=https_only))
+    request = urllib.request.Request(address, headers={"User-Agent": "edge-autotuner", "Accept-Encoding": "identity"})
+    try:
+        response: http.client.HTTPResponse = opener.open(request, timeout=timeout_s)
+    except urllib.error.HTTPError as exc:
+        with exc:
+            raise DownloadError(f"{address} answered {exc.code} {exc.reason}") from exc
+    except urllib.error.URLError as exc:
+        raise DownloadError(f"{address} cannot be reached ({exc.reason})") from exc
+    except (OSError, http.client.HTTPException) as exc:
+        raise DownloadError(f"{address} cannot be reached ({exc or type(exc).__name__})") from exc
+    return response
+
+
+def _check_scheme(address: str, *, https_only: bool) -> None:
+    scheme = urllib.parse.urlsplit(address).scheme
+    if scheme != "https" and (https_only or scheme != "http"):
+        raise DownloadError(f"{address} is not an https address")
+
+
+def _store(response: http.client.HTTPResponse, path: Path, max_bytes: int, progress: Progress) -> str:
+    """Write the body to a file on disk and return its hash."""
+    announced = response.headers.get("Content-Length", "")
+    n_expected = int(announced) if announced.isdigit() else None
+    if n_expected is not None and n_expected > max_bytes:
+        raise DownloadError(f"{response.url} has {n_expected} bytes, more than the {max_bytes} that are allowed")
+    progress.start("download", n_expected)
+    with storage_errors(path):
+        file = path.open("wb")
+    try:
+        with file:
+            n_bytes, digest = _copy(response, file, max_bytes, progress)
+            with storage_errors(path):
+                file.flush()
+                os.fsync(file.fileno())
+    finally:
+        progress.finish()
+    if n_expected is not None and n_bytes != n_expected:
+        raise DownloadError(f"{response.url} broke off after {n_bytes} of {n_expected} bytes; try again")
+    return digest
+
+
+def _copy(response: http.client.HTTPResponse, file: IO[bytes], max_bytes: int, progress: Progress) -> tuple[int, str]:
+    """Copy the body, and return the number of bytes and their hash."""
+    digest, n_bytes = hashlib.sha256(), 0
+    while block := _read_block(response):
+        n_bytes += len(block)
+        if n_bytes > max_bytes:
+            raise DownloadError(f"{response.url} has more than the {max_bytes} bytes that are allowed")
+        digest.update(block)
+        with storage_errors(Path(file.name)):
+            file.write(block)
+        progress.advance(len(block))
+    return n_bytes, digest.hexdigest()
+
+
+def _read_block(response: http.client.HTTPResponse) -> bytes:
+    try:
+        return response.read(_BLOCK_BYTES)
+    except (OSError, http.client.HTTPException) as exc:
+        raise DownloadError(f"{response.url} broke off ({exc or type(exc).__name__}); try again") from exc

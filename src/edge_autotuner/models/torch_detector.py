@@ -1,0 +1,68 @@
+"""Runs a network that is being trained, with the same pre- and post-processing as its later export."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from edge_autotuner.core.detections import Detections
+from edge_autotuner.core.labels import LabelMap
+from edge_autotuner.core.types import ImageArray, SizeWH
+from edge_autotuner.models.decode import decode_outputs
+from edge_autotuner.models.detector_spec import DetectorSpec
+from edge_autotuner.models.preprocess import prepare_input
+from edge_autotuner.models.yolox import DecodedYolox, Yolox
+
+NMS_IOU = 0.6  # per class, as in the published measurements of these models
+
+
+def yolox_spec(name: str, labels: LabelMap, input_size_wh: SizeWH) -> DetectorSpec:
+    """Return how an exported YOLOX with decoding inside is fed and read."""
+    return DetectorSpec(name, labels, input_size_wh, "letterbox", "bgr", "boxes_scores", nms_iou=NMS_IOU)
+
+
+class TorchDetector:
+    """A YOLOX network as a core `Detector`, on the CPU."""
+
+    def __init__(
+        self,
+        network: Yolox,
+        labels: LabelMap,
+        input_size_wh: SizeWH,
+        *,
+        min_score: float = 0.05,
+        max_detections: int = 300,
+    ) -> None:
+        """Wrap a network; it is not copied, so that later training shows.
+
+        Raises:
+            ValueError: the input size is not a multiple of 32, or the classes do not fit the network.
+        """
+        if network.n_classes != len(labels):
+            raise ValueError(f"the network has {network.n_classes} classes, the label map {len(labels)}")
+        self._spec = yolox_spec(network.architecture, labels, input_size_wh)
+        self._decoded = DecodedYolox(network, input_size_wh).eval()
+        self._min_score, self._max_detections = min_score, max_detections
+
+    @property
+    def labels(self) -> LabelMap:
+        """The classes that it knows."""
+        return self._spec.labels
+
+    @property
+    def input_size_wh(self) -> SizeWH:
+        """The size that pictures are resized to, pixels."""
+        return self._spec.input_size_wh
+
+    @torch.inference_mode()
+    def detect(self, image_bgr: ImageArray) -> Detections:
+        """Return the objects of a (H, W, 3) uint8 picture, in its pixels, by falling score."""
+        pixels, placement = prepare_input(image_bgr, self._spec)
+        boxes, scores = self._decoded(torch.from_numpy(np.ascontiguousarray(pixels)))
+        return decode_outputs(
+            [boxes.numpy(), scores.numpy()],
+            self._spec,
+            placement,
+            min_score=self._min_score,
+            max_detections=self._max_detections,
+        )

@@ -1,0 +1,101 @@
+"""Runs a bundle over a source and writes COCO result records; needs no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edge_autotuner.capture import open_source
+from edge_autotuner.core import COCO_CATEGORY_IDS, Detections, Frame, LabelMap, NoProgress, Progress, xyxy_to_xywh
+from edge_autotuner.dataset import atomic_write_json, load_coco_truth
+from edge_autotuner.deployment import load_edge_detector
+from edge_autotuner.errors import EvaluationError
+
+
+def detect(
+    bundle: Path,
+    source_path: Path | str,
+    output: Path,
+    *,
+    min_score: float = 0.05,
+    ground_truth: Path | None = None,
+    n_threads: int | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Write the detections of a bundle on every frame of a source.
+
+    The file is a list of COCO result records, {"image_id", "category_id", "bbox", "score"}, each with
+    "file_name" or "frame_index" beside. Without a ground truth, `image_id` is the frame's index and
+    `category_id` COCO's own (person 1, car 3, truck 8); classes that COCO does not have come after its last.
+    With a ground truth both are those of that file, and only its frames and classes are written, so that any
+    COCO tool scores the result as it is.
+
+    Args:
+        bundle: folder of a bundle, or of a run (then its deployed bundle).
+        source_path: a video file or a folder of pictures.
+        output: JSON file.
+        min_score: lower scores are left out.
+        ground_truth: COCO file whose ids are used.
+        n_threads: CPU threads; None for all.
+        progress: told of every frame.
+
+    Returns:
+        The number of frames that were looked at.
+
+    Raises:
+        ModelBundleError, VideoError, EvaluationError: what is wrong with the inputs.
+    """
+    detector = load_edge_detector(bundle, n_threads, min_score=min_score)
+    source = open_source(source_path)
+    ids = _Ids(detector.labels, ground_truth)
+    progress = progress or NoProgress()
+    progress.start("detect", source.info.n_frames)
+    records: list[dict[str, Any]] = []
+    n_frames = 0
+    for frame in source.frames():
+        progress.advance()
+        image_id = ids.image_id(frame)
+        if image_id is not None:
+            records += _records(frame, detector.detect(frame.image_bgr), image_id, ids)
+            n_frames += 1
+    progress.finish()
+    if n_frames == 0:
+        raise EvaluationError(f"none of the frames of {source.info.name} is in the ground truth {ground_truth}")
+    atomic_write_json(output, records)
+    return n_frames
+
+
+class _Ids:
+    """Image and category ids of the records: COCO's own, or those of a ground-truth file."""
+
+    def __init__(self, labels: LabelMap, ground_truth: Path | None) -> None:
+        self._truth = load_coco_truth(ground_truth, labels=labels, map_classes={}) if ground_truth else None
+        known = self._truth.category_ids if self._truth else COCO_CATEGORY_IDS
+        beyond = max(COCO_CATEGORY_IDS.values()) + 1
+        self.category_ids = {i: known[name] for i, name in enumerate(labels) if name in known}
+        if self._truth is None:
+            self.category_ids |= {i: beyond + i for i in range(len(labels)) if i not in self.category_ids}
+
+    def image_id(self, frame: Frame) -> int | None:
+        """Return the id of a frame; None when the ground truth does not have it."""
+        if self._truth is None:
+            return frame.index
+        picture = self._truth.picture_for(frame.index, frame.file_name)
+        return None if picture is None else picture.image_id
+
+
+def _records(frame: Frame, detections: Detections, image_id: int, ids: _Ids) -> list[dict[str, Any]]:
+    where = {"frame_index": frame.index} if frame.file_name is None else {"file_name": frame.file_name}
+    boxes_xywh = xyxy_to_xywh(detections.boxes_xyxy).tolist()
+    rows = zip(boxes_xywh, detections.scores.tolist(), detections.class_ids.tolist(), strict=True)
+    return [
+        {
+            "image_id": image_id,
+            "category_id": ids.category_ids[class_id],
+            "bbox": [round(value, 2) for value in box],
+            "score": round(score, 5),
+            **where,
+        }
+        for box, score, class_id in rows
+        if class_id in ids.category_ids
+    ]

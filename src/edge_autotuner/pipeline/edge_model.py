@@ -1,0 +1,105 @@
+"""Finds the edge model that a run starts from, and turns networks into ONNX files that the edge runtime runs."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_autotuner.config import RunConfig
+from edge_autotuner.core import COCO_80, STREET_6, LabelMap
+from edge_autotuner.core.types import SizeWH
+from edge_autotuner.deployment import bundle_folder, check_export, export_onnx, read_bundle
+from edge_autotuner.errors import ConfigError
+from edge_autotuner.models.catalogue import find_model, list_models
+from edge_autotuner.models.onnx_detector import OnnxDetector
+from edge_autotuner.models.torch_detector import yolox_spec
+from edge_autotuner.models.weights_store import locate
+from edge_autotuner.models.yolox import DecodedYolox, Yolox
+from edge_autotuner.models.yolox_weights import load_yolox, with_classes
+
+
+@dataclass(frozen=True)
+class EdgeModel:
+    """The model that a run improves.
+
+    Attributes:
+        name: how reports call it.
+        network: its weights, cut down to `labels`.
+        labels: the classes of the run.
+        sha256: of the weights file.
+    """
+
+    name: str
+    network: Yolox
+    labels: LabelMap
+    sha256: str
+
+
+def open_edge_model(config: RunConfig) -> EdgeModel:
+    """Load the edge model that the settings name.
+
+    Raises:
+        ConfigError: no such model, or a wanted class is not one of its classes.
+        WeightsError: its weights are missing or damaged.
+    """
+    name, path, architecture = _find_weights(config)
+    network, all_labels = load_yolox(path, architecture=architecture)
+    labels = _choose_labels(all_labels, config.annotation.classes)
+    return EdgeModel(name, with_classes(network, all_labels, labels), labels, _sha256(path))
+
+
+def export_network(network: Yolox, input_size_wh: SizeWH, path: Path) -> Path:
+    """Write a network with decoding inside as ONNX, after checking it against torch; an existing file is kept.
+
+    Raises:
+        ModelBundleError: the export fails or differs from the network.
+    """
+    if not path.is_file():
+        module = DecodedYolox(network, input_size_wh).eval()
+        temporary = path.with_name(f".unchecked-{path.name}")
+        export_onnx(module, input_size_wh, temporary)
+        check_export(module, temporary, input_size_wh)
+        temporary.replace(path)
+    return path
+
+
+def open_exported(
+    path: Path,
+    name: str,
+    labels: LabelMap,
+    input_size_wh: SizeWH,
+    *,
+    min_score: float = 0.05,
+    n_threads: int | None = None,
+) -> OnnxDetector:
+    """Return the detector of a file that `export_network` wrote."""
+    return OnnxDetector(path, yolox_spec(name, labels, input_size_wh), min_score=min_score, n_threads=n_threads)
+
+
+def _find_weights(config: RunConfig) -> tuple[str, Path, str | None]:
+    """Return name, weights file and architecture (None: in the file, or to be found out)."""
+    path = Path(config.edge_model)
+    if path.is_dir():
+        bundle = read_bundle(bundle_folder(path))
+        return bundle.name, bundle.weights_path, bundle.architecture
+    if path.is_file():
+        return path.stem, path, config.architecture
+    if path.suffix in {".pth", ".safetensors"} or path.parent != Path():
+        raise ConfigError(f"edge model {path} does not exist; give a weights file, a bundle, or a known model's name")
+    model = find_model(config.edge_model)
+    if model.architecture is None:
+        trainable = ", ".join(m.name for m in list_models() if m.architecture)
+        raise ConfigError(f"{model.name} cannot be trained, it is a teacher; edge models: {trainable}")
+    return model.name, locate(model.name, models_dir=config.models_dir), config.architecture or model.architecture
+
+
+def _choose_labels(all_labels: LabelMap, wanted: tuple[str, ...] | None) -> LabelMap:
+    if wanted is not None:
+        all_labels.ids_of(wanted)
+        return LabelMap(wanted)
+    return STREET_6 if all_labels == COCO_80 else all_labels
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,217 @@
+"""Stage 4: old model, new model and teacher on the later frames, and the decision between old and new."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_autotuner.config import RunConfig
+from edge_autotuner.core import Annotation, Detections, Detector
+from edge_autotuner.dataset import DatasetStore, FrameRecord, load_coco_truth
+from edge_autotuner.dataset.atomic import atomic_write_json
+from edge_autotuner.errors import DatasetError
+from edge_autotuner.evaluation import (
+    AGAINST_HUMAN,
+    AGAINST_TEACHER,
+    OFF_THE_SHELF,
+    SPECIALIZED,
+    TEACHER,
+    Comparison,
+    FoundObjects,
+    MatchTable,
+    PromotionDecision,
+    Truth,
+    compare_detectors,
+    count_found,
+    decide_promotion,
+    truth_from_annotation,
+)
+from edge_autotuner.models.yolox_weights import load_yolox
+from edge_autotuner.pipeline.edge_model import export_network, open_edge_model, open_exported
+from edge_autotuner.pipeline.run_folder import fingerprint_of
+from edge_autotuner.pipeline.session import Session
+from edge_autotuner.pipeline.training_stage import candidate_weights
+
+DISPLAY_SCORE = 0.3
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluation.json` holds.
+
+    Attributes:
+        comparison: scores by truth and detector.
+        promotion: whether the candidate replaces the deployed model.
+        found_before: objects that the old model finds at the display score, against the teacher's labels.
+        found_after: the same of the new model.
+        ms_before: median milliseconds per frame of the old model, pre- and post-processing included.
+        ms_after: the same of the new model.
+        n_frames: test frames.
+        n_human_frames: those with human boxes.
+    """
+
+    comparison: Comparison
+    promotion: PromotionDecision
+    found_before: FoundObjects
+    found_after: FoundObjects
+    ms_before: float
+    ms_after: float
+    n_frames: int
+    n_human_frames: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "comparison": self.comparison.to_json(),
+            "promotion": self.promotion.to_json(),
+            "found_before": self.found_before.to_json(),
+            "found_after": self.found_after.to_json(),
+            "ms_before": self.ms_before,
+            "ms_after": self.ms_after,
+            "n_frames": self.n_frames,
+            "n_human_frames": self.n_human_frames,
+        }
+
+
+def read_evaluation(path: Path) -> Evaluation:
+    """Read what the stage wrote.
+
+    Raises:
+        DatasetError: the file is damaged.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Evaluation(
+            Comparison.from_json(values["comparison"]),
+            PromotionDecision.from_json(values["promotion"]),
+            FoundObjects.from_json(values["found_before"]),
+            FoundObjects.from_json(values["found_after"]),
+            *(values[key] for key in ("ms_before", "ms_after", "n_frames", "n_human_frames")),
+        )
+    except (OSError, ValueError, KeyError) as exc:
+        raise DatasetError(f"{path} is damaged ({exc}); run the evaluation again") from exc
+
+
+def evaluate(session: Session) -> None:
+    """Score the models on the test frames and decide about the promotion.
+
+    Raises:
+        DatasetError: there are no annotated test frames.
+        EvaluationError: the ground truth does not fit the frames.
+    """
+    trained = session.folder.require("training", before="evaluation")
+    annotated = session.folder.require("annotation", before="evaluation")
+    config = session.config
+    fingerprint = fingerprint_of(trained.fingerprint, config.evaluation.fingerprint())
+    if session.is_done("evaluation", fingerprint) and session.folder.evaluation.is_file():
+        return
+    with DatasetStore.open(session.folder.dataset) as store, session.stage("evaluation", fingerprint) as summary:
+        frames = [(r, a) for r in store.frames("test") if (a := store.annotation_of(r, annotated.fingerprint))]
+        if not frames:
+            raise DatasetError(f"{store.folder} has no annotated test frames; capture with a larger test part")
+        truths = _truths(frames, store, config)
+        before, after = edge_detectors(session)
+        detections, ms = _detect_all(session, store, [record for record, _ in frames], before, after)
+        detections[TEACHER] = [annotation.detections for _, annotation in frames]
+        result = _judge(detections, truths, store, config, ms)
+        atomic_write_json(session.folder.evaluation, result.to_json(), indent=2)
+        summary.update(promoted=result.promotion.promoted, n_frames=result.n_frames)
+
+
+def edge_detectors(session: Session) -> tuple[Detector, Detector]:
+    """Return the old and the new edge model as the edge runtime runs them."""
+    config = session.config
+    edge = open_edge_model(config)
+    new_network, _ = load_yolox(candidate_weights(session))
+    folder = candidate_weights(session).parent
+    size, n_threads = config.input_size, config.training.n_threads
+    old_path = export_network(edge.network, size, folder / "start.onnx")
+    new_path = export_network(new_network, size, folder / "candidate.onnx")
+    low = config.evaluation.min_score
+    return (
+        open_exported(old_path, OFF_THE_SHELF, edge.labels, size, min_score=low, n_threads=n_threads),
+        open_exported(new_path, SPECIALIZED, edge.labels, size, min_score=low, n_threads=n_threads),
+    )
+
+
+def _truths(
+    frames: Sequence[tuple[FrameRecord, Annotation]], store: DatasetStore, config: RunConfig
+) -> dict[str, list[Truth | None]]:
+    truths: dict[str, list[Truth | None]] = {
+        AGAINST_TEACHER: [truth_from_annotation(a, min_score=config.annotation.min_score) for _, a in frames]
+    }
+    if config.evaluation.ground_truth is not None:
+        human = load_coco_truth(
+            config.evaluation.ground_truth, labels=store.labels, map_classes=config.evaluation.map_classes
+        )
+        human.check_frames(record for record, _ in frames)
+        found = [human.for_frame(record.index, record.file_name) for record, _ in frames]
+        truths[AGAINST_HUMAN] = [Truth(*boxes) if boxes is not None else None for boxes in found]
+    return truths
+
+
+def _detect_all(
+    session: Session, store: DatasetStore, frames: Sequence[FrameRecord], before: Detector, after: Detector
+) -> tuple[dict[str, list[Detections]], dict[str, float]]:
+    """Run both models on every frame, in turns, so that both meet the same load of the machine."""
+    detectors = {OFF_THE_SHELF: before, SPECIALIZED: after}
+    detections: dict[str, list[Detections]] = {name: [] for name in detectors}
+    times: dict[str, list[float]] = {name: [] for name in detectors}
+    session.progress.start("evaluation", len(frames))
+    for record in frames:
+        image = store.read_image(record)
+        for name, detector in detectors.items():
+            began_s = time.perf_counter()
+            detections[name].append(detector.detect(image))
+            times[name].append((time.perf_counter() - began_s) * 1000)
+        session.progress.advance()
+    session.progress.finish()
+    return detections, {name: float(np.median(values)) for name, values in times.items()}
+
+
+def _judge(
+    detections: dict[str, list[Detections]],
+    truths: dict[str, list[Truth | None]],
+    store: DatasetStore,
+    config: RunConfig,
+    ms: dict[str, float],
+) -> Evaluation:
+    settings = config.evaluation
+    comparison = compare_detectors(
+        detections,
+        truths,
+        store.labels,
+        max_detections=settings.max_detections,
+        min_score=settings.min_score,
+        map_classes=settings.map_classes,
+    )
+    teacher_truths = [truth for truth in truths[AGAINST_TEACHER] if truth is not None]
+    tables = {
+        name: MatchTable.build(detections[name], teacher_truths, max_detections=settings.max_detections)
+        for name in (OFF_THE_SHELF, SPECIALIZED)
+    }
+    decision = decide_promotion(
+        tables[SPECIALIZED],
+        tables[OFF_THE_SHELF],
+        n_resamples=settings.n_bootstrap,
+        confidence=settings.confidence,
+        seed=settings.seed,
+    )
+    found = {name: count_found(detections[name], teacher_truths, min_score=DISPLAY_SCORE) for name in tables}
+    n_human = sum(truth is not None for truth in truths.get(AGAINST_HUMAN, []))
+    return Evaluation(
+        comparison,
+        decision,
+        found[OFF_THE_SHELF],
+        found[SPECIALIZED],
+        ms[OFF_THE_SHELF],
+        ms[SPECIALIZED],
+        len(teacher_truths),
+        n_human,
+    )

@@ -1,0 +1,75 @@
+"""The whole job: a video of one fixed camera in, a better model and a report out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_autotuner.config import RunConfig
+from edge_autotuner.core import Progress
+from edge_autotuner.evaluation import PromotionDecision
+from edge_autotuner.pipeline.annotation_stage import annotate
+from edge_autotuner.pipeline.capture_stage import capture
+from edge_autotuner.pipeline.evaluation_stage import Evaluation, evaluate, read_evaluation
+from edge_autotuner.pipeline.export_stage import export
+from edge_autotuner.pipeline.report_stage import report
+from edge_autotuner.pipeline.session import Session
+from edge_autotuner.pipeline.training_stage import train
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Where the results of a run are.
+
+    Attributes:
+        output: the run's folder.
+        report: the HTML page.
+        bundle: the deployed model bundle.
+        evaluation: scores on the later frames.
+    """
+
+    output: Path
+    report: Path
+    bundle: Path
+    evaluation: Evaluation
+
+    @property
+    def promotion(self) -> PromotionDecision:
+        """Whether the specialized model replaced the one it came from."""
+        return self.evaluation.promotion
+
+
+def run(
+    source: Path | str,
+    output: Path,
+    config: RunConfig | None = None,
+    *,
+    progress: Progress | None = None,
+    command: str = "",
+) -> RunResult:
+    """Specialize the edge model for the camera that recorded a video.
+
+    Finished stages of an earlier run in the same folder are not repeated, and an interrupted stage continues
+    where it stopped.
+
+    Args:
+        source: a video file or a folder of pictures.
+        output: folder for everything; created where needed.
+        config: settings; None for the defaults.
+        progress: told of every step.
+        command: shown in the report as what reproduces it.
+
+    Raises:
+        EdgeAutotunerError: what went wrong and what to do; everything collected is kept.
+    """
+    session = Session.open(Path(output), config or RunConfig(), progress=progress, command=command)
+    capture(session, source)
+    for stage in _LATER_STAGES:
+        stage(session)
+    page = report(session)
+    evaluation = read_evaluation(session.folder.evaluation)
+    return RunResult(session.folder.path, page, session.folder.path / "bundle", evaluation)
+
+
+_LATER_STAGES: tuple[Callable[[Session], None], ...] = (annotate, train, evaluate, export)

@@ -1,0 +1,131 @@
+"""The output folder of a run: where each stage keeps its results, and which stages are done.
+
+DIR/settings.yaml     every setting, resolved
+DIR/state.json        which stages are done, with what settings, in how many seconds
+DIR/dataset/          frames, labels, manifest
+DIR/training/HASH/    checkpoints and learning curves of one training
+DIR/evaluation.json   scores and the promotion decision
+DIR/bundles/          model bundles; DIR/bundle points at the deployed one
+DIR/report.html       the page for people
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from edge_autotuner.config import RunConfig, load_config
+from edge_autotuner.dataset.atomic import atomic_write_json, atomic_write_text
+from edge_autotuner.errors import DatasetError
+
+STAGES = ("capture", "annotation", "training", "evaluation", "export", "report")
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """One finished stage.
+
+    Attributes:
+        fingerprint: of its settings and of what it was made from.
+        seconds: time spent, of all its interrupted parts.
+        finished_at: ISO 8601, UTC.
+        summary: numbers worth keeping.
+    """
+
+    fingerprint: str
+    seconds: float
+    finished_at: str
+    summary: dict[str, Any] = field(default_factory=dict)
+
+
+class RunFolder:
+    """Paths of one run, and the record of its finished stages."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def dataset(self) -> Path:
+        """Folder of the dataset."""
+        return self.path / "dataset"
+
+    @property
+    def evaluation(self) -> Path:
+        """File of scores and decision."""
+        return self.path / "evaluation.json"
+
+    @property
+    def report(self) -> Path:
+        """The HTML page."""
+        return self.path / "report.html"
+
+    def training(self, fingerprint: str) -> Path:
+        """Folder of one training."""
+        return self.path / "training" / fingerprint
+
+    def settings(self) -> RunConfig:
+        """Return the settings that the last command saved here.
+
+        Raises:
+            DatasetError: this is not the folder of a run.
+        """
+        file = self.path / "settings.yaml"
+        if not file.is_file():
+            raise DatasetError(f"{self.path} is not the folder of a run; start with `edge-autotuner run` or `capture`")
+        return load_config(file)
+
+    def save_settings(self, config: RunConfig) -> None:
+        """Write every setting, so that later commands on this folder need no flags."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+        atomic_write_text(self.path / "settings.yaml", text)
+
+    def stage(self, name: str) -> StageRecord | None:
+        """Return the record of a finished stage."""
+        record = self._state().get(name)
+        return StageRecord(**record) if record else None
+
+    def require(self, name: str, *, before: str) -> StageRecord:
+        """Return the record of a stage that another needs.
+
+        Raises:
+            DatasetError: it has not been done.
+        """
+        record = self.stage(name)
+        if record is None:
+            raise DatasetError(f"{self.path} has no finished {name} stage, which {before} needs; run that one first")
+        return record
+
+    def finish(self, name: str, record: StageRecord) -> None:
+        """Record that a stage is done; later stages count as not done any more."""
+        state = {stage: values for stage, values in self._state().items() if _is_before(stage, name)}
+        self._write_state({**state, name: asdict(record)})
+
+    def _state(self) -> dict[str, Any]:
+        file = self.path / "state.json"
+        if not file.is_file():
+            return {}
+        try:
+            state = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as exc:
+            raise DatasetError(f"{file} is damaged ({exc}); delete it to check every stage again") from exc
+        return dict(state)
+
+    def _write_state(self, state: dict[str, Any]) -> None:
+        self.path.mkdir(parents=True, exist_ok=True)
+        atomic_write_json(self.path / "state.json", state)
+
+
+def fingerprint_of(*parts: object) -> str:
+    """Return a short hash of plain values."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _is_before(stage: str, other: str) -> bool:
+    return STAGES.index(stage) < STAGES.index(other)

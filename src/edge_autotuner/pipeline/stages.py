@@ -1,0 +1,80 @@
+"""Each stage as a function on the folder of a run; what the command line and the Python API call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_autotuner.config import RunConfig
+from edge_autotuner.core import Progress
+from edge_autotuner.pipeline import annotation_stage, capture_stage, evaluation_stage, export_stage, report_stage
+from edge_autotuner.pipeline import training_stage as training
+from edge_autotuner.pipeline.evaluation_stage import Evaluation, read_evaluation
+from edge_autotuner.pipeline.run import RunResult, run
+from edge_autotuner.pipeline.run_folder import RunFolder
+from edge_autotuner.pipeline.session import Session
+
+__all__ = ["RunResult", "annotate", "capture_frames", "evaluate", "export", "report", "run", "tune"]
+
+
+def capture_frames(
+    source: Path | str, output: Path, config: RunConfig | None = None, *, progress: Progress | None = None
+) -> Path:
+    """Collect the frames of a source that show something new; return the dataset's folder.
+
+    Args:
+        source: a video file or a folder of pictures.
+        output: folder of the run; created where needed.
+        config: settings; None for the defaults. They are saved for the later stages.
+        progress: told of every frame.
+    """
+    session = Session.open(Path(output), config or RunConfig(), progress=progress)
+    capture_stage.capture(session, source)
+    return session.folder.dataset
+
+
+def annotate(output: Path, config: RunConfig | None = None, *, progress: Progress | None = None) -> Path:
+    """Let the teacher label the collected frames; return the dataset's folder.
+
+    Args:
+        output: folder of the run.
+        config: settings; None for those saved there.
+        progress: told of every frame.
+    """
+    session = _continue(output, config, progress)
+    annotation_stage.annotate(session)
+    return session.folder.dataset
+
+
+def tune(output: Path, config: RunConfig | None = None, *, progress: Progress | None = None) -> Path:
+    """Fine-tune the edge model on the labels; return the file of the candidate's weights."""
+    session = _continue(output, config, progress)
+    training.train(session)
+    return training.candidate_weights(session)
+
+
+def evaluate(output: Path, config: RunConfig | None = None, *, progress: Progress | None = None) -> Evaluation:
+    """Score old model, candidate and teacher on the later frames, and decide about the promotion."""
+    session = _continue(output, config, progress)
+    evaluation_stage.evaluate(session)
+    return read_evaluation(session.folder.evaluation)
+
+
+def export(output: Path, config: RunConfig | None = None, *, progress: Progress | None = None) -> Path:
+    """Write both models as bundles and deploy the winner; return the link to the deployed bundle."""
+    session = _continue(output, config, progress)
+    export_stage.export(session)
+    return session.folder.path / "bundle"
+
+
+def report(
+    output: Path, config: RunConfig | None = None, *, progress: Progress | None = None, command: str = ""
+) -> Path:
+    """Write the HTML page from what the stages have left so far; return its path."""
+    session = _continue(output, config, progress)
+    session.command = command or session.command
+    return report_stage.report(session)
+
+
+def _continue(output: Path, config: RunConfig | None, progress: Progress | None) -> Session:
+    folder = RunFolder(Path(output))
+    return Session.open(folder.path, config or folder.settings(), progress=progress)

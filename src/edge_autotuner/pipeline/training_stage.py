@@ -1,0 +1,138 @@
+"""Stage 3: the edge model is fine-tuned on the teacher's labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from edge_autotuner.annotation import split_labels
+from edge_autotuner.config import AnnotationConfig, RunConfig
+from edge_autotuner.core import Annotation, LabelMap
+from edge_autotuner.dataset import DatasetStore, FrameRecord
+from edge_autotuner.dataset.atomic import atomic_write_json
+from edge_autotuner.errors import NoLabelsFound, TrainingError
+from edge_autotuner.evaluation import score_detections, truth_from_annotation
+from edge_autotuner.models.torch_detector import TorchDetector
+from edge_autotuner.models.yolox import Yolox
+from edge_autotuner.models.yolox_weights import save_yolox
+from edge_autotuner.pipeline.edge_model import open_edge_model
+from edge_autotuner.pipeline.run_folder import fingerprint_of
+from edge_autotuner.pipeline.session import Session
+from edge_autotuner.training import TrainingSample, Validate, tune
+
+CANDIDATE_WEIGHTS = "candidate.safetensors"
+
+Labelled = tuple[FrameRecord, Annotation]
+
+
+def train(session: Session) -> None:
+    """Fine-tune the edge model and keep the best weights in the run's training folder.
+
+    Raises:
+        TrainingError: there is too little to train on, or the loss diverged.
+    """
+    annotated = session.folder.require("annotation", before="training")
+    config = session.config
+    edge = open_edge_model(config)
+    settings = config.training.model_dump(mode="json", exclude={"deadline_s", "n_threads"})
+    fingerprint = fingerprint_of(annotated.fingerprint, edge.sha256, config.input_size, settings)
+    if session.is_done("training", fingerprint):
+        return
+    folder = session.folder.training(fingerprint)
+    with DatasetStore.open(session.folder.dataset) as store, session.stage("training", fingerprint) as summary:
+        training, validation = split_for_validation(store, annotated.fingerprint, config)
+        result = tune(
+            edge.network,
+            [make_sample(store, record, annotation, config.annotation) for record, annotation in training],
+            config.training,
+            input_size_wh=config.input_size,
+            validate=make_validation(store, validation, config),
+            folder=folder,
+            fingerprint=fingerprint,
+            deadline=session.training_deadline(),
+            progress=session.progress,
+        )
+        save_yolox(folder / CANDIDATE_WEIGHTS, result.network, edge.labels)
+        summary.update(
+            layers=result.layers,
+            best_epoch=result.best_epoch,
+            best_val_ap=result.best_val_ap,
+            stopped_by=result.stopped_by,
+            n_parameters=result.n_parameters,
+            n_training_frames=len(training),
+            n_validation_frames=len(validation),
+            history=[asdict(record) for record in result.history],
+            seconds=result.seconds,
+        )
+        atomic_write_json(folder / "result.json", summary)
+
+
+def split_for_validation(
+    store: DatasetStore, fingerprint: str, config: RunConfig
+) -> tuple[list[Labelled], list[Labelled]]:
+    """Divide the annotated training frames by time; the last ones choose the checkpoint.
+
+    The cut is made where the last `val_fraction` of the frames with labels begins, so that both parts have
+    some. Validation frames beyond `max_val_images` are used for neither.
+
+    Raises:
+        NoLabelsFound: fewer than two training frames have labels.
+    """
+    frames = [(r, a) for r in store.frames("train") if (a := store.annotation_of(r, fingerprint)) is not None]
+    with_labels = [i for i, (_, a) in enumerate(frames) if (a.detections.scores >= config.annotation.min_score).any()]
+    if len(with_labels) < 2:
+        raise NoLabelsFound(
+            f"{len(with_labels)} of {len(frames)} training frames have labels, at least 2 are needed: capture more, "
+            "lower annotation.min_score, or take another teacher"
+        )
+    n_val = max(1, round(len(with_labels) * config.training.val_fraction))
+    cut = with_labels[-n_val]
+    later = frames[cut:]
+    chosen = np.unique(np.linspace(0, len(later) - 1, min(config.training.max_val_images, len(later))).round())
+    return frames[:cut], [later[int(i)] for i in chosen]
+
+
+def make_sample(
+    store: DatasetStore, record: FrameRecord, annotation: Annotation, config: AnnotationConfig
+) -> TrainingSample:
+    """Return a frame with its labels as the training wants it."""
+    labels = split_labels(annotation, config)
+    return TrainingSample(
+        read_image=lambda: store.read_image(record),
+        size_wh=record.size_wh,
+        boxes_xyxy=labels.boxes_xyxy,
+        class_ids=labels.class_ids,
+        ignored_xyxy=labels.ignored_xyxy,
+        looked_xyxy=labels.looked_xyxy,
+    )
+
+
+def make_validation(store: DatasetStore, frames: Sequence[Labelled], config: RunConfig) -> Validate:
+    """Return a function that scores a network on some frames against the teacher's labels."""
+    images = [store.read_image(record) for record, _ in frames]
+    truths = [truth_from_annotation(a, min_score=config.annotation.min_score) for _, a in frames]
+    labels: LabelMap = store.labels
+
+    def validate(network: Yolox) -> float:
+        detector = TorchDetector(network, labels, config.input_size, min_score=config.evaluation.min_score)
+        scores = score_detections(
+            [detector.detect(image) for image in images],
+            truths,
+            labels,
+            max_detections=config.evaluation.max_detections,
+            min_score=config.evaluation.min_score,
+        )
+        if np.isnan(scores.ap):
+            raise TrainingError("the validation frames have no labels; raise training.val_fraction")
+        return scores.ap
+
+    return validate
+
+
+def candidate_weights(session: Session) -> Path:
+    """Return the weights of the finished training."""
+    record = session.folder.require("training", before="evaluation")
+    return session.folder.training(record.fingerprint) / CANDIDATE_WEIGHTS

@@ -1,0 +1,8 @@
+"""Fixtures and rules for all tests."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))

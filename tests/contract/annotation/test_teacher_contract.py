@@ -1,0 +1,65 @@
+"""What every teacher must do, however it looks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from plain_scene import LABELS, GreyDetector, paint
+
+from edge_autotuner.annotation import make_zoom_teacher
+from edge_autotuner.config import AnnotationConfig
+from edge_autotuner.core import Annotation, Teacher
+
+OBJECTS = [("car", (20, 20, 60, 50)), ("person", (200, 100, 215, 140))]
+REGIONS = np.array([[10, 10, 70, 60], [190, 90, 230, 150]], np.float32)
+
+
+@pytest.fixture(params=["tiles", "crops", "full"])
+def teacher(request: pytest.FixtureRequest) -> Teacher:
+    return make_zoom_teacher(GreyDetector(), AnnotationConfig(look=request.param), LABELS)
+
+
+def same(a: Annotation, b: Annotation) -> bool:
+    pairs = [
+        (a.detections.boxes_xyxy, b.detections.boxes_xyxy),
+        (a.detections.scores, b.detections.scores),
+        (a.detections.class_ids, b.detections.class_ids),
+        (a.looked_xyxy, b.looked_xyxy),
+    ]
+    return all(np.array_equal(x, y) for x, y in pairs) and (a.n_calls, a.n_pixels) == (b.n_calls, b.n_pixels)
+
+
+def test_is_a_teacher(teacher: Teacher) -> None:
+    assert isinstance(teacher, Teacher)
+    assert teacher.name
+    assert teacher.labels == LABELS
+
+
+@pytest.mark.parametrize("regions", [None, REGIONS, REGIONS[:1]])
+def test_repeatable_and_inputs_untouched(teacher: Teacher, regions: np.ndarray | None) -> None:
+    image = paint((300, 200), OBJECTS)  # type: ignore[arg-type]
+    image.flags.writeable = False
+    before = None if regions is None else regions.copy()
+    assert same(teacher.annotate(image, regions), teacher.annotate(image, regions))
+    if before is not None:
+        np.testing.assert_array_equal(regions, before)
+
+
+@pytest.mark.parametrize("regions", [None, REGIONS])
+def test_answer_is_well_formed(teacher: Teacher, regions: np.ndarray | None) -> None:
+    annotation = teacher.annotate(paint((300, 200), OBJECTS), regions)  # type: ignore[arg-type]
+    found = annotation.detections
+    assert len(found) == 2
+    assert (np.diff(found.scores) <= 0).all()
+    assert ((found.boxes_xyxy >= 0) & (found.boxes_xyxy <= [300, 200, 300, 200])).all()
+    assert (found.boxes_xyxy[:, 2:] > found.boxes_xyxy[:, :2]).all()
+    assert set(found.class_ids.tolist()) <= {0, 1}
+    assert annotation.n_calls > 0
+    assert annotation.n_pixels > 0
+
+
+def test_nothing_to_look_at_and_nothing_there(teacher: Teacher) -> None:
+    image = paint((300, 200), OBJECTS)  # type: ignore[arg-type]
+    assert same(teacher.annotate(image, np.zeros((0, 4), np.float32)), Annotation.nothing_seen())
+    assert len(teacher.annotate(paint((300, 200), []), None).detections) == 0
+    assert len(teacher.annotate(paint((1, 1), []), None).detections) == 0

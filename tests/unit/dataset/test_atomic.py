@@ -1,0 +1,90 @@
+"""Writes are whole or did not happen, and refusals say what to do."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from edge_autotuner.dataset import atomic
+from edge_autotuner.errors import StorageError
+
+
+def test_write_replaces_and_leaves_no_temporary(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    atomic.atomic_write_text(path, "old")
+    atomic.atomic_write_text(path, "neu ü")
+    assert path.read_bytes() == "neu ü".encode()
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_empty_file(tmp_path: Path) -> None:
+    atomic.atomic_write_bytes(tmp_path / "a", b"")
+    assert (tmp_path / "a").read_bytes() == b""
+
+
+def test_json_is_strict_and_compact(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    atomic.atomic_write_json(path, {"b": [1, 2.5, None]})
+    assert path.read_text() == '{"b":[1,2.5,null]}\n'
+    with pytest.raises(ValueError, match="Out of range float"):
+        atomic.atomic_write_json(path, {"b": float("nan")})
+    assert path.read_text() == '{"b":[1,2.5,null]}\n'
+
+
+def test_file_has_the_permissions_of_a_plain_write(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("")
+    atomic.atomic_write_text(tmp_path / "atomic", "")
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "atomic")}
+    assert len(modes) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        pytest.param(errno.ENOSPC, "free some space", id="disk full"),
+        pytest.param(errno.EDQUOT, "quota", id="quota"),
+        pytest.param(errno.EROFS, "not read-only", id="read-only"),
+        pytest.param(errno.EACCES, "may write to", id="no permission"),
+        pytest.param(errno.EIO, "check the disk", id="broken disk"),
+        pytest.param(errno.EMFILE, "check the disk and the output folder", id="anything else"),
+    ],
+)
+def test_refusal_names_path_and_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, advice: str) -> None:
+    path = tmp_path / "a.txt"
+    atomic.atomic_write_text(path, "old")
+
+    def refuse(handle: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageError, match=advice) as caught:
+        atomic.atomic_write_text(path, "new")
+    assert str(path) in str(caught.value)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: write(handle, bytes(data)[:3]))
+    atomic.atomic_write_bytes(tmp_path / "a", b"0123456789")
+    assert (tmp_path / "a").read_bytes() == b"0123456789"
+
+
+def test_missing_folder_and_file_as_folder(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="create the folder"):
+        atomic.atomic_write_text(tmp_path / "no" / "a", "")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="File exists"):
+        atomic.make_folder(tmp_path / "file")
+
+
+def test_remove_temporaries_leaves_other_files(tmp_path: Path) -> None:
+    for name in (".a.json.12-34.tmp", ".keep", "b.tmp"):
+        (tmp_path / name).write_text("")
+    atomic.remove_temporaries(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [".keep", "b.tmp"]

@@ -1,0 +1,114 @@
+"""Embedded pictures, vector boxes, and boxes drawn into pictures."""
+
+from __future__ import annotations
+
+import base64
+import xml.etree.ElementTree as ET
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_autotuner.core import Detections, LabelMap
+from edge_autotuner.evaluation.report import class_colour, draw_detections
+from edge_autotuner.evaluation.report.pictures import boxes_svg, data_uri, frame_svg, only_here, regions_svg
+
+LABELS = LabelMap(("person", "car"))
+GREY = np.full((60, 80, 3), 100, np.uint8)
+
+
+def _decoded(uri: str) -> np.ndarray:
+    prefix, _, body = uri.partition(",")
+    assert prefix == "data:image/webp;base64"
+    return cv2.imdecode(np.frombuffer(base64.b64decode(body), np.uint8), cv2.IMREAD_UNCHANGED)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [((60, 80, 3), (60, 80)), ((60, 80), (60, 80)), ((1080, 1920, 3), (540, 960)), ((1, 3000), (1, 960))],
+)
+def test_pictures_are_embedded_and_limited_in_width(shape: tuple[int, ...], expected: tuple[int, int]) -> None:
+    picture = _decoded(data_uri(np.full(shape, 128, np.uint8)))
+    assert picture.shape[:2] == expected
+    assert abs(float(picture[..., :3].mean()) - 128) < 4
+
+
+def test_boxes_that_only_one_model_has() -> None:
+    ours = Detections([[0, 0, 10, 10], [0, 0, 10, 10], [50, 50, 60, 60]], [0.9, 0.8, 0.7], [0, 1, 0])
+    theirs = Detections([[0, 0, 10, 9]], [0.5], [0])
+    assert only_here(ours, theirs).tolist() == [False, True, True]
+    assert only_here(theirs, ours).tolist() == [False]
+    assert only_here(ours, Detections.empty()).tolist() == [True] * 3
+    assert only_here(Detections.empty(), ours).tolist() == []
+
+
+def test_box_markup_has_class_score_and_highlight() -> None:
+    found = Detections([[1, 2, 11, 22], [5, 5, 6, 6]], [0.9, 0.4], [0, 1])
+    root = ET.fromstring(f"<g>{boxes_svg(found, LABELS, highlighted=np.array([True, False]), width=80)}</g>")
+    assert [(g.find("title").text, g.get("class")) for g in root] == [("car 0.40", "box"), ("person 0.90", "box new")]  # type: ignore[union-attr]
+    line = next(e for e in root[1].iter("rect") if e.get("class") == "line")
+    assert [line.get(k) for k in ("x", "y", "width", "height")] == ["1.0", "2.0", "10.0", "20.0"]
+
+
+@pytest.mark.parametrize(("n_boxes", "n_labels"), [(0, 0), (1, 1), (12, 12), (13, 0)])
+def test_crowded_pictures_have_no_written_labels(n_boxes: int, n_labels: int) -> None:
+    found = Detections([[i, 0, i + 1, 1] for i in range(n_boxes)], [0.5] * n_boxes, [0] * n_boxes)
+    root = ET.fromstring(f"<g>{boxes_svg(found, LABELS, highlighted=np.arange(n_boxes) < 3, width=80)}</g>")
+    assert len(list(root.iter("text"))) == n_labels
+    assert len(list(root.iter("title"))) == n_boxes
+
+
+def test_second_view_refers_to_the_first_picture() -> None:
+    first = frame_svg(GREY, picture_id="frame-0", content="", description="a")
+    second = frame_svg(GREY, picture_id="frame-0", content="", description="a", embed=False)
+    assert first.count("data:image/webp") == 1
+    assert '<use href="#frame-0"/>' in second
+    assert "data:" not in second
+
+
+def test_names_and_descriptions_are_escaped() -> None:
+    labels = LabelMap(('<script>"x',))
+    found = Detections([[0, 0, 5, 5]], [0.5], [0])
+    markup = frame_svg(
+        GREY,
+        picture_id="f",
+        content=boxes_svg(found, labels, highlighted=np.array([True]), width=80),
+        description='"><script>',
+    )
+    assert "<script" not in markup
+    assert ET.fromstring(markup).get("aria-label") == '"><script>'
+
+
+def test_regions() -> None:
+    assert regions_svg(np.zeros((0, 4), np.float32)) == ""
+    assert regions_svg(np.ones((2, 4), np.float32)).count('class="region"') == 2
+
+
+def test_drawing_leaves_the_picture_alone_and_draws_in_the_class_colour() -> None:
+    image = GREY.copy()
+    drawn = draw_detections(
+        image, Detections([[20, 20, 60, 50]], [0.9], [1]), LABELS, thickness_px=3, show_labels=False
+    )
+    assert (image == 100).all()
+    assert class_colour(1) == "#3ec9f5"
+    assert drawn[35, 20].tolist() == [0xF5, 0xC9, 0x3E]  # BGR, middle of the left edge
+    assert drawn[35, 40].tolist() == [100, 100, 100]
+
+
+@pytest.mark.parametrize("boxes", [[], [[-5, -5, 3, 3]], [[0, 0, 80, 60]], [[70, 55, 200, 200]]])
+def test_drawing_at_and_beyond_the_border(boxes: list[list[float]]) -> None:
+    found = Detections(boxes, [0.9] * len(boxes), [0] * len(boxes))
+    drawn = draw_detections(GREY, found, LABELS)
+    assert drawn.shape == GREY.shape
+    assert bool((drawn != GREY).any()) == bool(boxes)
+
+
+def test_low_scores_are_not_drawn_and_brightness_becomes_colour() -> None:
+    drawn = draw_detections(GREY[..., 0], Detections([[20, 20, 60, 50]], [0.2], [0]), LABELS, min_score=0.3)
+    np.testing.assert_array_equal(drawn, GREY)
+
+
+def test_best_score_is_on_top() -> None:
+    found = Detections([[20, 20, 60, 50]] * 2, [0.9, 0.5], [0, 1])
+    drawn = draw_detections(GREY, found, LABELS, thickness_px=3, show_labels=False)
+    assert drawn[35, 20].tolist() == [0x24, 0xB2, 0xFF]
