@@ -10,11 +10,11 @@ import json
 import av
 import numpy as np
 import pytest
-from helpers import shared_data
 
 from edge_autotuner.core import iou_matrix, xywh_to_xyxy
 from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.models import OnnxDetector, find_model, locate
+from helpers import shared_data
 
 FRAME_INDEX = 42
 

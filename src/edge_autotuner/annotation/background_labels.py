@@ -80,7 +80,8 @@ def join_still_objects(
 
     Args:
         moving: found in the frame; they stay as they are.
-        still: found in its background. Dropped where a box of `moving` shows the same object, made uncertain where a motion region hides it.
+        still: found in its background. Dropped where a box of `moving` shows the same object, made
+            uncertain where a motion region hides it.
         regions_xyxy: (R, 4) motion regions of the frame.
         config: thresholds.
     """
@@ -88,7 +89,7 @@ def join_still_objects(
     other_limit = np.inf if config.same_object_iou is None else config.same_object_iou
     limits = np.where(same_class, config.merge_iou, other_limit)
     seen_twice = iou_matrix(still.boxes_xyxy, moving.boxes_xyxy) > limits  # (S, M)
-    still = still.select(~seen_twice.any(axis=1))
+    still = still.select(np.asarray(~seen_twice.any(axis=1), np.bool_))
     hidden = covered_fraction(still.boxes_xyxy, regions_xyxy).max(axis=1, initial=0.0) > _HIDDEN_FRACTION
     parts = [moving, still.select(~hidden), as_uncertain(still.select(hidden), config)]
     return Detections.concatenate(parts).sorted_by_score(config.max_detections)

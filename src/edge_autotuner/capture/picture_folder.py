@@ -104,7 +104,7 @@ def name_order(name: str) -> tuple[object, ...]:
         )
         for part in name.casefold().split("/")
     )
-    return (*parts, name)
+    return parts, name
 
 
 def _list_pictures(folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ out without a copy, and the colours of a frame are computed only when somebody a
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 from collections.abc import Iterator
@@ -71,7 +72,7 @@ def _inspect(path: Path) -> SourceInfo:
     with _open(path) as container:
         stream = _video_stream(container, path)
         rate = stream.average_rate or stream.guessed_rate or stream.base_rate
-        n_frames = sum(_is_intact(packet) for packet in _packets(container, stream))
+        n_frames = _count_frames(container, stream)
     return SourceInfo(
         kind="video",
         name=path.name,
@@ -102,18 +103,13 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """Yield the packets up to the end of the file or to the place where it is broken."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            return
-        except (FFmpegError, OSError) as exc:
-            logger.debug("reading stopped: %s", exc)
-            return
-        yield packet
+def _count_frames(container: InputContainer, stream: VideoStream) -> int:
+    """Count the intact packets up to the end of the file or to the place where it is broken."""
+    n_frames = 0
+    with contextlib.suppress(FFmpegError, OSError):
+        for packet in container.demux(stream):
+            n_frames += _is_intact(packet)
+    return n_frames
 
 
 def _is_intact(packet: Packet[VideoStream]) -> bool:
@@ -125,26 +121,39 @@ def _decode(path: Path) -> Iterator[VideoFrame]:
     """Yield every picture that can be decoded; warn once when some could not."""
     n_decoded, n_damaged = 0, 0
     with _open(path) as container:
-        stream = _video_stream(container, path)
-        for packet in _packets(container, stream):
-            if packet.size > 0 and packet.is_corrupt:
-                n_damaged += 1
-                continue
-            try:
-                pictures = packet.decode()
-            except EndOfFile:
-                break
-            except (FFmpegError, OSError, ValueError) as exc:
-                logger.debug("%s: packet after frame %d: %s", path, n_decoded, exc)
-                n_damaged += 1
-                continue
-            for picture in pictures:
+        packets = container.demux(_video_stream(container, path))
+        while (packet := _next_packet(packets)) is not None:
+            pictures = _decode_packet(packet)
+            n_damaged += pictures is None
+            for picture in pictures or ():
                 n_decoded += 1
                 yield picture
     if n_decoded == 0:
         raise VideoError(f"{path} has no frame that can be decoded; check it with a player, copy it again")
     if n_damaged:
-        logger.warning("%s: %d damaged packets left out, %d frames decoded", path, n_damaged, n_decoded)
+        logger.warning("%s: %d damaged parts left out, %d frames decoded", path, n_damaged, n_decoded)
+
+
+def _next_packet(packets: Iterator[Packet[VideoStream]]) -> Packet[VideoStream] | None:
+    """Return the next packet, or None at the end of the file or where it cannot be read any further."""
+    try:
+        return next(packets, None)
+    except (FFmpegError, OSError) as exc:
+        logger.warning("reading ended early: %s", exc)
+        return None
+
+
+def _decode_packet(packet: Packet[VideoStream]) -> list[VideoFrame] | None:
+    """Return the pictures that a packet completes, or None when it is damaged."""
+    if packet.size > 0 and packet.is_corrupt:
+        return None
+    try:
+        return packet.decode()
+    except EndOfFile:
+        return []
+    except (FFmpegError, OSError, ValueError) as exc:
+        logger.debug("packet at byte %s: %s", packet.pos, exc)
+        return None
 
 
 def _require_size(picture: VideoFrame, size_wh: SizeWH, index: int, path: Path) -> None:

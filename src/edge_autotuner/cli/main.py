@@ -17,6 +17,7 @@ from edge_autotuner.cli import models as models_command
 from edge_autotuner.cli.detect import detect
 from edge_autotuner.cli.run import run
 from edge_autotuner.cli.settings import config_app
+from edge_autotuner.cli.simulate import simulate
 from edge_autotuner.cli.stages import annotate, capture, evaluate, export, report, tune
 from edge_autotuner.errors import EdgeAutotunerError, StorageError
 
@@ -35,6 +36,7 @@ app.command()(run)
 for _stage in (capture, annotate, tune, evaluate, export, report):
     app.command(rich_help_panel="One stage at a time, on the folder of a run")(_stage)
 app.command()(detect)
+app.command()(simulate)
 app.add_typer(models_command.app, name="models")
 app.add_typer(config_app, name="config")
 
@@ -53,7 +55,8 @@ def _common(
 ) -> None:
     level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
     handler = RichHandler(console=Console(stderr=True), show_path=debug, show_time=verbose or debug)
-    logging.basicConfig(level=level, format="%(message)s", handlers=[handler])
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    logging.getLogger("edge_autotuner").setLevel(level)
 
 
 def main() -> None:

@@ -6,10 +6,12 @@ import hashlib
 import json
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
 from edge_autotuner.core.clock import parse_duration_s
 from edge_autotuner.errors import ConfigError
+
+_COARSEST_STRIDE = 32  # pixels per cell of the edge networks' smallest feature map
 
 
 class FrozenConfig(BaseModel):
@@ -24,7 +26,9 @@ class FrozenConfig(BaseModel):
 
 
 def _to_seconds(value: object) -> object:
-    if isinstance(value, str):
+    if isinstance(value, bool):
+        raise ValueError("expected a duration, for example 90s, 10min or 1h30m")
+    if isinstance(value, str | int | float):
         try:
             return parse_duration_s(value)
         except ConfigError as exc:
@@ -41,22 +45,47 @@ def _to_frame_range(value: object) -> object:
     return value
 
 
+def parse_size(text: str) -> tuple[int, int]:
+    """Read "416" or "640x384" as width and height.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    width, cross, height = text.lower().partition("x")
+    if not width.isdigit() or (cross and not height.isdigit()):
+        raise ConfigError(f"'{text}' is not a size; write 416 or 640x384")
+    return int(width), int(height or width)
+
+
+def _not_empty(frames: tuple[int, int | None]) -> tuple[int, int | None]:
+    start, stop = frames
+    if start < 0 or (stop is not None and stop <= start):
+        raise ValueError(f"the frame range {start}:{'' if stop is None else stop} is empty")
+    return frames
+
+
 def _to_size(value: object) -> object:
     if isinstance(value, str):
-        width, cross, height = value.lower().partition("x")
-        if not width.isdigit() or (cross and not height.isdigit()):
-            raise ValueError(f"'{value}' is not a size; write 416 or 640x384")
-        return int(width), int(height or width)
+        try:
+            return parse_size(value)
+        except ConfigError as exc:
+            raise ValueError(str(exc)) from exc
     if isinstance(value, int):
         return value, value
     return value
 
 
+def _fits_the_network(size_wh: tuple[int, int]) -> tuple[int, int]:
+    if any(side <= 0 or side % _COARSEST_STRIDE for side in size_wh):
+        raise ValueError(f"both sides must be multiples of {_COARSEST_STRIDE}, for example 416 or 640x384")
+    return size_wh
+
+
 Seconds = Annotated[float, BeforeValidator(_to_seconds)]
 """Seconds; text such as "10min" or "1h30m" is understood."""
 
-FrameRange = Annotated[tuple[int, int | None], BeforeValidator(_to_frame_range)]
+FrameRange = Annotated[tuple[int, int | None], BeforeValidator(_to_frame_range), AfterValidator(_not_empty)]
 """First frame and the one after the last (None: to the end); text "0:500" is understood."""
 
-InputSize = Annotated[tuple[int, int], BeforeValidator(_to_size)]
-"""Width and height in pixels; "416" and "640x384" are understood."""
+InputSize = Annotated[tuple[int, int], BeforeValidator(_to_size), AfterValidator(_fits_the_network)]
+"""Width and height in pixels, multiples of 32; "416" and "640x384" are understood."""

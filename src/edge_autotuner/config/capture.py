@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from edge_autotuner.config.base import FrameRange, FrozenConfig, Seconds
 
@@ -52,11 +52,12 @@ class MotionConfig(FrozenConfig):
         "overlapping", description="overlapping: join regions that touch; all: one box around everything."
     )
 
-    @model_validator(mode="after")
-    def _blur_is_odd(self) -> MotionConfig:
-        if self.blur_px % 2 == 0:
-            raise ValueError(f"blur_px must be odd, got {self.blur_px}")
-        return self
+    @field_validator("blur_px")
+    @classmethod
+    def _is_odd(cls, side: int) -> int:
+        if side % 2 == 0:
+            raise ValueError("must be odd")
+        return side
 
 
 class CaptureConfig(FrozenConfig):
@@ -86,10 +87,6 @@ class CaptureConfig(FrozenConfig):
 
     @model_validator(mode="after")
     def _ranges_are_apart(self) -> CaptureConfig:
-        for name in ("train_frames", "test_frames"):
-            frames = getattr(self, name)
-            if frames is not None and frames[1] is not None and frames[1] <= frames[0]:
-                raise ValueError(f"{name} is empty: {frames[0]}:{frames[1]}")
         if self.train_frames and self.test_frames:
             (a, b), (c, d) = self.train_frames, self.test_frames
             if (b is None or c < b) and (d is None or a < d):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,14 +52,44 @@ def _read(path: Path) -> str:
 
 def _parse(text: str, path: Path | None) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise ConfigError(f"{where}: not valid YAML: {getattr(exc, 'problem', exc)}") from exc
+        values = yaml.load(text, Loader=_SettingsLoader)
+    except (yaml.YAMLError, ValueError) as exc:
+        line = _line_of_mistake(exc, text)
+        where = f"{path}:{line}" if line else str(path)
+        problem = getattr(exc, "problem", None) or str(exc).splitlines()[0]
+        raise ConfigError(f"{where}: not valid YAML: {problem}") from exc
+    if values is None:
+        return {}
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys and values at the top, got {type(values).__name__}")
     return values
+
+
+class _SettingsLoader(yaml.SafeLoader):
+    """YAML without its surprises: 5:20 is a frame range and not 320, dates are text, a key comes once."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:  # noqa: ANN401 (untyped library)
+        tag = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
+        is_time = kind is yaml.ScalarNode and (tag == "tag:yaml.org,2002:timestamp" or ":" in value)
+        return "tag:yaml.org,2002:str" if is_time else tag
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key.value}' comes a second time", key.start_mark
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+def _line_of_mistake(error: Exception, text: str) -> int | None:
+    """Return the 1-based line where reading stopped."""
+    if isinstance(error, yaml.reader.ReaderError):
+        return text.count("\n", 0, error.position) + 1
+    mark = getattr(error, "problem_mark", None)
+    return mark.line + 1 if mark else None
 
 
 def _set_nested(values: dict[str, Any], keys: list[str], value: object) -> None:

@@ -87,6 +87,8 @@ class Deadline:
 
 
 _UNIT_S = {"": 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_NUMBER_AND_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
+_DURATION = re.compile(r"\d+(\.\d+)?|(\d+(\.\d+)?\s*(s|sec|m|min|h|d)\s*)+")  # a unit ends each part: linear time
 
 
 def parse_duration_s(text: str | float) -> float:
@@ -101,10 +103,10 @@ def parse_duration_s(text: str | float) -> float:
     if isinstance(text, int | float):
         seconds = float(text)
     else:
-        parts = re.findall(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
-        joined = re.fullmatch(r"(?:\d+(?:\.\d+)?\s*[a-z]*\s*)+", text.strip().lower())
-        if not joined or any(unit not in _UNIT_S for _, unit in parts):
+        lowered = text.strip().lower()
+        if not _DURATION.fullmatch(lowered):
             raise ConfigError(f"'{text}' is not a duration; write for example 90s, 10min or 1h30m")
+        parts = _NUMBER_AND_UNIT.findall(lowered)
         seconds = sum(float(number) * _UNIT_S[unit] for number, unit in parts)
     if not 0 < seconds < float("inf"):
         raise ConfigError(f"a duration must be positive, got '{text}'")

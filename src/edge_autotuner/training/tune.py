@@ -26,6 +26,7 @@ from edge_autotuner.models.yolox import Yolox
 from edge_autotuner.models.yolox_weights import freeze_except
 from edge_autotuner.training.checkpoints import EpochRecord, TrainingState, load_checkpoint, save_checkpoint
 from edge_autotuner.training.losses import LossParts, detection_loss
+from edge_autotuner.training.optimizer import ProportionalAdamW
 from edge_autotuner.training.pictures import BatchMaker
 from edge_autotuner.training.samples import TrainingSample
 
@@ -169,7 +170,7 @@ class _Training:
         self.best = copy.deepcopy(start).eval()
         trainable = self._trainable()
         freeze_except(self.student, trainable)
-        self.optimizer = torch.optim.AdamW(_decay_groups(trainable, config.weight_decay), lr=config.max_lr)
+        self.optimizer = ProportionalAdamW(_decay_groups(trainable, config.weight_decay), lr=config.max_lr)
         self.n_parameters = sum(parameter.numel() for parameter in trainable)
         self.batches = BatchMaker(samples, input_size_wh, augmentation=config.augmentation, seed=config.seed)
         self.steps_per_epoch = _steps_per_epoch(config, len(samples))

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_folders import LABELS, add_frame, new_store
-from plain_scene import GreyDetector, boxes_of, paint
 
+from dataset_folders import LABELS, add_frame, new_store
 from edge_autotuner.annotation import AnnotationSummary, RegionTeacher, annotate_dataset, spread_order
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Deadline, FakeClock, LabelMap, NoProgress
 from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import ConfigError, DatasetError, NoLabelsFound, TeacherError
+from plain_scene import GreyDetector, boxes_of, paint
 
 SIZE = (200, 100)
 CAR, PERSON = ("car", (20, 20, 60, 50)), ("person", (120, 30, 130, 60))

@@ -7,14 +7,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from dataset_folders import LABELS, add_frame, new_store
-from plain_scene import GreyDetector, boxes_of, paint
 
+from dataset_folders import LABELS, add_frame, new_store
 from edge_autotuner.annotation import BackgroundLabels, RegionTeacher
 from edge_autotuner.annotation.background_labels import join_still_objects, shows_same_scene
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Detections
 from edge_autotuner.dataset import DatasetStore, FrameRecord
+from plain_scene import GreyDetector, boxes_of, paint
 
 SIZE = (400, 300)
 PARKED = ("car", (40, 40, 80, 60))

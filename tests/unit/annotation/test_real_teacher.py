@@ -6,7 +6,6 @@ from pathlib import Path
 
 import av
 import numpy as np
-from helpers import shared_data
 
 from edge_autotuner.annotation import make_onnx_teacher
 from edge_autotuner.config import AnnotationConfig
@@ -14,6 +13,7 @@ from edge_autotuner.core import LabelMap, iou_matrix
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.dataset import load_coco_truth
 from edge_autotuner.models.catalogue import find_model
+from helpers import shared_data
 
 FRAMES = (0, 60)
 

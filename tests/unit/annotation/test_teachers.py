@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from plain_scene import LABELS, GreyDetector, boxes_of, paint
 
 from edge_autotuner.annotation import make_onnx_teacher, make_zoom_teacher, open_detector_teacher
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import COCO_80, LabelMap
 from edge_autotuner.errors import ConfigError, WeightsError
 from edge_autotuner.models.detector_spec import DetectorSpec
+from plain_scene import LABELS, GreyDetector, boxes_of, paint
 
 SPEC = DetectorSpec("tiny", COCO_80, (64, 64), "stretch", "bgr", "boxes_scores")
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from dataset_folders import add_frame, annotation, new_store
 
+from dataset_folders import add_frame, annotation, new_store
 from edge_autotuner.core import FakeClock
 from edge_autotuner.dataset.store import EXPORT_EVERY
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import shared_data
 
 from edge_autotuner.core import LabelMap
 from edge_autotuner.dataset import FrameRecord, load_coco_truth
 from edge_autotuner.dataset import ground_truth as module
 from edge_autotuner.errors import ConfigError, EvaluationError
+from helpers import shared_data
 
 LABELS = LabelMap(("person", "car", "truck"))
 
@@ -169,7 +169,7 @@ def test_wrong_class_maps(tmp_path: Path) -> None:
 
 
 def test_unreadable_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(EvaluationError, match="cannot read ground truth .*No such file"):
+    with pytest.raises(EvaluationError, match=r"cannot read ground truth .*No such file"):
         load_coco_truth(tmp_path / "no.json", labels=LABELS, map_classes={})
     path = tmp_path / "gt.json"
     for text in ("{", "[" * 200_000, ""):

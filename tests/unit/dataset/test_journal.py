@@ -46,6 +46,16 @@ def test_torn_tail_is_ignored_and_cut_at_the_next_write(tmp_path: Path, n_cut: i
     assert read_journal(path).records == ({"a": 1}, {"a": 3})
 
 
+def test_torn_tail_longer_than_the_next_record_is_cut_whole(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    end = write(path, {"a": 1})
+    path.write_bytes(path.read_bytes() + encode_line({"long": 10**90})[:-1])
+    writer = JournalWriter(path, end=end)
+    writer.append({"a": 2})
+    writer.close()
+    assert path.read_bytes() == encode_line({"a": 1}) + encode_line({"a": 2})
+
+
 def test_blocks_that_never_reached_the_disk_are_a_torn_tail(tmp_path: Path) -> None:
     path = tmp_path / "j"
     write(path, {"a": 1})

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
-from dataset_folders import new_store
 
+from dataset_folders import new_store
 from edge_autotuner.dataset import DatasetStore
 
 TESTS = Path(__file__).resolve().parents[2]

@@ -12,8 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from dataset_folders import LABELS, SOURCE, add_frame, annotation, new_store, picture
 
+from dataset_folders import LABELS, SOURCE, add_frame, annotation, new_store, picture
 from edge_autotuner.core import Frame, LabelMap
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.errors import DatasetError
@@ -108,7 +108,7 @@ def test_original_bytes_are_copied(tmp_path: Path) -> None:
         assert record.file == "frames/train_00000003.jpg"
         assert record.file_name == "cam/IMG 1.JPG"
         assert (tmp_path / "d" / record.file).read_bytes() == original.read_bytes()
-        with pytest.raises(DatasetError, match="cannot read .*gone.png"):
+        with pytest.raises(DatasetError, match=r"cannot read .*gone.png"):
             add_frame(store, 4, original=tmp_path / "gone.png")
         assert not store.has_frame(4, "train")
 
@@ -340,6 +340,20 @@ def test_a_late_writer_first_reads_what_others_added(tmp_path: Path) -> None:
     add_frame(early, 1)
     early.close()
     assert [f.index for f in DatasetStore.open(tmp_path).frames()] == [0, 1]
+
+
+def test_damage_is_reported_with_its_line_and_leaves_the_lock_free(tmp_path: Path) -> None:
+    with new_store(tmp_path) as store:
+        store.set_note("a", 1)
+    early = DatasetStore.open(tmp_path)
+    journal = tmp_path / "journal.jsonl"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + b"oops\n" + whole)
+    for attempt in (lambda: new_store(tmp_path), lambda: early.set_note("b", 2)):
+        with pytest.raises(DatasetError, match=r"journal\.jsonl:3: this line is damaged"):
+            attempt()
+    journal.write_bytes(whole)
+    new_store(tmp_path).close()
 
 
 def test_reading_works_in_a_folder_without_write_access(tmp_path: Path) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.models.tiny_onnx import SPEC, constant_model
 
 from edge_autotuner.core import FakeClock
 from edge_autotuner.deployment import ModelBundle, read_bundle, write_bundle
 from edge_autotuner.deployment import bundle as bundle_module
 from edge_autotuner.errors import ModelBundleError, StorageError
+from unit.models.tiny_onnx import SPEC, constant_model
 
 WEIGHTS = b"weights"
 

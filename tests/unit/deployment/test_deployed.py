@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from unit.deployment.test_bundle import made
 
 from edge_autotuner.deployment import bundle_folder, deploy, deployed_bundle, load_edge_detector, new_bundle_folder
 from edge_autotuner.errors import ModelBundleError
+from unit.deployment.test_bundle import made
 
 KILLED_BEFORE_THE_SWAP = """
 import os, signal, sys

@@ -9,13 +9,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from helpers import REPOSITORY
 from torch import Tensor, nn
 
 from edge_autotuner.core import LabelMap
 from edge_autotuner.deployment import check_export, export_onnx
 from edge_autotuner.errors import MissingDependency, ModelBundleError
 from edge_autotuner.models import DecodedYolox, DetectorSpec, OnnxDetector, Yolox
+from helpers import REPOSITORY
 
 SIZE_WH = (48, 32)
 
@@ -115,9 +115,10 @@ def test_a_module_that_cannot_be_exported_leaves_the_old_file(tmp_path: Path) ->
 
 
 def test_without_torch_the_install_command_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = TinyDetector()
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(MissingDependency, match=r"needs torch: pip install 'edge-autotuner\[train\]'"):
-        export_onnx(TinyDetector(), SIZE_WH, tmp_path / "m.onnx")
+        export_onnx(module, SIZE_WH, tmp_path / "m.onnx")
 
 
 def test_a_yolox_runs_as_a_bundle_would_run_it(tmp_path: Path) -> None:

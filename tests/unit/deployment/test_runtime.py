@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from unit.deployment.test_bundle import made
-from unit.models.tiny_onnx import SPEC
 
 from edge_autotuner.deployment import load_edge_detector
 from edge_autotuner.errors import ModelBundleError
+from unit.deployment.test_bundle import made
+from unit.models.tiny_onnx import SPEC
 
 
 def test_a_bundle_detects(tmp_path: Path) -> None:

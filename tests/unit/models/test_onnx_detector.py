@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from unit.models.tiny_onnx import SPEC, constant_model
 
 from edge_autotuner.core import COCO_80, Detector
 from edge_autotuner.errors import ConfigError, WeightsError
 from edge_autotuner.models import OnnxDetector, describe_onnx
+from unit.models.tiny_onnx import SPEC, constant_model
 
 PICTURE = np.zeros((64, 128, 3), np.uint8)
 
@@ -46,7 +46,7 @@ def test_a_wrong_picture_is_a_value_error() -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="tiny: there is no file .*gone.onnx"):
+    with pytest.raises(WeightsError, match=r"tiny: there is no file .*gone\.onnx"):
         OnnxDetector(tmp_path / "gone.onnx", SPEC)
 
 

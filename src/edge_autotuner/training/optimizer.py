@@ -1,0 +1,54 @@
+"""AdamW whose steps are in proportion to the weights.
+
+Adam moves every weight by about the learning rate, however large the weight is. With BatchNorm folded in, the
+scales of layers and channels differ by a factor of a hundred (the first convolution reads pixels of 0-255, so its
+weights are tiny), and an ordinary step that is right for most layers destroys some within a few batches: the model
+forgets what it knew. Here each output channel moves in proportion to the size that its weights had at the start.
+
+Sources: Loshchilov & Hutter, AdamW, arXiv 1711.05101; relative step sizes as in Shazeer & Stern, Adafactor,
+arXiv 1804.04235, section 8, here per output channel and fixed at the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+REFERENCE_RMS = 0.25  # median RMS of the convolutions of folded YOLOX-nano: there a step is AdamW's own
+_MIN_SHARE_OF_TENSOR = 0.1  # dead channels keep a tenth of their tensor's scale, so that they can come to life
+
+
+class ProportionalAdamW(torch.optim.AdamW):
+    """AdamW with every step multiplied, per output channel, by the channel's RMS at the start / 0.25."""
+
+    def __init__(self, params: Iterable[dict[str, object]], lr: float) -> None:
+        super().__init__(params, lr=lr)  # type: ignore[arg-type]
+        self._parameters: list[nn.Parameter] = [p for group in self.param_groups for p in group["params"]]
+        self._scales = [channel_scale(parameter.detach()) for parameter in self._parameters]
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> Any:  # type: ignore[override]  # noqa: ANN401
+        """Make one step."""
+        before = [parameter.detach().clone() for parameter in self._parameters]
+        loss = super().step(closure)
+        torch._foreach_sub_(self._parameters, before)
+        torch._foreach_mul_(self._parameters, self._scales)
+        torch._foreach_add_(self._parameters, before)
+        return loss
+
+
+def channel_scale(weights: Tensor) -> Tensor:
+    """Return the factor of each output channel's steps, in a shape that multiplies the weights.
+
+    Args:
+        weights: (C, ...) of a convolution, or (C,) biases, which share one factor.
+    """
+    squares = weights.square()
+    of_tensor = squares.mean().sqrt()
+    if weights.ndim == 1:
+        return of_tensor.clamp(min=REFERENCE_RMS)
+    of_channels = squares.flatten(1).mean(dim=1).sqrt().clamp(min=float(of_tensor) * _MIN_SHARE_OF_TENSOR)
+    return (of_channels / REFERENCE_RMS).reshape(-1, *[1] * (weights.ndim - 1))
