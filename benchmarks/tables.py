@@ -1,4 +1,4 @@
-"""Turns committed results into the Markdown tables of README.md and docs/benchmarks.md."""
+"""Turns committed results into the Markdown tables of README.md and the docs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 
 from benchmarks.accuracy import RESULTS
 from edge_autotuner.errors import ConfigError
+from edge_autotuner.models.catalogue import packaged_weights_folder
 
 _ROOT = Path(__file__).resolve().parent.parent
-_PAGES = (_ROOT / "README.md", _ROOT / "docs" / "benchmarks.md")
+_PAGES = (_ROOT / "README.md", _ROOT / "docs" / "benchmarks.md", _ROOT / "docs" / "street-nano.md")
 _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
 
@@ -59,6 +60,24 @@ def cost_table(results: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def street_data_table(card: Mapping[str, Any]) -> str:
+    """Return what street-nano was trained on."""
+    lines = ["| clip | frames | licence |", "|---|---|---|"]
+    lines += [f"| {clip['source']} | {clip['n_frames']} | {clip['licence']} |" for clip in card["data"]]
+    return "\n".join(lines)
+
+
+def street_scores_table(card: Mapping[str, Any]) -> str:
+    """Return how good street-nano is beside the weights that it started from."""
+    names = [card["start"]["name"], card["name"]]
+    lines = [f"| camera | {names[0]} | {names[1]} |", "|---|---|---|"]
+    lines += [
+        f"| {camera} | {_pair(scores[names[0]])} | **{_pair(scores[names[1]])}** |"
+        for camera, scores in card["scores"].items()
+    ]
+    return "\n".join(lines)
+
+
 def filled(text: str) -> str:
     """Return a page with the tables between its markers made new from the committed results.
 
@@ -66,12 +85,18 @@ def filled(text: str) -> str:
         ConfigError: a marker names a table that does not exist.
     """
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    makers = {"accuracy": accuracy_table, "costs": cost_table}
+    card = json.loads((packaged_weights_folder() / "street_nano.json").read_text(encoding="utf-8"))
+    tables = {
+        "accuracy": accuracy_table(results),
+        "costs": cost_table(results),
+        "street_data": street_data_table(card),
+        "street_scores": street_scores_table(card),
+    }
 
     def fill(match: re.Match[str]) -> str:
-        if match[2] not in makers:
-            raise ConfigError(f"no table '{match[2]}'; tables: {', '.join(makers)}")
-        return f"{match[1]}{makers[match[2]](results)}\n{match[3]}"
+        if match[2] not in tables:
+            raise ConfigError(f"no table '{match[2]}'; tables: {', '.join(tables)}")
+        return f"{match[1]}{tables[match[2]]}\n{match[3]}"
 
     return _MARKED.sub(fill, text)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from benchmarks.scenes import NGSIM, PETS, Scene
 from edge_autotuner.capture import open_source
 from edge_autotuner.core import STREET_6
-from edge_autotuner.dataset import load_coco_truth
-from edge_autotuner.evaluation import Truth, merge_classes, score_detections
+from edge_autotuner.core.types import ImageArray
+from edge_autotuner.dataset import DatasetStore, load_coco_truth
+from edge_autotuner.evaluation import ClassMerge, Truth, merge_classes, score_detections, truth_from_annotation
 from edge_autotuner.models import Yolox
 from edge_autotuner.models.torch_detector import TorchDetector
 
@@ -20,6 +21,47 @@ _INPUT_SIZE = (416, 416)
 def score_on_test_cameras(networks: Mapping[str, Yolox], data: Path) -> dict[str, dict[str, dict[str, float]]]:
     """Return camera -> network -> {"ap50", "ap"}."""
     return {scene.name: _score(networks, data, scene) for scene in (PETS, NGSIM)}
+
+
+def score_unseen(
+    network: Yolox, held_out: Mapping[str, DatasetStore], data: Path, min_score: float
+) -> dict[str, dict[str, tuple[float, float]]]:
+    """Return scores that settings may be chosen by: held-out clips, and the part of PETS that is never tested on.
+
+    The clips are scored against the teacher's labels, vehicles as one class; PETS (every 12th frame of 0-499)
+    against human boxes.
+    """
+    merge = merge_classes(STREET_6, {"bus": "car", "truck": "car"})
+    pictures = {name: _labelled_by_teacher(store, merge, min_score) for name, store in held_out.items()}
+    pictures["PETS 0-499"] = _early_pets(data)
+    detector = TorchDetector(network, STREET_6, _INPUT_SIZE)
+    scores = {}
+    for name, pairs in pictures.items():
+        detections = [merge.detections(detector.detect(image)) for image, _ in pairs]
+        result = score_detections(detections, [truth for _, truth in pairs], merge.labels)
+        scores[name] = {c: (round(s.ap50, 3), round(s.ap, 3)) for c, s in result.per_class.items()}
+    return scores
+
+
+def _labelled_by_teacher(store: DatasetStore, merge: ClassMerge, min_score: float) -> list[tuple[ImageArray, Truth]]:
+    records = store.frames("train")
+    records = records[:: max(1, len(records) // 40)]
+    pairs = [(record, store.annotation_of(record)) for record in records]
+    return [
+        (store.read_image(record), merge.truth(truth_from_annotation(annotation, min_score=min_score)))
+        for record, annotation in pairs
+        if annotation is not None
+    ]
+
+
+def _early_pets(data: Path) -> list[tuple[ImageArray, Truth]]:
+    truth = load_coco_truth(data / PETS.ground_truth, labels=STREET_6, map_classes={})
+    found = []
+    for frame in open_source(data / PETS.source).frames():
+        boxes = truth.for_frame(frame.index, None)
+        if frame.index < 500 and frame.index % 12 == 0 and boxes is not None:
+            found.append((frame.image_bgr, Truth(*boxes)))
+    return found
 
 
 def _score(networks: Mapping[str, Yolox], data: Path, scene: Scene) -> dict[str, dict[str, float]]:

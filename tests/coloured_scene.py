@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from edge_autotuner.core import LabelMap
 from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
-from edge_autotuner.models.yolox import ConvBlock, Yolox
+from edge_autotuner.models.yolox import Yolox
 from edge_autotuner.training import TrainingSample
 
 LABELS = LabelMap(("red", "blue"))
@@ -71,7 +71,6 @@ def fresh_network(n_classes: int = 2, *, architecture: str = "yolox-nano", seed:
         for module in network.modules():
             if isinstance(module, nn.Conv2d) and module.bias is not None:
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                module.weight.mul_(GAIN)
                 module.bias.zero_()
         first = network.backbone.backbone.stem.conv.conv
         first.weight.div_(50)
@@ -81,5 +80,3 @@ def fresh_network(n_classes: int = 2, *, architecture: str = "yolox-nano", seed:
         for predict in network.head.obj_preds:
             predict.bias.fill_(math.log(0.01 / 0.99))
     return network.eval()
-import os
-GAIN=float(os.environ.get("GAIN","1"))

@@ -22,7 +22,9 @@ from edge_autotuner.core.types import FloatArray
 coordinate = st.floats(-5000, 5000, width=32)
 box = st.tuples(coordinate, coordinate, coordinate, coordinate)
 any_boxes = st.lists(box, max_size=6).map(as_boxes)  # turned inside out and empty ones too
-boxes_lists = any_boxes.map(lambda b: np.concatenate([np.minimum(b[:, :2], b[:, 2:]), np.maximum(b[:, :2], b[:, 2:])], 1))
+boxes_lists = any_boxes.map(
+    lambda b: np.concatenate([np.minimum(b[:, :2], b[:, 2:]), np.maximum(b[:, :2], b[:, 2:])], 1)
+)
 size = st.tuples(st.integers(1, 4000), st.integers(1, 4000))
 
 

@@ -6,6 +6,8 @@ import logging
 import signal
 import sys
 import traceback
+import warnings
+from collections.abc import Sequence
 from types import FrameType
 
 import typer
@@ -62,23 +64,31 @@ def _common(
 def main() -> None:
     """Run the command; errors become one line and an exit code from the documented table."""
     signal.signal(signal.SIGTERM, _interrupt)
-    debug = "--debug" in sys.argv
+    debug = "--debug" in sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]  # it may stand anywhere
+    with warnings.catch_warnings():
+        if not debug:
+            warnings.simplefilter("ignore")  # those of libraries; our own are logged
+        code = _run(["--debug", *arguments] if debug else arguments, debug)
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str], debug: bool) -> int:
     try:
-        code = app(standalone_mode=False)
-    except KeyboardInterrupt:
-        _say("interrupted; everything so far is kept: run the same command again to continue")
+        code = app(arguments, standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except EdgeAutotunerError as exc:
         code = _fail(exc, exc.exit_code, debug)
     except typer.Exit as exc:
         code = exc.exit_code
-    except typer.Abort:
-        code = INTERRUPTED
     except OSError as exc:
         code = _fail(StorageError(f"{exc}; check the disk and the path"), StorageError.exit_code, debug)
     except Exception as exc:  # the process edge: usage errors of the parser, and what nobody foresaw
         code = _fail_unexpectedly(exc, debug)
-    sys.exit(code or 0)
+    if code == INTERRUPTED:  # typer turns Ctrl-C into this code, or into Abort, by its version
+        _say("interrupted; what a run has finished is kept: the same command continues it")
+    return int(code or 0)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 import yaml
+from pydantic import BaseModel
 
 from edge_autotuner.config import RunConfig, resolve_config
 from edge_autotuner.errors import ConfigError
@@ -33,10 +34,35 @@ def show(config: ConfigFile = None, setting: Setting = None) -> None:
 
 
 @config_app.command("explain")
-def explain() -> None:
+def explain(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As the page docs/reference/settings.md.")] = False,
+) -> None:
     """Print what every setting means."""
-    for key, text in _describe(RunConfig, ""):
-        typer.echo(f"{key}: {text}")
+    rows = describe_settings()
+    if markdown:
+        typer.echo(settings_page(rows).rstrip())
+    else:
+        typer.echo("\n".join(f"{key} (default {default}): {text}" for key, default, text in rows))
+
+
+def describe_settings() -> list[tuple[str, str, str]]:
+    """Return dotted key, default and meaning of every setting, in order."""
+    return _describe(RunConfig, "")
+
+
+def settings_page(rows: list[tuple[str, str, str]]) -> str:
+    """Return the reference page of all settings."""
+    lines = [
+        "# Settings",
+        "",
+        "Every setting of `edge-autotuner run`: a key of the YAML file (dots are levels), or `--set KEY=VALUE`. Made by",
+        "`edge-autotuner config explain --markdown`.",
+        "",
+        "| setting | default | meaning |",
+        "|---|---|---|",
+    ]
+    lines += [f"| `{key}` | {default} | {text} |" for key, default, text in rows]
+    return "\n".join(lines) + "\n"
 
 
 def merge_settings(file: Path | None, pairs: list[str] | None, flags: Mapping[str, Any]) -> RunConfig:
@@ -75,11 +101,18 @@ def _parse_pair(pair: str) -> tuple[str, Any]:
         raise ConfigError(f"--set {pair}: the value is not valid YAML") from exc
 
 
-def _describe(model: Any, prefix: str) -> list[tuple[str, str]]:  # noqa: ANN401 (a pydantic model class)
-    rows: list[tuple[str, str]] = []
+def _describe(model: type[BaseModel], prefix: str) -> list[tuple[str, str, str]]:
+    rows: list[tuple[str, str, str]] = []
     for name, field in model.model_fields.items():
-        if hasattr(field.annotation, "model_fields"):
-            rows += _describe(field.annotation, f"{prefix}{name}.")
+        default = field.get_default(call_default_factory=True)
+        if isinstance(default, BaseModel):
+            rows += _describe(type(default), f"{prefix}{name}.")
         else:
-            rows.append((f"{prefix}{name}", f"{field.description or ''} Default: {field.default!r}.".strip()))
+            rows.append((f"{prefix}{name}", _as_yaml(default), (field.description or "").replace("|", "or")))
     return rows
+
+
+def _as_yaml(value: object) -> str:
+    if isinstance(value, tuple):
+        value = list(value)
+    return str(yaml.safe_dump(value, default_flow_style=True)).replace("\n...", "").strip()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from edge_autotuner.config.base import parse_size
+from edge_autotuner.errors import ConfigError
 
 
 def simulate(
@@ -20,8 +21,12 @@ def simulate(
     """Write a simulated camera's video: cars and people on a still street."""
     from edge_autotuner.simulation import SimulatedCamera
 
-    camera = SimulatedCamera(parse_size(size), n_frames=frames, seed=seed)
-    camera.write_video(video)
+    try:
+        camera = SimulatedCamera(parse_size(size), n_frames=frames, seed=seed)
+        camera.write_video(video)
+    except ValueError as exc:
+        needed = "even sides of at least 64 pixels and a name that ends in .mp4 or .avi"
+        raise ConfigError(f"cannot simulate {video}: {exc}; give {needed}") from exc
     if ground_truth is not None:
         camera.write_ground_truth(ground_truth)
     typer.echo(video)

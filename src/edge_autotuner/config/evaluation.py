@@ -21,4 +21,4 @@ class EvaluationConfig(FrozenConfig):
     min_score: float = Field(0.05, ge=0, lt=1, description="Boxes below this score are not scored.")
     n_bootstrap: int = Field(1000, ge=100, description="Resamples of the frames for the promotion rule.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence that the promotion rule asks for.")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="Seed of the resampling.")

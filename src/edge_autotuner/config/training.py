@@ -35,9 +35,9 @@ class TrainingConfig(FrozenConfig):
     n_epochs: int = Field(12, ge=1, description="Passes over the training pictures.")
     max_steps_per_epoch: int = Field(75, ge=1, description="An epoch ends after this many batches.")
     min_steps_per_epoch: int = Field(25, ge=1, description="Few pictures are shown repeatedly until this many batches.")
-    batch_size: int = Field(8, ge=1)
+    batch_size: int = Field(8, ge=1, description="Pictures per step.")
     max_lr: float = Field(1e-3, gt=0, description="Peak of the one-cycle learning rate (AdamW).")
-    weight_decay: float = Field(5e-4, ge=0)
+    weight_decay: float = Field(5e-4, ge=0, description="Decoupled weight decay of the convolutions.")
     ema_decay: float = Field(0.99, ge=0, lt=1, description="Decay of the averaged weights that are evaluated and kept.")
     val_fraction: float = Field(
         0.15, gt=0, lt=0.9, description="Last share of the TRAINING period that chooses the checkpoint."
@@ -52,4 +52,4 @@ class TrainingConfig(FrozenConfig):
     augmentation: AugmentationConfig = AugmentationConfig()
     deadline_s: Seconds | None = Field(None, gt=0, description="Stop at the end of the step that passes this time.")
     n_threads: int | None = Field(None, ge=1, description="CPU threads; null: all cores.")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="Seed of the order and of the augmentation.")

@@ -38,8 +38,7 @@ def load_yolox(
         WeightsError: the file is missing, damaged, or belongs to another architecture.
     """
     tensors, metadata = _read(path)
-    own_names = metadata.get("labels")
-    file_labels = LabelMap(tuple(json.loads(own_names))) if own_names else (labels or COCO_80)
+    file_labels = _labels_in(metadata, path) or labels or COCO_80
     named = metadata.get("architecture")
     candidates = [architecture or named] if architecture or named else list(YOLOX_SIZES)
     problems = []
@@ -53,7 +52,10 @@ def load_yolox(
             problems.append(f"{candidate}: {str(exc).splitlines()[-1].strip()}")
             continue
         return network.eval(), file_labels
-    raise WeightsError(f"{path} does not hold weights of {' or '.join(map(str, candidates))} ({'; '.join(problems)})")
+    raise WeightsError(
+        f"{path} does not hold weights of {' or '.join(map(str, candidates))} ({'; '.join(problems)}); "
+        f"give a file of {', '.join(YOLOX_SIZES)}, or leave the architecture out to have it found"
+    )
 
 
 def save_yolox(path: Path, network: Yolox, labels: LabelMap, *, half: bool = False) -> None:
@@ -102,13 +104,24 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
                 return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as exc:
-        raise WeightsError(f"cannot read weights {path}: {exc}") from exc
+        raise WeightsError(f"cannot read weights {path}: {exc}; the file is damaged, copy it again") from exc
     except Exception as exc:  # weights_only refuses foreign objects with pickle's own exception classes
         raise WeightsError(
             f"{path} holds more than tensors and was not opened ({type(exc).__name__}); "
             "convert it to safetensors with the tool that made it"
         ) from exc
     return _tensors_of_checkpoint(checkpoint, path), {}
+
+
+def _labels_in(metadata: Mapping[str, str], path: Path) -> LabelMap | None:
+    """Return the classes that our own files name."""
+    if "labels" not in metadata:
+        return None
+    try:
+        names = json.loads(metadata["labels"])
+        return LabelMap(tuple(str(name) for name in names))
+    except (ValueError, TypeError) as exc:
+        raise WeightsError(f"{path}: the class names inside are damaged ({exc})") from exc
 
 
 def _tensors_of_checkpoint(checkpoint: object, path: Path) -> dict[str, Tensor]:

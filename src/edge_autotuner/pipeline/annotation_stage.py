@@ -7,14 +7,17 @@ from pathlib import Path
 
 from edge_autotuner.annotation import annotate_dataset, open_detector_teacher
 from edge_autotuner.config import RunConfig
-from edge_autotuner.core import LabelMap, Teacher
+from edge_autotuner.core import Teacher
 from edge_autotuner.dataset import DatasetStore
+from edge_autotuner.dataset.atomic import make_folder
+from edge_autotuner.errors import ConfigError
 from edge_autotuner.models import DetectorSpec, describe_onnx, find_model, locate
 from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model, open_exported
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
 
 _ZOOM = "zoom"
+_ONNX_SUFFIX = ".onnx"
 
 
 def annotate(session: Session) -> None:
@@ -22,13 +25,15 @@ def annotate(session: Session) -> None:
 
     Raises:
         TeacherError: the teacher cannot be loaded, or finds nothing to learn from.
-        ConfigError: the teacher does not know the classes.
+        ConfigError: there is no such teacher, or it does not know the classes.
     """
     captured = session.folder.require("capture", before="annotation")
     config = session.config
     with DatasetStore.open(session.folder.dataset) as store:
-        teacher, teacher_hash = _open_teacher(session, store.labels)
+        edge = open_edge_model(config, of_dataset=store.labels)
+        teacher, teacher_hash = _open_teacher(session, edge)
         fingerprint = fingerprint_of(captured.fingerprint, config.annotation.fingerprint(), teacher_hash)
+        session.keep_settings()
         if session.is_done("annotation", fingerprint):
             return
         with session.stage("annotation", fingerprint) as summary:
@@ -43,24 +48,36 @@ def annotate(session: Session) -> None:
             summary.update(done.to_json())
 
 
-def _open_teacher(session: Session, labels: LabelMap) -> tuple[Teacher, str]:
+def check_teacher(config: RunConfig) -> None:
+    """Find out before a long capture whether the teacher that the settings name is there.
+
+    Raises:
+        ConfigError: there is no such teacher, or it is not said how to read it.
+        WeightsError: its file is missing or not usable.
+    """
+    if config.annotation.teacher != _ZOOM:
+        _find_teacher(config)
+
+
+def _open_teacher(session: Session, edge: EdgeModel) -> tuple[Teacher, str]:
     """Return the teacher that the settings name, and a hash of what it is."""
     config = session.config
     if config.annotation.teacher == _ZOOM:
-        return _open_zoom(session, open_edge_model(config), labels)
+        return _open_zoom(session, edge)
     path, spec = _find_teacher(config)
     teacher = open_detector_teacher(
-        config.annotation, labels, model_path=path, spec=spec, n_threads=config.training.n_threads
+        config.annotation, edge.labels, model_path=path, spec=spec, n_threads=config.training.n_threads
     )
     return teacher, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _open_zoom(session: Session, edge: EdgeModel, labels: LabelMap) -> tuple[Teacher, str]:
+def _open_zoom(session: Session, edge: EdgeModel) -> tuple[Teacher, str]:
     config = session.config
     size = config.annotation.zoom_input
     folder = session.folder.path / "teacher"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = export_network(edge.network, size, folder / f"zoom-{edge.sha256[:8]}-{size[0]}x{size[1]}.onnx")
+    make_folder(folder)
+    name = f"zoom-{fingerprint_of(edge.sha256, edge.labels.names, size)}{_ONNX_SUFFIX}"
+    path = export_network(edge.network, size, folder / name)
     detector = open_exported(
         path,
         edge.name,
@@ -69,20 +86,19 @@ def _open_zoom(session: Session, edge: EdgeModel, labels: LabelMap) -> tuple[Tea
         min_score=config.annotation.uncertain_score,
         n_threads=config.training.n_threads,
     )
-    return open_detector_teacher(config.annotation, labels, edge_detector=detector), edge.sha256
+    return open_detector_teacher(config.annotation, edge.labels, edge_detector=detector), edge.sha256
 
 
 def _find_teacher(config: RunConfig) -> tuple[Path, DetectorSpec]:
     path = Path(config.annotation.teacher)
     if path.is_file():
         return path, describe_onnx(path, config.annotation.adapter)
+    if path.suffix == _ONNX_SUFFIX or path.parent != Path():
+        raise ConfigError(f"teacher {path} does not exist; give an ONNX file, a known model's name, or zoom")
     model = find_model(config.annotation.teacher)
     if model.detector is None:
-        return _no_onnx(model.name)
+        raise ConfigError(
+            f"{model.name} is an edge model without an ONNX file; to let it teach, use --edge-model {model.name} "
+            "with --teacher zoom"
+        )
     return locate(model.name, models_dir=config.models_dir), model.detector
-
-
-def _no_onnx(name: str) -> tuple[Path, DetectorSpec]:
-    from edge_autotuner.errors import ConfigError
-
-    raise ConfigError(f"{name} is an edge model without an ONNX file; to let it teach, use teacher zoom with it")

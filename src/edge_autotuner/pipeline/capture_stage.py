@@ -24,14 +24,16 @@ def capture(session: Session, source_path: Path | str) -> None:
     test_source = open_source(config.evaluation.test_source) if config.evaluation.test_source else None
     labels = open_edge_model(config).labels
     truth = _ground_truth(session, labels)
-    settings = _settings(session, test_source)
+    settings = _settings(session, test_source, _labelled_indices(truth, test_source or source))
     fingerprint = fingerprint_of(source.info.sha256, settings, labels.names)
-    if session.is_done("capture", fingerprint):
+    if session.is_done("capture", fingerprint) and session.folder.dataset.is_dir():
+        session.keep_settings()
         return
     with (
         DatasetStore.create(session.folder.dataset, source=source.info, labels=labels, settings=settings) as store,
         session.stage("capture", fingerprint) as summary,
     ):
+        session.keep_settings()
         collected = collect_frames(
             source,
             store,
@@ -55,13 +57,13 @@ def capture(session: Session, source_path: Path | str) -> None:
         summary.update(collected.to_json(), n_source_pixels=n_source_pixels, source=str(source_path))
 
 
-def _settings(session: Session, test_source: FrameSource | None) -> dict[str, object]:
+def _settings(session: Session, test_source: FrameSource | None, labelled: set[int] | None) -> dict[str, object]:
     """Return what decides which frames are stored; a deadline does not, it only stops earlier."""
     settings = session.config.capture.model_dump(mode="json", exclude={"deadline_s"})
     return {
         **settings,
         "test_source": test_source.info.sha256 if test_source else None,
-        "ground_truth": str(session.config.evaluation.ground_truth or "") or None,
+        "ground_truth": f"{len(labelled)} frames {fingerprint_of(sorted(labelled))}" if labelled is not None else None,
     }
 
 

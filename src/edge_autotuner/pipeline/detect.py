@@ -9,7 +9,7 @@ from edge_autotuner.capture import open_source
 from edge_autotuner.core import COCO_CATEGORY_IDS, Detections, Frame, LabelMap, NoProgress, Progress, xyxy_to_xywh
 from edge_autotuner.dataset import atomic_write_json, load_coco_truth
 from edge_autotuner.deployment import load_edge_detector
-from edge_autotuner.errors import EvaluationError
+from edge_autotuner.errors import EvaluationError, StorageError
 
 
 def detect(
@@ -44,7 +44,10 @@ def detect(
 
     Raises:
         ModelBundleError, VideoError, EvaluationError: what is wrong with the inputs.
+        StorageError: the output cannot be written.
     """
+    if not output.parent.is_dir():
+        raise StorageError(f"the folder of {output} does not exist; create it, or choose another --output")
     detector = load_edge_detector(bundle, n_threads, min_score=min_score)
     source = open_source(source_path)
     ids = _Ids(detector.labels, ground_truth)

@@ -36,16 +36,25 @@ class EdgeModel:
     sha256: str
 
 
-def open_edge_model(config: RunConfig) -> EdgeModel:
+def open_edge_model(config: RunConfig, *, of_dataset: LabelMap | None = None) -> EdgeModel:
     """Load the edge model that the settings name.
 
+    Args:
+        config: names the model and the classes.
+        of_dataset: classes of the dataset that it works on; None where there is no dataset yet.
+
     Raises:
-        ConfigError: no such model, or a wanted class is not one of its classes.
+        ConfigError: no such model, a wanted class is not one of its classes, or the dataset has other classes.
         WeightsError: its weights are missing or damaged.
     """
     name, path, architecture = _find_weights(config)
     network, all_labels = load_yolox(path, architecture=architecture)
     labels = _choose_labels(all_labels, config.annotation.classes)
+    if of_dataset is not None and labels != of_dataset:
+        raise ConfigError(
+            f"the edge model {name} is to learn {', '.join(labels)}, the dataset was captured for "
+            f"{', '.join(of_dataset)}; keep its classes, or capture into another folder"
+        )
     return EdgeModel(name, with_classes(network, all_labels, labels), labels, _sha256(path))
 
 
@@ -96,6 +105,8 @@ def _find_weights(config: RunConfig) -> tuple[str, Path, str | None]:
 
 def _choose_labels(all_labels: LabelMap, wanted: tuple[str, ...] | None) -> LabelMap:
     if wanted is not None:
+        if not wanted or len(set(wanted)) < len(wanted):
+            raise ConfigError(f"annotation.classes needs at least one class and each only once, got {list(wanted)}")
         all_labels.ids_of(wanted)
         return LabelMap(wanted)
     return STREET_6 if all_labels == COCO_80 else all_labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Sequence
@@ -33,12 +34,14 @@ from edge_autotuner.evaluation import (
     truth_from_annotation,
 )
 from edge_autotuner.models.yolox_weights import load_yolox
-from edge_autotuner.pipeline.edge_model import export_network, open_edge_model, open_exported
+from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model, open_exported
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
-from edge_autotuner.pipeline.training_stage import candidate_weights
+from edge_autotuner.pipeline.training_stage import candidate_weights, require_training
 
 DISPLAY_SCORE = 0.3
+
+LabelledFrame = tuple[FrameRecord, Annotation]
 
 
 @dataclass(frozen=True)
@@ -102,32 +105,32 @@ def evaluate(session: Session) -> None:
     """Score the models on the test frames and decide about the promotion.
 
     Raises:
-        DatasetError: there are no annotated test frames.
+        DatasetError: there are no annotated test frames, or the training was done with other settings.
         EvaluationError: the ground truth does not fit the frames.
     """
-    trained = session.folder.require("training", before="evaluation")
     annotated = session.folder.require("annotation", before="evaluation")
     config = session.config
-    fingerprint = fingerprint_of(trained.fingerprint, config.evaluation.fingerprint())
-    if session.is_done("evaluation", fingerprint) and session.folder.evaluation.is_file():
-        return
-    with DatasetStore.open(session.folder.dataset) as store, session.stage("evaluation", fingerprint) as summary:
-        frames = [(r, a) for r in store.frames("test") if (a := store.annotation_of(r, annotated.fingerprint))]
-        if not frames:
-            raise DatasetError(f"{store.folder} has no annotated test frames; capture with a larger test part")
+    with DatasetStore.open(session.folder.dataset) as store:
+        edge = open_edge_model(config, of_dataset=store.labels)
+        trained = require_training(session, edge, before="evaluation")
+        frames = _labelled_test_frames(store, annotated.fingerprint)
         truths = _truths(frames, store, config)
-        before, after = edge_detectors(session)
-        detections, ms = _detect_all(session, store, [record for record, _ in frames], before, after)
-        detections[TEACHER] = [annotation.detections for _, annotation in frames]
-        result = _judge(detections, truths, store, config, ms)
-        atomic_write_json(session.folder.evaluation, result.to_json(), indent=2)
-        summary.update(promoted=result.promotion.promoted, n_frames=result.n_frames)
+        session.keep_settings()
+        fingerprint = fingerprint_of(trained.fingerprint, config.evaluation.fingerprint(), _hash_of_truth(config))
+        if session.is_done("evaluation", fingerprint) and session.folder.evaluation.is_file():
+            return
+        with session.stage("evaluation", fingerprint) as summary:
+            before, after = edge_detectors(session, edge)
+            detections, ms = _detect_all(session, store, [record for record, _ in frames], before, after)
+            detections[TEACHER] = [annotation.detections for _, annotation in frames]
+            result = _judge(detections, truths, store, config, ms)
+            atomic_write_json(session.folder.evaluation, result.to_json(), indent=2)
+            summary.update(promoted=result.promotion.promoted, n_frames=result.n_frames)
 
 
-def edge_detectors(session: Session) -> tuple[Detector, Detector]:
+def edge_detectors(session: Session, edge: EdgeModel) -> tuple[Detector, Detector]:
     """Return the old and the new edge model as the edge runtime runs them."""
     config = session.config
-    edge = open_edge_model(config)
     new_network, _ = load_yolox(candidate_weights(session))
     folder = candidate_weights(session).parent
     size, n_threads = config.input_size, config.training.n_threads
@@ -140,9 +143,20 @@ def edge_detectors(session: Session) -> tuple[Detector, Detector]:
     )
 
 
-def _truths(
-    frames: Sequence[tuple[FrameRecord, Annotation]], store: DatasetStore, config: RunConfig
-) -> dict[str, list[Truth | None]]:
+def _labelled_test_frames(store: DatasetStore, fingerprint: str) -> list[LabelledFrame]:
+    frames = [(r, a) for r in store.frames("test") if (a := store.annotation_of(r, fingerprint)) is not None]
+    if not frames:
+        raise DatasetError(f"{store.folder} has no annotated test frames; capture with a larger test part")
+    return frames
+
+
+def _hash_of_truth(config: RunConfig) -> str | None:
+    """Return the hash of the ground truth's content; None without one, or where it cannot be read."""
+    path = config.evaluation.ground_truth
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else None
+
+
+def _truths(frames: Sequence[LabelledFrame], store: DatasetStore, config: RunConfig) -> dict[str, list[Truth | None]]:
     truths: dict[str, list[Truth | None]] = {
         AGAINST_TEACHER: [truth_from_annotation(a, min_score=config.annotation.min_score) for _, a in frames]
     }

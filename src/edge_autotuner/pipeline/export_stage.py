@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from edge_autotuner.deployment import ModelBundle, deploy, new_bundle_folder, read_bundle, write_bundle
+from edge_autotuner.deployment import (
+    ModelBundle,
+    deploy,
+    deployed_bundle,
+    new_bundle_folder,
+    read_bundle,
+    write_bundle,
+)
 from edge_autotuner.models.torch_detector import yolox_spec
 from edge_autotuner.models.yolox import Yolox
 from edge_autotuner.models.yolox_weights import load_yolox, yolox_bytes
@@ -12,22 +17,25 @@ from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_e
 from edge_autotuner.pipeline.evaluation_stage import Evaluation, read_evaluation
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
-from edge_autotuner.pipeline.training_stage import candidate_weights
+from edge_autotuner.pipeline.training_stage import candidate_weights, require_training
 
 
 def export(session: Session) -> None:
     """Write the bundles and deploy the winner.
 
     Raises:
+        DatasetError: the training was done with other settings than the session's.
         ModelBundleError: a bundle cannot be written or deployed; the deployed one stays.
     """
     evaluated = session.folder.require("evaluation", before="export")
-    fingerprint = fingerprint_of("export", evaluated.fingerprint)
-    if session.is_done("export", fingerprint):
-        return
     result = read_evaluation(session.folder.evaluation)
-    edge = open_edge_model(session.config)
     candidate, labels = load_yolox(candidate_weights(session))
+    edge = open_edge_model(session.config, of_dataset=labels)
+    require_training(session, edge, before="export")
+    session.keep_settings()
+    fingerprint = fingerprint_of("export", evaluated.fingerprint)
+    if session.is_done("export", fingerprint) and deployed_bundle(session.folder.path) is not None:
+        return
     with session.stage("export", fingerprint) as summary:
         old = _write(session, edge, edge.network, "start", result)
         new = _write(session, EdgeModel(edge.name, candidate, labels, edge.sha256), candidate, "candidate", result)
@@ -39,21 +47,25 @@ def export(session: Session) -> None:
 def _write(session: Session, edge: EdgeModel, network: Yolox, kind: str, result: Evaluation) -> ModelBundle:
     """Write one bundle; an equal one that an interrupted export left is used again."""
     trained = session.folder.require("training", before="export")
+    evaluated = session.folder.require("evaluation", before="export")
     is_candidate = kind == "candidate"
-    name = f"{'specialized' if is_candidate else 'start'}-{trained.fingerprint[:8]}"
+    name = f"{'specialized' if is_candidate else 'start'}-{evaluated.fingerprint[:8]}"
     size = session.config.input_size
     model = export_network(network, size, candidate_weights(session).parent / f"{kind}.onnx").read_bytes()
-    folder = _free_or_same(session.folder.path, name, model)
-    if folder.is_dir():
-        return read_bundle(folder)
+    metrics = _metrics(result, is_candidate=is_candidate)
+    there = session.folder.path / "bundles" / name
+    if there.is_dir():
+        bundle = read_bundle(there)
+        if bundle.read_model() == model and bundle.metrics == metrics:
+            return bundle
     return write_bundle(
-        folder,
+        new_bundle_folder(session.folder.path, name),
         name=name,
         architecture=network.architecture,
         detector=yolox_spec(name, edge.labels, size),
         model=model,
         weights=yolox_bytes(network, edge.labels),
-        metrics=_metrics(result, is_candidate=is_candidate),
+        metrics=metrics,
         promotion=result.promotion.to_json() if is_candidate else {"replaced_by_candidate": result.promotion.promoted},
         lineage={
             "edge_model": edge.name,
@@ -63,13 +75,6 @@ def _write(session: Session, edge: EdgeModel, network: Yolox, kind: str, result:
         },
         clock=session.clock,
     )
-
-
-def _free_or_same(output: Path, name: str, model: bytes) -> Path:
-    folder = output / "bundles" / name
-    if folder.is_dir() and read_bundle(folder).read_model() == model:
-        return folder
-    return new_bundle_folder(output, name)
 
 
 def _metrics(result: Evaluation, *, is_candidate: bool) -> dict[str, object]:

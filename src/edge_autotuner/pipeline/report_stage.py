@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import shlex
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -22,9 +24,11 @@ from edge_autotuner.evaluation.report import (
     TimelineFrame,
     write_report,
 )
+from edge_autotuner.pipeline.edge_model import open_edge_model
 from edge_autotuner.pipeline.evaluation_stage import DISPLAY_SCORE, Evaluation, edge_detectors, read_evaluation
 from edge_autotuner.pipeline.run_folder import STAGES, RunFolder, StageRecord
 from edge_autotuner.pipeline.session import Session
+from edge_autotuner.pipeline.training_stage import require_training
 
 _N_FRAMES_SHOWN = 6
 _N_MOTION_EXAMPLES = 3
@@ -72,7 +76,7 @@ def _collect(session: Session, store: DatasetStore, evaluation: Evaluation | Non
         learning=_learning(folder.stage("training")),
         costs=_costs(folder, evaluation),
         settings=_settings(session),
-        command=session.command,
+        command=session.command or _command(folder, str(capture["source"])),
         versions=_versions(),
         hashes=_hashes(store, folder),
         created_at=session.clock.now(),
@@ -86,7 +90,9 @@ def _teacher_name(folder: RunFolder, configured: str) -> str:
 
 def _compared_frames(session: Session, store: DatasetStore) -> tuple[FrameComparison, ...]:
     """Run both models on some test frames, spread over the kept part, and show the boxes side by side."""
-    before, after = edge_detectors(session)
+    edge = open_edge_model(session.config, of_dataset=store.labels)
+    require_training(session, edge, before="report")
+    before, after = edge_detectors(session, edge)
     return tuple(_compare(store, record, before, after) for record in _spread(store.frames("test"), _N_FRAMES_SHOWN))
 
 
@@ -182,9 +188,18 @@ def _settings(session: Session) -> dict[str, str]:
     return values
 
 
+def _command(folder: RunFolder, source: str) -> str:
+    """Return a command that gives the same result, for a run that was made stage by stage."""
+    settings = ["--config", str(folder.path / "settings.yaml"), "--output", str(folder.path)]
+    return shlex.join(["edge-autotuner", "run", source, *settings])
+
+
 def _versions() -> dict[str, str]:
     versions = {"edge-autotuner": __version__, "python": platform.python_version()}
-    return versions | {name: metadata.version(name) for name in _VERSIONS_OF}
+    for name in _VERSIONS_OF:
+        with suppress(metadata.PackageNotFoundError):  # for example OpenCV's package with windows
+            versions[name] = metadata.version(name)
+    return versions
 
 
 def _hashes(store: DatasetStore, folder: RunFolder) -> dict[str, str]:

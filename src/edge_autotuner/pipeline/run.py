@@ -9,7 +9,7 @@ from pathlib import Path
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Progress
 from edge_autotuner.evaluation import PromotionDecision
-from edge_autotuner.pipeline.annotation_stage import annotate
+from edge_autotuner.pipeline.annotation_stage import annotate, check_teacher
 from edge_autotuner.pipeline.capture_stage import capture
 from edge_autotuner.pipeline.evaluation_stage import Evaluation, evaluate, read_evaluation
 from edge_autotuner.pipeline.export_stage import export
@@ -64,6 +64,7 @@ def run(
         EdgeAutotunerError: what went wrong and what to do; everything collected is kept.
     """
     session = Session.open(Path(output), config or RunConfig(), progress=progress, command=command)
+    check_teacher(session.config)
     capture(session, source)
     for stage in _LATER_STAGES:
         stage(session)

@@ -20,10 +20,11 @@ from typing import Any
 import yaml
 
 from edge_autotuner.config import RunConfig, load_config
-from edge_autotuner.dataset.atomic import atomic_write_json, atomic_write_text
+from edge_autotuner.dataset.atomic import atomic_write_json, atomic_write_text, make_folder
 from edge_autotuner.errors import DatasetError
 
 STAGES = ("capture", "annotation", "training", "evaluation", "export", "report")
+COMMANDS = dict(zip(STAGES, ("capture", "annotate", "tune", "evaluate", "export", "report"), strict=True))
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,13 @@ class RunFolder:
 
     def save_settings(self, config: RunConfig) -> None:
         """Write every setting, so that later commands on this folder need no flags."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
         atomic_write_text(self.path / "settings.yaml", text)
 
     def stage(self, name: str) -> StageRecord | None:
         """Return the record of a finished stage."""
-        record = self._state().get(name)
-        return StageRecord(**record) if record else None
+        return self._state().get(name)
 
     def require(self, name: str, *, before: str) -> StageRecord:
         """Return the record of a stage that another needs.
@@ -98,27 +98,28 @@ class RunFolder:
         """
         record = self.stage(name)
         if record is None:
-            raise DatasetError(f"{self.path} has no finished {name} stage, which {before} needs; run that one first")
+            raise DatasetError(
+                f"{self.path} has no finished {name}, which {before} needs; "
+                f"run `edge-autotuner {COMMANDS[name]}` on it first, or `edge-autotuner run`"
+            )
         return record
 
     def finish(self, name: str, record: StageRecord) -> None:
         """Record that a stage is done; later stages count as not done any more."""
-        state = {stage: values for stage, values in self._state().items() if _is_before(stage, name)}
-        self._write_state({**state, name: asdict(record)})
+        earlier = {stage: done for stage, done in self._state().items() if _is_before(stage, name)}
+        make_folder(self.path)
+        state = {stage: asdict(done) for stage, done in (earlier | {name: record}).items()}
+        atomic_write_json(self.path / "state.json", state)
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self) -> dict[str, StageRecord]:
         file = self.path / "state.json"
         if not file.is_file():
             return {}
         try:
             state = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as exc:
+            return {name: StageRecord(**values) for name, values in state.items()}
+        except (OSError, ValueError, TypeError, AttributeError) as exc:
             raise DatasetError(f"{file} is damaged ({exc}); delete it to check every stage again") from exc
-        return dict(state)
-
-    def _write_state(self, state: dict[str, Any]) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        atomic_write_json(self.path / "state.json", state)
 
 
 def fingerprint_of(*parts: object) -> str:

@@ -40,10 +40,12 @@ class Session:
 
     @classmethod
     def open(cls, output: Path, config: RunConfig, *, progress: Progress | None = None, command: str = "") -> Session:
-        """Start to work on an output folder with these settings, and save them there."""
-        folder = RunFolder(output)
-        folder.save_settings(config)
-        return cls(folder, config, progress=progress or NoProgress(), command=command)
+        """Start to work on an output folder with these settings."""
+        return cls(RunFolder(output), config, progress=progress or NoProgress(), command=command)
+
+    def keep_settings(self) -> None:
+        """Save the settings for later commands; a stage does so once it knows that it can work with them."""
+        self.folder.save_settings(self.config)
 
     def capture_deadline(self) -> Deadline:
         """Return until when frames may be collected."""

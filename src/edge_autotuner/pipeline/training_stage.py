@@ -13,15 +13,15 @@ from edge_autotuner.config import AnnotationConfig, RunConfig
 from edge_autotuner.core import Annotation, LabelMap
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.dataset.atomic import atomic_write_json
-from edge_autotuner.errors import NoLabelsFound, TrainingError
+from edge_autotuner.errors import DatasetError, NoLabelsFound, TrainingError
 from edge_autotuner.evaluation import score_detections, truth_from_annotation
 from edge_autotuner.models.torch_detector import TorchDetector
 from edge_autotuner.models.yolox import Yolox
 from edge_autotuner.models.yolox_weights import save_yolox
-from edge_autotuner.pipeline.edge_model import open_edge_model
-from edge_autotuner.pipeline.run_folder import fingerprint_of
+from edge_autotuner.pipeline.edge_model import EdgeModel, open_edge_model
+from edge_autotuner.pipeline.run_folder import StageRecord, fingerprint_of
 from edge_autotuner.pipeline.session import Session
-from edge_autotuner.training import TrainingSample, Validate, tune
+from edge_autotuner.training import TrainingSample, TuningResult, Validate, tune
 
 CANDIDATE_WEIGHTS = "candidate.safetensors"
 
@@ -33,41 +33,56 @@ def train(session: Session) -> None:
 
     Raises:
         TrainingError: there is too little to train on, or the loss diverged.
+        ConfigError: the edge model does not have the dataset's classes.
     """
     annotated = session.folder.require("annotation", before="training")
+    with DatasetStore.open(session.folder.dataset) as store:
+        edge = open_edge_model(session.config, of_dataset=store.labels)
+        fingerprint = training_fingerprint(session, edge)
+        session.keep_settings()
+        weights = session.folder.training(fingerprint) / CANDIDATE_WEIGHTS
+        if session.is_done("training", fingerprint) and weights.is_file():
+            return
+        with session.stage("training", fingerprint) as summary:
+            training, validation = split_for_validation(store, annotated.fingerprint, session.config)
+            result = _tune(session, store, edge, training, validation, fingerprint)
+            save_yolox(weights, result.network, edge.labels)
+            summary.update(
+                layers=result.layers,
+                best_epoch=result.best_epoch,
+                best_val_ap=result.best_val_ap,
+                stopped_by=result.stopped_by,
+                n_parameters=result.n_parameters,
+                n_training_frames=len(training),
+                n_validation_frames=len(validation),
+                history=[asdict(record) for record in result.history],
+                seconds=result.seconds,
+            )
+            atomic_write_json(weights.with_name("result.json"), summary)
+
+
+def training_fingerprint(session: Session, edge: EdgeModel) -> str:
+    """Return what a training is known by: its labels, its start and its settings."""
     config = session.config
-    edge = open_edge_model(config)
+    annotated = session.folder.require("annotation", before="training")
     settings = config.training.model_dump(mode="json", exclude={"deadline_s", "n_threads"})
-    fingerprint = fingerprint_of(annotated.fingerprint, edge.sha256, config.input_size, settings)
-    if session.is_done("training", fingerprint):
-        return
-    folder = session.folder.training(fingerprint)
-    with DatasetStore.open(session.folder.dataset) as store, session.stage("training", fingerprint) as summary:
-        training, validation = split_for_validation(store, annotated.fingerprint, config)
-        result = tune(
-            edge.network,
-            [make_sample(store, record, annotation, config.annotation) for record, annotation in training],
-            config.training,
-            input_size_wh=config.input_size,
-            validate=make_validation(store, validation, config),
-            folder=folder,
-            fingerprint=fingerprint,
-            deadline=session.training_deadline(),
-            progress=session.progress,
+    thresholds = config.annotation.min_score, config.annotation.uncertain_score
+    return fingerprint_of(annotated.fingerprint, edge.sha256, config.input_size, settings, thresholds)
+
+
+def require_training(session: Session, edge: EdgeModel, *, before: str) -> StageRecord:
+    """Return the record of the finished training, which must be that of the present settings.
+
+    Raises:
+        DatasetError: there is none, or it was done with another edge model or other settings.
+    """
+    record = session.folder.require("training", before=before)
+    if record.fingerprint != training_fingerprint(session, edge):
+        raise DatasetError(
+            f"the training in {session.folder.path} was done with another edge model or other settings than now; "
+            "run `edge-autotuner tune` on it with the new ones, or give the old ones"
         )
-        save_yolox(folder / CANDIDATE_WEIGHTS, result.network, edge.labels)
-        summary.update(
-            layers=result.layers,
-            best_epoch=result.best_epoch,
-            best_val_ap=result.best_val_ap,
-            stopped_by=result.stopped_by,
-            n_parameters=result.n_parameters,
-            n_training_frames=len(training),
-            n_validation_frames=len(validation),
-            history=[asdict(record) for record in result.history],
-            seconds=result.seconds,
-        )
-        atomic_write_json(folder / "result.json", summary)
+    return record
 
 
 def split_for_validation(
@@ -93,6 +108,28 @@ def split_for_validation(
     later = frames[cut:]
     chosen = np.unique(np.linspace(0, len(later) - 1, min(config.training.max_val_images, len(later))).round())
     return frames[:cut], [later[int(i)] for i in chosen]
+
+
+def _tune(
+    session: Session,
+    store: DatasetStore,
+    edge: EdgeModel,
+    training: Sequence[Labelled],
+    validation: Sequence[Labelled],
+    fingerprint: str,
+) -> TuningResult:
+    config = session.config
+    return tune(
+        edge.network,
+        [make_sample(store, record, annotation, config.annotation) for record, annotation in training],
+        config.training,
+        input_size_wh=config.input_size,
+        validate=make_validation(store, validation, config),
+        folder=session.folder.training(fingerprint),
+        fingerprint=fingerprint,
+        deadline=session.training_deadline(),
+        progress=session.progress,
+    )
 
 
 def make_sample(

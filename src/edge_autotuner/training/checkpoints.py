@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from edge_autotuner.dataset.atomic import atomic_write_bytes
 from edge_autotuner.errors import TrainingError
+
+_CHECKPOINT = "checkpoint.safetensors"
+_BEST = "best.safetensors"
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def save_checkpoint(
     contiguous = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     data = save(contiguous, {"state": json.dumps(asdict(state))})
     folder.mkdir(parents=True, exist_ok=True)
-    atomic_write_bytes(folder / "checkpoint.safetensors", data)
+    atomic_write_bytes(folder / _CHECKPOINT, data)
 
 
 def load_checkpoint(
@@ -68,24 +71,44 @@ def load_checkpoint(
     Raises:
         TrainingError: the file is damaged.
     """
-    path = folder / "checkpoint.safetensors"
+    path = folder / _CHECKPOINT
     if not path.is_file():
         return None
     try:
         tensors, state = load_file(path), _read_state(path)
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as exc:
+        if state.fingerprint != fingerprint:
+            return None
+        network.load_state_dict(_part(tensors, "network."))
+        average.load_state_dict(_part(tensors, "average."))
+        _load_optimizer(optimizer, _part(tensors, "optimizer."))
+    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError) as exc:
         raise TrainingError(f"checkpoint {path} is damaged ({exc}); delete it to start this training again") from exc
-    if state.fingerprint != fingerprint:
-        return None
-    network.load_state_dict(_part(tensors, "network."))
-    average.load_state_dict(_part(tensors, "average."))
-    _load_optimizer(optimizer, _part(tensors, "optimizer."))
     return state
 
 
-def _read_state(path: Path) -> TrainingState:
-    from safetensors import safe_open
+def save_best(folder: Path, best: nn.Module) -> None:
+    """Write the best weights so far."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in best.state_dict().items()}
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_write_bytes(folder / _BEST, save(tensors))
 
+
+def load_best(folder: Path, best: nn.Module) -> None:
+    """Restore the best weights in place.
+
+    Raises:
+        TrainingError: the file is missing or damaged.
+    """
+    path = folder / _BEST
+    try:
+        best.load_state_dict(load_file(path))
+    except (SafetensorError, OSError, RuntimeError) as exc:
+        raise TrainingError(
+            f"{path} is missing or damaged ({exc}); delete {folder} to start this training again"
+        ) from exc
+
+
+def _read_state(path: Path) -> TrainingState:
     with safe_open(path, framework="pt") as file:
         values: dict[str, Any] = json.loads(file.metadata()["state"])
     values["history"] = [EpochRecord(**record) for record in values["history"]]

@@ -131,7 +131,8 @@ def assign(boxes: Tensor, logits: Tensor, grid: CellGrid, target: Target) -> Ass
     is_good = (in_box & in_centre)[:, candidates]
     cost = _class_cost(logits[candidates], target.class_ids) - _IOU_COST_WEIGHT * torch.log(ious + 1e-8)
     cost = cost + _OUTSIDE_COST * (~is_good)
-    chosen = _choose_dynamic_k(cost, ious)  # (G, M) bool
+    is_reachable = (in_box | in_centre).any(dim=1, keepdim=True)  # (G, 1): an object outside the input claims nothing
+    chosen = _choose_dynamic_k(cost, ious) & is_reachable  # (G, M)
     contested = chosen.sum(dim=0) > 1
     if contested.any():
         best = cost[:, contested].argmin(dim=0)

@@ -24,7 +24,14 @@ from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import TrainingDiverged, TrainingError
 from edge_autotuner.models.yolox import Yolox
 from edge_autotuner.models.yolox_weights import freeze_except
-from edge_autotuner.training.checkpoints import EpochRecord, TrainingState, load_checkpoint, save_checkpoint
+from edge_autotuner.training.checkpoints import (
+    EpochRecord,
+    TrainingState,
+    load_best,
+    load_checkpoint,
+    save_best,
+    save_checkpoint,
+)
 from edge_autotuner.training.losses import LossParts, detection_loss
 from edge_autotuner.training.optimizer import ProportionalAdamW
 from edge_autotuner.training.pictures import BatchMaker
@@ -211,15 +218,9 @@ class _Training:
         if self.folder is not None:
             state = load_checkpoint(self.folder, fingerprint, self.student, self.average, self.optimizer)
             if state is not None:
-                self._load_best()
+                load_best(self.folder, self.best)
                 return state
         return TrainingState(fingerprint=fingerprint)
-
-    def _load_best(self) -> None:
-        from safetensors.torch import load_file
-
-        assert self.folder is not None
-        self.best.load_state_dict(load_file(self.folder / "best.safetensors"))
 
     def _run_epoch(self, deadline: Deadline, progress: Progress) -> _EpochSums:
         sums, batch_size = _EpochSums(), self.config.batch_size
@@ -284,19 +285,9 @@ class _Training:
             state.best_val_ap, state.best_epoch = val_ap, state.epoch
             self.best.load_state_dict(self.average.state_dict())
         if self.folder is not None:
-            self._save()
-
-    def _save(self) -> None:
-        from safetensors.torch import save
-
-        from edge_autotuner.dataset.atomic import atomic_write_bytes
-
-        assert self.folder is not None
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if self.state.best_epoch == self.state.epoch:
-            state_dict = {k: v.detach().contiguous() for k, v in self.best.state_dict().items()}
-            atomic_write_bytes(self.folder / "best.safetensors", save(state_dict))
-        save_checkpoint(self.folder, self.state, self.student, self.average, self.optimizer)
+            if state.best_epoch == state.epoch:
+                save_best(self.folder, self.best)
+            save_checkpoint(self.folder, state, self.student, self.average, self.optimizer)
 
     def _result(self, stopped_by: str) -> TuningResult:
         state = self.state

@@ -32,7 +32,9 @@ def test_durations(text: str | float, seconds: float) -> None:
     assert parse_duration_s(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "soon", "5 apples", "h", "-5", "10min!", "1:30", "1e3", "1h30", "10 20s", "1.5.2"])
+@pytest.mark.parametrize(
+    "text", ["", "soon", "5 apples", "h", "-5", "10min!", "1:30", "1e3", "1h30", "10 20s", "1.5.2"]
+)
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ConfigError, match="is not a duration; write for example 90s, 10min or 1h30m"):
         parse_duration_s(text)

@@ -1,0 +1,186 @@
+"""Durations, frame ranges and sizes as people write them, and settings that must agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from edge_autotuner.config import CaptureConfig, RunConfig, resolve_config
+from edge_autotuner.config.base import FrozenConfig, parse_size
+from edge_autotuner.errors import ConfigError
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("90s", 90), ("1h30m", 5400), (12, 12), (0.5, 0.5), (None, None)])
+def test_durations(value: object, seconds: float | None) -> None:
+    assert RunConfig(deadline_s=value).deadline_s == seconds  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["soon", 0, -3, "0s", float("inf"), float("nan"), True, [1]])
+def test_wrong_durations(value: object) -> None:
+    with pytest.raises(ValidationError):
+        RunConfig(deadline_s=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("0:500", (0, 500)), ("100:", (100, None)), (":50", (0, 50)), (":", (0, None)), ([3, 4], (3, 4))],
+)
+def test_frame_ranges(value: object, expected: tuple[int, int | None]) -> None:
+    assert CaptureConfig(train_frames=value).train_frames == expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["5", "a:b", "-3:5", "5:5", "9:5", [-1, 5], [5, 5], [1], 650])
+def test_wrong_frame_ranges(value: object) -> None:
+    with pytest.raises(ValidationError):
+        CaptureConfig(train_frames=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "overlaps"),
+    [
+        pytest.param("0:10", "10:20", False, id="touching"),
+        pytest.param("10:20", "0:10", False, id="test first"),
+        pytest.param("0:11", "10:20", True, id="one frame shared"),
+        pytest.param("0:", "10:20", True, id="train is open"),
+        pytest.param("0:10", "9:", True, id="test is open"),
+        pytest.param("10:", "5:10", False, id="open after test"),
+        pytest.param("0:", "0:", True, id="both open"),
+        pytest.param("5:6", "0:100", True, id="inside"),
+    ],
+)
+def test_a_test_frame_is_never_trained_on(train: str, test: str, overlaps: bool) -> None:
+    values: dict[str, Any] = {"train_frames": train, "test_frames": test}
+    if not overlaps:
+        CaptureConfig(**values)
+        return
+    with pytest.raises(ValidationError, match="a test frame may never be trained on"):
+        CaptureConfig(**values)
+
+
+@pytest.mark.parametrize(
+    ("value", "size_wh"), [("416", (416, 416)), ("640x384", (640, 384)), ("640X384", (640, 384)), (96, (96, 96))]
+)
+def test_input_sizes(value: object, size_wh: tuple[int, int]) -> None:
+    assert RunConfig(input_size=value).input_size == size_wh  # type: ignore[arg-type]
+    assert RunConfig(annotation={"zoom_input": value}).annotation.zoom_input == size_wh  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["", "big", "416x", "x416", "416x-32", 0, -32, 100, "416x400", [416], True])
+def test_wrong_input_sizes(value: object) -> None:
+    with pytest.raises(ValidationError):
+        RunConfig(input_size=value)  # type: ignore[arg-type]
+
+
+def test_a_size_of_anything_may_be_odd() -> None:
+    assert parse_size("480x271") == (480, 271)
+    with pytest.raises(ConfigError, match="'big' is not a size; write 416 or 640x384"):
+        parse_size("big")
+
+
+def test_settings_cannot_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        RunConfig().training.n_epochs = 3
+
+
+ANOTHER_VALUE: dict[str, object] = {
+    "edge_model": "yolox-nano",
+    "architecture": "yolox-s",
+    "input_size": "416x256",
+    "models_dir": "mirror",
+    "deadline_s": 60,
+    "capture.background.method": "mog2",
+    "capture.background.n_frames": 16,
+    "capture.background.every_k_frames": 6,
+    "capture.background.n_backgrounds": 4,
+    "capture.background.reset_every_s": 60,
+    "capture.motion.sensitivity": "low",
+    "capture.motion.working_width_px": 481,
+    "capture.motion.blur_px": 7,
+    "capture.motion.threshold": 20,
+    "capture.motion.dilate_px": 9,
+    "capture.motion.min_area_px": 50,
+    "capture.motion.min_region_px": 65,
+    "capture.motion.padding_fraction": 0.2,
+    "capture.motion.merge": "all",
+    "capture.max_images": 1001,
+    "capture.min_gap_s": 1,
+    "capture.min_change_fraction": 0.3,
+    "capture.deadline_s": 60,
+    "capture.test_fraction": 0.3,
+    "capture.max_test_images": 201,
+    "capture.train_frames": "0:10",
+    "capture.test_frames": "0:10",
+    "capture.test_every": 2,
+    "capture.picture_format": "png",
+    "annotation.teacher": "picodet-s",
+    "annotation.adapter": "deim",
+    "annotation.zoom_input": 640,
+    "annotation.look": "crops",
+    "annotation.tile_grid": 3,
+    "annotation.tile_overlap": 0.3,
+    "annotation.crop_margin": 0.3,
+    "annotation.min_crop_px": 193,
+    "annotation.cut_border_px": 4,
+    "annotation.merge_iou": 0.6,
+    "annotation.same_object_iou": 0.8,
+    "annotation.min_score": 0.4,
+    "annotation.uncertain_score": 0.2,
+    "annotation.classes": ["car"],
+    "annotation.max_detections": 301,
+    "training.layers": "all",
+    "training.auto_all_from_boxes": 501,
+    "training.n_epochs": 13,
+    "training.max_steps_per_epoch": 76,
+    "training.min_steps_per_epoch": 26,
+    "training.batch_size": 9,
+    "training.max_lr": 2e-3,
+    "training.weight_decay": 6e-4,
+    "training.ema_decay": 0.98,
+    "training.val_fraction": 0.2,
+    "training.max_val_images": 61,
+    "training.patience_epochs": 6,
+    "training.distill_weight": 0.5,
+    "training.augmentation.flip": 0.4,
+    "training.augmentation.scale": 0.4,
+    "training.augmentation.translate": 0.2,
+    "training.augmentation.brightness": 0.3,
+    "training.augmentation.contrast": 0.3,
+    "training.augmentation.saturation": 0.3,
+    "training.augmentation.noise": 1,
+    "training.deadline_s": 60,
+    "training.n_threads": 1,
+    "training.seed": 1,
+    "evaluation.ground_truth": "gt.json",
+    "evaluation.test_source": "b.mp4",
+    "evaluation.map_classes": {"bus": "car"},
+    "evaluation.max_detections": 301,
+    "evaluation.min_score": 0.06,
+    "evaluation.n_bootstrap": 1001,
+    "evaluation.confidence": 0.9,
+    "evaluation.seed": 1,
+}
+
+
+@pytest.mark.parametrize("key", ANOTHER_VALUE)
+def test_the_fingerprint_changes_with_each_setting(key: str) -> None:
+    assert resolve_config(None, {key: ANOTHER_VALUE[key]}).fingerprint() != RunConfig().fingerprint()
+
+
+def test_no_setting_was_forgotten_above() -> None:
+    assert set(_keys_of(RunConfig())) == set(ANOTHER_VALUE)
+
+
+def test_the_fingerprint_is_that_of_the_values() -> None:
+    by_text = resolve_config(None, {"deadline_s": "1min", "input_size": "416"})
+    assert by_text.fingerprint() == resolve_config(None, {"deadline_s": 60, "input_size": [416, 416]}).fingerprint()
+    assert len(by_text.fingerprint()) == 16
+
+
+def _keys_of(config: FrozenConfig, prefix: str = "") -> list[str]:
+    keys: list[str] = []
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        keys += _keys_of(value, f"{prefix}{name}.") if isinstance(value, FrozenConfig) else [f"{prefix}{name}"]
+    return keys
