@@ -21,11 +21,11 @@ _COLOURS_BGR = ((30, 30, 230), (230, 60, 30))
 def coloured_sample(seed: int, size_wh: SizeWH = (64, 64), n_objects: int = 2) -> TrainingSample:
     """Return a picture of rectangles that the teacher has seen entirely, and their exact boxes.
 
-    The rectangles stand in columns of their own, so that none covers another.
+    The rectangles stand in columns of their own, so that none covers another; red and blue take turns.
     """
     rng = np.random.default_rng(seed)
     image = rng.integers(100, 130, (size_wh[1], size_wh[0], 3), dtype=np.uint8)
-    boxes, class_ids = [], rng.integers(0, 2, n_objects)
+    boxes, class_ids = [], (rng.integers(0, 2) + np.arange(n_objects)) % 2
     column_px = size_wh[0] // max(n_objects, 1)
     for column, class_id in enumerate(class_ids):
         width, height = (int(v) for v in rng.integers(14, 24, 2))

@@ -6,8 +6,11 @@ needs no weights from anywhere, and what it says follows from what moves.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +19,11 @@ import numpy as np
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_autotuner.core import COCO_80, STREET_6
+from cli_runs import Outcome, run_script
+from edge_autotuner.core import COCO_80, STREET_6, Annotation
 from edge_autotuner.core.types import ImageArray
+from edge_autotuner.dataset import DatasetStore
+from edge_autotuner.dataset.records import annotation_to_json
 from edge_autotuner.simulation import SimulatedCamera
 
 SIZE_WH = (192, 128)
@@ -156,10 +162,58 @@ def change_detector(street_bgr: ImageArray) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def write_pictures(folder: Path, indices: range, *, change: Callable[[ImageArray], ImageArray] | None = None) -> None:
+def write_pictures(folder: Path, indices: Iterable[int]) -> None:
     """Write frames of the camera as PNG files named by their number."""
     folder.mkdir(parents=True, exist_ok=True)
     scene = camera()
     for index in indices:
-        image = scene.frame(index).image_bgr
-        cv2.imwrite(str(folder / f"{index}.png"), image if change is None else change(image))
+        cv2.imwrite(str(folder / f"{index}.png"), scene.frame(index).image_bgr)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run of the whole job.
+
+    Attributes:
+        folder: its output; not to be changed.
+        outcome: how the command ended.
+    """
+
+    folder: Path
+    outcome: Outcome
+
+    def copy(self, to: Path) -> Path:
+        """Copy the folder, links as links."""
+        return Path(shutil.copytree(self.folder, to, symlinks=True))
+
+
+def finish_run(samples: Samples, folder: Path) -> FinishedRun:
+    """Run the whole job as a user does."""
+    outcome = run_script("run", samples.video, "--output", folder, "--config", samples.config)
+    assert outcome.code == 0, outcome.err
+    return FinishedRun(folder, outcome)
+
+
+def state_of(folder: Path) -> dict[str, Any]:
+    """Return the records of the finished stages."""
+    return dict(json.loads((folder / "state.json").read_text(encoding="utf-8")))
+
+
+def candidate_of(folder: Path) -> Path:
+    """Return the weights file of the training that counts."""
+    return folder / "training" / state_of(folder)["training"]["fingerprint"] / "candidate.safetensors"
+
+
+def results_of(folder: Path) -> dict[str, Any]:
+    """Return what a run has found out, without what differs from run to run: times."""
+    with DatasetStore.open(folder / "dataset") as store:
+        frames = [asdict(record) for record in store.frames()]
+        annotations = [annotation_to_json(store.annotation_of(r) or Annotation.nothing_seen()) for r in store.frames()]
+    evaluation = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    return {
+        "frames": frames,
+        "annotations": annotations,
+        "candidate": hashlib.sha256(candidate_of(folder).read_bytes()).hexdigest(),
+        "evaluation": {key: value for key, value in evaluation.items() if not key.startswith("ms_")},
+        "deployed": hashlib.sha256((folder / "bundle" / "model.onnx").read_bytes()).hexdigest(),
+    }

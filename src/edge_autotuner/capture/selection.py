@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import Literal
 
@@ -21,7 +20,8 @@ class FrameSelector:
 
     A frame is selected when it has motion, is not too close to the last selected one, and when at least
     `min_change_fraction` of its changed pixels look different there. If there are more frames than
-    `max_images`, the gap between two selected ones is at least so long that the whole period is covered.
+    `max_images`, that budget is released evenly over the part, so that the whole period is covered; what an
+    empty stretch leaves unused may be spent later.
 
     Attributes:
         counts: how many frames got which answer.
@@ -35,7 +35,7 @@ class FrameSelector:
             n_frames: length of the part to select from.
             threshold: difference of blurred brightness that counts as a change, grey levels.
         """
-        self._min_gap_frames = math.ceil(n_frames / config.max_images)
+        self._budget_per_frame = config.max_images / max(n_frames, 1)
         self._min_gap_s = config.min_gap_s
         self._min_change_fraction = config.min_change_fraction
         self._threshold = threshold
@@ -58,8 +58,8 @@ class FrameSelector:
         if self._last is None:
             return "selected"
         last_frame, last_luma = self._last
-        gap_s = frame.time_s - last_frame.time_s
-        if frame.index - last_frame.index < self._min_gap_frames or gap_s < self._min_gap_s:
+        is_over_budget = self.counts["selected"] >= self._budget_per_frame * self.counts.total()
+        if is_over_budget or frame.time_s - last_frame.time_s < self._min_gap_s:
             return "too soon"
         differs = cv2.absdiff(motion.blurred_luma, last_luma) >= self._threshold
         n_changed = int(motion.mask.sum())

@@ -65,7 +65,7 @@ def run(
         float | None, typer.Option(help="Lowest score of a label. [0.3]", rich_help_panel=_LABELS)
     ] = None,
     layers: Annotated[str | None, typer.Option(help="auto, box, top or all. [auto]", rich_help_panel=_TRAIN)] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the frames. [12]", rich_help_panel=_TRAIN)] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the frames. [8]", rich_help_panel=_TRAIN)] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads. [all cores]", rich_help_panel=_TRAIN)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random. [0]", rich_help_panel=_TRAIN)] = None,
     ground_truth: Annotated[

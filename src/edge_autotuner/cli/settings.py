@@ -66,13 +66,14 @@ def settings_page(rows: list[tuple[str, str, str]]) -> str:
 
 
 def merge_settings(file: Path | None, pairs: list[str] | None, flags: Mapping[str, Any]) -> RunConfig:
-    """Merge defaults, a file, `--set` pairs and flags, in rising precedence.
+    """Merge defaults, a file, `--set` pairs and flags, in rising precedence; `--set KEY=null` clears a setting.
 
     Raises:
         ConfigError: a setting is wrong.
     """
     overrides = dict(_parse_pair(pair) for pair in pairs or [])
-    return resolve_config(file, {**overrides, **{key: value for key, value in flags.items() if value is not None}})
+    overrides |= {key: value for key, value in flags.items() if value is not None}
+    return resolve_config(file, overrides, cleared=[key for key, value in overrides.items() if value is None])
 
 
 def parse_class_map(pairs: list[str] | None) -> dict[str, str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,13 @@ def load_config(path: Path) -> RunConfig:
     return resolve_config(path, {})
 
 
-def resolve_config(path: Path | None, overrides: Mapping[str, Any]) -> RunConfig:
+def resolve_config(path: Path | None, overrides: Mapping[str, Any], *, cleared: Collection[str] = ()) -> RunConfig:
     """Merge defaults, an optional YAML file and flags, in rising precedence.
 
     Args:
         path: YAML file, or None.
         overrides: dotted keys, for example {"training.layers": "box"}; None values are ignored.
+        cleared: dotted keys that are set to nothing, whatever the file says.
 
     Raises:
         ConfigError: naming file, line and key where they are known.
@@ -37,10 +38,12 @@ def resolve_config(path: Path | None, overrides: Mapping[str, Any]) -> RunConfig
     for dotted, value in overrides.items():
         if value is not None:
             _set_nested(values, dotted.split("."), value)
+    for dotted in cleared:
+        _set_nested(values, dotted.split("."), None)
     try:
         return RunConfig.model_validate(values)
     except ValidationError as exc:
-        raise ConfigError(_explain(exc, text, path, overrides)) from exc
+        raise ConfigError(_explain(exc, text, path, {**overrides, **dict.fromkeys(cleared, "null")})) from exc
 
 
 def _read(path: Path) -> str:

@@ -32,7 +32,7 @@ class TrainingConfig(FrozenConfig):
     auto_all_from_boxes: int = Field(
         500, ge=0, description="With auto, all layers are trained from this many labelled boxes on, else box."
     )
-    n_epochs: int = Field(12, ge=1, description="Passes over the training pictures.")
+    n_epochs: int = Field(8, ge=1, description="Passes over the training pictures.")
     max_steps_per_epoch: int = Field(75, ge=1, description="An epoch ends after this many batches.")
     min_steps_per_epoch: int = Field(25, ge=1, description="Few pictures are shown repeatedly until this many batches.")
     batch_size: int = Field(8, ge=1, description="Pictures per step.")

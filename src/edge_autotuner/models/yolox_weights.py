@@ -75,7 +75,18 @@ def yolox_bytes(network: Yolox, labels: LabelMap, *, half: bool = False) -> byte
     dtype = torch.float16 if half else torch.float32
     tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in network.state_dict().items()}
     metadata = {"architecture": network.architecture, "labels": json.dumps(labels.names)}
-    return bytes(save(tensors, metadata))
+    return _with_sorted_header(bytes(save(tensors, metadata)))
+
+
+def _with_sorted_header(file: bytes) -> bytes:
+    """Return a safetensors file whose header is in order, so that the same weights give the same bytes.
+
+    safetensors 0.8.0 writes the metadata in random order.
+    """
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # tensors stay aligned
+    return len(header).to_bytes(8, "little") + header + file[end:]
 
 
 def with_classes(network: Yolox, from_labels: LabelMap, to_labels: LabelMap) -> Yolox:

@@ -34,7 +34,7 @@ def annotate(session: Session) -> None:
         teacher, teacher_hash = _open_teacher(session, edge)
         fingerprint = fingerprint_of(captured.fingerprint, config.annotation.fingerprint(), teacher_hash)
         session.keep_settings()
-        if session.is_done("annotation", fingerprint):
+        if session.is_done("annotation", fingerprint) and not _may_continue(session):
             return
         with session.stage("annotation", fingerprint) as summary:
             done = annotate_dataset(
@@ -57,6 +57,12 @@ def check_teacher(config: RunConfig) -> None:
     """
     if config.annotation.teacher != _ZOOM:
         _find_teacher(config)
+
+
+def _may_continue(session: Session) -> bool:
+    """Whether a deadline left frames without labels, and there is no deadline this time."""
+    record = session.folder.stage("annotation")
+    return record is not None and sum(record.summary["n_left"].values()) > 0 and session.config.deadline_s is None
 
 
 def _open_teacher(session: Session, edge: EdgeModel) -> tuple[Teacher, str]:

@@ -18,6 +18,7 @@ def capture(session: Session, source_path: Path | str) -> None:
     Raises:
         VideoError: a source cannot be read, or nothing moves in it.
         DatasetError: the folder holds a capture with other settings.
+        EvaluationError: the ground truth does not fit the frames.
     """
     config = session.config
     source = open_source(source_path)
@@ -51,6 +52,8 @@ def capture(session: Session, source_path: Path | str) -> None:
                 ground_truth_frames=_labelled_indices(truth, test_source),
                 progress=session.progress,
             )
+        if truth is not None:
+            truth.check_frames(store.frames("test"))
         store.export()
         width, height = source.info.size_wh
         n_source_pixels = collected.n_frames * width * height

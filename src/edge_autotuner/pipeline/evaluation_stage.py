@@ -203,7 +203,7 @@ def _judge(
         store.labels,
         max_detections=settings.max_detections,
         min_score=settings.min_score,
-        map_classes=settings.map_classes,
+        map_classes={name: target for name, target in settings.map_classes.items() if name in store.labels},
     )
     teacher_truths = [truth for truth in truths[AGAINST_TEACHER] if truth is not None]
     tables = {

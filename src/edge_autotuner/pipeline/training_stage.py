@@ -67,7 +67,8 @@ def training_fingerprint(session: Session, edge: EdgeModel) -> str:
     annotated = session.folder.require("annotation", before="training")
     settings = config.training.model_dump(mode="json", exclude={"deadline_s", "n_threads"})
     thresholds = config.annotation.min_score, config.annotation.uncertain_score
-    return fingerprint_of(annotated.fingerprint, edge.sha256, config.input_size, settings, thresholds)
+    labelled = annotated.fingerprint, annotated.summary["n_frames"]
+    return fingerprint_of(labelled, edge.sha256, config.input_size, settings, thresholds)
 
 
 def require_training(session: Session, edge: EdgeModel, *, before: str) -> StageRecord:

@@ -118,7 +118,8 @@ def assign(boxes: Tensor, logits: Tensor, grid: CellGrid, target: Target) -> Ass
         target: its labels; no labels give an empty assignment.
 
     Returns:
-        At least one cell for each object that has a cell centre near it; a cell serves one object.
+        At least one cell for each object that has a cell centre near it, unless all its cells fit other objects
+        better; a cell serves one object.
     """
     nothing = torch.zeros(0, dtype=torch.int64)
     if len(target.boxes_xyxy) == 0:
@@ -171,7 +172,7 @@ def _choose_dynamic_k(cost: Tensor, ious: Tensor) -> Tensor:
 def _objectness_loss(logits: Tensor, is_positive: Tensor, is_known: Tensor) -> Tensor:
     counted = is_positive | is_known
     return functional.binary_cross_entropy_with_logits(
-        logits[counted, 4], is_positive[counted].float(), reduction="sum"
+        logits[counted, 4], is_positive[counted].to(logits.dtype), reduction="sum"
     )
 
 

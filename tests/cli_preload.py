@@ -1,0 +1,16 @@
+"""Imports all that a run needs, so that processes forked afterwards start at once."""
+
+from __future__ import annotations
+
+import contextlib
+
+import faster_coco_eval  # noqa: F401
+import jinja2  # noqa: F401
+import onnx  # noqa: F401
+import torch.onnx  # noqa: F401
+
+import edge_autotuner.cli.main
+import edge_autotuner.pipeline.stages  # noqa: F401
+
+with contextlib.suppress(ImportError):  # torch loads it at the first optimizer; older versions have none
+    import torch._dynamo  # noqa: F401

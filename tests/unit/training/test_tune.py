@@ -1,0 +1,336 @@
+"""The training loop: it learns, stops when told to, survives being killed, and never makes things worse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from coloured_scene import LABELS, coloured_sample, fresh_network, sample_of
+from edge_autotuner.config import AugmentationConfig, TrainingConfig
+from edge_autotuner.core import Deadline, FakeClock
+from edge_autotuner.errors import TrainingDiverged, TrainingError
+from edge_autotuner.evaluation import Truth, score_detections
+from edge_autotuner.models.torch_detector import TorchDetector
+from edge_autotuner.models.yolox import Yolox
+from edge_autotuner.training import TrainingSample, TuningResult, Validate, choose_layers, learning_rate, tune
+
+SMALLEST = (32, 32)
+SAMPLES = [coloured_sample(seed, (32, 32), n_objects=1) for seed in range(3)]
+
+
+def config(**changes: Any) -> TrainingConfig:
+    """Return settings for epochs of two small steps."""
+    few = {"layers": "box", "n_epochs": 3, "min_steps_per_epoch": 2, "max_steps_per_epoch": 2, "batch_size": 2}
+    return TrainingConfig.model_validate({**few, "n_threads": 1, **changes})
+
+
+def run(
+    network: Yolox | None = None,
+    *,
+    settings: TrainingConfig | None = None,
+    validate: Validate | None = None,
+    **more: Any,
+) -> TuningResult:
+    return tune(
+        network or fresh_network(),
+        more.pop("samples", SAMPLES),
+        settings or config(),
+        input_size_wh=SMALLEST,
+        validate=validate or scores_that(lambda n: n / 100),
+        **more,
+    )
+
+
+def scores_that(follow: Callable[[int], float]) -> Validate:
+    """Return a validation whose n-th answer, from 0 on, is `follow(n)`."""
+    n_calls = 0
+
+    def validate(_: Yolox) -> float:
+        nonlocal n_calls
+        n_calls += 1
+        return follow(n_calls - 1)
+
+    return validate
+
+
+def by_weights(network: Yolox) -> float:
+    """Score a network by one of its weights, so that the same weights always have the same score."""
+    return float(torch.sigmoid(network.head.obj_preds[0].bias.detach() * 100 + 460))
+
+
+def same_weights(a: Yolox, b: Yolox) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+class Steps:
+    """Progress that counts steps and does something at each."""
+
+    def __init__(self, at_step: Callable[[int], None] = lambda _: None) -> None:
+        self.n_steps = 0
+        self.total: int | None = None
+        self.is_finished = False
+        self._at_step = at_step
+
+    def start(self, task: str, total: int | None) -> None:
+        assert task == "training"
+        self.total = total
+
+    def advance(self, steps: int = 1, *, note: str = "") -> None:
+        self.n_steps += steps
+        if note:
+            self._at_step(self.n_steps)
+
+    def finish(self) -> None:
+        self.is_finished = True
+
+
+# --- learning
+
+
+def ap50_on(samples: list[TrainingSample], size_wh: tuple[int, int]) -> Validate:
+    truths = [Truth(s.boxes_xyxy, s.class_ids, np.zeros(len(s.class_ids), bool)) for s in samples]
+
+    def validate(network: Yolox) -> float:
+        detector = TorchDetector(network, LABELS, size_wh)
+        found = [detector.detect(sample.read_image()) for sample in samples]
+        return score_detections(found, truths, LABELS, max_detections=10, min_score=0.05).ap50
+
+    return validate
+
+
+@pytest.mark.slow
+def test_labels_are_learnt_from_random_weights() -> None:
+    samples = [coloured_sample(seed) for seed in range(6)]
+    changes = AugmentationConfig(flip=0.5, scale=0.2, translate=0.1, brightness=0, contrast=0, saturation=0)
+    settings = TrainingConfig(
+        layers="all",
+        n_epochs=5,
+        min_steps_per_epoch=25,
+        batch_size=4,
+        max_lr=3e-3,
+        ema_decay=0.8,
+        n_threads=1,
+        augmentation=changes,
+    )
+    result = tune(fresh_network(), samples, settings, input_size_wh=(64, 64), validate=ap50_on(samples, (64, 64)))
+    assert result.history[0].val_ap < 0.1
+    assert result.best_val_ap > 0.9
+    assert result.history[-1].loss < result.history[1].loss / 1.5
+
+
+def test_the_loss_falls_in_a_few_steps() -> None:
+    still = AugmentationConfig(flip=0, scale=0, translate=0, brightness=0, contrast=0, saturation=0)
+    settings = config(layers="all", n_epochs=2, min_steps_per_epoch=10, max_lr=2e-3, augmentation=still)
+    result = run(settings=settings, samples=SAMPLES[:1])
+    losses = [record.loss for record in result.history[1:]]
+    assert losses[1] < 0.9 * losses[0]
+
+
+# --- what comes back
+
+
+def test_the_best_epoch_is_returned() -> None:
+    result = run(validate=scores_that([0.1, 0.2, 0.7, 0.4].__getitem__))
+    assert (result.best_epoch, result.best_val_ap, result.stopped_by) == (2, 0.7, "epochs")
+    assert [(r.epoch, r.val_ap) for r in result.history] == [(0, 0.1), (1, 0.2), (2, 0.7), (3, 0.4)]
+    two_epochs = run(settings=config(n_epochs=3), validate=scores_that([0.1, 0.2, 0.7, 0.9].__getitem__))
+    assert not same_weights(result.network, two_epochs.network)
+
+
+def test_nothing_worse_than_the_start_is_returned() -> None:
+    start = fresh_network()
+    result = run(start, validate=scores_that(lambda n: 0.5 - n / 10))
+    assert (result.best_epoch, result.best_val_ap) == (0, 0.5)
+    assert same_weights(result.network, start)
+
+
+def test_an_equal_score_does_not_replace_the_start() -> None:
+    start = fresh_network()
+    result = run(start, validate=scores_that(lambda _: 0.5))
+    assert result.best_epoch == 0
+    assert same_weights(result.network, start)
+
+
+def test_the_start_is_left_unchanged_and_so_is_the_number_of_threads() -> None:
+    start, untouched, n_threads = fresh_network(), fresh_network(), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        result = run(start, settings=config(layers="all", n_epochs=1))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(n_threads)
+    assert same_weights(start, untouched)
+    assert all(parameter.requires_grad for parameter in start.parameters())
+    assert not same_weights(result.network, start)
+
+
+def test_history_holds_the_parts_of_the_loss() -> None:
+    start, first = run(settings=config(n_epochs=1, distill_weight=0.5)).history
+    assert start.loss == start.box_loss == start.seconds == 0
+    parts = (first.box_loss, first.objectness_loss, first.class_loss, first.distillation_loss)
+    assert min(parts) > 0
+    assert first.loss == pytest.approx(sum(parts), rel=1e-5)
+
+
+@pytest.mark.parametrize("layers", ["box", "top", "all"])
+def test_only_the_chosen_layers_change(layers: str) -> None:
+    start = fresh_network()
+    result = run(start, settings=config(layers=layers, n_epochs=1))
+    chosen = {"box": start.box_parameters(), "top": start.top_parameters(), "all": list(start.parameters())}[layers]
+    ids = {id(parameter) for parameter in chosen}
+    after = dict(result.network.named_parameters())
+    for name, parameter in start.named_parameters():
+        if id(parameter) not in ids:
+            assert torch.equal(parameter, after[name]), name
+    n_changed = sum(not torch.equal(parameter, after[name]) for name, parameter in start.named_parameters())
+    assert n_changed == len(chosen)
+    assert (result.layers, result.n_parameters) == (layers, sum(parameter.numel() for parameter in chosen))
+
+
+@pytest.mark.parametrize(
+    ("layers", "n_boxes", "chosen"),
+    [("auto", 0, "box"), ("auto", 499, "box"), ("auto", 500, "all"), ("top", 5000, "top"), ("box", 5000, "box")],
+)
+def test_layers_follow_the_number_of_labels(layers: str, n_boxes: int, chosen: str) -> None:
+    assert choose_layers(config(layers=layers, auto_all_from_boxes=500), n_boxes) == chosen
+
+
+def test_auto_counts_the_boxes_of_all_pictures() -> None:
+    assert run(settings=config(layers="auto", auto_all_from_boxes=3, n_epochs=1)).layers == "all"
+    assert run(settings=config(layers="auto", auto_all_from_boxes=4, n_epochs=1)).layers == "box"
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "limits", "n_steps"),
+    [(3, (1, 9), 2), (3, (4, 9), 4), (3, (1, 1), 1), (1, (1, 9), 1)],
+    ids=["as many as needed", "at least", "at most", "one picture"],
+)
+def test_steps_per_epoch(n_samples: int, limits: tuple[int, int], n_steps: int) -> None:
+    steps = Steps()
+    settings = config(n_epochs=1, min_steps_per_epoch=limits[0], max_steps_per_epoch=limits[1])
+    run(settings=settings, samples=SAMPLES[:n_samples], progress=steps)
+    assert (steps.total, steps.n_steps, steps.is_finished) == (n_steps, n_steps, True)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "rate"),
+    [(0, 1 / 25), (0.15, (1 + 1 / 25) / 2), (0.3, 1), (0.65, (1 + 1e-4) / 2), (1, 1e-4), (1.5, 1e-4)],
+)
+def test_the_learning_rate_is_one_cycle(fraction: float, rate: float) -> None:
+    assert learning_rate(fraction, 2.0) == pytest.approx(2 * rate)
+
+
+# --- stopping
+
+
+def test_patience() -> None:
+    result = run(settings=config(n_epochs=9, patience_epochs=2), validate=scores_that([0.1, 0.3, 0.2, 0.3].__getitem__))
+    assert (result.stopped_by, result.best_epoch, len(result.history)) == ("patience", 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("budget_s", "n_steps", "n_records"),
+    [
+        pytest.param(3, 3, 3, id="in the second epoch: what it learnt is validated"),
+        pytest.param(2, 2, 2, id="between two epochs"),
+        pytest.param(0, 0, 1, id="before the first step"),
+        pytest.param(100, 6, 4, id="not at all"),
+    ],
+)
+def test_the_deadline_is_kept(budget_s: float, n_steps: int, n_records: int) -> None:
+    clock = FakeClock(elapsed_s=50)
+    steps = Steps(lambda _: clock.advance(1))
+    result = run(deadline=Deadline(budget_s, clock), progress=steps)
+    assert (steps.n_steps, len(result.history)) == (n_steps, n_records)
+    assert result.stopped_by == ("epochs" if n_steps == 6 else "deadline")
+    assert result.seconds == n_steps  # each step takes a second of the clock
+    assert result.best_epoch == n_records - 1
+
+
+def test_the_deadline_of_the_settings_counts_too() -> None:
+    assert run(settings=config(deadline_s=1e-9)).stopped_by == "deadline"
+
+
+# --- failing
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_divergence_is_reported_with_where_and_what_to_do(value: float, tmp_path: Path) -> None:
+    broken = fresh_network()
+    with torch.no_grad():
+        broken.head.obj_preds[0].bias.fill_(value)
+    message = r"loss is (nan|inf) at epoch 1, step 0, learning rate 4e-05; .* lower max_lr"
+    with pytest.raises(TrainingDiverged, match=message):
+        run(broken, folder=tmp_path)
+    assert (tmp_path / "best.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    "samples", [[], [sample_of(np.zeros((32, 32, 3), np.uint8))]], ids=["no pictures", "no labels"]
+)
+def test_nothing_to_learn_is_an_error(samples: list[TrainingSample]) -> None:
+    with pytest.raises(TrainingError, match="no labelled object in the training frames"):
+        run(samples=samples)
+
+
+# --- being killed
+
+
+class Killed(Exception):
+    """Stands for a process that ends."""
+
+
+def killing(at: int) -> Steps:
+    def kill(n_steps: int) -> None:
+        if n_steps == at:
+            raise Killed
+
+    return Steps(kill)
+
+
+LONG = config(layers="all", n_epochs=3, batch_size=2)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted() -> TuningResult:
+    return run(settings=LONG, validate=by_weights)
+
+
+@pytest.mark.parametrize("at", [1, 3, 6], ids=["first epoch", "second epoch", "last step"])
+def test_a_killed_training_ends_with_the_same_bits(at: int, uninterrupted: TuningResult, tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        run(settings=LONG, validate=by_weights, folder=tmp_path, fingerprint="a", progress=killing(at))
+    steps = Steps()
+    result = run(settings=LONG, validate=by_weights, folder=tmp_path, fingerprint="a", progress=steps)
+    assert same_weights(result.network, uninterrupted.network)
+    assert result.best_epoch == uninterrupted.best_epoch > 0
+    assert [(r.loss, r.val_ap) for r in result.history] == [(r.loss, r.val_ap) for r in uninterrupted.history]
+    assert steps.n_steps == steps.total == 6  # the bar starts where it was
+
+
+def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
+    first = run(settings=config(n_epochs=1), folder=tmp_path, fingerprint="a")
+    steps = killing(at=2)
+    again = run(settings=config(n_epochs=1), folder=tmp_path, fingerprint="a", progress=steps)
+    assert steps.n_steps == 2  # at once, without a step
+    assert same_weights(first.network, again.network)
+    assert (again.history, again.best_epoch) == (first.history, first.best_epoch)
+
+
+def test_other_data_start_anew(tmp_path: Path) -> None:
+    run(settings=config(n_epochs=1), folder=tmp_path, fingerprint="a")
+    with pytest.raises(Killed):
+        run(settings=config(n_epochs=1), folder=tmp_path, fingerprint="b", progress=killing(at=1))
+
+
+def test_a_checkpoint_without_its_best_weights_is_refused(tmp_path: Path) -> None:
+    run(settings=config(n_epochs=1), folder=tmp_path, fingerprint="a")
+    (tmp_path / "best.safetensors").unlink()
+    with pytest.raises(TrainingError, match=r"best\.safetensors is missing or damaged"):
+        run(settings=config(n_epochs=1), folder=tmp_path, fingerprint="a")
