@@ -20,6 +20,7 @@ import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 from cli_runs import Outcome, run_script
+from edge_autotuner.config import AugmentationConfig
 from edge_autotuner.core import COCO_80, STREET_6, Annotation
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.dataset import DatasetStore
@@ -83,13 +84,14 @@ def settings(samples: Samples) -> dict[str, Any]:
             "tile_grid": 1,
         },
         "training": {
-            "n_epochs": 2,
-            "min_steps_per_epoch": 3,
-            "max_steps_per_epoch": 3,
+            "n_epochs": 3,
+            "min_steps_per_epoch": 2,
+            "max_steps_per_epoch": 2,
             "batch_size": 4,
             "max_lr": 0.005,
             "ema_decay": 0.5,
             "n_threads": 1,
+            "augmentation": dict.fromkeys(AugmentationConfig.model_fields, 0),  # six steps cannot learn from more
         },
         "evaluation": {"n_bootstrap": 100, "min_score": 0.001},
     }

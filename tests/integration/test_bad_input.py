@@ -228,9 +228,7 @@ SETTINGS = {
 @pytest.mark.parametrize("name", SETTINGS)
 def test_bad_settings(name: str, samples: Samples, tmp_path: Path) -> None:
     prepare, code, pattern = SETTINGS[name]
-    outcome = run_cli(
-        "run", samples.video, "-o", tmp_path / "run", "-c", samples.config, *prepare(tmp_path, samples)
-    )
+    outcome = run_cli("run", samples.video, "-o", tmp_path / "run", "-c", samples.config, *prepare(tmp_path, samples))
     check_complaint(outcome, code, pattern)
 
 
@@ -304,9 +302,7 @@ def test_a_folder_that_is_no_run(command: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "first"), [("tune", "annotate"), ("evaluate", "tune"), ("export", "evaluate")], ids=lambda v: str(v)
 )
-def test_a_stage_that_lacks_the_one_before(
-    command: str, first: str, finished_run: FinishedRun, tmp_path: Path
-) -> None:
+def test_a_stage_that_lacks_the_one_before(command: str, first: str, finished_run: FinishedRun, tmp_path: Path) -> None:
     folder = finished_run.copy(tmp_path / "run")
     state = state_of(folder)
     order = ["capture", "annotation", "training", "evaluation", "export"]

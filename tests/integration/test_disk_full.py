@@ -30,9 +30,7 @@ def check_refusal(outcome: Outcome) -> None:
     assert "Traceback" not in outcome.err
 
 
-def test_a_capture_that_may_not_write_continues(
-    finished_run: FinishedRun, samples: Samples, tmp_path: Path
-) -> None:
+def test_a_capture_that_may_not_write_continues(finished_run: FinishedRun, samples: Samples, tmp_path: Path) -> None:
     """The journal may not grow beyond 4 KB."""
     folder = tmp_path / "run"
     check_refusal(run_with_limit("capture", samples, folder, 4_000))

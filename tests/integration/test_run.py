@@ -97,20 +97,28 @@ def by_place(detections: Detections) -> Any:
     return np.array(sorted(detections.boxes_xyxy.round(1).tolist()))
 
 
-def test_the_promoted_bundle_gives_the_candidates_detections(finished_run: FinishedRun) -> None:
-    evaluation = json.loads((finished_run.folder / "evaluation.json").read_text())
-    assert evaluation["promotion"]["promoted"] is True
-    assert evaluation["promotion"]["lower_bound"] > 0
+def test_the_deployed_bundle_is_the_winner(finished_run: FinishedRun, samples: Samples) -> None:
+    """It gives the detections of the trained network, or of the start if that was not beaten."""
+    decision = json.loads((finished_run.folder / "evaluation.json").read_text())["promotion"]
+    assert decision["promoted"] == (decision["lower_bound"] > 0)
     bundle = deployed_bundle(finished_run.folder)
     assert bundle is not None
-    assert bundle.name.startswith("specialized-")
-    network, labels = load_yolox(candidate_of(finished_run.folder))
-    assert read_bundle(bundle).weights_path.read_bytes() == candidate_of(finished_run.folder).read_bytes()
+    assert bundle.name.startswith("specialized-" if decision["promoted"] else "start-")
+    winner = candidate_of(finished_run.folder) if decision["promoted"] else samples.edge_model
+    assert read_bundle(bundle).weights_path.read_bytes() == winner.read_bytes()
+    network, labels = load_yolox(winner)
     image = camera().frame(60).image_bgr
     in_torch = TorchDetector(network, labels, (96, 96)).detect(image)
     at_the_edge = load_edge_detector(finished_run.folder, n_threads=1).detect(image)
     assert len(at_the_edge) > 0
     np.testing.assert_allclose(by_place(at_the_edge), by_place(in_torch), atol=0.1)
+
+
+def test_training_changes_the_weights(finished_run: FinishedRun, samples: Samples) -> None:
+    training = state_of(finished_run.folder)["training"]["summary"]
+    assert training["best_epoch"] > 0
+    assert training["best_val_ap"] > training["history"][0]["val_ap"]
+    assert candidate_of(finished_run.folder).read_bytes() != samples.edge_model.read_bytes()
 
 
 def test_a_second_invocation_does_nothing_again(finished_run: FinishedRun, samples: Samples, tmp_path: Path) -> None:

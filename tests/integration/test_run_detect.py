@@ -105,18 +105,25 @@ def test_a_ground_truth_of_another_source(finished_run: FinishedRun, samples: Sa
     assert not (tmp_path / "r.json").exists()
 
 
-@pytest.mark.parametrize("file", ["model.onnx", "weights.safetensors", "bundle.json"])
-def test_a_damaged_bundle(file: str, finished_run: FinishedRun, samples: Samples, tmp_path: Path) -> None:
-    bundle = tmp_path / "bundle"
-    shutil.copytree(finished_run.folder / "bundle", bundle)
+@pytest.mark.parametrize("file", ["model.onnx", "weights.safetensors"])
+def test_a_changed_bundle(file: str, finished_run: FinishedRun, samples: Samples, tmp_path: Path) -> None:
+    bundle = shutil.copytree(finished_run.folder / "bundle", tmp_path / "bundle")
     data = bytearray((bundle / file).read_bytes())
     data[len(data) // 2] ^= 1
     (bundle / file).write_bytes(data)
     outcome = run_cli("detect", bundle, samples.video, "-o", tmp_path / "r.json")
-    if file != "bundle.json":  # of which a changed letter may be harmless
-        assert outcome.code == 11
-        assert f"{file} was changed: sha256" in outcome.complaints[0]
-        assert "copy the bundle again" in outcome.complaints[0]
+    assert outcome.code == 11
+    assert f"{file} was changed: sha256" in outcome.complaints[0]
+    assert "copy the bundle again" in outcome.complaints[0]
+
+
+def test_a_cut_description(finished_run: FinishedRun, samples: Samples, tmp_path: Path) -> None:
+    bundle = shutil.copytree(finished_run.folder / "bundle", tmp_path / "bundle")
+    text = (bundle / "bundle.json").read_text()
+    (bundle / "bundle.json").write_text(text[: len(text) // 2])
+    outcome = run_cli("detect", bundle, samples.video, "-o", tmp_path / "r.json")
+    assert outcome.code == 11
+    assert "bundle.json is not valid JSON" in outcome.complaints[0]
     assert "Traceback" not in outcome.err
 
 

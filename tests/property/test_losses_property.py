@@ -59,9 +59,9 @@ def assign_slowly(boxes: np.ndarray, logits: np.ndarray, target: Target) -> dict
     claims: dict[int, list[int]] = {}
     for number in range(len(objects)):
         k = max(1, int(sum(sorted(overlaps[number], reverse=True)[:10])))
-        for cell in sorted(near_any, key=lambda c: cost[number, c])[:k]:  # noqa: B023 (used at once)
+        for cell in sorted(near_any, key=lambda c: cost[number, c])[:k]:
             claims.setdefault(cell, []).append(number)
-    return {cell: min(numbers, key=lambda n: cost[n, cell]) for cell, numbers in claims.items()}  # noqa: B023
+    return {cell: min(numbers, key=lambda n: cost[n, cell]) for cell, numbers in claims.items()}
 
 
 @settings(max_examples=25, deadline=None)

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from edge_autotuner.cli.progress_bar import ProgressBar
 from edge_autotuner.errors import EdgeAutotunerError
@@ -22,15 +20,11 @@ ModelsDir = Annotated[Path | None, typer.Option(help="Local mirror folder of mod
 @app.command("list")
 def list_all(models_dir: ModelsDir = None) -> None:
     """List the known models, and whether their files are here."""
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "role", "input", "AP", "licence", "here", "what"):
-        table.add_column(column)
     for model in list_models():
-        published = f"{model.published_ap:.3f}" if model.published_ap is not None else "-"
-        table.add_row(
-            model.name, model.role, _size(model), published, model.licence, _is_here(model, models_dir), model.summary
-        )
-    Console().print(table)
+        published = f"AP {model.published_ap:.3f}" if model.published_ap is not None else "AP unknown"
+        facts = (f"{model.name:<16}", f"{model.role:<8}", f"{_size(model):<8}", f"{published:<11}")
+        typer.echo("  ".join([*facts, "here" if _is_here(model, models_dir) else "not here"]))
+        typer.echo(f"    {model.summary} ({model.licence})")
 
 
 @app.command()
@@ -50,7 +44,7 @@ def show(name: Name, models_dir: ModelsDir = None) -> None:
         lines.append(f"file: {file.name}")
         lines.append(f"  address: {file.address or 'none; comes with the package or from a mirror folder'}")
         lines.append(f"  sha256: {file.sha256 or 'recorded and pinned at the first pull'}")
-    lines.append(f"here: {_is_here(model, models_dir)}")
+    lines.append(f"here: {'yes' if _is_here(model, models_dir) else 'no'}")
     typer.echo("\n".join(lines))
 
 
@@ -64,9 +58,9 @@ def _size(model: KnownModel) -> str:
     return "x".join(str(side) for side in model.input_size_wh)
 
 
-def _is_here(model: KnownModel, models_dir: Path | None) -> str:
+def _is_here(model: KnownModel, models_dir: Path | None) -> bool:
     try:
         locate(model.name, models_dir=models_dir)
     except EdgeAutotunerError:
-        return "no"
-    return "yes"
+        return False
+    return True

@@ -55,8 +55,8 @@ def settings_page(rows: list[tuple[str, str, str]]) -> str:
     lines = [
         "# Settings",
         "",
-        "Every setting of `edge-autotuner run`: a key of the YAML file (dots are levels), or `--set KEY=VALUE`. Made by",
-        "`edge-autotuner config explain --markdown`.",
+        "Every setting of `edge-autotuner run`: a key of the YAML file (dots are levels), or `--set KEY=VALUE`. Made",
+        "by `edge-autotuner config explain --markdown`.",
         "",
         "| setting | default | meaning |",
         "|---|---|---|",

@@ -16,7 +16,7 @@ from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Annotation, Detections, Detector
 from edge_autotuner.dataset import DatasetStore, FrameRecord, load_coco_truth
 from edge_autotuner.dataset.atomic import atomic_write_json
-from edge_autotuner.errors import DatasetError
+from edge_autotuner.errors import DatasetError, EvaluationError
 from edge_autotuner.evaluation import (
     AGAINST_HUMAN,
     AGAINST_TEACHER,
@@ -97,8 +97,8 @@ def read_evaluation(path: Path) -> Evaluation:
             FoundObjects.from_json(values["found_after"]),
             *(values[key] for key in ("ms_before", "ms_after", "n_frames", "n_human_frames")),
         )
-    except (OSError, ValueError, KeyError) as exc:
-        raise DatasetError(f"{path} is damaged ({exc}); run the evaluation again") from exc
+    except (OSError, ValueError, KeyError, TypeError, EvaluationError) as exc:
+        raise DatasetError(f"{path} is damaged ({exc}); delete it and run `edge-autotuner evaluate` again") from exc
 
 
 def evaluate(session: Session) -> None:

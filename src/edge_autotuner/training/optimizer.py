@@ -19,24 +19,24 @@ from torch import Tensor, nn
 
 REFERENCE_RMS = 0.25  # median RMS of the convolutions of folded YOLOX-nano: there a step is AdamW's own
 _MIN_SHARE_OF_TENSOR = 0.1  # dead channels keep a tenth of their tensor's scale, so that they can come to life
+_MIN_RMS = 1e-3  # a tensor of zeros must be able to learn
 
 
 class ProportionalAdamW(torch.optim.AdamW):
     """AdamW with every step multiplied, per output channel, by the channel's RMS at the start / 0.25."""
 
     def __init__(self, params: Iterable[dict[str, object]], lr: float) -> None:
-        super().__init__(params, lr=lr)  # type: ignore[arg-type]
+        super().__init__(params, lr=lr)
         self._parameters: list[nn.Parameter] = [p for group in self.param_groups for p in group["params"]]
         self._scales = [channel_scale(parameter.detach()) for parameter in self._parameters]
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> Any:  # type: ignore[override]  # noqa: ANN401
+    def step(self, closure: Callable[[], float] | None = None) -> Any:  # noqa: ANN401 (as torch declares it)
         """Make one step."""
         before = [parameter.detach().clone() for parameter in self._parameters]
         loss = super().step(closure)
-        torch._foreach_sub_(self._parameters, before)
-        torch._foreach_mul_(self._parameters, self._scales)
-        torch._foreach_add_(self._parameters, before)
+        for parameter, old, scale in zip(self._parameters, before, self._scales, strict=True):
+            parameter.sub_(old).mul_(scale).add_(old)
         return loss
 
 
@@ -50,5 +50,6 @@ def channel_scale(weights: Tensor) -> Tensor:
     of_tensor = squares.mean().sqrt()
     if weights.ndim == 1:
         return of_tensor.clamp(min=REFERENCE_RMS)
-    of_channels = squares.flatten(1).mean(dim=1).sqrt().clamp(min=float(of_tensor) * _MIN_SHARE_OF_TENSOR)
+    smallest = max(float(of_tensor) * _MIN_SHARE_OF_TENSOR, _MIN_RMS)
+    of_channels = squares.flatten(1).mean(dim=1).sqrt().clamp(min=smallest)
     return (of_channels / REFERENCE_RMS).reshape(-1, *[1] * (weights.ndim - 1))

@@ -99,7 +99,7 @@ def test_a_file_that_is_not_yaml(text: str, line: int, problem: str, tmp_path: P
 
 
 def test_a_value_that_yaml_itself_cannot_convert(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="run.yaml: not valid YAML: month must be in"):
+    with pytest.raises(ConfigError, match=r"run\.yaml: not valid YAML: month must be in"):
         load_config(written(tmp_path, "deadline_s: !!timestamp 2026-13-45\n"))
 
 

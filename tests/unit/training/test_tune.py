@@ -21,6 +21,7 @@ from edge_autotuner.models.yolox import Yolox
 from edge_autotuner.training import TrainingSample, TuningResult, Validate, choose_layers, learning_rate, tune
 
 SMALLEST = (32, 32)
+STILL = AugmentationConfig(flip=0, scale=0, translate=0, brightness=0, contrast=0, saturation=0)
 SAMPLES = [coloured_sample(seed, (32, 32), n_objects=1) for seed in range(3)]
 
 
@@ -106,27 +107,27 @@ def ap50_on(samples: list[TrainingSample], size_wh: tuple[int, int]) -> Validate
 
 @pytest.mark.slow
 def test_labels_are_learnt_from_random_weights() -> None:
-    samples = [coloured_sample(seed) for seed in range(6)]
-    changes = AugmentationConfig(flip=0.5, scale=0.2, translate=0.1, brightness=0, contrast=0, saturation=0)
-    settings = TrainingConfig(
+    samples = [coloured_sample(seed) for seed in range(4)]
+    settings = config(
         layers="all",
-        n_epochs=5,
+        n_epochs=6,
         min_steps_per_epoch=25,
+        max_steps_per_epoch=25,
         batch_size=4,
         max_lr=3e-3,
         ema_decay=0.8,
-        n_threads=1,
-        augmentation=changes,
+        augmentation=STILL,
     )
     result = tune(fresh_network(), samples, settings, input_size_wh=(64, 64), validate=ap50_on(samples, (64, 64)))
     assert result.history[0].val_ap < 0.1
     assert result.best_val_ap > 0.9
-    assert result.history[-1].loss < result.history[1].loss / 1.5
+    assert result.history[-1].loss < result.history[1].loss / 2
 
 
 def test_the_loss_falls_in_a_few_steps() -> None:
-    still = AugmentationConfig(flip=0, scale=0, translate=0, brightness=0, contrast=0, saturation=0)
-    settings = config(layers="all", n_epochs=2, min_steps_per_epoch=10, max_lr=2e-3, augmentation=still)
+    settings = config(
+        layers="all", n_epochs=2, min_steps_per_epoch=10, max_steps_per_epoch=10, max_lr=2e-3, augmentation=STILL
+    )
     result = run(settings=settings, samples=SAMPLES[:1])
     losses = [record.loss for record in result.history[1:]]
     assert losses[1] < 0.9 * losses[0]
@@ -139,8 +140,8 @@ def test_the_best_epoch_is_returned() -> None:
     result = run(validate=scores_that([0.1, 0.2, 0.7, 0.4].__getitem__))
     assert (result.best_epoch, result.best_val_ap, result.stopped_by) == (2, 0.7, "epochs")
     assert [(r.epoch, r.val_ap) for r in result.history] == [(0, 0.1), (1, 0.2), (2, 0.7), (3, 0.4)]
-    two_epochs = run(settings=config(n_epochs=3), validate=scores_that([0.1, 0.2, 0.7, 0.9].__getitem__))
-    assert not same_weights(result.network, two_epochs.network)
+    another_choice = run(validate=scores_that([0.1, 0.2, 0.7, 0.9].__getitem__))
+    assert not same_weights(result.network, another_choice.network)
 
 
 def test_nothing_worse_than_the_start_is_returned() -> None:
@@ -189,7 +190,8 @@ def test_only_the_chosen_layers_change(layers: str) -> None:
         if id(parameter) not in ids:
             assert torch.equal(parameter, after[name]), name
     n_changed = sum(not torch.equal(parameter, after[name]) for name, parameter in start.named_parameters())
-    assert n_changed == len(chosen)
+    # biases of a stride on which no object stands have no gradient yet: two for boxes and classes, times three
+    assert len(chosen) - 6 <= n_changed <= len(chosen)
     assert (result.layers, result.n_parameters) == (layers, sum(parameter.numel() for parameter in chosen))
 
 
