@@ -7,7 +7,7 @@ import contextlib
 import faster_coco_eval  # noqa: F401
 import jinja2  # noqa: F401
 import onnx  # noqa: F401
-import torch.onnx  # noqa: F401
+import torch.onnx
 
 import edge_autotuner.cli.main
 import edge_autotuner.pipeline.stages  # noqa: F401

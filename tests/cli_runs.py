@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import resource
 import signal
@@ -103,9 +104,11 @@ class CliProcess:
             time.sleep(_POLL_S)
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal."""
+        """Send a signal; one that comes after the end does nothing."""
         assert self._process.pid is not None
-        os.kill(self._process.pid, number)
+        if self._process.exitcode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
 
     def end(self) -> Outcome:
         """Wait for the end."""
@@ -117,8 +120,9 @@ class CliProcess:
 def _forkserver() -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["cli_preload"])
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY / "src"), str(TESTS)])  # of the server
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    paths = os.pathsep.join([str(REPOSITORY / "src"), str(TESTS)])
+    with mock.patch.dict(os.environ, {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}):
+        multiprocessing.forkserver.ensure_running()
     return context
 
 

@@ -70,6 +70,8 @@ def test_a_run_survives_kills_at_every_stage(
         time.sleep(rng.uniform(0, 0.05))
         signal_number = rng.choice([signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
         outcome = strike(process, signal_number)
+        if outcome.code == 0:
+            continue  # it ended before it could be struck
         struck.append((stage, outcome.code))
         if signal_number == signal.SIGKILL:
             assert outcome.code == -signal.SIGKILL

@@ -209,8 +209,8 @@ def test_exit_codes_are_documented() -> None:
     page = (REPOSITORY / "docs" / "reference" / "exit-codes.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (\d+) \| `?(\w+)`? \|", page, flags=re.MULTILINE)
     expected = {(str(error_class.exit_code), error_class.__name__) for error_class in error_classes()}
-    assert set(rows) == expected | {("0", "success"), ("130", "KeyboardInterrupt")}
-    assert len(rows) == len(expected) + 2
+    assert set(rows) == expected | {("0", "success"), ("70", "unexpected"), ("130", "KeyboardInterrupt")}
+    assert len(rows) == len(expected) + 3
 
 
 def nav_pages(entry: object) -> Iterator[str]:

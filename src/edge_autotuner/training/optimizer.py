@@ -23,7 +23,10 @@ _MIN_RMS = 1e-3  # a tensor of zeros must be able to learn
 
 
 class ProportionalAdamW(torch.optim.AdamW):
-    """AdamW with every step multiplied, per output channel, by the channel's RMS at the start / 0.25."""
+    """AdamW with every step multiplied by the size that the weights had at the start.
+
+    Convolutions: per output channel, by its RMS / 0.25. Biases: by the RMS of their tensor, at least 0.25.
+    """
 
     def __init__(self, params: Iterable[dict[str, object]], lr: float) -> None:
         super().__init__(params, lr=lr)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -108,13 +109,18 @@ def test_saved_settings_are_changed_by_flags_and_replaced_by_a_file(tmp_path: Pa
     assert (replaced.training.n_epochs, replaced.training.patience_epochs) == (RunConfig().training.n_epochs, 2)
 
 
-def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "edge_autotuner.pipeline.stages", raising=False)
-    monkeypatch.delitem(sys.modules, "edge_autotuner.pipeline.annotation_stage", raising=False)
-    monkeypatch.delitem(sys.modules, "edge_autotuner.pipeline.edge_model", raising=False)
-    monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "edge_autotuner.models.torch_detector", raising=False)
-    with pytest.raises(MissingDependency, match=r"this needs torch: pip install 'edge-autotuner\[train\]'"):
+@pytest.mark.parametrize(
+    ("missing", "error"), [("torch", MissingDependency), ("edge_autotuner.training", ModuleNotFoundError)]
+)
+def test_a_missing_extra_is_not_a_broken_package(
+    missing: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def import_module(_: str) -> NoReturn:
+        raise ModuleNotFoundError(f"No module named '{missing}'", name=missing)
+
+    monkeypatch.setattr(importlib, "import_module", import_module)
+    message = r"this needs torch: pip install 'edge-autotuner\[train\]'" if missing == "torch" else "No module named"
+    with pytest.raises(error, match=message):
         load_pipeline()
 
 

@@ -13,7 +13,7 @@ from edge_autotuner.core import COCO_80, STREET_6, LabelMap
 from edge_autotuner.errors import ConfigError, ModelBundleError, WeightsError
 from edge_autotuner.models.torch_detector import TorchDetector
 from edge_autotuner.models.yolox import Yolox
-from edge_autotuner.models.yolox_weights import save_yolox
+from edge_autotuner.models.yolox_weights import save_yolox, yolox_bytes
 from edge_autotuner.pipeline.annotation_stage import check_teacher
 from edge_autotuner.pipeline.edge_model import export_network, open_edge_model, open_exported
 from run_samples import FinishedRun, Samples, camera
@@ -37,6 +37,13 @@ def test_a_run_or_a_bundle_as_the_start(finished_run: FinishedRun) -> None:
     assert from_run.name == (finished_run.folder / "bundle").resolve().name
     assert from_run.sha256 == from_bundle.sha256
     assert from_run.labels == STREET_6
+
+
+def test_the_same_weights_give_the_same_file(samples: Samples) -> None:
+    """The header of safetensors is in random order; twelve files would hardly be equal by chance."""
+    edge = open_edge_model(config(samples.edge_model))
+    files = {yolox_bytes(edge.network, edge.labels) for _ in range(12)}
+    assert files == {samples.edge_model.read_bytes()}
 
 
 def test_wanted_classes_keep_their_weights(samples: Samples) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from edge_autotuner.config import RunConfig, load_config
 from edge_autotuner.dataset import DatasetStore
+from edge_autotuner.deployment import read_bundle
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.pipeline import stages
 from edge_autotuner.pipeline.evaluation_stage import read_evaluation
@@ -31,7 +32,8 @@ def test_a_report_shows_what_there_is(n_stages: int, finished_run: FinishedRun, 
     page = stages.report(folder, command="edge-autotuner run again").read_text(encoding="utf-8")
     assert "cam.mp4" in page
     assert "edge-autotuner run again" in page
-    assert ("off-the-shelf" in page) == (n_stages >= 4)
+    for heading, since in (("What the camera saw", 1), ("Promotion", 4), ("Reproduce it", 1)):
+        assert (f"{heading}</h2>" in page) == (n_stages >= since), heading
 
 
 def test_a_report_of_nothing(tmp_path: Path) -> None:
@@ -97,3 +99,22 @@ def test_a_lost_training_is_done_again(finished_run: FinishedRun, tmp_path: Path
     weights.unlink()
     assert stages.tune(folder) == weights
     assert weights.read_bytes() == content
+
+
+def test_bundles_say_what_the_last_evaluation_decided(finished_run: FinishedRun, tmp_path: Path) -> None:
+    """The same model judged by another rule is another bundle; the same judgement is the same bundle."""
+    folder = finished_run.copy(tmp_path / "run")
+    before = {path.name for path in (folder / "bundles").iterdir()}
+    settings = load_config(folder / "settings.yaml").model_dump(mode="json")
+    settings["evaluation"]["confidence"] = 0.8
+    config = RunConfig.model_validate(settings)
+    evaluation = stages.evaluate(folder, config)
+    stages.export(folder)
+    candidate = state_of(folder)["export"]["summary"]["candidate"]
+    assert candidate not in before
+    assert read_bundle(folder / "bundles" / candidate).promotion == evaluation.promotion.to_json()
+    assert read_bundle(folder / "bundles" / candidate).promotion["confidence"] == 0.8
+    after = {path.name for path in (folder / "bundles").iterdir()}
+    with_only(folder, *STAGES[:4])  # as if the export had been killed at its end
+    stages.export(folder)
+    assert {path.name for path in (folder / "bundles").iterdir()} == after
