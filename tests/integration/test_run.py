@@ -220,6 +220,24 @@ def test_only_the_better_model_is_deployed(
     assert {"specialized", "start"} == set(both), "the one that lost is kept, too"
 
 
+def test_a_later_candidate_must_beat_the_deployed_one(
+    finished_run: FinishedRun, samples: Samples, tmp_path: Path
+) -> None:
+    """The labels are what the first candidate finds; a second training cannot beat it, so the first one stays."""
+    folder = finished_run.copy(tmp_path / "run")
+    label_with(folder, candidate_of(folder))
+    assert run_cli("evaluate", folder).code == run_cli("export", folder).code == 0
+    first = deployed_bundle(folder)
+    assert first is not None
+    assert first.name.startswith("specialized-")
+    assert run_cli("tune", folder, "--seed", "5").code == 0
+    assert run_cli("evaluate", folder).code == run_cli("export", folder).code == 0
+    decision = json.loads((folder / "evaluation.json").read_text())["promotion"]
+    assert decision["ap_deployed"] == pytest.approx(1.0)
+    assert f"compared with the deployed {first.name}" in decision["reason"]
+    assert deployed_bundle(folder) == first
+
+
 def test_an_equal_candidate_is_not_promoted(finished_run: FinishedRun, samples: Samples, tmp_path: Path) -> None:
     folder = finished_run.copy(tmp_path / "run")
     candidate_of(folder).write_bytes(samples.edge_model.read_bytes())

@@ -43,7 +43,9 @@ class TrainingConfig(FrozenConfig):
         0.15, gt=0, lt=0.9, description="Last share of the TRAINING period that chooses the checkpoint."
     )
     max_val_images: int = Field(60, ge=1, description="Most validation frames, evenly spread.")
-    patience_epochs: int = Field(5, ge=1, description="Stop when validation has not improved for this long.")
+    patience_epochs: int = Field(
+        5, ge=1, description="Stop when validation has not improved for this many epochs after the warm-up."
+    )
     distill_weight: float = Field(
         0.0,
         ge=0,

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Annotation, Detections, Detector
 from edge_autotuner.dataset import DatasetStore, FrameRecord, load_coco_truth
 from edge_autotuner.dataset.atomic import atomic_write_json
+from edge_autotuner.deployment import ModelBundle, load_edge_detector
 from edge_autotuner.errors import DatasetError, EvaluationError
 from edge_autotuner.evaluation import (
     AGAINST_HUMAN,
@@ -35,6 +36,7 @@ from edge_autotuner.evaluation import (
 )
 from edge_autotuner.models.yolox_weights import load_yolox
 from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model, open_exported
+from edge_autotuner.pipeline.rival import find_rival
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.pipeline.training_stage import candidate_weights, require_training
@@ -116,14 +118,20 @@ def evaluate(session: Session) -> None:
         frames = _labelled_test_frames(store, annotated.fingerprint)
         truths = _truths(frames, store, config)
         session.keep_settings()
-        fingerprint = fingerprint_of(trained.fingerprint, config.evaluation.fingerprint(), _hash_of_truth(config))
+        rival = find_rival(session, trained.fingerprint, store.labels)
+        fingerprint = fingerprint_of(
+            trained.fingerprint, config.evaluation.fingerprint(), _hash_of_truth(config), rival and rival.model.sha256
+        )
         if session.is_done("evaluation", fingerprint) and session.folder.evaluation.is_file():
             return
         with session.stage("evaluation", fingerprint) as summary:
             before, after = edge_detectors(session, edge)
             detections, ms = _detect_all(session, store, [record for record, _ in frames], before, after)
             detections[TEACHER] = [annotation.detections for _, annotation in frames]
-            result = _judge(detections, truths, store, config, ms)
+            deployed = _detect_with(rival, store, frames, config) if rival else detections[OFF_THE_SHELF]
+            result = _judge(detections, deployed, truths, store, config, ms)
+            if rival is not None:
+                result = _compared_with(rival, result)
             atomic_write_json(session.folder.evaluation, result.to_json(), indent=2)
             summary.update(promoted=result.promotion.promoted, n_frames=result.n_frames)
 
@@ -189,8 +197,22 @@ def _detect_all(
     return detections, {name: float(np.median(values)) for name, values in times.items()}
 
 
+def _detect_with(
+    bundle: ModelBundle, store: DatasetStore, frames: Sequence[LabelledFrame], config: RunConfig
+) -> list[Detections]:
+    detector = load_edge_detector(bundle.folder, config.training.n_threads, min_score=config.evaluation.min_score)
+    return [detector.detect(store.read_image(record)) for record, _ in frames]
+
+
+def _compared_with(rival: ModelBundle, result: Evaluation) -> Evaluation:
+    """Say in the reason that an earlier specialized model was the one to beat."""
+    reason = f"{result.promotion.reason} (compared with the deployed {rival.folder.name})"
+    return replace(result, promotion=replace(result.promotion, reason=reason))
+
+
 def _judge(
     detections: dict[str, list[Detections]],
+    deployed: list[Detections],
     truths: dict[str, list[Truth | None]],
     store: DatasetStore,
     config: RunConfig,
@@ -206,18 +228,21 @@ def _judge(
         map_classes={name: target for name, target in settings.map_classes.items() if name in store.labels},
     )
     teacher_truths = [truth for truth in truths[AGAINST_TEACHER] if truth is not None]
-    tables = {
-        name: MatchTable.build(detections[name], teacher_truths, max_detections=settings.max_detections)
-        for name in (OFF_THE_SHELF, SPECIALIZED)
-    }
+    candidate_table, deployed_table = (
+        MatchTable.build(found, teacher_truths, max_detections=settings.max_detections)
+        for found in (detections[SPECIALIZED], deployed)
+    )
     decision = decide_promotion(
-        tables[SPECIALIZED],
-        tables[OFF_THE_SHELF],
+        candidate_table,
+        deployed_table,
         n_resamples=settings.n_bootstrap,
         confidence=settings.confidence,
         seed=settings.seed,
     )
-    found = {name: count_found(detections[name], teacher_truths, min_score=DISPLAY_SCORE) for name in tables}
+    found = {
+        name: count_found(detections[name], teacher_truths, min_score=DISPLAY_SCORE)
+        for name in (OFF_THE_SHELF, SPECIALIZED)
+    }
     n_human = sum(truth is not None for truth in truths.get(AGAINST_HUMAN, []))
     return Evaluation(
         comparison,

@@ -15,6 +15,7 @@ from edge_autotuner.models.yolox import Yolox
 from edge_autotuner.models.yolox_weights import load_yolox, yolox_bytes
 from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model
 from edge_autotuner.pipeline.evaluation_stage import Evaluation, read_evaluation
+from edge_autotuner.pipeline.rival import REPLACED, find_rival
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.pipeline.training_stage import candidate_weights, require_training
@@ -31,20 +32,25 @@ def export(session: Session) -> None:
     result = read_evaluation(session.folder.evaluation)
     candidate, labels = load_yolox(candidate_weights(session))
     edge = open_edge_model(session.config, of_dataset=labels)
-    require_training(session, edge, before="export")
+    trained = require_training(session, edge, before="export")
     session.keep_settings()
     fingerprint = fingerprint_of("export", evaluated.fingerprint)
     if session.is_done("export", fingerprint) and deployed_bundle(session.folder.path) is not None:
         return
     with session.stage("export", fingerprint) as summary:
-        old = _write(session, edge, edge.network, "start", result)
-        new = _write(session, EdgeModel(edge.name, candidate, labels, edge.sha256), candidate, "candidate", result)
+        rival = find_rival(session, trained.fingerprint, labels)
+        start = _write(session, edge, edge.network, "start", result, rival)
+        old = rival or start
+        candidate_model = EdgeModel(edge.name, candidate, labels, edge.sha256)
+        new = _write(session, candidate_model, candidate, "candidate", result, rival)
         winner = new if result.promotion.promoted else old
         deploy(session.folder.path, winner.folder.name)
         summary.update(deployed=winner.folder.name, candidate=new.folder.name, previous=old.folder.name)
 
 
-def _write(session: Session, edge: EdgeModel, network: Yolox, kind: str, result: Evaluation) -> ModelBundle:
+def _write(
+    session: Session, edge: EdgeModel, network: Yolox, kind: str, result: Evaluation, rival: ModelBundle | None
+) -> ModelBundle:
     """Write one bundle; an equal one that an interrupted export left is used again."""
     trained = session.folder.require("training", before="export")
     evaluated = session.folder.require("evaluation", before="export")
@@ -72,6 +78,7 @@ def _write(session: Session, edge: EdgeModel, network: Yolox, kind: str, result:
             "edge_model_sha256": edge.sha256,
             "training": trained.fingerprint,
             "trained_layers": trained.summary["layers"] if is_candidate else None,
+            REPLACED: rival.folder.name if rival and is_candidate else None,
         },
         clock=session.clock,
     )

@@ -191,7 +191,7 @@ class _Training:
             self._finish_epoch(_EpochSums(), 0.0)
         stopped_by = "epochs"
         while state.epoch < config.n_epochs:
-            if state.epoch - state.best_epoch >= config.patience_epochs:
+            if self._is_out_of_patience():
                 stopped_by = "patience"
                 break
             began_s = deadline.elapsed_s
@@ -206,6 +206,11 @@ class _Training:
                 break
         progress.finish()
         return self._result(stopped_by)
+
+    def _is_out_of_patience(self) -> bool:
+        """Whether validation has stood still for too long; while the learning rate rises, it may fall."""
+        warmed_up = math.ceil(_WARMUP_FRACTION * self.config.n_epochs)
+        return self.state.epoch - max(self.state.best_epoch, warmed_up) >= self.config.patience_epochs
 
     def _trainable(self) -> list[nn.Parameter]:
         if self.layers == "box":

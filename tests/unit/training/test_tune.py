@@ -231,9 +231,17 @@ def test_the_learning_rate_is_one_cycle(fraction: float, rate: float) -> None:
 # --- stopping
 
 
-def test_patience() -> None:
-    result = run(settings=config(n_epochs=9, patience_epochs=2), validate=scores_that([0.1, 0.3, 0.2, 0.3].__getitem__))
-    assert (result.stopped_by, result.best_epoch, len(result.history)) == ("patience", 1, 4)
+def test_patience_counts_from_the_end_of_the_warm_up() -> None:
+    """Three of nine epochs warm up; two without a better score follow."""
+    scores = [0.1, 0.3, 0.2, 0.3, 0.2, 0.3]
+    result = run(settings=config(n_epochs=9, patience_epochs=2), validate=scores_that(scores.__getitem__))
+    assert (result.stopped_by, result.best_epoch, len(result.history)) == ("patience", 1, 6)
+
+
+def test_patience_counts_from_the_best_epoch() -> None:
+    scores = [0.1, 0.2, 0.2, 0.3, 0.4, 0.3, 0.3]
+    result = run(settings=config(n_epochs=9, patience_epochs=2), validate=scores_that(scores.__getitem__))
+    assert (result.stopped_by, result.best_epoch, len(result.history)) == ("patience", 4, 7)
 
 
 @pytest.mark.parametrize(
