@@ -9,7 +9,7 @@ import jinja2  # noqa: F401
 import onnx  # noqa: F401
 import torch.onnx
 
-import edge_autotuner.cli.main
+import edge_autotuner.cli.app
 import edge_autotuner.pipeline.stages  # noqa: F401
 
 with contextlib.suppress(ImportError):  # torch loads it at the first optimizer; older versions have none

@@ -1,0 +1,51 @@
+"""All commands of `edge-autotuner` in one tree."""
+
+from __future__ import annotations
+
+import logging
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from edge_autotuner._version import __version__
+from edge_autotuner.cli import models as models_command
+from edge_autotuner.cli.detect import detect
+from edge_autotuner.cli.run import run
+from edge_autotuner.cli.settings import config_app
+from edge_autotuner.cli.simulate import simulate
+from edge_autotuner.cli.stages import annotate, capture, evaluate, export, report, tune
+
+app = typer.Typer(
+    name="edge-autotuner",
+    help="A fixed camera's own detector learns its scene by itself: no human labels, no extra compute at run time.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run)
+for _stage in (capture, annotate, tune, evaluate, export, report):
+    app.command(rich_help_panel="One stage at a time, on the folder of a run")(_stage)
+app.command()(detect)
+app.command()(simulate)
+app.add_typer(models_command.app, name="models")
+app.add_typer(config_app, name="config")
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"edge-autotuner {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Show the version."),
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Show what happens inside."),
+    debug: bool = typer.Option(False, "--debug", help="Show tracebacks of errors."),
+) -> None:
+    level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
+    handler = RichHandler(console=Console(stderr=True), show_path=debug, show_time=verbose or debug)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    logging.getLogger("edge_autotuner").setLevel(level)
