@@ -20,8 +20,8 @@ _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.
 def accuracy_table(results: Mapping[str, Any]) -> str:
     """Return one line per case, AP50 / AP50:95 against human boxes."""
     lines = [
-        "| camera | edge model, input 416 | teacher | off the shelf | teacher itself | specialized | change |",
-        "|---|---|---|---|---|---|---|",
+        "| camera | edge model, input 416 | teacher | epochs | off the shelf | teacher itself | specialized | change |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for result in results.values():
         human = result["scores"]["human"]
@@ -31,6 +31,7 @@ def accuracy_table(results: Mapping[str, Any]) -> str:
             result["scene"],
             result["edge_model"],
             result["teacher"],
+            str(result["settings"]["training.n_epochs"]),
             _pair(before),
             _pair(human["teacher"]),
             f"**{_pair(after)}**",
@@ -43,8 +44,8 @@ def accuracy_table(results: Mapping[str, Any]) -> str:
 def cost_table(results: Mapping[str, Any]) -> str:
     """Return what each case took, and the time per frame before and after."""
     lines = [
-        "| camera | edge model | teacher | capture s | annotation s | training s | ms per frame before | after |",
-        "|---|---|---|---|---|---|---|---|",
+        "| camera | edge model | teacher | epochs | capture s | annotation s | training s | ms before | ms after |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for result in results.values():
         seconds, ms = result["seconds"], result["ms_per_frame"]
@@ -52,6 +53,7 @@ def cost_table(results: Mapping[str, Any]) -> str:
             result["scene"],
             result["edge_model"],
             result["teacher"],
+            str(result["settings"]["training.n_epochs"]),
             *(f"{seconds[stage]:.0f}" for stage in ("capture", "annotation", "training")),
             f"{ms['before']:.1f}",
             f"{ms['after']:.1f}",
