@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -61,11 +61,17 @@ def assign_slowly(boxes: np.ndarray, logits: np.ndarray, target: Target) -> dict
         k = max(1, int(sum(sorted(overlaps[number], reverse=True)[:10])))
         for cell in sorted(near_any, key=lambda c: cost[number, c])[:k]:
             claims.setdefault(cell, []).append(number)
-    return {cell: min(numbers, key=lambda n: cost[n, cell]) for cell, numbers in claims.items()}
+    # A cell with several claims goes to the cheapest of all objects, as in the official implementation.
+    everyone = range(len(objects))
+    return {
+        cell: min(everyone, key=lambda n: cost[n, cell]) if len(numbers) > 1 else numbers[0]
+        for cell, numbers in claims.items()
+    }
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10_000), st.integers(0, 6))
+@example(seed=149, n_objects=6)  # two objects claim a cell that suits a third one better
+@given(seed=st.integers(0, 10_000), n_objects=st.integers(0, 6))
 def test_the_assignment_is_that_of_the_slow_one(seed: int, n_objects: int) -> None:
     logits, target = draw_scene(seed, n_objects)
     boxes = decode_boxes(logits, GRID)[0]

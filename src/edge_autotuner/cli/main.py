@@ -15,9 +15,24 @@ INTERRUPTED = 130
 UNEXPECTED = 70
 
 
+class _Interrupts:
+    """Remembers Ctrl-C and SIGTERM: a library in the middle of a call may turn the exception into one of its own."""
+
+    seen = False
+
+    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
+        self.seen = True
+        raise KeyboardInterrupt
+
+
+_interrupts = _Interrupts()
+
+
 def main() -> None:
     """Run the command; errors become one line and an exit code from the documented table."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    _interrupts.seen = False
+    signal.signal(signal.SIGTERM, _interrupts)
+    signal.signal(signal.SIGINT, _interrupts)
     debug = "--debug" in sys.argv[1:]
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]  # it may stand anywhere
     with warnings.catch_warnings():
@@ -34,29 +49,19 @@ def _run(arguments: Sequence[str], debug: bool) -> int:
         code = app(arguments, standalone_mode=False)
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except EdgeAutotunerError as exc:
-        code = _fail(exc, exc.exit_code, debug)
-    except OSError as exc:
-        code = _fail(StorageError(f"{exc}; check the disk and the path"), StorageError.exit_code, debug)
-    except Exception as exc:  # the process edge: usage errors of the parser, and what nobody foresaw
-        code = _fail_unexpectedly(exc, debug)
+    except Exception as exc:  # the process edge: our own errors, the parser's, and what nobody foresaw
+        code = INTERRUPTED if _interrupts.seen else _fail(exc, debug)
     if code == INTERRUPTED:  # typer turns Ctrl-C into this code, or into Abort, by its version
         _say("interrupted; what a run has finished is kept: the same command continues it")
     return int(code or 0)
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
-def _fail(error: Exception, code: int, debug: bool) -> int:
-    if debug:
-        traceback.print_exc()
-    _say(f"{type(error).__name__}: {' '.join(str(error).split())}")
-    return code
-
-
-def _fail_unexpectedly(error: Exception, debug: bool) -> int:
+def _fail(error: Exception, debug: bool) -> int:
+    """Say what is wrong, and return the exit code."""
+    if isinstance(error, OSError):
+        error = StorageError(f"{error}; check the disk and the path")
+    if isinstance(error, EdgeAutotunerError):
+        return _complain(f"{type(error).__name__}: {_one_line(error)}", error.exit_code, debug)
     if type(error).__name__ == "Abort":  # typer's word for Ctrl-C, in some versions
         return INTERRUPTED
     code = getattr(error, "exit_code", None)
@@ -65,10 +70,19 @@ def _fail_unexpectedly(error: Exception, debug: bool) -> int:
         if show is not None:
             show()
         return int(code)
+    text = f"unexpected {type(error).__name__}: {_one_line(error)}; run again with --debug to see where"
+    return _complain(text, UNEXPECTED, debug)
+
+
+def _complain(text: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    _say(f"unexpected {type(error).__name__}: {' '.join(str(error).split())}; run again with --debug to see where")
-    return UNEXPECTED
+    _say(text)
+    return code
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _say(text: str) -> None:
