@@ -31,6 +31,7 @@ from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.dataset import DatasetStore, atomic_write_json
 from edge_autotuner.models import Yolox, find_model, load_yolox, locate, save_yolox, with_classes
 from edge_autotuner.models.catalogue import packaged_weights_folder
+from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.training_stage import make_sample
 from edge_autotuner.training import TrainingSample, tune
 from recipes.street_nano_scores import score_on_test_cameras, score_unseen
@@ -69,6 +70,7 @@ TRAINING = TrainingConfig(
 WEIGHTS = packaged_weights_folder()
 BLEND = 0.35
 """Share of the fine-tuned weights in the average with the starting weights."""
+SHARES = (0.0, 0.25, BLEND, 0.5, 0.75, 1.0)
 
 
 def main(
@@ -87,10 +89,12 @@ def main(
     network, labels = load_yolox(start_path, architecture=START)
     start = with_classes(network, labels, STREET_6)
     stores = {clip.name: _label(clip, data, output / clip.name, progress) for clip in CLIPS}
-    seen = [store for name, store in stores.items() if name not in (hold_out or ())]
-    tuned = _tune(start, seen, output / f"training-{len(seen)}", progress)
+    seen = {name: store for name, store in stores.items() if name not in (hold_out or ())}
+    tuned = _tune(start, seen, output, progress)
     if hold_out:
-        typer.echo(json.dumps(_score_blends(start, tuned, {name: stores[name] for name in hold_out}, data), indent=2))
+        blends = {str(share): blend_networks(start, tuned, share=share) for share in SHARES}
+        held_out = {name: stores[name] for name in hold_out}
+        typer.echo(json.dumps(score_unseen(blends, held_out, data, ANNOTATION.min_score), indent=2))
         return
     street = blend_networks(start, tuned, share=blend)
     weights.mkdir(parents=True, exist_ok=True)
@@ -146,25 +150,18 @@ def _label(clip: Clip, data: Path, folder: Path, progress: ProgressBar) -> Datas
     return store
 
 
-def _tune(start: Yolox, stores: list[DatasetStore], folder: Path, progress: ProgressBar) -> Yolox:
+def _tune(start: Yolox, stores: dict[str, DatasetStore], output: Path, progress: ProgressBar) -> Yolox:
+    fingerprint = fingerprint_of(TRAINING.fingerprint(), list(stores))
     return tune(
         start,
-        [sample for store in stores for sample in _samples(store)],
+        [sample for store in stores.values() for sample in _samples(store)],
         TRAINING,
         input_size_wh=INPUT_SIZE,
         validate=_latest_is_best(),
-        folder=folder,
-        fingerprint=TRAINING.fingerprint(),
+        folder=output / "training" / fingerprint,
+        fingerprint=fingerprint,
         progress=progress,
     ).network
-
-
-def _score_blends(start: Yolox, tuned: Yolox, held_out: dict[str, DatasetStore], data: Path) -> dict[str, object]:
-    """Return share -> clip -> class -> AP50 and AP50:95 of cameras that the training has not seen."""
-    return {
-        str(share): score_unseen(blend_networks(start, tuned, share=share), held_out, data, ANNOTATION.min_score)
-        for share in (0.0, 0.25, 0.35, 0.5, 0.75, 1.0)
-    }
 
 
 def _every_nth(source: FrameSource, n: int) -> Iterator[Frame]:

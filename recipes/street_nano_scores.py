@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.scenes import NGSIM, PETS, Scene
@@ -11,7 +11,7 @@ from edge_autotuner.capture import open_source
 from edge_autotuner.core import STREET_6
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.dataset import DatasetStore, load_coco_truth
-from edge_autotuner.evaluation import ClassMerge, Truth, merge_classes, score_detections, truth_from_annotation
+from edge_autotuner.evaluation import ClassMerge, Scores, Truth, merge_classes, score_detections, truth_from_annotation
 from edge_autotuner.models import Yolox
 from edge_autotuner.models.torch_detector import TorchDetector
 
@@ -24,23 +24,23 @@ def score_on_test_cameras(networks: Mapping[str, Yolox], data: Path) -> dict[str
 
 
 def score_unseen(
-    network: Yolox, held_out: Mapping[str, DatasetStore], data: Path, min_score: float
-) -> dict[str, dict[str, tuple[float, float]]]:
-    """Return scores that settings may be chosen by: held-out clips, and the part of PETS that is never tested on.
+    networks: Mapping[str, Yolox], held_out: Mapping[str, DatasetStore], data: Path, min_score: float
+) -> dict[str, dict[str, dict[str, tuple[float, float]]]]:
+    """Return network -> clip -> class -> AP50 and AP50:95: what settings may be chosen by.
 
-    The clips are scored against the teacher's labels, vehicles as one class; PETS (every 12th frame of 0-499)
-    against human boxes.
+    Held-out clips are scored against the teacher's labels, vehicles as one class; the part of PETS that is never
+    tested on (every 12th frame of 0-499) against human boxes.
     """
     merge = merge_classes(STREET_6, {"bus": "car", "truck": "car"})
     pictures = {name: _labelled_by_teacher(store, merge, min_score) for name, store in held_out.items()}
     pictures["PETS 0-499"] = _early_pets(data)
-    detector = TorchDetector(network, STREET_6, _INPUT_SIZE)
-    scores = {}
-    for name, pairs in pictures.items():
-        detections = [merge.detections(detector.detect(image)) for image, _ in pairs]
-        result = score_detections(detections, [truth for _, truth in pairs], merge.labels)
-        scores[name] = {c: (round(s.ap50, 3), round(s.ap, 3)) for c, s in result.per_class.items()}
-    return scores
+    return {
+        network_name: {
+            name: {c: (round(s.ap50, 3), round(s.ap, 3)) for c, s in _scores(network, pairs, merge).per_class.items()}
+            for name, pairs in pictures.items()
+        }
+        for network_name, network in networks.items()
+    }
 
 
 def _labelled_by_teacher(store: DatasetStore, merge: ClassMerge, min_score: float) -> list[tuple[ImageArray, Truth]]:
@@ -74,10 +74,11 @@ def _score(networks: Mapping[str, Yolox], data: Path, scene: Scene) -> dict[str,
         boxes = truth.for_frame(frame.index, frame.file_name)
         if boxes is not None:
             pictures.append((frame.image_bgr, merge.truth(Truth(*boxes))))
-    scores = {}
-    for name, network in networks.items():
-        detector = TorchDetector(network, STREET_6, _INPUT_SIZE)
-        detections = [merge.detections(detector.detect(image)) for image, _ in pictures]
-        result = score_detections(detections, [truth for _, truth in pictures], merge.labels)
-        scores[name] = {"ap50": round(result.ap50, 4), "ap": round(result.ap, 4)}
-    return scores
+    scores = {name: _scores(network, pictures, merge) for name, network in networks.items()}
+    return {name: {"ap50": round(s.ap50, 4), "ap": round(s.ap, 4)} for name, s in scores.items()}
+
+
+def _scores(network: Yolox, pictures: Sequence[tuple[ImageArray, Truth]], merge: ClassMerge) -> Scores:
+    detector = TorchDetector(network, STREET_6, _INPUT_SIZE)
+    detections = [merge.detections(detector.detect(image)) for image, _ in pictures]
+    return score_detections(detections, [truth for _, truth in pictures], merge.labels)
