@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+collect_ignore = ["servers"]  # programs of their own, for other interpreters
 
 if TYPE_CHECKING:
     from run_samples import FinishedRun, Samples

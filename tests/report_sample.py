@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import cv2
 import numpy as np
 
-from edge_autotuner.core import STREET_6, Detections, SourceInfo
+from edge_autotuner.capture.statistics import chart_edges
+from edge_autotuner.core import STREET_6, CaptureEvent, Detections, SourceInfo
 from edge_autotuner.evaluation import (
     AGAINST_HUMAN,
     AGAINST_TEACHER,
@@ -27,7 +28,9 @@ from edge_autotuner.evaluation.report import (
     FrameComparison,
     LearningCurve,
     MotionExample,
+    MotionFacts,
     ReportData,
+    SentFacts,
     TimelineFrame,
 )
 from helpers import data_root
@@ -44,7 +47,6 @@ def sample_report(*, real_frames: bool = True, with_human: bool = True) -> Repor
         FrameComparison(caption, image, _perturbed(boxes, rng, 0.45), _perturbed(boxes, rng, 0.97))
         for caption, image, boxes in frames
     )
-    regions = frames[0][2] + np.array([-20, -20, 20, 20], np.float32)
     rng = np.random.default_rng(4)
     labels_scores = np.concatenate([rng.beta(6, 2.2, 2600), rng.uniform(0.05, 0.35, 700)]).astype(np.float32)
     return ReportData(
@@ -60,15 +62,23 @@ def sample_report(*, real_frames: bool = True, with_human: bool = True) -> Repor
         frames=pairs,
         background=np.median(np.stack([image for _, image, _ in frames]), axis=0).astype(np.uint8)[..., 1],
         motion_examples=tuple(
-            MotionExample(f"{caption}: {reason}", image, regions)
-            for (caption, image, _), reason in zip(frames[:2], ("new motion", "people entered"), strict=False)
+            MotionExample(f"{caption}: new motion", image, boxes + np.array([-20, -20, 20, 20], np.float32))
+            for caption, image, boxes in frames[:2]
         ),
         selection_counts={
-            "selected: new motion": 312,
-            "skipped: nothing new": 241,
-            "skipped: no motion": 83,
-            "kept for the test": 159,
+            "background unknown": 70,
+            "no motion": 83,
+            "selected": 240,
+            "too soon": 31,
+            "nothing new": 197,
+            "empty": 15,
         },
+        motion=sample_motion(),
+        sent=SentFacts(431, 12_100_000, 795 * 768 * 576, 212_000_000, (320, 320)),
+        events=(
+            CaptureEvent("scene changed", 31.4, None, "82% of the picture is new; the background is learnt again"),
+            CaptureEvent("background recalled", 52.0, None, "the scene looks as it did before"),
+        ),
         timeline=tuple(
             TimelineFrame(i / 10, "test" if i >= 636 else "train" if i % 5 in (0, 2) else "skipped") for i in range(795)
         ),
@@ -92,6 +102,43 @@ def sample_report(*, real_frames: bool = True, with_human: bool = True) -> Repor
         versions={"edge-autotuner": "0.1.0", "torch": "2.13.0", "onnxruntime": "1.31.1"},
         hashes={"vtest.avi": "9a4c1f" + "0" * 58, "model.onnx": "1b7e22" + "0" * 58},
         created_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+    )
+
+
+def sample_motion() -> MotionFacts:
+    """Return numbers of a recording in which most frames show motion."""
+    centres = np.arange(32)
+    counts = (116 * np.exp(-(((centres - 20.5) / 3.1) ** 2))).astype(int).tolist()
+    return MotionFacts(
+        size_wh=(768, 576),
+        n_frames=795,
+        n_compared=725,
+        n_with_motion=sum(counts),
+        covered_fraction=0.046,
+        covered_fraction_with_motion=0.068,
+        enclosing_fraction=0.281,
+        histogram=tuple(counts),
+        histogram_edges=chart_edges(),
+        region_fractions=(0.0105, 0.0187, 0.052),
+        gate_ms=1.94,
+        decode_ms=2.31,
+        watched_s=79.4,
+    )
+
+
+def sample_live_motion() -> MotionFacts:
+    """Return the same numbers as if a camera had been watched for an hour."""
+    began_at = datetime(2026, 1, 2, 2, 3, 4, tzinfo=UTC)
+    return replace(
+        sample_motion(),
+        n_frames=89_412,
+        n_compared=89_342,
+        decode_ms=None,
+        watched_s=3600.2,
+        is_live=True,
+        n_dropped=588,
+        began_at=began_at,
+        ended_at=began_at + timedelta(seconds=3600),
     )
 
 

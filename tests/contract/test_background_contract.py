@@ -1,11 +1,14 @@
-"""Every background model, the same expectations."""
+"""Every background model, the same expectations, alone and in the hands of the keeper."""
 
 from __future__ import annotations
+
+import tracemalloc
 
 import numpy as np
 import pytest
 
-from edge_autotuner.capture.background import BACKGROUND_MODELS, make_background
+from capture_samples import frame_of
+from edge_autotuner.capture.background import BACKGROUND_MODELS, BackgroundKeeper, make_background
 from edge_autotuner.config import BackgroundConfig
 from edge_autotuner.core import BackgroundModel
 from edge_autotuner.core.types import ImageArray
@@ -15,8 +18,18 @@ SCENE = (60 + np.arange(48 * 64).reshape(48, 64) % 97).astype(np.uint8)
 
 
 @pytest.fixture(params=sorted(BACKGROUND_MODELS))
-def model(request: pytest.FixtureRequest) -> BackgroundModel:
-    return _new(request.param)
+def method(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def model(method: str) -> BackgroundModel:
+    return _new(method)
+
+
+@pytest.fixture
+def keeper(method: str) -> BackgroundKeeper:
+    return BackgroundKeeper(BackgroundConfig.model_validate({"method": method, "every_k_frames": 2}))
 
 
 def _new(name: str) -> BackgroundModel:
@@ -106,10 +119,84 @@ def test_reset_equals_new(model: BackgroundModel) -> None:
     _require_same(_after(model, frames), first)
 
 
-@pytest.mark.parametrize("name", sorted(BACKGROUND_MODELS))
-def test_deterministic(name: str) -> None:
+def test_deterministic(method: str) -> None:
     frames = _frames(with_object=True)
-    _require_same(_after(_new(name), frames), _after(_new(name), frames))
+    _require_same(_after(_new(method), frames), _after(_new(method), frames))
+
+
+def test_constant_scene_gives_a_constant_background(model: BackgroundModel) -> None:
+    for background in _after(model, [SCENE] * 100):
+        if background is not None:
+            np.testing.assert_array_equal(background, SCENE)
+
+
+def test_given_out_backgrounds_never_change(model: BackgroundModel) -> None:
+    given_out: list[tuple[ImageArray, ImageArray]] = []
+    for frame in _frames(with_object=True):
+        model.update(frame)
+        if model.background is not None:
+            given_out.append((model.background, model.background.copy()))
+    for background, as_it_was in given_out:
+        np.testing.assert_array_equal(background, as_it_was)
+
+
+def test_asking_often_or_never_makes_no_difference(model: BackgroundModel) -> None:
+    asked = _after(model, _frames(with_object=True))[-1]
+    model.reset()
+    for frame in _frames(with_object=True):
+        model.update(frame)
+    assert asked is not None
+    np.testing.assert_array_equal(model.background, asked)
+
+
+def _show(keeper: BackgroundKeeper, frames: list[ImageArray], start: int = 0) -> list[ImageArray | None]:
+    return [keeper.see(luma, frame_of(luma, start + number)) for number, luma in enumerate(frames)]
+
+
+def test_keeper_gives_the_background_of_the_frames_before(keeper: BackgroundKeeper) -> None:
+    for number, luma in enumerate(_frames(with_object=False)):
+        before = keeper.background
+        assert keeper.see(luma, frame_of(luma, number)) is before
+
+
+def test_frozen_means_bit_equal_and_unfrozen_goes_on(keeper: BackgroundKeeper, method: str) -> None:
+    _show(keeper, _frames(with_object=False))
+    assert keeper.background is not None
+    frozen = keeper.background.copy()
+    keeper.freeze()
+    brighter = [frame + np.uint8(15) for frame in _frames(with_object=True, seed=1)]
+    for background in _show(keeper, brighter, N_FRAMES):
+        np.testing.assert_array_equal(background, frozen)
+    keeper.unfreeze()
+    _show(keeper, brighter * 6, 2 * N_FRAMES)
+    learnt = 0 if method == "first" else 15
+    assert keeper.background.mean() == pytest.approx(frozen.mean() + learnt, abs=4)
+
+
+def test_another_size_starts_over_and_so_does_the_way_back(keeper: BackgroundKeeper) -> None:
+    start = 0
+    for scene in (SCENE, SCENE[:24, :32], np.tile(SCENE, (3, 2)), SCENE):
+        frames = [np.ascontiguousarray(scene)] * 20
+        seen = _show(keeper, frames, start)
+        start += len(frames)
+        assert seen[0] is None
+        np.testing.assert_array_equal(seen[-1], scene)
+
+
+def test_memory_is_bounded_over_changing_scenes(keeper: BackgroundKeeper) -> None:
+    """Counts what numpy and Python allocate; OpenCV's models have a fixed size."""
+    scenes = [SCENE, SCENE // 3, 255 - SCENE, SCENE // 2 + 100]
+    tracemalloc.start()
+    try:
+        held = []
+        for cycle in range(6):
+            for number, scene in enumerate(scenes):
+                start = 1000 * (4 * cycle + number)
+                _show(keeper, [scene] * 40, start)
+            held.append(tracemalloc.get_traced_memory()[0])
+        assert held[-1] - held[2] < 20 * SCENE.nbytes  # 480 frames were shown in between
+    finally:
+        tracemalloc.stop()
 
 
 def _require_same(a: list[ImageArray | None], b: list[ImageArray | None]) -> None:

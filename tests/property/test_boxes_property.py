@@ -7,16 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_autotuner.capture.regions import union_area
 from edge_autotuner.core import (
     box_areas,
     clip_boxes,
     covered_fraction,
     iou_matrix,
     scale_boxes,
+    subtract_boxes,
     xywh_to_xyxy,
     xyxy_to_xywh,
 )
-from edge_autotuner.core.boxes import as_boxes
+from edge_autotuner.core.boxes import as_boxes, intersection_matrix
 from edge_autotuner.core.types import FloatArray
 
 coordinate = st.floats(-5000, 5000, width=32)
@@ -69,3 +71,19 @@ def test_clipping_stays_inside_and_changes_nothing_the_second_time(boxes: FloatA
     assert (clipped[:, [1, 3]] <= size_wh[1]).all()
     assert (box_areas(clipped) <= box_areas(boxes) * (1 + 1e-6)).all()
     assert (clip_boxes(clipped, size_wh=size_wh) == clipped).all()
+
+
+@given(boxes_lists.filter(len), boxes_lists)
+def test_a_box_without_holes_is_what_is_left(wholes: FloatArray, holes: FloatArray) -> None:
+    whole = wholes[0]
+    parts = subtract_boxes(whole, holes)
+    assert (parts[:, 2:] > parts[:, :2]).all()
+    assert intersection_matrix(parts, whole[None]).sum() == pytest.approx(box_areas(parts).sum())  # inside
+    assert not intersection_matrix(parts, holes).any()
+    apart = intersection_matrix(parts, parts)
+    assert not apart[~np.eye(len(parts), dtype=bool)].any()
+    inner_holes = np.concatenate([np.maximum(holes[:, :2], whole[:2]), np.minimum(holes[:, 2:], whole[2:])], axis=1)
+    lost = union_area(inner_holes[(inner_holes[:, 2:] > inner_holes[:, :2]).all(axis=1)])
+    assert box_areas(parts).astype(np.float64).sum() + lost == pytest.approx(
+        float(box_areas(wholes)[0]), rel=1e-3, abs=1
+    )

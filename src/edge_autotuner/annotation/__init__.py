@@ -1,30 +1,51 @@
 """Teachers: who looks at which parts of a frame, and how boxes of several views become labels.
 
-`annotate_dataset` is the stage. `RegionTeacher` makes a teacher of any detector; `split_labels` tells training
-which boxes are objects and which places are neither object nor background.
+`annotate_dataset` asks a teacher about every frame; `refine_dataset` then derives better labels by looking at all
+frames together. `RegionTeacher` makes a teacher of any detector, `EnsembleTeacher` one of several; `split_labels` tells
+training which boxes are objects and which places are neither object nor background.
 """
 
 from edge_autotuner.annotation.annotate import AnnotationSummary, annotate_dataset, spread_order
 from edge_autotuner.annotation.background_labels import BackgroundLabels
+from edge_autotuner.annotation.ensemble import EnsembleTeacher
 from edge_autotuner.annotation.fusion import drop_cut_boxes, merge_views
 from edge_autotuner.annotation.labels import TrainingLabels, split_labels
+from edge_autotuner.annotation.refine import RefinementSummary, refine_dataset
 from edge_autotuner.annotation.region_teacher import RegionTeacher
-from edge_autotuner.annotation.teachers import make_onnx_teacher, make_zoom_teacher, open_detector_teacher
+from edge_autotuner.annotation.static_places import StaticPlaces, find_static_places, is_static
+from edge_autotuner.annotation.teachers import (
+    known_classes,
+    make_onnx_teacher,
+    make_zoom_teacher,
+    open_detector_teacher,
+)
+from edge_autotuner.annotation.temporal import TemporalCounts, refine_over_time
 from edge_autotuner.annotation.views import View, plan_views
+from edge_autotuner.annotation.weighted_fusion import fuse_boxes
 
 __all__ = [
     "AnnotationSummary",
     "BackgroundLabels",
+    "EnsembleTeacher",
+    "RefinementSummary",
     "RegionTeacher",
+    "StaticPlaces",
+    "TemporalCounts",
     "TrainingLabels",
     "View",
     "annotate_dataset",
     "drop_cut_boxes",
+    "find_static_places",
+    "fuse_boxes",
+    "is_static",
+    "known_classes",
     "make_onnx_teacher",
     "make_zoom_teacher",
     "merge_views",
     "open_detector_teacher",
     "plan_views",
+    "refine_dataset",
+    "refine_over_time",
     "split_labels",
     "spread_order",
 ]

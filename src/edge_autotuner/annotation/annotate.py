@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edge_autotuner.annotation.background_labels import BackgroundLabels
+from edge_autotuner.annotation.ensemble import EnsembleTeacher
 from edge_autotuner.annotation.region_teacher import RegionTeacher
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Deadline, LabelMap, Progress, Teacher
@@ -32,6 +33,7 @@ class AnnotationSummary:
         n_pixels: pixels of frames that were sent to it, before its own resizing.
         boxes_per_class: class -> labels (from `min_score` on) in the training frames.
         n_uncertain: boxes of the training frames below `min_score`.
+        n_negatives: training frames without a label: what is not uncertain in them is taught as background.
         score_histogram: boxes of all frames by score, 20 bins from 0 to 1.
         seconds: time spent.
     """
@@ -44,6 +46,7 @@ class AnnotationSummary:
     n_pixels: int
     boxes_per_class: dict[str, int]
     n_uncertain: int
+    n_negatives: int
     score_histogram: tuple[int, ...]
     seconds: float
 
@@ -134,7 +137,7 @@ class _Looker:
     def __init__(self, store: DatasetStore, teacher: Teacher, config: AnnotationConfig) -> None:
         self._store = store
         self._teacher = teacher
-        self._whole_frame_teacher = teacher.looking("tiles") if isinstance(teacher, RegionTeacher) else teacher
+        self._whole_frame_teacher = _looking_at_tiles(teacher)
         self._crops_only = config.look == "crops"
         self._background = BackgroundLabels(store, self._whole_frame_teacher, config)
 
@@ -144,7 +147,14 @@ class _Looker:
             return self._whole_frame_teacher.annotate(image_bgr, None)
         if not self._crops_only:
             return self._teacher.annotate(image_bgr, None)
-        return self._background.complete(self._teacher.annotate(image_bgr, record.regions), record)
+        if record.background is None and len(record.sent) == 0:
+            return self._whole_frame_teacher.annotate(image_bgr, None)  # else nobody would have looked anywhere
+        return self._background.complete(self._teacher.annotate(image_bgr, record.sent), record)
+
+
+def _looking_at_tiles(teacher: Teacher) -> Teacher:
+    """Return the same teacher looking at whole frames in tiles, if it lets us choose."""
+    return teacher.looking("tiles") if isinstance(teacher, RegionTeacher | EnsembleTeacher) else teacher
 
 
 def _in_order(store: DatasetStore) -> list[FrameRecord]:
@@ -178,6 +188,7 @@ def _summarize(
         n_pixels=sum(a.n_pixels for a in everything),
         boxes_per_class=_count_labels(done["train"], store.labels, config.min_score),
         n_uncertain=sum(int((a.detections.scores < config.min_score).sum()) for a in done["train"]),
+        n_negatives=sum(len(a.detections.above(config.min_score)) == 0 for a in done["train"]),
         score_histogram=tuple(int(count) for count in histogram),
         seconds=seconds,
     )

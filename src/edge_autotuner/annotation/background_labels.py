@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_autotuner.annotation.uncertain import as_uncertain
 from edge_autotuner.config import AnnotationConfig
-from edge_autotuner.core import Annotation, Detections, Teacher, covered_fraction, iou_matrix
+from edge_autotuner.core import Annotation, Detections, Teacher, covered_fraction, iou_matrix, subtract_boxes
 from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 
@@ -42,7 +42,8 @@ class BackgroundLabels:
 
         Still objects that a motion region covers by more than 0.3 are unknown: `looked_xyxy` cannot say so
         because it is made of rectangles, so they stay as boxes with a score just below `min_score`, which
-        training ignores. All other places count as seen: `looked_xyxy` is the frame.
+        training ignores. All other places count as seen: `looked_xyxy` is the frame without the motion regions
+        that were not sent, because what moves there is in the labels of an earlier frame only.
 
         Returns:
             The annotation as it was when the frame has no background. `n_calls` and `n_pixels` include the
@@ -58,7 +59,7 @@ class BackgroundLabels:
         n_calls, n_pixels = (still.n_calls, still.n_pixels) if is_new else (0, 0)
         return Annotation(
             join_still_objects(annotation.detections, still.detections, record.regions, self._config),
-            np.array([[0, 0, width, height]], np.float32),
+            subtract_boxes(np.array([0, 0, width, height], np.float32), record.unsent),
             annotation.n_calls + n_calls,
             annotation.n_pixels + n_pixels,
         )

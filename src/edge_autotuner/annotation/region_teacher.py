@@ -11,7 +11,7 @@ from edge_autotuner.annotation.uncertain import as_uncertain
 from edge_autotuner.annotation.views import View, looked_rectangles, plan_views
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Detections, Detector, LabelMap, covered_fraction
-from edge_autotuner.core.types import FloatArray, ImageArray
+from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 from edge_autotuner.errors import ConfigError, TeacherError
 
 _EXPLAINED_FRACTION = 0.5  # a cut box that lies this much inside a kept box of its class shows that same object
@@ -55,6 +55,11 @@ class RegionTeacher:
     def labels(self) -> LabelMap:
         """The classes of its annotations."""
         return self._labels
+
+    @property
+    def input_size_wh(self) -> SizeWH:
+        """The size that the detector resizes every view to, pixels."""
+        return self._detector.input_size_wh
 
     def looking(self, look: Literal["tiles", "crops", "full"]) -> RegionTeacher:
         """Return the same teacher with another way to look."""

@@ -47,6 +47,18 @@ def open_detector_teacher(
     return make_onnx_teacher(model_path, spec, config, labels, n_threads)
 
 
+def known_classes(labels: LabelMap, detector_labels: LabelMap, *, teacher: str) -> LabelMap:
+    """Return the classes of a dataset that one of several teachers knows.
+
+    Raises:
+        ConfigError: it knows none.
+    """
+    known = tuple(label for label in labels if label in detector_labels)
+    if not known:
+        raise ConfigError(f"teacher {teacher} knows none of the classes {', '.join(labels)}; leave it out")
+    return LabelMap(known)
+
+
 def make_zoom_teacher(edge_detector: Detector, config: AnnotationConfig, labels: LabelMap) -> RegionTeacher:
     """Let the edge model itself teach, by looking at magnified views of the frame."""
     return RegionTeacher(edge_detector, config, labels=labels, name=ZOOM)

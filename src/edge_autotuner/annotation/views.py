@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_autotuner.config import AnnotationConfig
-from edge_autotuner.core.boxes import as_boxes
-from edge_autotuner.core.types import FloatArray, SizeWH
+from edge_autotuner.core.boxes import as_boxes, covered_fraction
+from edge_autotuner.core.types import BoolArray, FloatArray, SizeWH
 
 Rect = tuple[int, int, int, int]
 
 _MAX_SHRINK = 1.5  # a crop that the detector would shrink by more than this is looked at in tiles as well
 _MAX_WASTE = 1.2  # crops are merged while their common rectangle is at most this much larger than they are
+_MOSTLY = 0.9  # share of a box; rectangles that overlap count twice
 _ROUNDING = 1e-6  # sums of floats that mean a whole number may miss it by less
 
 
@@ -72,6 +73,11 @@ def looked_rectangles(views: tuple[View, ...]) -> FloatArray:
     rects = [view.rect_xyxy for view in views]
     outer = [a for a in rects if not any(a != b and _shared_area(a, b) == _area(a) for b in rects)]
     return as_boxes(np.array(outer, np.float32))
+
+
+def was_looked_at(boxes_xyxy: FloatArray, looked_xyxy: FloatArray) -> BoolArray:
+    """Return (N,) whether the rectangles (R, 4) that were seen cover most of each box."""
+    return np.asarray(covered_fraction(boxes_xyxy, looked_xyxy).sum(axis=1) >= _MOSTLY, np.bool_)
 
 
 def grid_of_tiles(area: Rect, grid_wh: tuple[int, int], overlap: float) -> list[Rect]:

@@ -2,9 +2,12 @@
 
 from edge_autotuner.capture.background import make_background
 from edge_autotuner.capture.collect import collect_frames, collect_test_frames
+from edge_autotuner.capture.collect_live import LiveProgress, collect_live, plan_end_s
+from edge_autotuner.capture.events import EventLog
+from edge_autotuner.capture.live import LiveSource, is_live_address, redact
 from edge_autotuner.capture.motion import MotionGate, MotionResult
 from edge_autotuner.capture.picture_folder import PictureFolder
-from edge_autotuner.capture.selection import FrameSelector
+from edge_autotuner.capture.selection import FrameScore, FrameSelector, SelectedFrame, make_score
 from edge_autotuner.capture.sources import open_source
 from edge_autotuner.capture.split import SplitPlan, plan_split
 from edge_autotuner.capture.summary import CaptureSummary
@@ -12,15 +15,25 @@ from edge_autotuner.capture.video_file import VideoFile
 
 __all__ = [
     "CaptureSummary",
+    "EventLog",
+    "FrameScore",
     "FrameSelector",
+    "LiveProgress",
+    "LiveSource",
     "MotionGate",
     "MotionResult",
     "PictureFolder",
+    "SelectedFrame",
     "SplitPlan",
     "VideoFile",
     "collect_frames",
+    "collect_live",
     "collect_test_frames",
+    "is_live_address",
     "make_background",
+    "make_score",
     "open_source",
+    "plan_end_s",
     "plan_split",
+    "redact",
 ]

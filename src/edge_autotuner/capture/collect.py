@@ -1,21 +1,18 @@
-"""The capture stage: reads a source once and writes the frames worth keeping into a dataset."""
+"""The capture stage: reads a recorded source once and writes the frames worth keeping into a dataset."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-import numpy as np
-
-from edge_autotuner.capture.motion import MotionGate, MotionResult
+from edge_autotuner.capture.capture_pass import CapturePass, timed, why_nothing
+from edge_autotuner.capture.events import EventLog
 from edge_autotuner.capture.picture_folder import PictureFolder
-from edge_autotuner.capture.recorder import FrameRecorder
-from edge_autotuner.capture.selection import FrameSelector
 from edge_autotuner.capture.split import SplitPlan, frame_range, plan_split, spread
 from edge_autotuner.capture.summary import CaptureSummary
 from edge_autotuner.config import CaptureConfig
-from edge_autotuner.core import Clock, Deadline, Frame, FrameSource, Progress
+from edge_autotuner.core import Deadline, Detector, Frame, FrameSource, Progress
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import DatasetError, EvaluationError, VideoError
 
@@ -32,26 +29,28 @@ def collect_frames(
     *,
     keep_test: bool = True,
     only_test_indices: Collection[int] | None = None,
+    student: Detector | None = None,
     deadline: Deadline,
     progress: Progress,
 ) -> CaptureSummary:
-    """Write the selected training frames and the planned test frames of a source into a dataset.
+    """Write the selected training frames and the planned test frames of a recorded source into a dataset.
 
     A run that was killed continues: frames that the dataset has are not written again, and as the selection
     depends on the frames only, the result is that of an undisturbed run. A finished capture is not repeated.
 
     Args:
         source: the camera.
-        store: receives the frames with their motion regions and backgrounds.
+        store: receives the frames with their motion regions and backgrounds, and the events.
         config: what is selected and what is kept.
         keep_test: False when another source is evaluated.
         only_test_indices: frames with ground truth; only they are kept for the evaluation.
+        student: the edge model; needed by the scores that ask for its opinion.
         deadline: when it has passed no more training frames are selected; test frames still are written, but
             their motion is no longer looked at.
         progress: told of every frame.
 
     Raises:
-        ConfigError: the ranges do not fit the source.
+        ConfigError: the ranges do not fit the source, or the score needs a student.
         EvaluationError: no frame of the kept part has ground truth.
         VideoError: the source is damaged, or no frame was selected; what was collected is kept.
     """
@@ -59,11 +58,14 @@ def collect_frames(
     finished = _finished_summary(store, _NOTE, plan)
     if finished is not None:
         return finished
-    capture = _Capture(source, store, config, plan, deadline)
-    _run(capture, source, progress, "capture")
-    if capture.n_train == 0:
-        raise VideoError(_why_nothing(source, plan, capture.summary()))
-    return _finish(capture, source, store, _NOTE)
+    capture = _RecordedCapture(source, store, config, plan, deadline, student)
+    capture.run(progress, "capture")
+    summary = capture.summary()
+    if summary.n_train == 0:
+        where = f"frames {plan.train.start}:{plan.train.stop} of {source.info.name}"
+        raise VideoError(why_nothing(where, summary))
+    _remember(summary, plan, source, store, _NOTE)
+    return summary
 
 
 def collect_test_frames(
@@ -96,121 +98,101 @@ def collect_test_frames(
     finished = _finished_summary(store, _TEST_NOTE, plan)
     if finished is not None:
         return finished
-    capture = _Capture(source, store, config, plan, Deadline(None))
-    _run(capture, source, progress, "capture test frames")
-    return _finish(capture, source, store, _TEST_NOTE)
-
-
-class _Capture:
-    """State of one pass over a source."""
-
-    def __init__(
-        self, source: FrameSource, store: DatasetStore, config: CaptureConfig, plan: SplitPlan, deadline: Deadline
-    ) -> None:
-        self.plan = plan
-        self.deadline = deadline
-        self._test = frozenset(plan.test)
-        self._gate = MotionGate(config.motion, config.background)
-        self._selector = FrameSelector(config, n_frames=len(plan.train), threshold=self._gate.threshold)
-        originals = source if isinstance(source, PictureFolder) else None
-        self._recorder = FrameRecorder(store, config.picture_format, originals)
-        self._deadline_hit = False
-        self._motion_fractions: list[float] = []
-        self._region_fractions: list[float] = []
-        self._pixels_captured = 0
-        self._decode_s = self._gate_s = 0.0
-        self._n_frames = 0
-
-    @property
-    def n_train(self) -> int:
-        """Frames selected so far."""
-        return self._selector.counts["selected"]
-
-    def see(self, frame: Frame, decode_s: float) -> None:
-        """Look at the next frame and write it if it is wanted."""
-        self._n_frames += 1
-        self._decode_s += decode_s
-        motion = None if self._stopped_by_deadline(frame) else self._look(frame)
-        if frame.index in self._test:
-            self._recorder.write(frame, "test", motion, "kept for the evaluation")
-        elif motion is not None and frame.index in self.plan.train:
-            self._consider(frame, motion)
-
-    def summary(self) -> CaptureSummary:
-        """Return the numbers so far."""
-        return CaptureSummary(
-            n_frames=self._n_frames,
-            reasons={str(reason): count for reason, count in self._selector.counts.items()},
-            n_train=self.n_train,
-            n_test=self._recorder.n_test,
-            mean_motion_fraction=float(np.mean(self._motion_fractions)) if self._motion_fractions else 0.0,
-            median_region_fraction=float(np.median(self._region_fractions)) if self._region_fractions else 0.0,
-            decode_s=self._decode_s,
-            gate_s=self._gate_s,
-            n_backgrounds=self._recorder.n_backgrounds,
-            pixels_captured=self._pixels_captured,
-            deadline_hit=self._deadline_hit,
-        )
-
-    def _stopped_by_deadline(self, frame: Frame) -> bool:
-        if not self._deadline_hit and frame.index < self.plan.train.stop and self.deadline.has_passed:
-            self._deadline_hit = True
-            logger.info("deadline passed at frame %d, %d training frames", frame.index, self.n_train)
-        return self._deadline_hit
-
-    def _look(self, frame: Frame) -> MotionResult:
-        clock = self.deadline.clock
-        started_s = clock.monotonic_s()
-        motion = self._gate.look(frame)
-        self._gate_s += clock.monotonic_s() - started_s
-        if motion.background_known:
-            self._motion_fractions.append(motion.motion_fraction)
-            self._region_fractions += _region_fractions(motion, frame)
-        return motion
-
-    def _consider(self, frame: Frame, motion: MotionResult) -> None:
-        if self._selector.decide(frame, motion) != "selected":
-            return
-        width, height = frame.size_wh
-        self._pixels_captured += round(motion.motion_fraction * width * height)
-        self._recorder.write(frame, "train", motion, "new motion")
-
-
-def _run(capture: _Capture, source: FrameSource, progress: Progress, task: str) -> None:
-    n_needed = capture.plan.n_needed
-    progress.start(task, n_needed)
-    try:
-        for frame, decode_s in _timed(source.frames(), capture.deadline.clock):
-            if frame.index >= n_needed:
-                break
-            capture.see(frame, decode_s)
-            progress.advance(note=f"{capture.n_train} selected")
-    finally:
-        progress.finish()
-
-
-def _finish(capture: _Capture, source: FrameSource, store: DatasetStore, note: str) -> CaptureSummary:
-    """Remember in the dataset that the capture is complete."""
+    capture = _RecordedCapture(source, store, config, plan, Deadline(None), None)
+    capture.run(progress, "capture test frames")
     summary = capture.summary()
-    if summary.n_test < len(capture.plan.test):
-        logger.warning("%s ended early: %d of %d test frames", source.info.name, summary.n_test, len(capture.plan.test))
-    store.set_note(note, {"plan": capture.plan.to_json(), "summary": summary.to_json()})
+    _remember(summary, plan, source, store, _TEST_NOTE)
     return summary
 
 
-def _timed(frames: Iterator[Frame], clock: Clock) -> Iterator[tuple[Frame, float]]:
-    """Yield each frame with the seconds that it took to decode it."""
-    while True:
-        started_s = clock.monotonic_s()
-        frame = next(frames, None)
-        if frame is None:
-            return
-        yield frame, clock.monotonic_s() - started_s
+class _RecordedCapture:
+    """One pass over a recorded source, with its plan."""
+
+    def __init__(
+        self,
+        source: FrameSource,
+        store: DatasetStore,
+        config: CaptureConfig,
+        plan: SplitPlan,
+        deadline: Deadline,
+        student: Detector | None,
+    ) -> None:
+        self._source = source
+        self._plan = plan
+        self._deadline = deadline
+        self._test = frozenset(plan.test)
+        self._deadline_hit = False
+        self._n_frames = 0
+        self._decode_s = 0.0
+        self._first_s: float | None = None
+        self._last_s = 0.0
+        self._pass = CapturePass(
+            source,
+            store,
+            config,
+            span_s=len(plan.train) / source.info.rate_hz if plan.train else None,
+            clock=deadline.clock,
+            events=EventLog(),
+            student=student,
+        )
+
+    def run(self, progress: Progress, task: str) -> None:
+        """Read the source as far as the plan needs."""
+        n_needed = self._plan.n_needed
+        progress.start(task, n_needed)
+        try:
+            for frame, decode_s in timed(self._source.frames(), self._deadline.clock):
+                if frame.index >= n_needed:
+                    break
+                self._see(frame, decode_s)
+                progress.advance(note=f"{self._pass.n_train} selected")
+            self._pass.finish_training()
+        finally:
+            progress.finish()
+
+    def summary(self) -> CaptureSummary:
+        """Return the numbers so far."""
+        return CaptureSummary.of(
+            self._pass.statistics,
+            n_frames=self._n_frames,
+            reasons=self._pass.reasons,
+            n_train=self._pass.n_train,
+            n_test=self._pass.n_test,
+            decode_s=self._decode_s,
+            gate_s=self._pass.gate_s,
+            n_backgrounds=self._pass.n_backgrounds,
+            n_sent_regions=self._pass.n_sent_regions,
+            pixels_captured=self._pass.pixels_captured,
+            size_wh=self._source.info.size_wh,
+            watched_s=self._last_s - (self._first_s or 0.0),
+            deadline_hit=self._deadline_hit,
+        )
+
+    def _see(self, frame: Frame, decode_s: float) -> None:
+        self._n_frames += 1
+        self._decode_s += decode_s
+        self._first_s = frame.time_s if self._first_s is None else self._first_s
+        self._last_s = frame.time_s
+        if frame.index == self._plan.train.stop:
+            self._pass.finish_training()
+        motion = None if self._stopped_by_deadline(frame) else self._pass.look(frame)
+        if frame.index in self._test:
+            self._pass.keep_test(frame, motion)
+        elif motion is not None and frame.index in self._plan.train:
+            self._pass.consider(frame, motion)
+
+    def _stopped_by_deadline(self, frame: Frame) -> bool:
+        if not self._deadline_hit and frame.index < self._plan.train.stop and self._deadline.has_passed:
+            self._deadline_hit = True
+            logger.info("deadline passed at frame %d, %d training frames", frame.index, self._pass.n_train)
+        return self._deadline_hit
 
 
-def _region_fractions(motion: MotionResult, frame: Frame) -> list[float]:
-    sides = motion.regions_xyxy[:, 2:] - motion.regions_xyxy[:, :2]
-    return [float(area) for area in sides.prod(axis=1) / (frame.size_wh[0] * frame.size_wh[1])]
+def _remember(summary: CaptureSummary, plan: SplitPlan, source: FrameSource, store: DatasetStore, note: str) -> None:
+    """Store in the dataset that the capture is complete."""
+    if summary.n_test < len(plan.test):
+        logger.warning("%s ended early: %d of %d test frames", source.info.name, summary.n_test, len(plan.test))
+    store.set_note(note, {"plan": plan.to_json(), "summary": summary.to_json()})
 
 
 def _finished_summary(store: DatasetStore, name: str, plan: SplitPlan) -> CaptureSummary | None:
@@ -219,21 +201,6 @@ def _finished_summary(store: DatasetStore, name: str, plan: SplitPlan) -> Captur
         return None
     summary = CaptureSummary.from_json(note["summary"])
     return None if summary.deadline_hit else summary
-
-
-def _why_nothing(source: FrameSource, plan: SplitPlan, summary: CaptureSummary) -> str:
-    where = f"frames {plan.train.start}:{plan.train.stop} of {source.info.name}"
-    if summary.deadline_hit:
-        return f"the deadline passed before one of the {where} was selected; give more time (--deadline)"
-    if summary.reasons.get("background unknown", 0) == sum(summary.reasons.values()):
-        return (
-            f"{where} are too few to learn the background: no frame to learn from; "
-            "give a longer video or choose the background method 'first'"
-        )
-    return (
-        f"no motion at all in {where}: no frame to learn from; set the sensitivity to high, "
-        "give a smaller minimum area, or choose a part of the video where something moves"
-    )
 
 
 def _test_candidates(

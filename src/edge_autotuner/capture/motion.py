@@ -8,14 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from edge_autotuner.capture.background import make_background
-from edge_autotuner.capture.regions import grow_regions, merge_all, merge_touching, union_area
+from edge_autotuner.capture.background.keeper import BackgroundKeeper
+from edge_autotuner.capture.changes import ChangeFinder, blur, find_areas, pixels_in_areas
+from edge_autotuner.capture.persistence import Persistence
+from edge_autotuner.capture.regions import grow_regions, join_touching, merge_all, sort_regions, union_area
+from edge_autotuner.capture.shrink import shrink
 from edge_autotuner.config import BackgroundConfig, MotionConfig
-from edge_autotuner.core import Frame, scale_boxes
+from edge_autotuner.core import Frame, OnEvent, ignore_event, scale_boxes
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, SizeWH
+
+_MIN_REGION = 1 / 12  # default of min_region_px, share of the frame's width
+_MAX_GROWTH = 4 / 3  # a joined region is at most so much larger than its parts together
+_MAX_AREAS = 128  # with more of them (rain, a picture that is only noise) they are one: sorting them out costs too much
 
 
 @dataclass(frozen=True)
@@ -32,9 +38,9 @@ class SensitivityPreset:
 
 
 PRESETS: dict[str, SensitivityPreset] = {
-    "low": SensitivityPreset(40, 1e-3),
-    "medium": SensitivityPreset(24, 2e-4),
-    "high": SensitivityPreset(14, 1e-4),
+    "low": SensitivityPreset(28, 1e-3),
+    "medium": SensitivityPreset(15, 2e-4),
+    "high": SensitivityPreset(10, 1e-4),
 }
 
 
@@ -45,7 +51,7 @@ class MotionResult:
     Attributes:
         regions_xyxy: (R, 4) float32, frame pixels, sorted from left to right.
         motion_fraction: share of the frame that the regions cover, 0..1.
-        mask: (h, w) bool at working size: changed pixels, without those of areas that are too small.
+        mask: (h, w) bool at working size: changed pixels of the areas that the regions are made of.
         blurred_luma: (h, w) uint8: the frame at working size, blurred, as it was compared.
         background: (h, w) uint8, not blurred: what the frame was compared with; None while the scene is still
             being learned, and then there are no regions.
@@ -68,22 +74,42 @@ class MotionResult:
         return len(self.regions_xyxy) > 0
 
 
+@dataclass(frozen=True, eq=False)
+class _SizeState:
+    """What holds for frames of one size only.
+
+    Attributes:
+        size_wh: of the frames.
+        small_wh: of the frames at working size.
+        changes: knows how the places flicker.
+        persistence: knows the areas of the last frame.
+        min_changed_px: changed pixels of the smallest area, working pixels.
+    """
+
+    size_wh: SizeWH
+    small_wh: SizeWH
+    changes: ChangeFinder
+    persistence: Persistence
+    min_changed_px: float
+
+
 class MotionGate:
     """Compares each frame with a background that it learns from the same frames, in order.
 
+    When the size of the frames changes, as a camera's may after a reconnect, what was learnt at the old one is
+    forgotten; the background as well, unless the working size stays the same.
+
     Source:
         Rivas et al. 2021, section 4.2.1: blur, absolute difference, threshold, dilate, contours, minimum
-        area, timer that resets the background. Differs: connected areas instead of contours, which have the
-        same bounding boxes and count their changed pixels exactly.
+        area, timer that resets the background. Differs: the difference is the one to the nearest brightness of the
+        background around the pixel; the threshold rises where it flickers; a change must last; the boxes are those
+        of the changes before they were dilated.
     """
 
-    def __init__(self, motion: MotionConfig, background: BackgroundConfig) -> None:
+    def __init__(self, motion: MotionConfig, background: BackgroundConfig, *, on_event: OnEvent = ignore_event) -> None:
         self._motion = motion
-        self._reset_every_s = background.reset_every_s
-        self._model = make_background(background)
-        self._last_reset_s: float | None = None
-        self._compared: ImageArray | None = None  # the background whose blurred form is kept
-        self._compared_blurred: ImageArray | None = None
+        self._keeper = BackgroundKeeper(background, on_event=on_event)
+        self._state: _SizeState | None = None
 
     @property
     def threshold(self) -> int:
@@ -92,80 +118,53 @@ class MotionGate:
 
     def look(self, frame: Frame) -> MotionResult:
         """Compare the frame with the background of the frames before it, then learn from it."""
-        self._reset_when_due(frame.time_s)
-        small = self._shrink(frame.luma)
-        blurred = self._blur(small)
-        background, blurred_background = self._model.background, self._blurred_background()
-        self._model.update(small)
-        if blurred_background is None:
-            return MotionResult(np.zeros((0, 4), np.float32), 0.0, np.zeros(blurred.shape, bool), blurred, None)
-        areas_xyxy, mask = self._find_changes(blurred, blurred_background, frame.size_wh)
-        regions = self._make_regions(areas_xyxy, blurred, frame.size_wh)
+        small = shrink(frame.luma, self._motion.working_width_px)
+        state = self._state = self._state_for(frame.size_wh, (small.shape[1], small.shape[0]))
+        blurred = blur(small, self._motion.blur_px)
+        background = self._keeper.see(small, frame)
+        if background is None:
+            state.persistence.forget()
+            return MotionResult(np.zeros((0, 4), np.float32), 0.0, np.zeros(blurred.shape, np.bool_), blurred, None)
+        changed = state.changes.find(blurred, background, frame.time_s)
+        areas = find_areas(changed, spot_px=self._motion.dilate_px, min_changed_px=state.min_changed_px)
+        if len(areas) > _MAX_AREAS:
+            areas = merge_all(areas)
+        areas = areas[state.persistence.confirm(areas, frame.time_s)]
+        regions = self._make_regions(areas, state)
         motion_fraction = union_area(regions) / (frame.size_wh[0] * frame.size_wh[1])
-        return MotionResult(regions, motion_fraction, mask, blurred, background)
+        return MotionResult(regions, motion_fraction, pixels_in_areas(changed, areas), blurred, background)
 
     def current_background(self) -> ImageArray | None:
         """Return the (h, w) uint8 background at working size, or None while it is unknown."""
-        return self._model.background
+        return self._keeper.background
 
-    def _reset_when_due(self, time_s: float) -> None:
-        if self._last_reset_s is None:
-            self._last_reset_s = time_s
-        if self._reset_every_s is not None and time_s - self._last_reset_s >= self._reset_every_s:
-            self._model.reset()
-            self._last_reset_s = time_s
-
-    def _shrink(self, luma: ImageArray) -> ImageArray:
-        height, width = luma.shape
-        if width <= self._motion.working_width_px:
-            return luma
-        small_wh = self._motion.working_width_px, max(1, round(height * self._motion.working_width_px / width))
-        return np.asarray(cv2.resize(luma, small_wh, interpolation=cv2.INTER_AREA), np.uint8)
-
-    def _blur(self, luma: ImageArray) -> ImageArray:
-        return np.asarray(cv2.GaussianBlur(luma, (self._motion.blur_px, self._motion.blur_px), 0), np.uint8)
-
-    def _blurred_background(self) -> ImageArray | None:
-        background = self._model.background
-        if background is not self._compared:
-            self._compared = background
-            self._compared_blurred = None if background is None else self._blur(background)
-        return self._compared_blurred
-
-    def _find_changes(
-        self, blurred: ImageArray, background: ImageArray, size_wh: SizeWH
-    ) -> tuple[FloatArray, BoolArray]:
-        """Return the (A, 4) boxes, working pixels, of connected changes that are large enough, and their pixels."""
-        difference = cv2.absdiff(blurred, background)
-        changed = cv2.threshold(difference, self.threshold - 1, 1, cv2.THRESH_BINARY)[1]
-        _, area_ids, stats, _ = cv2.connectedComponentsWithStats(_dilate(changed, self._motion.dilate_px))
-        n_changed = np.bincount(area_ids[changed > 0], minlength=len(stats))  # (areas,), changed before growing
-        is_kept = n_changed >= self._min_area_fraction(size_wh) * changed.size
-        is_kept[0] = False  # area 0 is what did not change
-        x, y, width, height = stats[is_kept, :4].T
-        boxes = np.stack([x, y, x + width, y + height], axis=1).astype(np.float32)
-        return boxes, (changed > 0) & is_kept[area_ids]
+    def _state_for(self, size_wh: SizeWH, small_wh: SizeWH) -> _SizeState:
+        if self._state is not None and (self._state.size_wh, self._state.small_wh) == (size_wh, small_wh):
+            return self._state
+        return _SizeState(
+            size_wh,
+            small_wh,
+            ChangeFinder(self._motion, threshold=self.threshold, size_wh=small_wh),
+            Persistence(self._motion.persistence_frames, slack_px=self._motion.dilate_px),
+            self._min_area_fraction(size_wh) * small_wh[0] * small_wh[1],
+        )
 
     def _min_area_fraction(self, size_wh: SizeWH) -> float:
         if self._motion.min_area_px is not None:
             return self._motion.min_area_px / (size_wh[0] * size_wh[1])
         return PRESETS[self._motion.sensitivity].min_area_fraction
 
-    def _make_regions(self, areas_xyxy: FloatArray, working: ImageArray, size_wh: SizeWH) -> FloatArray:
-        height, width = working.shape
+    def _make_regions(self, areas_xyxy: FloatArray, state: _SizeState) -> FloatArray:
+        if len(areas_xyxy) == 0:
+            return areas_xyxy
         regions = grow_regions(
-            scale_boxes(areas_xyxy, from_size_wh=(width, height), to_size_wh=size_wh),
+            scale_boxes(areas_xyxy, from_size_wh=state.small_wh, to_size_wh=state.size_wh),
             margin_fraction=self._motion.padding_fraction,
-            min_px=self._motion.min_region_px,
-            size_wh=size_wh,
+            min_px=self._motion.min_region_px or state.size_wh[0] * _MIN_REGION,
+            size_wh=state.size_wh,
         )
+        if self._motion.merge == "all":
+            return merge_all(regions)
         if self._motion.merge == "overlapping":
-            return merge_touching(regions)
-        return merge_all(regions) if self._motion.merge == "all" else regions
-
-
-def _dilate(changed: ImageArray, spot_px: int) -> ImageArray:
-    if spot_px <= 1:
-        return changed
-    spot = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (spot_px, spot_px))
-    return np.asarray(cv2.dilate(changed, spot), np.uint8)
+            return join_touching(regions, max_growth=_MAX_GROWTH)
+        return sort_regions(regions)

@@ -9,7 +9,7 @@ import numpy as np
 from edge_autotuner.capture.motion import MotionResult
 from edge_autotuner.capture.picture_folder import PictureFolder
 from edge_autotuner.core import Frame
-from edge_autotuner.core.types import ImageArray
+from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset import DatasetStore
 
 _NOTICEABLE_LEVELS = 3.0  # a background is stored again when it differs by more grey levels, on average
@@ -46,8 +46,24 @@ class FrameRecorder:
         """Different backgrounds of the frames so far."""
         return len(self._names)
 
-    def write(self, frame: Frame, split: Literal["train", "test"], motion: MotionResult | None, reason: str) -> None:
-        """Write a frame, unless the dataset has it; `motion` None means that nobody looked for motion."""
+    def write(
+        self,
+        frame: Frame,
+        split: Literal["train", "test"],
+        motion: MotionResult | None,
+        reason: str,
+        *,
+        sent_xyxy: FloatArray | None = None,
+    ) -> None:
+        """Write a frame, unless the dataset has it.
+
+        Args:
+            frame: the picture.
+            split: "train" or "test".
+            motion: what the gate saw; None means that nobody looked for motion.
+            reason: why it is kept.
+            sent_xyxy: (S, 4) the motion regions that a teacher should look at; None: all.
+        """
         self.n_test += split == "test"
         if self._store.has_frame(frame.index, split):
             self._follow(motion, self._known_backgrounds.get((split, frame.index)))
@@ -56,6 +72,7 @@ class FrameRecorder:
             frame,
             split=split,
             regions_xyxy=np.zeros((0, 4), np.float32) if motion is None else motion.regions_xyxy,
+            sent_xyxy=sent_xyxy,
             motion_fraction=0.0 if motion is None else motion.motion_fraction,
             background=self._store_background(motion),
             reason=reason,
@@ -67,7 +84,7 @@ class FrameRecorder:
         """Return the name of the background that fits, storing it if there is none."""
         if motion is None or motion.background is None:
             return None
-        if self._luma is None or _mean_difference(motion.background, self._luma) > _NOTICEABLE_LEVELS:
+        if self._luma is None or _is_noticeably_other(motion.background, self._luma):
             self._remember(motion.background, self._store.add_background(motion.background))
         return self._name
 
@@ -81,5 +98,5 @@ class FrameRecorder:
         self._names.add(name)
 
 
-def _mean_difference(a: ImageArray, b: ImageArray) -> float:
-    return float(np.abs(a.astype(np.int16) - b).mean())
+def _is_noticeably_other(a: ImageArray, b: ImageArray) -> bool:
+    return a.shape != b.shape or float(np.abs(a.astype(np.int16) - b).mean()) > _NOTICEABLE_LEVELS

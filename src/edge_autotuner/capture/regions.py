@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
+import math
+import sys
+from collections.abc import Iterable
+from itertools import combinations, count, pairwise
+from typing import NamedTuple
+
 import numpy as np
 
 from edge_autotuner.core.boxes import as_boxes, clip_boxes
-from edge_autotuner.core.types import BoolArray, FloatArray, SizeWH
+from edge_autotuner.core.types import FloatArray, SizeWH
+
+# A frame has a handful of regions, mostly one: plain Python is several times as fast as numpy on so few numbers.
+_Box = tuple[float, float, float, float]
+
+
+class _Joined(NamedTuple):
+    """A region made of others.
+
+    Attributes:
+        box: x1, y1, x2, y2.
+        parts_area: the areas of the regions that it is made of, added up.
+    """
+
+    box: _Box
+    parts_area: float
 
 
 def grow_regions(regions_xyxy: FloatArray, *, margin_fraction: float, min_px: float, size_wh: SizeWH) -> FloatArray:
@@ -30,64 +51,82 @@ def grow_regions(regions_xyxy: FloatArray, *, margin_fraction: float, min_px: fl
     return clip_boxes(np.asarray(grown, np.float32), size_wh=size_wh)
 
 
-def merge_touching(regions_xyxy: FloatArray) -> FloatArray:
-    """Replace regions that overlap or touch by their bounding box until none do.
+def join_touching(regions_xyxy: FloatArray, *, max_growth: float) -> FloatArray:
+    """Replace regions that overlap or touch by their bounding box, where that is not much larger than they are.
+
+    The pair that wastes least is joined first, until none is left. So the regions cover at most `max_growth` times the
+    area of those that went in: a chain of cars does not become one box around the whole road.
+
+    Args:
+        regions_xyxy: (R, 4).
+        max_growth: largest area of a joined region, as a multiple of the areas of the given regions in it, added up.
 
     Returns:
-        (Q, 4), Q <= R, sorted from left to right, whatever the order of the input.
+        (Q, 4), Q <= R, sorted from left to right, whatever the order of the input. Some may still overlap.
     """
-    regions = _sorted(as_boxes(regions_xyxy))
-    while True:
-        groups = _connected_groups(_touch_matrix(regions))
-        if len(groups) == len(regions):
-            return regions
-        regions = _sorted(np.stack([_bounding_box(regions[group]) for group in groups]))
+    left = {number: _Joined(box, _area(box)) for number, box in enumerate(sorted(_as_tuples(regions_xyxy)))}
+    growths = {(a, b): growth for a, b in combinations(left, 2) if (growth := _growth(left[a], left[b])) <= max_growth}
+    new_numbers = count(len(left))
+    while growths:
+        pair = min(growths, key=lambda pair: (growths[pair], pair))
+        joined, number = _join(*(left.pop(member) for member in pair)), next(new_numbers)
+        growths = {other: growth for other, growth in growths.items() if not set(other) & set(pair)}
+        growths |= {
+            (a, number): growth for a, region in left.items() if (growth := _growth(region, joined)) <= max_growth
+        }
+        left[number] = joined
+    return sort_regions(as_boxes([region.box for region in left.values()]))
+
+
+def sort_regions(regions_xyxy: FloatArray) -> FloatArray:
+    """Return the regions from left to right; equal left sides from top to bottom, and so on."""
+    regions = as_boxes(regions_xyxy)
+    return regions[np.lexsort(regions.T[::-1])]
 
 
 def merge_all(regions_xyxy: FloatArray) -> FloatArray:
     """Return the one bounding box of all regions, (1, 4); (0, 4) when there are none."""
     regions = as_boxes(regions_xyxy)
-    return regions if len(regions) == 0 else _bounding_box(regions)[None]
+    if len(regions) < 2:
+        return regions
+    return np.concatenate([regions[:, :2].min(axis=0), regions[:, 2:].max(axis=0)])[None]
 
 
 def union_area(regions_xyxy: FloatArray) -> float:
     """Return the area that the regions cover together, counting shared parts once."""
-    regions = as_boxes(regions_xyxy)
-    if len(regions) == 0:
-        return 0.0
-    xs, ys = np.unique(regions[:, [0, 2]]), np.unique(regions[:, [1, 3]])
-    is_covered = np.zeros((len(ys), len(xs)), bool)  # cell (i, j) reaches from ys[i], xs[j] to the next ones
-    for x1, y1, x2, y2 in regions:
-        is_covered[(ys >= y1) & (ys < y2), :] |= (xs >= x1) & (xs < x2)
-    widths, heights = np.diff(xs, append=xs[-1]), np.diff(ys, append=ys[-1])
-    return float(heights @ is_covered @ widths)
+    boxes = _as_tuples(regions_xyxy)
+    edges = sorted({x for box in boxes for x in (box[0], box[2])})
+    return sum(
+        (right - left) * _covered_length((box[1], box[3]) for box in boxes if box[0] <= left and box[2] >= right)
+        for left, right in pairwise(edges)
+    )
 
 
-def _touch_matrix(regions_xyxy: FloatArray) -> BoolArray:
-    a, b = regions_xyxy[:, None], regions_xyxy[None]
-    return np.asarray(((a[..., :2] <= b[..., 2:]) & (b[..., :2] <= a[..., 2:])).all(axis=-1), bool)
+def _covered_length(intervals: Iterable[tuple[float, float]]) -> float:
+    covered, end = 0.0, -math.inf
+    for start, stop in sorted(intervals):
+        covered += max(0.0, stop - max(start, end))
+        end = max(end, stop)
+    return covered
 
 
-def _connected_groups(touches: BoolArray) -> list[list[int]]:
-    """Return the groups of indices that are linked directly or through others."""
-    unseen = set(range(len(touches)))
-    groups = []
-    while unseen:
-        group, frontier = [], [min(unseen)]
-        unseen.remove(frontier[0])
-        while frontier:
-            index = frontier.pop()
-            group.append(index)
-            linked = [other for other in unseen if touches[index, other]]
-            unseen.difference_update(linked)
-            frontier += linked
-        groups.append(group)
-    return groups
+def _as_tuples(regions_xyxy: FloatArray) -> list[_Box]:
+    return [(x1, y1, x2, y2) for x1, y1, x2, y2 in as_boxes(regions_xyxy).tolist()]
 
 
-def _bounding_box(regions_xyxy: FloatArray) -> FloatArray:
-    return np.concatenate([regions_xyxy[:, :2].min(axis=0), regions_xyxy[:, 2:].max(axis=0)])
+def _growth(a: _Joined, b: _Joined) -> float:
+    """Return the area of the joined box as a multiple of the areas in it; infinite where the boxes do not touch."""
+    if a.box[0] > b.box[2] or b.box[0] > a.box[2] or a.box[1] > b.box[3] or b.box[1] > a.box[3]:
+        return math.inf
+    joined = _join(a, b)
+    return _area(joined.box) / max(joined.parts_area, sys.float_info.min)
 
 
-def _sorted(regions_xyxy: FloatArray) -> FloatArray:
-    return np.asarray(regions_xyxy[np.lexsort(regions_xyxy.T[::-1])], np.float32)
+def _join(a: _Joined, b: _Joined) -> _Joined:
+    (ax1, ay1, ax2, ay2), (bx1, by1, bx2, by2) = a.box, b.box
+    box = min(ax1, bx1), min(ay1, by1), max(ax2, bx2), max(ay2, by2)
+    return _Joined(box, a.parts_area + b.parts_area)
+
+
+def _area(box: _Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])

@@ -62,7 +62,7 @@ def plan_split(
     """
     if not keep_test:
         return SplitPlan(frame_range("train_frames", config.train_frames, info), ())
-    if info.n_frames < 2:
+    if _length(info) < 2:
         raise ConfigError(f"{info.name} has only {info.n_frames} frame: give more, or evaluate on a --test-source")
     train, kept = _cut(info, config)
     candidates = _with_ground_truth(kept, only_test_indices, info)
@@ -83,23 +83,30 @@ def frame_range(name: str, frames: tuple[int, int | None] | None, info: SourceIn
     Raises:
         ConfigError: it reaches beyond the source.
     """
-    return _range_of(name, frames, info) or range(info.n_frames)
+    return _range_of(name, frames, info) or range(_length(info))
+
+
+def _length(info: SourceInfo) -> int:
+    if info.n_frames is None:
+        raise ValueError(f"{info.name} is live: it has no number of frames to divide")
+    return info.n_frames
 
 
 def _cut(info: SourceInfo, config: CaptureConfig) -> tuple[range, range]:
-    n_kept = min(info.n_frames - 1, max(1, round(info.n_frames * config.test_fraction)))
+    n_frames = _length(info)
+    n_kept = min(n_frames - 1, max(1, round(n_frames * config.test_fraction)))
     train = _range_of("train_frames", config.train_frames, info)
     kept = _range_of("test_frames", config.test_frames, info)
     if kept is None:
-        first_kept = info.n_frames - n_kept
-        kept = range(max(first_kept, train.stop) if train else first_kept, info.n_frames)
+        first_kept = n_frames - n_kept
+        kept = range(max(first_kept, train.stop) if train else first_kept, n_frames)
         if not kept:
             raise ConfigError(
                 f"train_frames reach the end of {info.name} ({info.n_frames} frames) and leave nothing to evaluate: "
                 "shorten them, or give test_frames or a --test-source"
             )
     if train is None:
-        train = range(kept.start) if kept.start > 0 else range(kept.stop, info.n_frames)
+        train = range(kept.start) if kept.start > 0 else range(kept.stop, n_frames)
         if not train:
             raise ConfigError(f"test_frames cover all {info.n_frames} frames of {info.name}: none is left to train on")
     if max(train.start, kept.start) < min(train.stop, kept.stop):
@@ -113,8 +120,9 @@ def _cut(info: SourceInfo, config: CaptureConfig) -> tuple[range, range]:
 def _range_of(name: str, frames: tuple[int, int | None] | None, info: SourceInfo) -> range | None:
     if frames is None:
         return None
-    start, stop = frames[0], info.n_frames if frames[1] is None else frames[1]
-    if not 0 <= start < stop <= info.n_frames:
+    n_frames = _length(info)
+    start, stop = frames[0], n_frames if frames[1] is None else frames[1]
+    if not 0 <= start < stop <= n_frames:
         raise ConfigError(
             f"{name} {start}:{stop} lies outside of {info.name}, which has {info.n_frames} frames (0:{info.n_frames})"
         )

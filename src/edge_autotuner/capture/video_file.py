@@ -1,8 +1,4 @@
-"""Frames of a video file, decoded with PyAV.
-
-The motion gate needs brightness only, and most videos store it as a plane of its own: that plane is handed
-out without a copy, and the colours of a frame are computed only when somebody asks for them.
-"""
+"""Frames of a video file, decoded with PyAV."""
 
 from __future__ import annotations
 
@@ -13,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.error import EOFError as EndOfFile
 from av.error import FFmpegError
@@ -21,8 +16,10 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from edge_autotuner.capture.containers import one_file_options
+from edge_autotuner.capture.planes import bgr_of, luma_of
 from edge_autotuner.core import Frame, SourceInfo
-from edge_autotuner.core.types import ImageArray, SizeWH
+from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import VideoError
 
 logger = logging.getLogger(__name__)
@@ -64,7 +61,7 @@ class VideoFile:
             if first_time_s is None:
                 first_time_s = picture.time or 0.0
             clock_s = index / self._info.rate_hz if picture.time is None else picture.time - first_time_s
-            yield Frame(index, max(0.0, float(clock_s)), _luma(picture), lambda picture=picture: _bgr(picture))  # type: ignore[misc]
+            yield Frame(index, max(0.0, float(clock_s)), luma_of(picture), lambda picture=picture: bgr_of(picture))  # type: ignore[misc]
 
 
 def _inspect(path: Path) -> SourceInfo:
@@ -85,7 +82,7 @@ def _inspect(path: Path) -> SourceInfo:
 
 def _open(path: Path) -> InputContainer:
     try:
-        return av.open(str(path), mode="r")
+        return av.open(str(path), mode="r", container_options=one_file_options())
     except FileNotFoundError as exc:
         raise VideoError(f"{path} does not exist; give a video file or a folder of pictures") from exc
     except PermissionError as exc:
@@ -162,33 +159,6 @@ def _require_size(picture: VideoFrame, size_wh: SizeWH, index: int, path: Path) 
             f"{path}: frame {index} is {picture.width}x{picture.height}, the frames before are "
             f"{size_wh[0]}x{size_wh[1]}; cut the video where the size changes"
         )
-
-
-def _luma(picture: VideoFrame) -> ImageArray:
-    """Return (H, W) brightness: the decoder's own plane where it is one byte per pixel, else a conversion.
-
-    The plane is in the range of the video, usually 16 to 235. Its rows are padded to the decoder's liking.
-    """
-    plane = picture.planes[0]
-    row_bytes = plane.line_size
-    if not _has_byte_luma_plane(picture) or row_bytes < picture.width:
-        return picture.to_ndarray(format="gray")  # type: ignore[return-value]
-    rows = np.frombuffer(memoryview(plane), np.uint8)[: row_bytes * picture.height].reshape(picture.height, row_bytes)
-    luma: ImageArray = rows[:, : picture.width]
-    luma.flags.writeable = False
-    return luma
-
-
-def _has_byte_luma_plane(picture: VideoFrame) -> bool:
-    shape = picture.format
-    first = shape.components[0]
-    in_own_plane = shape.is_planar or len(shape.components) == 1
-    coded = shape.is_rgb or shape.has_palette or shape.is_bit_stream or shape.is_bayer
-    return in_own_plane and not coded and first.plane == 0 and first.bits == 8
-
-
-def _bgr(picture: VideoFrame) -> ImageArray:
-    return picture.to_ndarray(format="bgr24")  # type: ignore[return-value]
 
 
 def _hash_file(path: Path) -> str:

@@ -15,6 +15,7 @@ from edge_autotuner.cli.run import run
 from edge_autotuner.cli.settings import config_app
 from edge_autotuner.cli.simulate import simulate
 from edge_autotuner.cli.stages import annotate, capture, evaluate, export, report, tune
+from edge_autotuner.cli.watch import watch
 
 app = typer.Typer(
     name="edge-autotuner",
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(run)
 for _stage in (capture, annotate, tune, evaluate, export, report):
     app.command(rich_help_panel="One stage at a time, on the folder of a run")(_stage)
+app.command()(watch)
 app.command()(detect)
 app.command()(simulate)
 app.add_typer(models_command.app, name="models")

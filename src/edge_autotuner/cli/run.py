@@ -11,17 +11,27 @@ import typer
 
 from edge_autotuner.cli.loading import load_pipeline
 from edge_autotuner.cli.progress_bar import ProgressBar
-from edge_autotuner.cli.settings import ConfigFile, Output, Setting, merge_settings, parse_class_map, parse_classes
+from edge_autotuner.cli.settings import (
+    COLLECT_PANEL,
+    ConfigFile,
+    Duration,
+    Output,
+    Realtime,
+    Setting,
+    Source,
+    merge_settings,
+    parse_class_map,
+    parse_classes,
+)
 from edge_autotuner.cli.verdict import describe
 
-_COLLECT = "What is collected"
 _LABELS = "Labels"
 _TRAIN = "Training"
 _EVALUATE = "Evaluation"
 
 
 def run(
-    source: Annotated[str, typer.Argument(help="A video file or a folder of pictures of one fixed camera.")],
+    source: Source,
     output: Output = Path("runs/camera"),
     config: ConfigFile = None,
     setting: Setting = None,
@@ -33,20 +43,23 @@ def run(
     ] = None,
     models_dir: Annotated[Path | None, typer.Option(help="Local mirror folder of model files.")] = None,
     deadline: Annotated[str | None, typer.Option(help="Time for everything up to training, such as 10min.")] = None,
+    duration: Duration = None,
+    realtime: Realtime = None,
     max_images: Annotated[
-        int | None, typer.Option(help="Most training frames. [1000]", rich_help_panel=_COLLECT)
+        int | None, typer.Option(help="Most training frames. [1000]", rich_help_panel=COLLECT_PANEL)
     ] = None,
     background: Annotated[
-        str | None, typer.Option(help="median, first, mog2 or knn. [median]", rich_help_panel=_COLLECT)
+        str | None,
+        typer.Option(help="median, percentile, running, first, mog2 or knn. [median]", rich_help_panel=COLLECT_PANEL),
     ] = None,
     sensitivity: Annotated[
-        str | None, typer.Option(help="low, medium or high. [medium]", rich_help_panel=_COLLECT)
+        str | None, typer.Option(help="low, medium or high. [medium]", rich_help_panel=COLLECT_PANEL)
     ] = None,
     train_frames: Annotated[
-        str | None, typer.Option(help="Train on these frames only, START:STOP.", rich_help_panel=_COLLECT)
+        str | None, typer.Option(help="Train on these frames only, START:STOP.", rich_help_panel=COLLECT_PANEL)
     ] = None,
     test_frames: Annotated[
-        str | None, typer.Option(help="Evaluate on these frames only, START:STOP.", rich_help_panel=_COLLECT)
+        str | None, typer.Option(help="Evaluate on these frames only, START:STOP.", rich_help_panel=COLLECT_PANEL)
     ] = None,
     teacher: Annotated[
         str | None, typer.Option(help="zoom, a known model's name, or an ONNX file. [zoom]", rich_help_panel=_LABELS)
@@ -85,6 +98,8 @@ def run(
         "input_size": input_size,
         "models_dir": models_dir,
         "deadline_s": deadline,
+        "capture.stream.duration_s": duration,
+        "capture.stream.realtime": realtime,
         "capture.max_images": max_images,
         "capture.background.method": background,
         "capture.motion.sensitivity": sensitivity,
@@ -113,5 +128,7 @@ def run(
 
 
 def typed_command() -> str:
-    """Return the command line as the user could type it again."""
-    return shlex.join(["edge-autotuner", *sys.argv[1:]])
+    """Return the command line as the user could type it again, without passwords of cameras."""
+    from edge_autotuner.capture.live.address import redact
+
+    return shlex.join(["edge-autotuner", *(redact(argument) for argument in sys.argv[1:])])

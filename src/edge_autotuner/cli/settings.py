@@ -18,6 +18,25 @@ Folder = Annotated[Path, typer.Argument(help="Folder of a run.", show_default=Fa
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help="YAML file with settings; see `edge-autotuner config show`.")
 ]
+Source = Annotated[
+    str,
+    typer.Argument(
+        help="What one fixed camera filmed or films: a video file, a folder of pictures, an address such as "
+        "rtsp://camera/stream, or a webcam (/dev/video0).",
+        show_default=False,
+    ),
+]
+COLLECT_PANEL = "What is collected"
+Duration = Annotated[
+    str | None,
+    typer.Option(help="How long a live camera is watched, such as 2h. [1h]", rich_help_panel=COLLECT_PANEL),
+]
+Realtime = Annotated[
+    bool | None,
+    typer.Option(
+        "--realtime", help="Play a recording at its own pace, as if it were live.", rich_help_panel=COLLECT_PANEL
+    ),
+]
 Setting = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, for example training.max_lr=0.0005."),

@@ -15,14 +15,30 @@ def simulate(
     video: Annotated[Path, typer.Argument(help="Video file to write, .mp4 or .avi.")],
     frames: Annotated[int, typer.Option(min=2, help="Length.")] = 600,
     size: Annotated[str, typer.Option(help="Size of the picture, WIDTHxHEIGHT.")] = "480x272",
+    rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Frames per second.")] = 10.0,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another street.")] = 0,
     ground_truth: Annotated[Path | None, typer.Option(help="COCO JSON to write with the exact boxes.")] = None,
+    noise: Annotated[float, typer.Option(min=0, max=64, help="Sensor noise, grey levels.")] = 2.0,
+    sway: Annotated[float, typer.Option(min=0, max=1, help="Trees in the wind, 0 to 1.")] = 0.0,
+    shadows: Annotated[float, typer.Option(min=0, max=1, help="Long shadows of people and cars, 0 to 1.")] = 0.0,
+    clouds: Annotated[float, typer.Option(min=0, max=1, help="Shadows of clouds, 0 to 1.")] = 0.0,
+    rain: Annotated[float, typer.Option(min=0, max=1, help="Rain, 0 to 1.")] = 0.0,
+    flicker: Annotated[float, typer.Option(min=0, max=1, help="Brightness changes between frames, share.")] = 0.0,
+    event: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What happens at a frame: light@FRAME:GAIN, night@FRAME, day@FRAME, bump@FRAME:RIGHT:DOWN, "
+            "truck@FRAME, parked@FRAME:FRAME. May be given more than once."
+        ),
+    ] = None,
 ) -> None:
-    """Write a simulated camera's video: cars and people on a still street."""
-    from edge_autotuner.simulation import SimulatedCamera
+    """Write a simulated camera's video: cars and people on a street."""
+    from edge_autotuner.simulation import Conditions, SimulatedCamera, parse_event
 
     try:
-        camera = SimulatedCamera(parse_size(size), n_frames=frames, seed=seed)
+        events = [parse_event(text) for text in event or ()]
+        conditions = Conditions(noise, sway, shadows, clouds, rain, flicker)
+        camera = SimulatedCamera(parse_size(size), frames, rate, seed, conditions=conditions, events=events)
         camera.write_video(video)
     except ValueError as exc:
         needed = "even sides of at least 64 pixels and a name that ends in .mp4 or .avi"

@@ -12,9 +12,12 @@ from edge_autotuner.cli.loading import load_pipeline
 from edge_autotuner.cli.progress_bar import ProgressBar
 from edge_autotuner.cli.settings import (
     ConfigFile,
+    Duration,
     Folder,
     Output,
+    Realtime,
     Setting,
+    Source,
     merge_settings,
     parse_class_map,
     parse_classes,
@@ -26,17 +29,23 @@ _SAVED = "settings.yaml"
 
 
 def capture(
-    source: Annotated[str, typer.Argument(help="A video file or a folder of pictures of one fixed camera.")],
+    source: Source,
     output: Output = Path("runs/camera"),
     config: ConfigFile = None,
     setting: Setting = None,
+    duration: Duration = None,
+    realtime: Realtime = None,
     max_images: Annotated[int | None, typer.Option(help="Most training frames. [1000]")] = None,
     sensitivity: Annotated[str | None, typer.Option(help="low, medium or high. [medium]")] = None,
-    background: Annotated[str | None, typer.Option(help="median, first, mog2 or knn. [median]")] = None,
+    background: Annotated[
+        str | None, typer.Option(help="median, percentile, running, first, mog2 or knn. [median]")
+    ] = None,
     deadline: Annotated[str | None, typer.Option(help="Stop collecting after this long, such as 10min.")] = None,
 ) -> None:
     """Collect the frames of SOURCE that show something new."""
     flags = {
+        "capture.stream.duration_s": duration,
+        "capture.stream.realtime": realtime,
         "capture.max_images": max_images,
         "capture.motion.sensitivity": sensitivity,
         "capture.background.method": background,

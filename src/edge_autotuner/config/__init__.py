@@ -1,10 +1,14 @@
 """Every setting of the main job, one model per stage, and the loader that explains mistakes."""
 
-from edge_autotuner.config.annotation import AnnotationConfig
-from edge_autotuner.config.capture import BackgroundConfig, CaptureConfig, MotionConfig
+from edge_autotuner.config.annotation import AnnotationConfig, RefinementConfig
+from edge_autotuner.config.background import BackgroundConfig
+from edge_autotuner.config.capture import CaptureConfig
 from edge_autotuner.config.evaluation import EvaluationConfig
 from edge_autotuner.config.loader import load_config, resolve_config
+from edge_autotuner.config.motion import MotionConfig
 from edge_autotuner.config.run import RunConfig
+from edge_autotuner.config.selection import SelectionConfig
+from edge_autotuner.config.stream import StreamConfig
 from edge_autotuner.config.training import AugmentationConfig, TrainingConfig
 
 __all__ = [
@@ -14,7 +18,10 @@ __all__ = [
     "CaptureConfig",
     "EvaluationConfig",
     "MotionConfig",
+    "RefinementConfig",
     "RunConfig",
+    "SelectionConfig",
+    "StreamConfig",
     "TrainingConfig",
     "load_config",
     "resolve_config",

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from edge_autotuner.core.clock import parse_duration_s
 from edge_autotuner.errors import ConfigError
 
-_COARSEST_STRIDE = 32  # pixels per cell of the edge networks' smallest feature map
+_MIN_INPUT_SIDE_PX = 32
 
 
 class FrozenConfig(BaseModel):
@@ -75,9 +75,9 @@ def _to_size(value: object) -> object:
     return value
 
 
-def _fits_the_network(size_wh: tuple[int, int]) -> tuple[int, int]:
-    if any(side <= 0 or side % _COARSEST_STRIDE for side in size_wh):
-        raise ValueError(f"both sides must be multiples of {_COARSEST_STRIDE}, for example 416 or 640x384")
+def _large_enough(size_wh: tuple[int, int]) -> tuple[int, int]:
+    if any(side < _MIN_INPUT_SIDE_PX for side in size_wh):
+        raise ValueError(f"both sides must be at least {_MIN_INPUT_SIDE_PX}, for example 416 or 640x384")
     return size_wh
 
 
@@ -87,5 +87,5 @@ Seconds = Annotated[float, BeforeValidator(_to_seconds)]
 FrameRange = Annotated[tuple[int, int | None], BeforeValidator(_to_frame_range), AfterValidator(_not_empty)]
 """First frame and the one after the last (None: to the end); text "0:500" is understood."""
 
-InputSize = Annotated[tuple[int, int], BeforeValidator(_to_size), AfterValidator(_fits_the_network)]
-"""Width and height in pixels, multiples of 32; "416" and "640x384" are understood."""
+InputSize = Annotated[tuple[int, int], BeforeValidator(_to_size), AfterValidator(_large_enough)]
+"""Width and height in pixels; "416" and "640x384" are understood. Which sizes fit is for the edge model to say."""

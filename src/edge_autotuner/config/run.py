@@ -20,9 +20,14 @@ class RunConfig(FrozenConfig):
         "street-nano", description="The model to improve: a known model's name, a bundle, or a weights file."
     )
     architecture: str | None = Field(
-        None, description="Architecture of a weights file: yolox-nano, yolox-tiny or yolox-s; null: found out."
+        None,
+        description="Architecture of a weights file: yolox-nano, yolox-tiny, yolox-s or ssdlite-mobilenet-v2; "
+        "null: found out.",
     )
-    input_size: InputSize = Field((416, 416), description="Input of the edge model, WIDTHxHEIGHT, multiples of 32.")
+    input_size: InputSize = Field(
+        (416, 416),
+        description="Input of the edge model, WIDTHxHEIGHT: multiples of 32 for yolox, any for ssdlite (made for 300).",
+    )
     models_dir: Path | None = Field(None, description="Local mirror folder of model files.")
     deadline_s: Seconds | None = Field(None, gt=0, description="Time for capture, annotation and training together.")
     capture: CaptureConfig = CaptureConfig()

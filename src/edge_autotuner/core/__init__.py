@@ -7,11 +7,13 @@ from edge_autotuner.core.boxes import (
     covered_fraction,
     iou_matrix,
     scale_boxes,
+    subtract_boxes,
     xywh_to_xyxy,
     xyxy_to_xywh,
 )
 from edge_autotuner.core.clock import Clock, Deadline, FakeClock, SystemClock
 from edge_autotuner.core.detections import Detections
+from edge_autotuner.core.events import EVENT_KINDS, CaptureEvent, EventKind, OnEvent, ignore_event
 from edge_autotuner.core.frame import Frame
 from edge_autotuner.core.labels import COCO_80, COCO_CATEGORY_IDS, STREET_6, LabelMap
 from edge_autotuner.core.progress import NoProgress, Progress
@@ -21,18 +23,22 @@ from edge_autotuner.core.source_info import SourceInfo
 __all__ = [
     "COCO_80",
     "COCO_CATEGORY_IDS",
+    "EVENT_KINDS",
     "STREET_6",
     "Annotation",
     "BackgroundModel",
+    "CaptureEvent",
     "Clock",
     "Deadline",
     "Detections",
     "Detector",
+    "EventKind",
     "FakeClock",
     "Frame",
     "FrameSource",
     "LabelMap",
     "NoProgress",
+    "OnEvent",
     "Progress",
     "SourceInfo",
     "SystemClock",
@@ -40,8 +46,10 @@ __all__ = [
     "box_areas",
     "clip_boxes",
     "covered_fraction",
+    "ignore_event",
     "iou_matrix",
     "scale_boxes",
+    "subtract_boxes",
     "xywh_to_xyxy",
     "xyxy_to_xywh",
 ]

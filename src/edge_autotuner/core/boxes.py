@@ -6,6 +6,8 @@ width = x2 - x1.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from edge_autotuner.core.types import FloatArray, SizeWH
@@ -52,6 +54,33 @@ def covered_fraction(a_xyxy: FloatArray, b_xyxy: FloatArray) -> FloatArray:
     inter = intersection_matrix(a_xyxy, b_xyxy)
     areas = np.broadcast_to(box_areas(a_xyxy)[:, None], inter.shape)
     return np.divide(inter, areas, out=np.zeros_like(inter), where=areas > 0)
+
+
+def subtract_boxes(box_xyxy: FloatArray, holes_xyxy: FloatArray) -> FloatArray:
+    """Return rectangles that together cover a box without its holes.
+
+    Args:
+        box_xyxy: (4,) the whole.
+        holes_xyxy: (H, 4) what is taken out; may overlap each other and reach outside.
+
+    Returns:
+        (R, 4) float32, from top to bottom and from left to right, no two overlapping, none empty.
+    """
+    whole = as_boxes(np.asarray(box_xyxy, np.float32)[None])
+    holes = as_boxes(holes_xyxy)
+    holes = np.concatenate([np.maximum(holes[:, :2], whole[0, :2]), np.minimum(holes[:, 2:], whole[0, 2:])], axis=1)
+    holes = holes[(holes[:, 2:] > holes[:, :2]).all(axis=1)]
+    ys = np.unique(np.concatenate([whole[:, [1, 3]].ravel(), holes[:, [1, 3]].ravel()]))
+    rectangles: list[tuple[float, float, float, float]] = []
+    for y1, y2 in pairwise(ys.tolist()):
+        left = float(whole[0, 0])
+        for x1, x2 in sorted(holes[(holes[:, 1] <= y1) & (holes[:, 3] >= y2)][:, [0, 2]].tolist()):
+            if x1 > left:
+                rectangles.append((left, y1, x1, y2))
+            left = max(left, x2)
+        if left < whole[0, 2]:
+            rectangles.append((left, y1, float(whole[0, 2]), y2))
+    return as_boxes(np.array(rectangles, np.float32))
 
 
 def clip_boxes(boxes_xyxy: FloatArray, *, size_wh: SizeWH) -> FloatArray:

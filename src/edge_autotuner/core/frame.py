@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 import numpy as np
@@ -21,11 +22,13 @@ class Frame:
     are selected; converting on demand saves most of the decoding time.
 
     Attributes:
-        index: 0-based position in decode order (video) or name order (folder).
+        index: 0-based position in decode order (video) or name order (folder); of a live source, the number of
+            pictures it gave before, those that nobody looked at included.
         time_s: seconds since the start of the source.
         luma: (H, W) uint8 brightness. Read-only: it may be a view of the decoder's memory.
         to_bgr: returns the (H, W, 3) uint8 picture; called at most once.
         file_name: the picture's path below the folder, "/" as separator; None for video.
+        captured_at: aware UTC wall time at which a live source gave the picture; None for a recorded source.
     """
 
     index: int
@@ -33,6 +36,7 @@ class Frame:
     luma: ImageArray
     to_bgr: Callable[[], ImageArray]
     file_name: str | None = None
+    captured_at: datetime | None = None
 
     @classmethod
     def from_bgr(cls, image_bgr: ImageArray, *, index: int, time_s: float, file_name: str | None = None) -> Frame:

@@ -17,8 +17,9 @@ from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 class FrameSource(Protocol):
     """Frames of one fixed camera in time order.
 
-    `frames` may be called again and starts from the beginning each time. It raises `VideoError` when the
-    source cannot be read, after every frame before the damage has been given out.
+    `frames` may be called again. A recorded source starts from the beginning each time; a live one goes on with
+    what the camera shows now, and leaves out what nobody took in time. It raises `VideoError` when the source
+    cannot be read, after every frame before the damage has been given out.
     """
 
     @property

@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_autotuner.core import Annotation, LabelMap
 from edge_autotuner.core.boxes import box_areas, xyxy_to_xywh
-from edge_autotuner.dataset.records import SPLIT_NAMES, FrameRecord, source_to_json
+from edge_autotuner.dataset.records import SPLIT_NAMES, FrameRecord, event_to_json, source_to_json
 from edge_autotuner.dataset.state import FORMAT_VERSION, AnnotationRun, DatasetState, Header
 
 COCO_NAME = "annotations.coco.json"
@@ -58,6 +58,7 @@ def build_manifest(state: DatasetState, header: Header, *, updated_at: datetime)
             "n_frames": len(state.annotations.get(run.fingerprint, {})),
         },
         "notes": dict(state.notes),
+        "events": [event_to_json(event) for event in state.events],
         "pictures": [
             {"file": frame.file, "sha256": frame.sha256, "split": frame.split, "frame_index": frame.index}
             for frame in frames
@@ -75,6 +76,7 @@ def _image(image_id: int, frame: FrameRecord, annotation: Annotation | None) -> 
         "frame_index": frame.index,
         "split": frame.split,
         "time_s": frame.time_s,
+        "date_captured": frame.captured_at,
         "source_file_name": frame.file_name,
         "annotated": annotation is not None,
         "looked_xyxy": [] if annotation is None else annotation.looked_xyxy.tolist(),

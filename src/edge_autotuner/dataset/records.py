@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from edge_autotuner.core import Annotation, Detections, SourceInfo
+from edge_autotuner.core import EVENT_KINDS, Annotation, CaptureEvent, Detections, SourceInfo
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.core.types import FloatArray, SizeWH
 
@@ -33,10 +34,13 @@ class FrameRecord:
         sha256: of the picture file.
         file_name: path below the folder for a folder source, "/" as separator; None for video.
         regions_xyxy: motion regions, frame pixels; may be empty.
+        sent_xyxy: those of them that a teacher should look at; the others show what an earlier frame showed.
+            None: all.
         motion_fraction: share of the frame that motion regions cover, 0..1.
         background: path inside the dataset folder of the background that this frame was compared with
             (brightness, perhaps smaller than the frame), or None.
         reason: why it was selected, short text.
+        captured_at: ISO 8601 wall time, UTC, of a live source's frame; None for a recorded source.
     """
 
     file: str
@@ -50,6 +54,8 @@ class FrameRecord:
     motion_fraction: float
     background: str | None
     reason: str
+    captured_at: str | None = None
+    sent_xyxy: tuple[Box, ...] | None = None
 
     @property
     def key(self) -> tuple[str, int]:
@@ -61,9 +67,23 @@ class FrameRecord:
         """The motion regions as an (R, 4) array."""
         return as_boxes(self.regions_xyxy)
 
+    @property
+    def sent(self) -> FloatArray:
+        """The motion regions to look at as an (S, 4) array."""
+        return self.regions if self.sent_xyxy is None else as_boxes(self.sent_xyxy)
+
+    @property
+    def unsent(self) -> FloatArray:
+        """The motion regions that nobody needs to look at as a (U, 4) array."""
+        return as_boxes(
+            [] if self.sent_xyxy is None else [box for box in self.regions_xyxy if box not in self.sent_xyxy]
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON values."""
-        return asdict(self) | {"size_wh": list(self.size_wh), "regions_xyxy": [list(box) for box in self.regions_xyxy]}
+        sent = None if self.sent_xyxy is None else [list(box) for box in self.sent_xyxy]
+        regions = [list(box) for box in self.regions_xyxy]
+        return asdict(self) | {"size_wh": list(self.size_wh), "regions_xyxy": regions, "sent_xyxy": sent}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> FrameRecord:
@@ -87,6 +107,8 @@ class FrameRecord:
             motion_fraction=float(values["motion_fraction"]),
             background=None if background is None else check_inner_path(background),
             reason=str(values["reason"]),
+            captured_at=values.get("captured_at"),
+            sent_xyxy=None if values.get("sent_xyxy") is None else boxes_to_tuples(as_boxes(values["sent_xyxy"])),
         )
 
 
@@ -115,6 +137,24 @@ def annotation_from_json(values: Mapping[str, Any]) -> Annotation:
         np.asarray(values["class_ids"], np.int64),
     )
     return Annotation(detections, as_boxes(values["looked_xyxy"]), int(values["n_calls"]), int(values["n_pixels"]))
+
+
+def event_to_json(event: CaptureEvent) -> dict[str, Any]:
+    """Return an event as JSON values."""
+    return asdict(event) | {"captured_at": event.captured_at and event.captured_at.isoformat()}
+
+
+def event_from_json(values: Mapping[str, Any]) -> CaptureEvent:
+    """Read what `event_to_json` returned.
+
+    Raises:
+        KeyError, TypeError, ValueError: a value is missing or makes no sense.
+    """
+    if values["kind"] not in EVENT_KINDS:
+        raise ValueError(f"unknown event '{values['kind']}'")
+    at = values["captured_at"]
+    when = None if at is None else datetime.fromisoformat(at)
+    return CaptureEvent(values["kind"], float(values["time_s"]), when, str(values["detail"]))
 
 
 def source_to_json(source: SourceInfo) -> dict[str, Any]:

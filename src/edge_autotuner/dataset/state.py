@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge_autotuner.core import Annotation, LabelMap, SourceInfo
+from edge_autotuner.core import Annotation, CaptureEvent, LabelMap, SourceInfo
 from edge_autotuner.dataset.records import (
     FrameRecord,
     annotation_from_json,
     check_inner_path,
     check_split,
+    event_from_json,
     source_from_json,
     source_to_json,
 )
@@ -89,6 +90,7 @@ class DatasetState:
         runs: fingerprint -> newest facts about its teacher.
         fingerprint: the newest fingerprint in use.
         notes: what stages stored.
+        events: what happened to the camera, in order.
     """
 
     header: Header | None = None
@@ -98,6 +100,7 @@ class DatasetState:
     runs: dict[str, AnnotationRun] = field(default_factory=dict)
     fingerprint: str | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    events: list[CaptureEvent] = field(default_factory=list)
 
     def apply(self, record: Mapping[str, Any]) -> None:
         """Add one record of the journal.
@@ -158,6 +161,10 @@ def _apply_note(state: DatasetState, record: Mapping[str, Any]) -> None:
     state.notes[str(record["key"])] = record["value"]
 
 
+def _apply_event(state: DatasetState, record: Mapping[str, Any]) -> None:
+    state.events.append(event_from_json(record["event"]))
+
+
 _APPLY = {
     "dataset": _apply_header,
     "frame": _apply_frame,
@@ -165,4 +172,5 @@ _APPLY = {
     "annotation": _apply_annotation,
     "annotation_run": _apply_run,
     "note": _apply_note,
+    "event": _apply_event,
 }

@@ -1,6 +1,6 @@
 """A folder of pictures and labels that grows safely and continues after a kill.
 
-journal.jsonl            the truth: one record per frame, background, annotation and note, in order
+journal.jsonl            the truth: one record per frame, background, annotation, event and note, in order
 frames/, backgrounds/    pictures; each is on disk before its record
 annotations.coco.json    derived, for other tools
 manifest.json            derived: source, settings, times, hashes
@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from edge_autotuner.core import Annotation, Clock, Frame, LabelMap, SourceInfo, SystemClock
+from edge_autotuner.core import Annotation, CaptureEvent, Clock, Frame, LabelMap, SourceInfo, SystemClock
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset.atomic import atomic_write_bytes, atomic_write_json, make_folder, remove_temporaries
@@ -23,7 +23,14 @@ from edge_autotuner.dataset.coco_export import COCO_NAME, MANIFEST_NAME, build_c
 from edge_autotuner.dataset.journal import JournalWriter, read_journal
 from edge_autotuner.dataset.lock import LOCK_NAME, FolderLock
 from edge_autotuner.dataset.pictures import decode_picture, encode_picture, hash_bytes, hash_pixels, read_file
-from edge_autotuner.dataset.records import FrameRecord, SplitName, annotation_to_json, boxes_to_tuples, check_split
+from edge_autotuner.dataset.records import (
+    FrameRecord,
+    SplitName,
+    annotation_to_json,
+    boxes_to_tuples,
+    check_split,
+    event_to_json,
+)
 from edge_autotuner.dataset.state import AnnotationRun, DatasetState, Header
 from edge_autotuner.errors import DatasetError
 
@@ -31,7 +38,8 @@ JSON = Any
 """Whatever `json` reads and writes: None, bool, numbers, text, lists, and dictionaries with text keys."""
 
 JOURNAL_NAME = "journal.jsonl"
-EXPORT_EVERY = 50  # additions between two exports
+EXPORT_EVERY = 50  # additions between two exports of a small dataset
+_EXPORT_SHARE = 0.25  # of the records of a large one: an export costs as much as there is
 
 _OUR_NAMES = {JOURNAL_NAME, LOCK_NAME, "frames", "backgrounds", COCO_NAME, MANIFEST_NAME}
 
@@ -136,6 +144,7 @@ class DatasetStore:
         reason: str,
         picture_format: Literal["jpg", "png"] = "jpg",
         original: Path | None = None,
+        sent_xyxy: FloatArray | None = None,
     ) -> FrameRecord:
         """Store a frame; when this returns, it survives a kill. One that is there is left as it is.
 
@@ -148,6 +157,7 @@ class DatasetStore:
             reason: why the frame was selected.
             picture_format: how the picture is encoded.
             original: a picture file whose bytes are stored unchanged instead.
+            sent_xyxy: (S, 4) the motion regions that a teacher should look at; None: all.
 
         Raises:
             ValueError: split, fraction or background make no sense.
@@ -176,6 +186,8 @@ class DatasetStore:
             motion_fraction=float(motion_fraction),
             background=background,
             reason=reason,
+            captured_at=frame.captured_at.isoformat() if frame.captured_at else None,
+            sent_xyxy=None if sent_xyxy is None else boxes_to_tuples(as_boxes(sent_xyxy)),
         )
         self._write_picture(record.file, data)
         self._append({"kind": "frame", "frame": record.to_json()})
@@ -273,6 +285,15 @@ class DatasetStore:
         """Return a frame's annotation under a fingerprint (None: the newest in use), or None."""
         return self._state.annotation_of(record.key, fingerprint)
 
+    def add_event(self, event: CaptureEvent) -> None:
+        """Store what happened to the camera; when this returns, it survives a kill."""
+        self._start_writing()
+        self._append({"kind": "event", "event": event_to_json(event)})
+
+    def events(self) -> list[CaptureEvent]:
+        """Return what happened to the camera, in order."""
+        return list(self._state.events)
+
     def set_note(self, key: str, value: JSON) -> None:
         """Store a stage's statistics, or a fact such as "capture_complete"."""
         self._start_writing()
@@ -350,7 +371,7 @@ class DatasetStore:
 
     def _count_addition(self) -> None:
         self._n_not_exported += 1
-        if self._n_not_exported >= EXPORT_EVERY:
+        if self._n_not_exported >= max(EXPORT_EVERY, _EXPORT_SHARE * len(self._state.frames)):
             self.export()
 
 

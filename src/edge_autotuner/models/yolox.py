@@ -9,14 +9,17 @@ checkpoints, so that those load by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
+from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import ConfigError
+from edge_autotuner.models.detector_spec import Resize
+from edge_autotuner.models.trainable import TrainableNetwork
 
 STRIDES = (8, 16, 32)
 
@@ -37,7 +40,7 @@ YOLOX_SIZES = {
 }
 
 
-class Yolox(nn.Module):
+class Yolox(TrainableNetwork):
     """Backbone, feature pyramid and decoupled head.
 
     Input is (B, 3, H, W) float, BGR, 0-255, H and W multiples of 32. The output is (B, N, 5 + C) logits over
@@ -45,18 +48,19 @@ class Yolox(nn.Module):
     objectness, classes.
     """
 
+    resize: ClassVar[Resize] = "letterbox"
+    size_step_px: ClassVar[int] = 32
+
     def __init__(self, architecture: str, n_classes: int) -> None:
         """Build a network with random weights.
 
         Raises:
             ConfigError: the architecture is unknown.
         """
-        super().__init__()
+        super().__init__(architecture, n_classes)
         if architecture not in YOLOX_SIZES:
             raise ConfigError(f"unknown architecture '{architecture}'; known: {', '.join(YOLOX_SIZES)}")
         size = YOLOX_SIZES[architecture]
-        self.architecture = architecture
-        self.n_classes = n_classes
         self.backbone = FeaturePyramid(size)
         self.head = DecoupledHead(size, n_classes)
 
@@ -73,6 +77,17 @@ class Yolox(nn.Module):
         pyramid = self.backbone
         top = (pyramid.C3_p3, pyramid.bu_conv2, pyramid.C3_n3, pyramid.bu_conv1, pyramid.C3_n4)
         return [*self.box_parameters(), *(p for module in top for p in module.parameters())]
+
+    def decoded(self, input_size_wh: SizeWH) -> DecodedYolox:
+        """Return the network with decoding inside."""
+        return DecodedYolox(self, input_size_wh)
+
+    def state_of_classes(self, rows: Sequence[int]) -> dict[str, Tensor]:
+        """Return the weights for some of the classes: their output channels, on every stride."""
+        state = dict(self.state_dict())
+        for name in [n for n in state if ".cls_preds." in n]:
+            state[name] = state[name][list(rows)]
+        return state
 
 
 class ConvBlock(nn.Module):
@@ -293,7 +308,7 @@ class DecodedYolox(nn.Module):
     Returns corners (B, N, 4) in input pixels and scores (B, N, C) = objectness * class.
     """
 
-    def __init__(self, network: Yolox, input_size_wh: tuple[int, int]) -> None:
+    def __init__(self, network: Yolox, input_size_wh: SizeWH) -> None:
         super().__init__()
         self.network = network
         grid = CellGrid.of_input(input_size_wh[1], input_size_wh[0])

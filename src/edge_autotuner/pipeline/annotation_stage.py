@@ -5,18 +5,23 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from edge_autotuner.annotation import annotate_dataset, open_detector_teacher
-from edge_autotuner.config import RunConfig
-from edge_autotuner.core import Teacher
+from edge_autotuner.annotation import (
+    EnsembleTeacher,
+    RegionTeacher,
+    annotate_dataset,
+    known_classes,
+    open_detector_teacher,
+    refine_dataset,
+)
+from edge_autotuner.config import AnnotationConfig, RunConfig
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.dataset.atomic import make_folder
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.models import DetectorSpec, describe_onnx, find_model, locate
-from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model, open_exported
+from edge_autotuner.pipeline.edge_model import ZOOM, EdgeModel, export_network, open_edge_model, open_exported
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
 
-_ZOOM = "zoom"
 _ONNX_SUFFIX = ".onnx"
 
 
@@ -26,13 +31,16 @@ def annotate(session: Session) -> None:
     Raises:
         TeacherError: the teacher cannot be loaded, or finds nothing to learn from.
         ConfigError: there is no such teacher, or it does not know the classes.
+        NoLabelsFound: the teacher found nothing to learn from, or the refinement leaves nothing.
     """
     captured = session.folder.require("capture", before="annotation")
     config = session.config
     with DatasetStore.open(session.folder.dataset) as store:
         edge = open_edge_model(config, of_dataset=store.labels)
         teacher, teacher_hash = _open_teacher(session, edge)
-        fingerprint = fingerprint_of(captured.fingerprint, config.annotation.fingerprint(), teacher_hash)
+        raw = fingerprint_of(captured.fingerprint, config.annotation.teacher_fingerprint(), teacher_hash)
+        rules = config.annotation.refine
+        fingerprint = fingerprint_of(raw, rules.fingerprint()) if rules.is_on else raw
         session.keep_settings()
         if session.is_done("annotation", fingerprint) and not _may_continue(session):
             return
@@ -41,11 +49,16 @@ def annotate(session: Session) -> None:
                 store,
                 teacher,
                 config.annotation,
-                fingerprint=fingerprint,
+                fingerprint=raw,
                 deadline=session.annotation_deadline(),
                 progress=session.progress,
             )
-            summary.update(done.to_json())
+            summary.update(done.to_json(), input_size_wh=list(teacher.input_size_wh))
+            if rules.is_on:
+                refined = refine_dataset(
+                    store, config.annotation, teacher=teacher.name, raw_fingerprint=raw, fingerprint=fingerprint
+                )
+                summary.update(refinement=refined.to_json())
 
 
 def check_teacher(config: RunConfig) -> None:
@@ -55,8 +68,9 @@ def check_teacher(config: RunConfig) -> None:
         ConfigError: there is no such teacher, or it is not said how to read it.
         WeightsError: its file is missing or not usable.
     """
-    if config.annotation.teacher != _ZOOM:
-        _find_teacher(config)
+    for name in config.annotation.teachers:
+        if name != ZOOM:
+            _find_teacher(config, name)
 
 
 def _may_continue(session: Session) -> bool:
@@ -65,43 +79,51 @@ def _may_continue(session: Session) -> bool:
     return record is not None and sum(record.summary["n_left"].values()) > 0 and session.config.deadline_s is None
 
 
-def _open_teacher(session: Session, edge: EdgeModel) -> tuple[Teacher, str]:
-    """Return the teacher that the settings name, and a hash of what it is."""
+def _open_teacher(session: Session, edge: EdgeModel) -> tuple[RegionTeacher | EnsembleTeacher, str]:
+    """Return the teacher or teachers that the settings name, and a hash of what they are."""
+    config = session.config.annotation
+    opened = [_open_member(session, edge, name) for name in config.teachers]
+    if len(opened) == 1:
+        return opened[0]
+    ensemble = EnsembleTeacher([teacher for teacher, _ in opened], config, labels=edge.labels)
+    return ensemble, fingerprint_of(*(teacher_hash for _, teacher_hash in opened))
+
+
+def _open_member(session: Session, edge: EdgeModel, name: str) -> tuple[RegionTeacher, str]:
     config = session.config
-    if config.annotation.teacher == _ZOOM:
-        return _open_zoom(session, edge)
-    path, spec = _find_teacher(config)
-    teacher = open_detector_teacher(
-        config.annotation, edge.labels, model_path=path, spec=spec, n_threads=config.training.n_threads
-    )
+    alone = config.annotation.model_copy(update={"teacher": name})
+    if name == ZOOM:
+        return _open_zoom(session, edge, alone)
+    path, spec = _find_teacher(config, name)
+    is_alone = len(config.annotation.teachers) == 1
+    labels = edge.labels if is_alone else known_classes(edge.labels, spec.labels, teacher=name)
+    teacher = open_detector_teacher(alone, labels, model_path=path, spec=spec, n_threads=config.training.n_threads)
     return teacher, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _open_zoom(session: Session, edge: EdgeModel) -> tuple[Teacher, str]:
+def _open_zoom(session: Session, edge: EdgeModel, annotation: AnnotationConfig) -> tuple[RegionTeacher, str]:
     config = session.config
-    size = config.annotation.zoom_input
+    size = annotation.zoom_input
     folder = session.folder.path / "teacher"
     make_folder(folder)
     name = f"zoom-{fingerprint_of(edge.sha256, edge.labels.names, size)}{_ONNX_SUFFIX}"
     path = export_network(edge.network, size, folder / name)
     detector = open_exported(
         path,
-        edge.name,
-        edge.labels,
-        size,
-        min_score=config.annotation.uncertain_score,
+        edge.network.detector_spec(edge.name, edge.labels, size),
+        min_score=annotation.uncertain_score,
         n_threads=config.training.n_threads,
     )
-    return open_detector_teacher(config.annotation, edge.labels, edge_detector=detector), edge.sha256
+    return open_detector_teacher(annotation, edge.labels, edge_detector=detector), edge.sha256
 
 
-def _find_teacher(config: RunConfig) -> tuple[Path, DetectorSpec]:
-    path = Path(config.annotation.teacher)
+def _find_teacher(config: RunConfig, name: str) -> tuple[Path, DetectorSpec]:
+    path = Path(name)
     if path.is_file():
         return path, describe_onnx(path, config.annotation.adapter)
     if path.suffix == _ONNX_SUFFIX or path.parent != Path():
         raise ConfigError(f"teacher {path} does not exist; give an ONNX file, a known model's name, or zoom")
-    model = find_model(config.annotation.teacher)
+    model = find_model(name)
     if model.detector is None:
         raise ConfigError(
             f"{model.name} is an edge model without an ONNX file; to let it teach, use --edge-model {model.name} "

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from edge_autotuner.capture import PictureFolder, collect_frames, collect_test_frames, open_source
-from edge_autotuner.core import FrameSource, LabelMap
+from edge_autotuner.capture import (
+    EventLog,
+    LiveProgress,
+    LiveSource,
+    PictureFolder,
+    collect_frames,
+    collect_live,
+    collect_test_frames,
+    is_live_address,
+    open_source,
+    plan_end_s,
+    redact,
+)
+from edge_autotuner.core import Detector, FrameSource, LabelMap
 from edge_autotuner.dataset import CocoTruth, DatasetStore, load_coco_truth
-from edge_autotuner.pipeline.edge_model import open_edge_model
+from edge_autotuner.dataset.atomic import make_folder
+from edge_autotuner.errors import ConfigError, DatasetError
+from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model, open_exported
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
 
@@ -15,35 +31,63 @@ from edge_autotuner.pipeline.session import Session
 def capture(session: Session, source_path: Path | str) -> None:
     """Fill the dataset folder with frames of a source.
 
+    A live source is watched for `capture.stream.duration_s`; when that is done, or when the settings have not
+    changed since, the camera is not asked again.
+
     Raises:
         VideoError: a source cannot be read, or nothing moves in it.
         DatasetError: the folder holds a capture with other settings.
         EvaluationError: the ground truth does not fit the frames.
     """
+    if is_live_address(str(source_path)) and _was_watched(session, source_path):
+        session.keep_settings()
+        return
+    events = EventLog()
+    with _opened(session, source_path, events) as source:
+        _capture(session, source, source_path, events)
+
+
+def _capture(session: Session, source: FrameSource, source_path: Path | str, events: EventLog) -> None:
     config = session.config
-    source = open_source(source_path)
     test_source = open_source(config.evaluation.test_source) if config.evaluation.test_source else None
-    labels = open_edge_model(config).labels
-    truth = _ground_truth(session, labels)
-    settings = _settings(session, test_source, _labelled_indices(truth, test_source or source))
-    fingerprint = fingerprint_of(source.info.sha256, settings, labels.names)
+    edge = open_edge_model(config)
+    truth = _ground_truth(session, edge.labels)
+    if source.info.is_live and truth is not None and test_source is None:
+        raise ConfigError("evaluation.ground_truth names frames of a recording; with a live source give a test_source")
+    settings = _settings(session, source, test_source, _labelled_indices(truth, test_source or source))
+    fingerprint = fingerprint_of(source.info.sha256, settings, edge.labels.names)
     if session.is_done("capture", fingerprint) and session.folder.dataset.is_dir():
         session.keep_settings()
         return
+    student = _student(session, edge) if config.capture.selection.asks_student else None
     with (
-        DatasetStore.create(session.folder.dataset, source=source.info, labels=labels, settings=settings) as store,
+        DatasetStore.create(session.folder.dataset, source=source.info, labels=edge.labels, settings=settings) as store,
         session.stage("capture", fingerprint) as summary,
     ):
         session.keep_settings()
-        collected = collect_frames(
-            source,
-            store,
-            config.capture,
-            keep_test=test_source is None,
-            only_test_indices=_labelled_indices(truth, source) if test_source is None else None,
-            deadline=session.capture_deadline(),
-            progress=session.progress,
-        )
+        if isinstance(source, LiveSource):
+            collected = collect_live(
+                source,
+                store,
+                config.capture,
+                events=events,
+                end_s=source.end_time_s,
+                keep_test=test_source is None,
+                student=student,
+                clock=session.clock,
+                progress=session.progress,
+            )
+        else:
+            collected = collect_frames(
+                source,
+                store,
+                config.capture,
+                keep_test=test_source is None,
+                only_test_indices=_labelled_indices(truth, source) if test_source is None else None,
+                student=student,
+                deadline=session.capture_deadline(),
+                progress=session.progress,
+            )
         if test_source is not None:
             collect_test_frames(
                 test_source,
@@ -57,14 +101,70 @@ def capture(session: Session, source_path: Path | str) -> None:
         store.export()
         width, height = source.info.size_wh
         n_source_pixels = collected.n_frames * width * height
-        summary.update(collected.to_json(), n_source_pixels=n_source_pixels, source=str(source_path))
+        summary.update(collected.to_json(), n_source_pixels=n_source_pixels, source=redact(str(source_path)))
 
 
-def _settings(session: Session, test_source: FrameSource | None, labelled: set[int] | None) -> dict[str, object]:
-    """Return what decides which frames are stored; a deadline does not, it only stops earlier."""
-    settings = session.config.capture.model_dump(mode="json", exclude={"deadline_s"})
+@contextmanager
+def _opened(session: Session, source_path: Path | str, events: EventLog) -> Iterator[FrameSource]:
+    """Open a source; a live one goes on where an interrupted watch stopped, and is let go at the end."""
+    before = _watched_before(session)
+    source = open_source(
+        source_path,
+        session.config.capture.stream,
+        clock=session.clock,
+        on_event=events.add,
+        start_index=before.n_frames,
+        start_time_s=before.watched_s,
+        end_time_s=plan_end_s(session.config.capture, before, session.capture_deadline()),
+    )
+    try:
+        yield source
+    finally:
+        if isinstance(source, LiveSource):
+            source.close()
+
+
+def _watched_before(session: Session) -> LiveProgress:
+    try:
+        with DatasetStore.open(session.folder.dataset) as store:
+            return LiveProgress.of(store) if store.source.is_live else LiveProgress()
+    except DatasetError:  # there is none yet, or `DatasetStore.create` will say what is wrong with it
+        return LiveProgress()
+
+
+def _was_watched(session: Session, address: Path | str) -> bool:
+    """Whether this camera was watched to the end with these settings, so that it need not be there any more."""
+    record = session.folder.stage("capture")
+    if record is None or record.summary["source"] != redact(str(address)) or not session.folder.dataset.is_dir():
+        return False
+    old = session.folder.settings()
+    return (old.capture, old.edge_model) == (session.config.capture, session.config.edge_model)
+
+
+def _student(session: Session, edge: EdgeModel) -> Detector:
+    """Return the edge model as it would run beside the camera, for scores that ask for its opinion."""
+    size = session.config.input_size
+    path = session.folder.path / "student" / f"{fingerprint_of(edge.sha256, edge.labels.names, size)}.onnx"
+    make_folder(path.parent)
+    return open_exported(
+        export_network(edge.network, size, path),
+        edge.network.detector_spec(edge.name, edge.labels, size),
+        min_score=session.config.annotation.uncertain_score,
+        n_threads=session.config.training.n_threads,
+    )
+
+
+def _settings(
+    session: Session, source: FrameSource, test_source: FrameSource | None, labelled: set[int] | None
+) -> dict[str, object]:
+    """Return what decides which frames are stored.
+
+    A deadline does not, it only stops earlier; nor does how a camera is connected to, or for how long.
+    """
+    config = session.config.capture.model_dump(mode="json", exclude={"deadline_s", "stream"})
     return {
-        **settings,
+        **config,
+        "live": source.info.is_live,
         "test_source": test_source.info.sha256 if test_source else None,
         "ground_truth": f"{len(labelled)} frames {fingerprint_of(sorted(labelled))}" if labelled is not None else None,
     }
@@ -81,7 +181,7 @@ def _labelled_indices(truth: CocoTruth | None, source: FrameSource) -> set[int] 
     """Return the frames of a source that have human boxes; None without a ground truth."""
     if truth is None:
         return None
-    if source.info.kind == "video":
-        return {p.frame_index for p in truth.pictures if p.frame_index is not None}
-    names = source.names if isinstance(source, PictureFolder) else ()
-    return {i for i, name in enumerate(names) if truth.for_frame(None, name) is not None}
+    if source.info.kind == "folder":
+        names = source.names if isinstance(source, PictureFolder) else ()
+        return {i for i, name in enumerate(names) if truth.for_frame(None, name) is not None}
+    return {p.frame_index for p in truth.pictures if p.frame_index is not None}

@@ -12,11 +12,15 @@ from edge_autotuner.core.types import SizeWH
 from edge_autotuner.deployment import bundle_folder, check_export, export_onnx, read_bundle
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.models.catalogue import find_model, list_models
+from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.onnx_detector import OnnxDetector
-from edge_autotuner.models.torch_detector import yolox_spec
+from edge_autotuner.models.torch_weights import WEIGHTS_SUFFIXES, with_classes
+from edge_autotuner.models.trainable import TrainableNetwork
+from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.models.weights_store import locate
-from edge_autotuner.models.yolox import DecodedYolox, Yolox
-from edge_autotuner.models.yolox_weights import load_yolox, with_classes
+
+ZOOM = "zoom"
+"""The teacher that is the edge model itself, looking at magnified views."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class EdgeModel:
     """
 
     name: str
-    network: Yolox
+    network: TrainableNetwork
     labels: LabelMap
     sha256: str
 
@@ -44,11 +48,15 @@ def open_edge_model(config: RunConfig, *, of_dataset: LabelMap | None = None) ->
         of_dataset: classes of the dataset that it works on; None where there is no dataset yet.
 
     Raises:
-        ConfigError: no such model, a wanted class is not one of its classes, or the dataset has other classes.
+        ConfigError: no such model, it cannot have an input of the wanted size, a wanted class is not one of its
+            classes, or the dataset has other classes.
         WeightsError: its weights are missing or damaged.
     """
     name, path, architecture = _find_weights(config)
-    network, all_labels = load_yolox(path, architecture=architecture)
+    network, all_labels = load_network(path, architecture=architecture)
+    network.check_input_size(config.input_size, "input_size")
+    if config.annotation.teacher == ZOOM:
+        network.check_input_size(config.annotation.zoom_input, "annotation.zoom_input")
     labels = _choose_labels(all_labels, config.annotation.classes)
     if of_dataset is not None and labels != of_dataset:
         raise ConfigError(
@@ -58,14 +66,14 @@ def open_edge_model(config: RunConfig, *, of_dataset: LabelMap | None = None) ->
     return EdgeModel(name, with_classes(network, all_labels, labels), labels, _sha256(path))
 
 
-def export_network(network: Yolox, input_size_wh: SizeWH, path: Path) -> Path:
+def export_network(network: TrainableNetwork, input_size_wh: SizeWH, path: Path) -> Path:
     """Write a network with decoding inside as ONNX, after checking it against torch; an existing file is kept.
 
     Raises:
         ModelBundleError: the export fails or differs from the network.
     """
     if not path.is_file():
-        module = DecodedYolox(network, input_size_wh).eval()
+        module = network.decoded(input_size_wh).eval()
         temporary = path.with_name(f".unchecked-{path.name}")
         export_onnx(module, input_size_wh, temporary)
         check_export(module, temporary, input_size_wh)
@@ -74,16 +82,10 @@ def export_network(network: Yolox, input_size_wh: SizeWH, path: Path) -> Path:
 
 
 def open_exported(
-    path: Path,
-    name: str,
-    labels: LabelMap,
-    input_size_wh: SizeWH,
-    *,
-    min_score: float = 0.05,
-    n_threads: int | None = None,
+    path: Path, spec: DetectorSpec, *, min_score: float = 0.05, n_threads: int | None = None
 ) -> OnnxDetector:
-    """Return the detector of a file that `export_network` wrote."""
-    return OnnxDetector(path, yolox_spec(name, labels, input_size_wh), min_score=min_score, n_threads=n_threads)
+    """Return the detector of a file that `export_network` wrote; `spec` comes from the same network."""
+    return OnnxDetector(path, spec, min_score=min_score, n_threads=n_threads)
 
 
 def _find_weights(config: RunConfig) -> tuple[str, Path, str | None]:
@@ -94,7 +96,7 @@ def _find_weights(config: RunConfig) -> tuple[str, Path, str | None]:
         return bundle.name, bundle.weights_path, bundle.architecture
     if path.is_file():
         return path.stem, path, config.architecture
-    if path.suffix in {".pth", ".safetensors"} or path.parent != Path():
+    if path.suffix in WEIGHTS_SUFFIXES or path.parent != Path():
         raise ConfigError(f"edge model {path} does not exist; give a weights file, a bundle, or a known model's name")
     model = find_model(config.edge_model)
     if model.architecture is None:

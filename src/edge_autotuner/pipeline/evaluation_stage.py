@@ -34,7 +34,7 @@ from edge_autotuner.evaluation import (
     decide_promotion,
     truth_from_annotation,
 )
-from edge_autotuner.models.yolox_weights import load_yolox
+from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model, open_exported
 from edge_autotuner.pipeline.rival import find_rival
 from edge_autotuner.pipeline.run_folder import fingerprint_of
@@ -139,15 +139,17 @@ def evaluate(session: Session) -> None:
 def edge_detectors(session: Session, edge: EdgeModel) -> tuple[Detector, Detector]:
     """Return the old and the new edge model as the edge runtime runs them."""
     config = session.config
-    new_network, _ = load_yolox(candidate_weights(session))
+    new_network, _ = load_network(candidate_weights(session))
     folder = candidate_weights(session).parent
     size, n_threads = config.input_size, config.training.n_threads
     old_path = export_network(edge.network, size, folder / "start.onnx")
     new_path = export_network(new_network, size, folder / "candidate.onnx")
+    old_spec = edge.network.detector_spec(OFF_THE_SHELF, edge.labels, size)
+    new_spec = new_network.detector_spec(SPECIALIZED, edge.labels, size)
     low = config.evaluation.min_score
     return (
-        open_exported(old_path, OFF_THE_SHELF, edge.labels, size, min_score=low, n_threads=n_threads),
-        open_exported(new_path, SPECIALIZED, edge.labels, size, min_score=low, n_threads=n_threads),
+        open_exported(old_path, old_spec, min_score=low, n_threads=n_threads),
+        open_exported(new_path, new_spec, min_score=low, n_threads=n_threads),
     )
 
 

@@ -10,9 +10,8 @@ from edge_autotuner.deployment import (
     read_bundle,
     write_bundle,
 )
-from edge_autotuner.models.torch_detector import yolox_spec
-from edge_autotuner.models.yolox import Yolox
-from edge_autotuner.models.yolox_weights import load_yolox, yolox_bytes
+from edge_autotuner.models.torch_weights import network_bytes
+from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model
 from edge_autotuner.pipeline.evaluation_stage import Evaluation, read_evaluation
 from edge_autotuner.pipeline.rival import REPLACED, find_rival
@@ -30,7 +29,7 @@ def export(session: Session) -> None:
     """
     evaluated = session.folder.require("evaluation", before="export")
     result = read_evaluation(session.folder.evaluation)
-    candidate, labels = load_yolox(candidate_weights(session))
+    candidate, labels = load_network(candidate_weights(session))
     edge = open_edge_model(session.config, of_dataset=labels)
     trained = require_training(session, edge, before="export")
     session.keep_settings()
@@ -39,25 +38,23 @@ def export(session: Session) -> None:
         return
     with session.stage("export", fingerprint) as summary:
         rival = find_rival(session, trained.fingerprint, labels)
-        start = _write(session, edge, edge.network, "start", result, rival)
+        start = _write(session, edge, "start", result, rival)
         old = rival or start
         candidate_model = EdgeModel(edge.name, candidate, labels, edge.sha256)
-        new = _write(session, candidate_model, candidate, "candidate", result, rival)
+        new = _write(session, candidate_model, "candidate", result, rival)
         winner = new if result.promotion.promoted else old
         deploy(session.folder.path, winner.folder.name)
         summary.update(deployed=winner.folder.name, candidate=new.folder.name, previous=old.folder.name)
 
 
-def _write(
-    session: Session, edge: EdgeModel, network: Yolox, kind: str, result: Evaluation, rival: ModelBundle | None
-) -> ModelBundle:
+def _write(session: Session, edge: EdgeModel, kind: str, result: Evaluation, rival: ModelBundle | None) -> ModelBundle:
     """Write one bundle; an equal one that an interrupted export left is used again."""
     trained = session.folder.require("training", before="export")
     evaluated = session.folder.require("evaluation", before="export")
     is_candidate = kind == "candidate"
     name = f"{'specialized' if is_candidate else 'start'}-{evaluated.fingerprint[:8]}"
     size = session.config.input_size
-    model = export_network(network, size, candidate_weights(session).parent / f"{kind}.onnx").read_bytes()
+    model = export_network(edge.network, size, candidate_weights(session).parent / f"{kind}.onnx").read_bytes()
     metrics = _metrics(result, is_candidate=is_candidate)
     there = session.folder.path / "bundles" / name
     if there.is_dir():
@@ -67,10 +64,10 @@ def _write(
     return write_bundle(
         new_bundle_folder(session.folder.path, name),
         name=name,
-        architecture=network.architecture,
-        detector=yolox_spec(name, edge.labels, size),
+        architecture=edge.network.architecture,
+        detector=edge.network.detector_spec(name, edge.labels, size),
         model=model,
-        weights=yolox_bytes(network, edge.labels),
+        weights=network_bytes(edge.network, edge.labels),
         metrics=metrics,
         promotion=result.promotion.to_json() if is_candidate else {"replaced_by_candidate": result.promotion.promoted},
         lineage={

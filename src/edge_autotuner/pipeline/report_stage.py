@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_autotuner._version import __version__
+from edge_autotuner.capture import CaptureSummary
 from edge_autotuner.core import Detector
 from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset import DatasetStore, FrameRecord
@@ -24,6 +25,7 @@ from edge_autotuner.evaluation.report import (
     TimelineFrame,
     write_report,
 )
+from edge_autotuner.pipeline.capture_facts import motion_facts, pixels_of_frames, read_capture, sent_facts
 from edge_autotuner.pipeline.edge_model import open_edge_model
 from edge_autotuner.pipeline.evaluation_stage import DISPLAY_SCORE, Evaluation, edge_detectors, read_evaluation
 from edge_autotuner.pipeline.run_folder import STAGES, RunFolder, StageRecord
@@ -53,7 +55,7 @@ def report(session: Session) -> Path:
 
 def _collect(session: Session, store: DatasetStore, evaluation: Evaluation | None) -> ReportData:
     config, folder = session.config, session.folder
-    capture = folder.require("capture", before="report").summary
+    capture = read_capture(folder, before="report")
     return ReportData(
         title=store.source.name,
         source=store.source,
@@ -68,15 +70,18 @@ def _collect(session: Session, store: DatasetStore, evaluation: Evaluation | Non
         frames=_compared_frames(session, store) if evaluation else (),
         background=_last_background(store),
         motion_examples=_motion_examples(store),
-        selection_counts={reason: count for reason, count in capture["reasons"].items() if count},
-        timeline=_timeline(store),
+        selection_counts={reason: count for reason, count in capture.reasons.items() if count},
+        timeline=_timeline(store, capture),
+        motion=motion_facts(capture),
+        sent=sent_facts(capture, folder.stage("annotation")),
+        events=tuple(store.events()),
         teacher_scores=_teacher_scores(store),
         min_score=config.annotation.min_score,
         uncertain_score=config.annotation.uncertain_score,
         learning=_learning(folder.stage("training")),
-        costs=_costs(folder, evaluation),
+        costs=_costs(folder, capture, evaluation),
         settings=_settings(session),
-        command=session.command or _command(folder, str(capture["source"])),
+        command=session.command or _command(folder),
         versions=_versions(),
         hashes=_hashes(store, folder),
         created_at=session.clock.now(),
@@ -127,15 +132,14 @@ def _motion_examples(store: DatasetStore) -> tuple[MotionExample, ...]:
     )
 
 
-def _timeline(store: DatasetStore) -> tuple[TimelineFrame, ...]:
-    """Return what became of the frames of the source; of a long one, every n-th of the skipped."""
-    source = store.source
-    kinds = {record.index: record.split for record in store.frames("train")}
+def _timeline(store: DatasetStore, capture: CaptureSummary) -> tuple[TimelineFrame, ...]:
+    """Return when frames were kept, and, evenly spread over the time of the source, when they were not."""
+    shown = [TimelineFrame(record.time_s, record.split) for record in store.frames("train")]
     if store.settings.get("test_source") is None:
-        kinds |= {record.index: record.split for record in store.frames("test")}
-    step = max(1, source.n_frames // _MAX_TIMELINE_FRAMES)
-    shown = sorted({*kinds, *range(0, source.n_frames, step)})
-    return tuple(TimelineFrame(index / source.rate_hz, kinds.get(index, "skipped")) for index in shown)
+        shown += [TimelineFrame(record.time_s, record.split) for record in store.frames("test")]
+    n_skipped = min(_MAX_TIMELINE_FRAMES, max(0, capture.n_frames - len(shown)))
+    shown += [TimelineFrame(time_s, "skipped") for time_s in np.linspace(0, capture.watched_s, n_skipped).tolist()]
+    return tuple(sorted(shown, key=lambda frame: frame.time_s))
 
 
 def _teacher_scores(store: DatasetStore) -> FloatArray | None:
@@ -157,15 +161,14 @@ def _learning(record: StageRecord | None) -> LearningCurve | None:
     )
 
 
-def _costs(folder: RunFolder, evaluation: Evaluation | None) -> Costs:
+def _costs(folder: RunFolder, capture: CaptureSummary, evaluation: Evaluation | None) -> Costs:
     records = {name: record for name in STAGES if (record := folder.stage(name)) is not None}
     annotation = records["annotation"].summary if "annotation" in records else {}
-    capture = records["capture"].summary
     return Costs(
         stage_seconds={name: record.seconds for name, record in records.items()},
         teacher_calls=annotation.get("n_calls"),
         pixels_sent=annotation.get("n_pixels"),
-        pixels_captured=capture["n_source_pixels"],
+        pixels_captured=pixels_of_frames(capture),
         edge_ms_before=evaluation.ms_before if evaluation else None,
         edge_ms_after=evaluation.ms_after if evaluation else None,
     )
@@ -188,8 +191,9 @@ def _settings(session: Session) -> dict[str, str]:
     return values
 
 
-def _command(folder: RunFolder, source: str) -> str:
+def _command(folder: RunFolder) -> str:
     """Return a command that gives the same result, for a run that was made stage by stage."""
+    source = str(folder.require("capture", before="report").summary["source"])
     settings = ["--config", str(folder.path / "settings.yaml"), "--output", str(folder.path)]
     return shlex.join(["edge-autotuner", "run", source, *settings])
 

@@ -16,8 +16,8 @@ from edge_autotuner.dataset.atomic import atomic_write_json
 from edge_autotuner.errors import DatasetError, NoLabelsFound, TrainingError
 from edge_autotuner.evaluation import score_detections, truth_from_annotation
 from edge_autotuner.models.torch_detector import TorchDetector
-from edge_autotuner.models.yolox import Yolox
-from edge_autotuner.models.yolox_weights import save_yolox
+from edge_autotuner.models.torch_weights import save_network
+from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.pipeline.edge_model import EdgeModel, open_edge_model
 from edge_autotuner.pipeline.run_folder import StageRecord, fingerprint_of
 from edge_autotuner.pipeline.session import Session
@@ -46,7 +46,7 @@ def train(session: Session) -> None:
         with session.stage("training", fingerprint) as summary:
             training, validation = split_for_validation(store, annotated.fingerprint, session.config)
             result = _tune(session, store, edge, training, validation, fingerprint)
-            save_yolox(weights, result.network, edge.labels)
+            save_network(weights, result.network, edge.labels)
             summary.update(
                 layers=result.layers,
                 best_epoch=result.best_epoch,
@@ -118,7 +118,7 @@ def _tune(
     training: Sequence[Labelled],
     validation: Sequence[Labelled],
     fingerprint: str,
-) -> TuningResult:
+) -> TuningResult[TrainableNetwork]:
     config = session.config
     return tune(
         edge.network,
@@ -148,7 +148,7 @@ def make_sample(
     )
 
 
-def make_validation(store: DatasetStore, frames: Sequence[Labelled], config: RunConfig) -> Validate:
+def make_validation(store: DatasetStore, frames: Sequence[Labelled], config: RunConfig) -> Validate[TrainableNetwork]:
     """Return a function that scores a network on some frames against the teacher's labels.
 
     The score is the AP50:95 of the classes weighted by their number of labels: in the plain mean, a class with
@@ -158,7 +158,7 @@ def make_validation(store: DatasetStore, frames: Sequence[Labelled], config: Run
     truths = [truth_from_annotation(a, min_score=config.annotation.min_score) for _, a in frames]
     labels: LabelMap = store.labels
 
-    def validate(network: Yolox) -> float:
+    def validate(network: TrainableNetwork) -> float:
         detector = TorchDetector(network, labels, config.input_size, min_score=config.evaluation.min_score)
         scores = score_detections(
             [detector.detect(image) for image in images],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +10,9 @@ import numpy as np
 
 from edge_autotuner.core import STREET_6
 from edge_autotuner.core.types import SizeWH
-from edge_autotuner.simulation.sprites import Outfit, Sprite, draw_car, draw_person
+from edge_autotuner.simulation.painting import Placed
+from edge_autotuner.simulation.scene_events import ParkedCar, PassingTruck, SceneEvent
+from edge_autotuner.simulation.sprites import Outfit, Sprite, draw_car, draw_person, draw_truck
 
 _CYCLE_S = 15.0  # a busy and an empty stretch
 _EMPTY_SHARE = 0.2  # of a cycle, at its beginning
@@ -18,6 +21,11 @@ _ACTORS_PER_CYCLE = 6
 
 _LANES = {"car": (0.69, 0.82), "person": (0.53, 0.95)}
 """Where feet and wheels touch the ground, shares of the frame height."""
+
+_KERB_Y, _PARKING_WIDTHS_PER_S = 0.6, 0.25
+_TRUCK_WIDTHS, _TRUCK_HEIGHT, _TRUCK_Y = 2.0, 0.92, 0.98  # of the frame
+_TRUCK_DRAWN_PX = 480  # it is drawn in this width and enlarged
+_MOST_OF_WIDTH = 0.8  # 70 % of the picture, as the truck is 92 % high and not quite a rectangle
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +40,8 @@ class Actor:
         speed_px: pixels per frame, negative to the left.
         start_x: left edge of its picture in the first frame.
         pictures: its walking cycle, or one picture.
+        stops_after: after so many frames on its way ...
+        n_standing: ... it stands still for so many.
     """
 
     class_id: int
@@ -41,19 +51,21 @@ class Actor:
     speed_px: float
     start_x: float
     pictures: tuple[Sprite, ...]
+    stops_after: int = 0
+    n_standing: int = 0
 
     def is_present(self, index: int) -> bool:
         """Whether it is on its way through the picture in this frame."""
         return 0 <= index - self.first_frame < self.n_frames
 
-    def picture_at(self, index: int) -> Sprite:
-        """Return what it looks like in this frame."""
-        return self.pictures[(index - self.first_frame) % len(self.pictures)]
-
-    def corner_at(self, index: int) -> tuple[int, int]:
-        """Return the left top corner of its picture in this frame, which may be outside of the frame."""
-        x = self.start_x + self.speed_px * (index - self.first_frame)
-        return round(x), self.ground_y - self.picture_at(index).alpha.shape[0]
+    def placed_at(self, index: int, shift_xy: tuple[int, int] = (0, 0)) -> Placed:
+        """Return its picture at its place in this frame, moved by `shift_xy` pixels."""
+        n_on_way = index - self.first_frame
+        n_moved = min(n_on_way, max(self.stops_after, n_on_way - self.n_standing))
+        picture = self.pictures[n_moved % len(self.pictures)]
+        left = round(self.start_x + self.speed_px * n_moved)
+        top = self.ground_y - picture.alpha.shape[0]
+        return Placed(self.class_id, picture, left + shift_xy[0], top + shift_xy[1])
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,62 @@ def _make_actor(
         speed_px=float(speed_px if goes_right else -speed_px),
         start_x=float(-own_width if goes_right else width),
         pictures=pictures if goes_right else tuple(picture.mirrored() for picture in pictures),
+    )
+
+
+def plan_event_actors(events: Sequence[SceneEvent], size_wh: SizeWH, rate_hz: float, seed: int) -> list[Actor]:
+    """Return the trucks and parked cars among the events.
+
+    Raises:
+        ValueError: a car would leave before it has parked.
+    """
+    actors = []
+    for number, event in enumerate(events):
+        rng = np.random.default_rng([seed, 4, number])
+        if isinstance(event, PassingTruck):
+            actors.append(_make_truck(event, size_wh, rate_hz, rng))
+        elif isinstance(event, ParkedCar):
+            actors.append(_make_parked_car(event, size_wh, rate_hz, rng))
+    return actors
+
+
+def _make_truck(event: PassingTruck, size_wh: SizeWH, rate_hz: float, rng: np.random.Generator) -> Actor:
+    width, height = size_wh
+    own_width, own_height = round(_TRUCK_WIDTHS * width), round(_TRUCK_HEIGHT * height)
+    drawn = draw_truck(_TRUCK_DRAWN_PX, max(1, round(_TRUCK_DRAWN_PX * own_height / own_width)), rng)
+    speed_px = (own_width + width - 2 * _MOST_OF_WIDTH * width) / (event.covers_s * rate_hz)
+    return Actor(
+        class_id=STREET_6.id_of("truck"),
+        ground_y=round(_TRUCK_Y * height),
+        first_frame=event.at_frame,
+        n_frames=int(np.ceil((width + own_width) / speed_px)),
+        speed_px=speed_px,
+        start_x=float(-own_width),
+        pictures=(drawn.resized(own_width, own_height),),
+    )
+
+
+def _make_parked_car(event: ParkedCar, size_wh: SizeWH, rate_hz: float, rng: np.random.Generator) -> Actor:
+    width, height = size_wh
+    ground_y = round(_KERB_Y * height)
+    pictures = _draw_car(ground_y, height, rng)
+    own_width = pictures[0].alpha.shape[1]
+    speed_px = _PARKING_WIDTHS_PER_S * width / rate_hz
+    stops_after = round((rng.uniform(0.3, 0.6) * width + own_width) / speed_px)
+    n_standing = event.leaves_at - event.at_frame - stops_after
+    if n_standing < 0:
+        soonest = event.at_frame + stops_after
+        raise ValueError(f"the car has parked at frame {soonest}, it cannot leave before: {event}")
+    return Actor(
+        class_id=STREET_6.id_of("car"),
+        ground_y=ground_y,
+        first_frame=event.at_frame,
+        n_frames=n_standing + int(np.ceil((width + own_width) / speed_px)),
+        speed_px=speed_px,
+        start_x=float(-own_width),
+        pictures=pictures,
+        stops_after=stops_after,
+        n_standing=n_standing,
     )
 
 

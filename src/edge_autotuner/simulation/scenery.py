@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -11,11 +13,29 @@ ROAD_TOP, ROAD_BOTTOM = 0.56, 0.84
 """Where the road lies, shares of the height."""
 
 _HOUSE_BOTTOM = 0.44
+_TREES, _TREE_BASE = (0.13, 0.88), 0.47
 _HOUSE_COLOURS = ((105, 125, 160), (150, 165, 175), (95, 110, 125), (130, 150, 150), (120, 130, 170))
 
 
-def draw_street(size_wh: SizeWH, rng: np.random.Generator) -> ImageArray:
-    """Return the (H, W, 3) uint8 BGR picture of an empty street."""
+@dataclass(frozen=True, eq=False)
+class Street:
+    """An empty street, and what is behind the leaves of its trees.
+
+    Attributes:
+        image_bgr: (H, W, 3) uint8.
+        bare_bgr: (H, W, 3) uint8: the same without leaves.
+        leaves: (H, W) uint8: 255 where leaves are, else 0.
+        crown_radius_px: about half of the width of a tree's crown.
+    """
+
+    image_bgr: ImageArray
+    bare_bgr: ImageArray
+    leaves: ImageArray
+    crown_radius_px: int
+
+
+def draw_street(size_wh: SizeWH, rng: np.random.Generator) -> Street:
+    """Return the empty street."""
     width, height = size_wh
     image = np.zeros((height, width, 3), np.float32)
     _fill_rows(image, 0.0, _HOUSE_BOTTOM, (235, 215, 190), (240, 230, 220))
@@ -25,10 +45,14 @@ def draw_street(size_wh: SizeWH, rng: np.random.Generator) -> ImageArray:
     _fill_rows(image, ROAD_BOTTOM, 1.0, (165, 172, 176), (140, 148, 152))
     _draw_pavement_joints(image)
     _draw_road_marks(image)
-    _draw_trees(image, rng)
-    image *= 1 + 0.07 * _cloudy_noise(size_wh, cells=24, rng=rng)[..., None]
-    image *= 1 + 0.05 * rng.standard_normal((height, width, 1), dtype=np.float32)
-    return np.clip(image, 0, 255).astype(np.uint8)
+    radius = max(3, height // 11)
+    _draw_trunks(image, radius)
+    bare = image.copy()
+    leaves = _draw_crowns(image, radius, rng)
+    texture = 1 + 0.07 * smooth_noise(size_wh, cells=24, rng=rng)[..., None]
+    grain = 1 + 0.05 * rng.standard_normal((height, width, 1), dtype=np.float32)
+    image_bgr, bare_bgr = (np.clip(layer * texture * grain, 0, 255).astype(np.uint8) for layer in (image, bare))
+    return Street(image_bgr, bare_bgr, leaves, radius)
 
 
 def _fill_rows(image: FloatArray, top: float, bottom: float, top_bgr: object, bottom_bgr: object) -> None:
@@ -81,18 +105,31 @@ def _draw_road_marks(image: FloatArray) -> None:
         cv2.rectangle(image, (x, y), (x + width // 20, y + thickness), (215, 220, 222), -1)
 
 
-def _draw_trees(image: FloatArray, rng: np.random.Generator) -> None:
-    height, width = image.shape[:2]
-    for share in (0.13, 0.88):
-        x, base, radius = int(share * width), int(0.47 * height), max(3, height // 11)
+def _draw_trunks(image: FloatArray, radius: int) -> None:
+    base = int(_TREE_BASE * image.shape[0])
+    for x in _tree_columns(image):
         cv2.rectangle(image, (x - radius // 7, base - 3 * radius), (x + radius // 7, base), (45, 65, 85), -1)
+
+
+def _draw_crowns(image: FloatArray, radius: int, rng: np.random.Generator) -> ImageArray:
+    """Draw the leaves and return (H, W) uint8, 255 where they are."""
+    leaves = np.zeros(image.shape[:2], np.uint8)
+    base = int(_TREE_BASE * image.shape[0])
+    for x in _tree_columns(image):
         for _ in range(60):
             dx, dy = rng.normal(0, 0.55 * radius, 2)
             green = float(rng.uniform(60, 130))
             spot = int(x + dx), int(base - 3 * radius + dy)
             cv2.circle(image, spot, max(2, radius // 4), (green * 0.45, green, green * 0.55), -1)
+            cv2.circle(leaves, spot, max(2, radius // 4), 255, -1)
+    return leaves
 
 
-def _cloudy_noise(size_wh: SizeWH, *, cells: int, rng: np.random.Generator) -> FloatArray:
+def _tree_columns(image: FloatArray) -> list[int]:
+    return [int(share * image.shape[1]) for share in _TREES]
+
+
+def smooth_noise(size_wh: SizeWH, *, cells: int, rng: np.random.Generator) -> FloatArray:
+    """Return (H, W) float32 noise of about unit variance that changes over about a `cells`-th of each side."""
     coarse = rng.standard_normal((cells, cells), dtype=np.float32)
     return np.asarray(cv2.resize(coarse, size_wh, interpolation=cv2.INTER_CUBIC), np.float32)

@@ -31,6 +31,12 @@ class Sprite:
     image_bgr: ImageArray
     alpha: ImageArray
 
+    def resized(self, width: int, height: int) -> Sprite:
+        """Return it in another size."""
+        image_bgr = cv2.resize(self.image_bgr, (width, height), interpolation=cv2.INTER_LINEAR)
+        alpha = cv2.resize(self.alpha, (width, height), interpolation=cv2.INTER_LINEAR)
+        return Sprite(np.asarray(image_bgr, np.uint8), np.asarray(alpha, np.uint8))
+
     def mirrored(self) -> Sprite:
         """Return it looking the other way."""
         return Sprite(np.ascontiguousarray(self.image_bgr[:, ::-1]), np.ascontiguousarray(self.alpha[:, ::-1]))
@@ -115,11 +121,28 @@ def draw_car(width: int, height: int, rng: np.random.Generator) -> Sprite:
     return canvas.sprite()
 
 
-def _draw_wheels(canvas: _Canvas, aspect: float) -> None:
-    radius = 0.185
-    for x in (0.2, 0.79):
+def draw_truck(width: int, height: int, rng: np.random.Generator) -> Sprite:
+    """Return a long truck seen from its side, driving to the right; its box covers nearly all of the picture."""
+    canvas = _Canvas(width, height)
+    paint = _pick(_PAINTS, rng)
+    canvas.polygon([(0.02, 0.84), (0.98, 0.84), (0.98, 0.93), (0.02, 0.93)], (25, 25, 25))  # under the body
+    canvas.polygon([(0.0, 0.0), (0.83, 0.0), (0.83, 0.88), (0.0, 0.88)], paint)
+    for edge in np.linspace(0.06, 0.78, 13):
+        canvas.limb([(float(edge), 0.02), (float(edge), 0.86)], 0.003, _scaled(paint, 0.75))
+    canvas.polygon([(0.0, 0.42), (0.83, 0.3), (0.83, 0.44), (0.0, 0.56)], _scaled(paint, 1.5))
+    canvas.polygon([(0.84, 0.14), (0.94, 0.14), (1.0, 0.5), (1.0, 0.9), (0.84, 0.9)], _scaled(paint, 0.7))
+    canvas.polygon([(0.88, 0.2), (0.935, 0.2), (0.975, 0.48), (0.88, 0.48)], _WINDOW)
+    canvas.shade(rng, top=1.05, bottom=0.85)
+    _draw_wheels(canvas, width / height, places=(0.08, 0.16, 0.66, 0.92), y=0.9, radius=0.1)
+    return canvas.sprite()
+
+
+def _draw_wheels(
+    canvas: _Canvas, aspect: float, *, places: tuple[float, ...] = (0.2, 0.79), y: float = 0.81, radius: float = 0.185
+) -> None:
+    for x in places:
         for share, colour in ((1.0, (22, 22, 22)), (0.62, (150, 150, 150)), (0.45, (95, 95, 95)), (0.15, (40, 40, 40))):
-            canvas.ellipse((x, 0.81), (share * radius / aspect, share * radius), colour)
+            canvas.ellipse((x, y), (share * radius / aspect, share * radius), colour)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
-"""Fine-tuning: the loss that knows what the teacher has not seen, augmentation, and the training loop."""
+"""Fine-tuning: losses that know what the teacher has not seen, augmentation, and the training loop."""
 
-from edge_autotuner.training.losses import Assignment, LossParts, Target, assign, detection_loss
+from edge_autotuner.training.losses import assign, detection_loss
+from edge_autotuner.training.objectives import Objective, objective_for
 from edge_autotuner.training.pictures import Batch, BatchMaker
 from edge_autotuner.training.samples import PreparedSample, TrainingSample, canvas_size, prepare_sample
+from edge_autotuner.training.ssdlite_losses import match_anchors, ssdlite_loss
+from edge_autotuner.training.targets import Assignment, LossParts, Target
 from edge_autotuner.training.tune import TuningResult, Validate, choose_layers, learning_rate, tune
 
 __all__ = [
@@ -10,6 +13,7 @@ __all__ = [
     "Batch",
     "BatchMaker",
     "LossParts",
+    "Objective",
     "PreparedSample",
     "Target",
     "TrainingSample",
@@ -20,6 +24,9 @@ __all__ = [
     "choose_layers",
     "detection_loss",
     "learning_rate",
+    "match_anchors",
+    "objective_for",
     "prepare_sample",
+    "ssdlite_loss",
     "tune",
 ]

@@ -10,13 +10,15 @@ ours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from edge_autotuner.models.yolox import CellGrid, decode_boxes
+from edge_autotuner.training.overlaps import aligned_iou, pairwise_iou
+from edge_autotuner.training.targets import Assignment, LossParts, Target
 
 _CENTRE_RADIUS = 2.5  # cells; of the official implementation
 _IOU_COST_WEIGHT = 3.0
@@ -25,52 +27,10 @@ _MAX_DYNAMIC_K = 10
 _BOX_LOSS_WEIGHT = 5.0
 
 
-@dataclass(frozen=True)
-class Target:
-    """What is known of one picture.
-
-    Attributes:
-        boxes_xyxy: (G, 4) labelled boxes, input pixels.
-        class_ids: (G,) int64.
-        is_known: (N,) bool, cells that may count as background.
-    """
-
-    boxes_xyxy: Tensor
-    class_ids: Tensor
-    is_known: Tensor
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """Which cells answer for which objects.
-
-    Attributes:
-        cells: (P,) indices of the positive cells, rising.
-        objects: (P,) index of each one's object.
-        ious: (P,) overlap of its present box with that object.
-    """
-
-    cells: Tensor
-    objects: Tensor
-    ious: Tensor
-
-
-@dataclass(frozen=True)
-class LossParts:
-    """The loss and what it is made of; each a scalar, summed and divided by the positive cells of the batch."""
-
-    total: Tensor
-    box: Tensor
-    objectness: Tensor
-    classes: Tensor
-    distillation: Tensor
-    n_positive: int
-
-
 def detection_loss(
     logits: Tensor,
     grid: CellGrid,
-    targets: list[Target],
+    targets: Sequence[Target],
     *,
     reference: Tensor | None = None,
     distill_weight: float = 0.0,
@@ -95,7 +55,7 @@ def detection_loss(
     for i, (target, assigned) in enumerate(zip(targets, assignments, strict=True)):
         is_positive = torch.zeros(len(grid.strides), dtype=torch.bool)
         is_positive[assigned.cells] = True
-        objectness = objectness + _objectness_loss(logits[i], is_positive, target.is_known)
+        objectness = objectness + _objectness_loss(logits[i], target, assigned, is_positive)
         if len(assigned.cells):
             box = box + _box_loss(boxes[i], target, assigned)
             classes = classes + _class_loss(logits[i], target, assigned)
@@ -128,7 +88,7 @@ def assign(boxes: Tensor, logits: Tensor, grid: CellGrid, target: Target) -> Ass
     candidates = (in_box | in_centre).any(dim=0).nonzero().squeeze(1)  # (M,)
     if len(candidates) == 0:
         return Assignment(nothing, nothing, torch.zeros(0))
-    ious = _pairwise_iou(target.boxes_xyxy, boxes[candidates])  # (G, M)
+    ious = pairwise_iou(target.boxes_xyxy, boxes[candidates])  # (G, M)
     is_good = (in_box & in_centre)[:, candidates]
     cost = _class_cost(logits[candidates], target.class_ids) - _IOU_COST_WEIGHT * torch.log(ious + 1e-8)
     cost = cost + _OUTSIDE_COST * (~is_good)
@@ -169,22 +129,27 @@ def _choose_dynamic_k(cost: Tensor, ious: Tensor) -> Tensor:
     return torch.zeros_like(cost, dtype=torch.bool).scatter_(1, cheapest, wanted)
 
 
-def _objectness_loss(logits: Tensor, is_positive: Tensor, is_known: Tensor) -> Tensor:
-    counted = is_positive | is_known
+def _objectness_loss(logits: Tensor, target: Target, assigned: Assignment, is_positive: Tensor) -> Tensor:
+    weights = torch.ones_like(logits[:, 4])
+    weights[assigned.cells] = target.weights_of(assigned.objects).to(weights.dtype)
+    counted = is_positive | target.is_known
     return functional.binary_cross_entropy_with_logits(
-        logits[counted, 4], is_positive[counted].to(logits.dtype), reduction="sum"
+        logits[counted, 4], is_positive[counted].to(logits.dtype), weight=weights[counted], reduction="sum"
     )
 
 
 def _box_loss(boxes: Tensor, target: Target, assigned: Assignment) -> Tensor:
-    iou = _aligned_iou(boxes[assigned.cells], target.boxes_xyxy[assigned.objects])
-    return (1 - iou.square()).sum()
+    iou = aligned_iou(boxes[assigned.cells], target.boxes_xyxy[assigned.objects])
+    return ((1 - iou.square()) * target.weights_of(assigned.objects)).sum()
 
 
 def _class_loss(logits: Tensor, target: Target, assigned: Assignment) -> Tensor:
     classes = logits[assigned.cells, 5:]
     wanted = functional.one_hot(target.class_ids[assigned.objects], classes.shape[1]) * assigned.ious[:, None]
-    return functional.binary_cross_entropy_with_logits(classes, wanted.to(classes.dtype), reduction="sum")
+    weights = target.weights_of(assigned.objects)[:, None].to(classes.dtype)
+    return functional.binary_cross_entropy_with_logits(
+        classes, wanted.to(classes.dtype), weight=weights, reduction="sum"
+    )
 
 
 def _distillation_loss(logits: Tensor, reference: Tensor, is_positive: Tensor, is_known: Tensor) -> Tensor:
@@ -201,20 +166,3 @@ def _distillation_loss(logits: Tensor, reference: Tensor, is_positive: Tensor, i
         logits[free, 5:], reference[free, 5:].sigmoid(), reduction="none"
     )
     return objectness + (class_terms.sum(dim=1) * seen[free]).sum()
-
-
-def _pairwise_iou(a: Tensor, b: Tensor) -> Tensor:
-    top_left = torch.maximum(a[:, None, :2], b[None, :, :2])
-    bottom_right = torch.minimum(a[:, None, 2:], b[None, :, 2:])
-    inter = (bottom_right - top_left).clamp(min=0).prod(dim=2)
-    return inter / (_areas(a)[:, None] + _areas(b)[None] - inter + 1e-9)
-
-
-def _aligned_iou(a: Tensor, b: Tensor) -> Tensor:
-    sides = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0)
-    inter = sides.prod(dim=1)
-    return inter / (_areas(a) + _areas(b) - inter + 1e-9)
-
-
-def _areas(boxes: Tensor) -> Tensor:
-    return (boxes[:, 2:] - boxes[:, :2]).clamp(min=0).prod(dim=1)

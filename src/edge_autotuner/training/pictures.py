@@ -12,9 +12,11 @@ from torch import Tensor
 
 from edge_autotuner.config import AugmentationConfig
 from edge_autotuner.core.types import ImageArray, SizeWH
-from edge_autotuner.models.yolox import CellGrid
-from edge_autotuner.training.losses import Target
-from edge_autotuner.training.samples import PreparedSample, TrainingSample, canvas_size, prepare_sample
+from edge_autotuner.models.detector_spec import Resize
+from edge_autotuner.models.trainable import TrainableNetwork
+from edge_autotuner.training.objectives import objective_for
+from edge_autotuner.training.samples import PreparedSample, TrainingSample, canvas_size, fit_ratios, prepare_sample
+from edge_autotuner.training.targets import Target
 
 _OVERSIZE = 1.25  # stored pictures keep this much more detail than the input shows
 
@@ -35,9 +37,17 @@ class Batch:
 class PictureCache:
     """Decoded pictures, shrunk only when the originals do not fit the budget."""
 
-    def __init__(self, samples: Sequence[TrainingSample], input_size_wh: SizeWH, *, budget_bytes: int) -> None:
+    def __init__(
+        self,
+        samples: Sequence[TrainingSample],
+        input_size_wh: SizeWH,
+        *,
+        budget_bytes: int,
+        resize: Resize = "letterbox",
+    ) -> None:
         self._samples = samples
         self._input_size_wh = input_size_wh
+        self._resize = resize
         self._left_bytes = budget_bytes
         self._shrink = sum(3 * w * h for w, h in (s.size_wh for s in samples)) > budget_bytes
         self._pictures: dict[int, ImageArray] = {}
@@ -56,7 +66,7 @@ class PictureCache:
 
     def _shrunk(self, picture: ImageArray) -> ImageArray:
         height, width = picture.shape[:2]
-        ratio = _OVERSIZE * min(self._input_size_wh[0] / width, self._input_size_wh[1] / height)
+        ratio = _OVERSIZE * max(fit_ratios((width, height), self._input_size_wh, self._resize))
         if ratio >= 1:
             return picture
         size = max(1, round(width * ratio)), max(1, round(height * ratio))
@@ -64,13 +74,19 @@ class PictureCache:
 
 
 class BatchMaker:
-    """Draws reproducible batches: the same seed, epoch and step give the same pictures."""
+    """Draws reproducible batches: the same seed, epoch and step give the same pictures.
+
+    Attributes:
+        canvas_wh: size of the pictures, pixels.
+        objective: what the network is trained for on pictures of that size.
+    """
 
     def __init__(
         self,
         samples: Sequence[TrainingSample],
         input_size_wh: SizeWH,
         *,
+        network: TrainableNetwork,
         augmentation: AugmentationConfig,
         seed: int,
         cache_bytes: int = 512 << 20,
@@ -79,11 +95,13 @@ class BatchMaker:
         self._input_size_wh = input_size_wh
         self._augmentation = augmentation
         self._seed = seed
-        self._cache = PictureCache(samples, input_size_wh, budget_bytes=cache_bytes)
-        sizes = [canvas_size(sample.size_wh, input_size_wh) for sample in samples]
+        self._resize = network.resize
+        self._cache = PictureCache(samples, input_size_wh, budget_bytes=cache_bytes, resize=network.resize)
+        step_px = network.size_step_px
+        sizes = [canvas_size(s.size_wh, input_size_wh, resize=network.resize, step_px=step_px) for s in samples]
         self.canvas_wh: SizeWH = max(w for w, _ in sizes), max(h for _, h in sizes)
-        self.grid = CellGrid.of_input(self.canvas_wh[1], self.canvas_wh[0])
-        self._centres = self.grid.centres.numpy()
+        self.objective = objective_for(network, self.canvas_wh)
+        self._centres = self.objective.centres.numpy()
 
     def epoch_order(self, epoch: int, n_wanted: int) -> list[int]:
         """Return `n_wanted` sample indices for one epoch; each comes once before any comes again."""
@@ -108,10 +126,14 @@ class BatchMaker:
             centres_xy=self._centres,
             augmentation=self._augmentation,
             rng=rng,
+            resize=self._resize,
         )
 
 
 def _as_target(sample: PreparedSample) -> Target:
     return Target(
-        torch.from_numpy(sample.boxes_xyxy), torch.from_numpy(sample.class_ids), torch.from_numpy(sample.is_known)
+        torch.from_numpy(sample.boxes_xyxy),
+        torch.from_numpy(sample.class_ids),
+        torch.from_numpy(sample.is_known),
+        torch.from_numpy(sample.weights),
     )

@@ -11,6 +11,7 @@ import numpy as np
 from edge_autotuner.config import AugmentationConfig
 from edge_autotuner.core.boxes import as_boxes, box_areas, clip_boxes
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, IntArray, SizeWH
+from edge_autotuner.models.detector_spec import Resize
 
 PAD_VALUE = 114  # grey around letterboxed pictures, as the off-the-shelf weights were trained
 _MIN_VISIBLE = 0.35  # labelled boxes of which less is left inside the picture become "unknown"
@@ -28,6 +29,7 @@ class TrainingSample:
         class_ids: (G,) their classes.
         ignored_xyxy: (I, 4) uncertain boxes, neither object nor background.
         looked_xyxy: (R, 4) rectangles that the teacher has seen.
+        weights: (G,) how much each labelled object counts, in [0, 1]; None: all fully.
     """
 
     read_image: Callable[[], ImageArray]
@@ -36,6 +38,7 @@ class TrainingSample:
     class_ids: IntArray
     ignored_xyxy: FloatArray
     looked_xyxy: FloatArray
+    weights: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,23 +49,36 @@ class PreparedSample:
         image: (3, H, W) uint8 BGR.
         boxes_xyxy: (G, 4) canvas pixels.
         class_ids: (G,).
+        weights: (G,) how much each object counts.
         is_known: (N,) bool for the cells whose centres were given.
     """
 
     image: ImageArray
     boxes_xyxy: FloatArray
     class_ids: IntArray
+    weights: FloatArray
     is_known: BoolArray
 
 
-def canvas_size(frame_size_wh: SizeWH, input_size_wh: SizeWH) -> SizeWH:
-    """Return the part of the input that a letterboxed frame fills, rounded up to multiples of 32.
+def canvas_size(
+    frame_size_wh: SizeWH, input_size_wh: SizeWH, *, resize: Resize = "letterbox", step_px: int = 32
+) -> SizeWH:
+    """Return the part of the input that a frame fills, rounded up to multiples of `step_px`.
 
-    Grey padding teaches nothing, so training leaves it out: a 4:3 frame at input 416 needs 416x320.
+    Grey padding teaches nothing, so training leaves it out: a 4:3 frame letterboxed to 416 needs 416x320. A
+    stretched frame fills the whole input.
     """
-    ratio = min(input_size_wh[0] / frame_size_wh[0], input_size_wh[1] / frame_size_wh[1])
-    width, height = (int(np.ceil(side * ratio / 32 - 1e-6)) * 32 for side in frame_size_wh)
+    ratios = fit_ratios(frame_size_wh, input_size_wh, resize)
+    width, height = (
+        int(np.ceil(side * ratio / step_px - 1e-6)) * step_px for side, ratio in zip(frame_size_wh, ratios, strict=True)
+    )
     return min(width, input_size_wh[0]), min(height, input_size_wh[1])
+
+
+def fit_ratios(frame_size_wh: SizeWH, input_size_wh: SizeWH, resize: Resize) -> tuple[float, float]:
+    """Return input pixels per frame pixel, along x and y, at run time."""
+    x, y = input_size_wh[0] / frame_size_wh[0], input_size_wh[1] / frame_size_wh[1]
+    return (x, y) if resize == "stretch" else (min(x, y), min(x, y))
 
 
 def prepare_sample(
@@ -74,6 +90,7 @@ def prepare_sample(
     centres_xy: FloatArray,
     augmentation: AugmentationConfig | None,
     rng: np.random.Generator,
+    resize: Resize = "letterbox",
 ) -> PreparedSample:
     """Place a picture on the canvas, randomly changed, and its labels with it.
 
@@ -85,8 +102,10 @@ def prepare_sample(
         centres_xy: (N, 2) cell centres on the canvas, pixels.
         augmentation: None places the picture as at run time.
         rng: source of randomness.
+        resize: how frames are put into the input at run time.
     """
-    matrix = _placement(sample.size_wh, canvas_wh, input_size_wh, augmentation, rng)
+    ratios = fit_ratios(sample.size_wh, input_size_wh, resize)
+    matrix = _placement(sample.size_wh, canvas_wh, ratios, augmentation, rng)
     image = _warp(image_bgr, sample.size_wh, matrix, canvas_wh)
     if augmentation is not None:
         image = _change_light(image, augmentation, rng)
@@ -100,29 +119,30 @@ def prepare_sample(
     ignored = np.concatenate([_move(sample.ignored_xyxy, matrix), visible[~keep]])
     frame_rect = _move(as_boxes([[0, 0, *sample.size_wh]]), matrix)
     is_known = _known_cells(centres_xy, frame_rect, _move(sample.looked_xyxy, matrix), ignored)
+    weights = np.ones(len(boxes), np.float32) if sample.weights is None else sample.weights
     return PreparedSample(
-        np.ascontiguousarray(image.transpose(2, 0, 1)), visible[keep], sample.class_ids[keep], is_known
+        np.ascontiguousarray(image.transpose(2, 0, 1)), visible[keep], sample.class_ids[keep], weights[keep], is_known
     )
 
 
 def _placement(
     size_wh: SizeWH,
     canvas_wh: SizeWH,
-    input_size_wh: SizeWH,
+    ratios: tuple[float, float],
     augmentation: AugmentationConfig | None,
     rng: np.random.Generator,
 ) -> FloatArray:
     """Return the (2, 3) map from picture pixels to canvas pixels."""
-    ratio = min(input_size_wh[0] / size_wh[0], input_size_wh[1] / size_wh[1])
     if augmentation is None:
-        return np.array([[ratio, 0, 0], [0, ratio, 0]], np.float32)
-    scale = ratio * rng.uniform(1 - augmentation.scale, 1 + augmentation.scale)
-    width, height = size_wh[0] * scale, size_wh[1] * scale
+        return np.array([[ratios[0], 0, 0], [0, ratios[1], 0]], np.float32)
+    factor = rng.uniform(1 - augmentation.scale, 1 + augmentation.scale)
+    sx, sy = ratios[0] * factor, ratios[1] * factor
+    width, height = size_wh[0] * sx, size_wh[1] * sy
     dx, dy = rng.uniform(-augmentation.translate, augmentation.translate, 2) * canvas_wh
-    dx, dy = dx + (size_wh[0] * ratio - width) / 2, dy + (size_wh[1] * ratio - height) / 2
+    dx, dy = dx + (size_wh[0] * ratios[0] - width) / 2, dy + (size_wh[1] * ratios[1] - height) / 2
     if rng.random() < augmentation.flip:
-        return np.array([[-scale, 0, dx + width], [0, scale, dy]], np.float32)
-    return np.array([[scale, 0, dx], [0, scale, dy]], np.float32)
+        return np.array([[-sx, 0, dx + width], [0, sy, dy]], np.float32)
+    return np.array([[sx, 0, dx], [0, sy, dy]], np.float32)
 
 
 def _warp(image_bgr: ImageArray, size_wh: SizeWH, matrix: FloatArray, canvas_wh: SizeWH) -> ImageArray:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import torch
 from torch import nn
@@ -22,8 +23,7 @@ from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.progress import NoProgress, Progress
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import TrainingDiverged, TrainingError
-from edge_autotuner.models.yolox import Yolox
-from edge_autotuner.models.yolox_weights import freeze_except
+from edge_autotuner.models.trainable import TrainableNetwork, freeze_except
 from edge_autotuner.training.checkpoints import (
     EpochRecord,
     TrainingState,
@@ -32,12 +32,14 @@ from edge_autotuner.training.checkpoints import (
     save_best,
     save_checkpoint,
 )
-from edge_autotuner.training.losses import LossParts, detection_loss
 from edge_autotuner.training.optimizer import ProportionalAdamW
 from edge_autotuner.training.pictures import BatchMaker
 from edge_autotuner.training.samples import TrainingSample
+from edge_autotuner.training.targets import LossParts
 
-Validate = Callable[[Yolox], float]
+Network = TypeVar("Network", bound=TrainableNetwork)
+
+Validate = Callable[[Network], float]
 """Returns the AP50:95, in [0, 1], of a network on the validation frames."""
 
 _WARMUP_FRACTION = 0.3
@@ -47,7 +49,7 @@ _MAX_GRADIENT_NORM = 35.0
 
 
 @dataclass(frozen=True)
-class TuningResult:
+class TuningResult(Generic[Network]):
     """What came out of a training.
 
     Attributes:
@@ -61,7 +63,7 @@ class TuningResult:
         seconds: time spent training, earlier interrupted parts included.
     """
 
-    network: Yolox
+    network: Network
     layers: str
     best_epoch: int
     best_val_ap: float
@@ -72,17 +74,17 @@ class TuningResult:
 
 
 def tune(
-    network: Yolox,
+    network: Network,
     samples: Sequence[TrainingSample],
     config: TrainingConfig,
     *,
     input_size_wh: SizeWH,
-    validate: Validate,
+    validate: Validate[Network],
     folder: Path | None = None,
     fingerprint: str = "",
     deadline: Deadline | None = None,
     progress: Progress | None = None,
-) -> TuningResult:
+) -> TuningResult[Network]:
     """Train a copy of a network.
 
     Args:
@@ -156,34 +158,36 @@ class _EpochSums:
         return EpochRecord(epoch, loss, box, objectness, classes, distillation, val_ap, seconds)
 
 
-class _Training:
+class _Training(Generic[Network]):
     """One training with all its moving parts; lives inside `tune`."""
 
     def __init__(
         self,
-        start: Yolox,
+        start: Network,
         samples: Sequence[TrainingSample],
         config: TrainingConfig,
         input_size_wh: SizeWH,
-        validate: Validate,
+        validate: Validate[Network],
         folder: Path | None,
         fingerprint: str,
     ) -> None:
         self.config, self.validate, self.folder = config, validate, folder
         self.layers = choose_layers(config, sum(len(sample.boxes_xyxy) for sample in samples))
         self.start = copy.deepcopy(start).eval()
-        self.student: Yolox = copy.deepcopy(start).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.student: Network = copy.deepcopy(start).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = copy.deepcopy(start).eval()
         self.best = copy.deepcopy(start).eval()
-        trainable = self._trainable()
+        trainable = self.student.layer_parameters(self.layers)
         freeze_except(self.student, trainable)
         self.optimizer = ProportionalAdamW(_decay_groups(trainable, config.weight_decay), lr=config.max_lr)
         self.n_parameters = sum(parameter.numel() for parameter in trainable)
-        self.batches = BatchMaker(samples, input_size_wh, augmentation=config.augmentation, seed=config.seed)
+        self.batches = BatchMaker(
+            samples, input_size_wh, network=start, augmentation=config.augmentation, seed=config.seed
+        )
         self.steps_per_epoch = _steps_per_epoch(config, len(samples))
         self.state = self._resume(fingerprint)
 
-    def to_the_end(self, deadline: Deadline, progress: Progress) -> TuningResult:
+    def to_the_end(self, deadline: Deadline, progress: Progress) -> TuningResult[Network]:
         config, state = self.config, self.state
         progress.start("training", config.n_epochs * self.steps_per_epoch)
         progress.advance(state.epoch * self.steps_per_epoch)
@@ -211,13 +215,6 @@ class _Training:
         """Whether validation has stood still for too long; while the learning rate rises, it may fall."""
         warmed_up = math.ceil(_WARMUP_FRACTION * self.config.n_epochs)
         return self.state.epoch - max(self.state.best_epoch, warmed_up) >= self.config.patience_epochs
-
-    def _trainable(self) -> list[nn.Parameter]:
-        if self.layers == "box":
-            return self.student.box_parameters()
-        if self.layers == "top":
-            return self.student.top_parameters()
-        return list(self.student.parameters())
 
     def _resume(self, fingerprint: str) -> TrainingState:
         if self.folder is not None:
@@ -248,12 +245,8 @@ class _Training:
         if config.distill_weight:
             with torch.no_grad():
                 reference = self.start(batch.images)
-        parts = detection_loss(
-            self.student(batch.images),
-            self.batches.grid,
-            batch.targets,
-            reference=reference,
-            distill_weight=config.distill_weight,
+        parts = self.batches.objective.loss(
+            self.student(batch.images), batch.targets, reference=reference, distill_weight=config.distill_weight
         )
         loss = float(parts.total.detach())
         if not math.isfinite(loss):
@@ -294,7 +287,7 @@ class _Training:
                 save_best(self.folder, self.best)
             save_checkpoint(self.folder, state, self.student, self.average, self.optimizer)
 
-    def _result(self, stopped_by: str) -> TuningResult:
+    def _result(self, stopped_by: str) -> TuningResult[Network]:
         state = self.state
         return TuningResult(
             self.best,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_autotuner.annotation import make_zoom_teacher
+from edge_autotuner.annotation import EnsembleTeacher, make_zoom_teacher
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Teacher
 from plain_scene import LABELS, GreyDetector, paint
@@ -14,9 +14,14 @@ OBJECTS = [("car", (20, 20, 60, 50)), ("person", (200, 100, 215, 140))]
 REGIONS = np.array([[10, 10, 70, 60], [190, 90, 230, 150]], np.float32)
 
 
-@pytest.fixture(params=["tiles", "crops", "full"])
+@pytest.fixture(params=["tiles", "crops", "full", "ensemble, tiles", "ensemble, crops", "ensemble, full"])
 def teacher(request: pytest.FixtureRequest) -> Teacher:
-    return make_zoom_teacher(GreyDetector(), AnnotationConfig(look=request.param), LABELS)
+    look = request.param.removeprefix("ensemble, ")
+    zoom = make_zoom_teacher(GreyDetector(), AnnotationConfig(look=look), LABELS)
+    if look == request.param:
+        return zoom
+    other = make_zoom_teacher(GreyDetector(score=0.6), AnnotationConfig(look=look), LABELS)
+    return EnsembleTeacher([zoom, other], AnnotationConfig(look=look, teacher="a,b"), labels=LABELS)
 
 
 def same(a: Annotation, b: Annotation) -> bool:

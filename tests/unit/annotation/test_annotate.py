@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from dataset_folders import LABELS, add_frame, new_store
-from edge_autotuner.annotation import AnnotationSummary, RegionTeacher, annotate_dataset, spread_order
+from edge_autotuner.annotation import (
+    AnnotationSummary,
+    EnsembleTeacher,
+    RegionTeacher,
+    annotate_dataset,
+    split_labels,
+    spread_order,
+)
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Deadline, FakeClock, LabelMap, NoProgress
 from edge_autotuner.core.types import FloatArray, ImageArray
@@ -74,6 +81,7 @@ def test_summary(tmp_path: Path) -> None:
             n_pixels=5 * (200 * 100 + 4 * 115 * 58),
             boxes_per_class={"person": 3, "car": 3},
             n_uncertain=0,
+            n_negatives=0,
             score_histogram=(0,) * 18 + (10, 0),
             seconds=0.0,
         )
@@ -102,6 +110,75 @@ def test_test_frames_are_always_tiled(tmp_path: Path, look: str, calls_per_train
             assert boxes_of(found.detections) == [CAR, PERSON]
             assert found.looked_xyxy.tolist() == [[0, 0, 200, 100]]
     assert by_split == {"test": [5, 5], "train": calls_per_train_frame}
+
+
+def with_empty_frames(folder: Path, *, background: bool) -> DatasetStore:
+    """Make a dataset of two frames with motion, and two empty ones: only the parked car is there."""
+    store = new_store(folder)
+    name = store.add_background(paint(SIZE, [CAR])[:, :, 0]) if background else None
+    nothing = np.zeros((0, 4), np.float32)
+    for index in range(4):
+        is_empty = index >= 2
+        image = paint(SIZE, [CAR] if is_empty else [CAR, PERSON])
+        regions = nothing if is_empty else np.array([PERSON[1]], np.float32)
+        reason = "empty" if is_empty else "new motion"
+        add_frame(store, index, image=image, regions_xyxy=regions, sent_xyxy=regions, background=name, reason=reason)
+    return store
+
+
+@pytest.mark.parametrize("background", [True, False])
+@pytest.mark.parametrize("look", ["tiles", "crops", "full"])
+def test_empty_frames_become_negatives(tmp_path: Path, look: str, background: bool) -> None:
+    """Everything in them was looked at, so that training takes what is not labelled for background."""
+    teacher, config = grey_teacher(look=look, min_crop_px=40)
+    with with_empty_frames(tmp_path, background=background) as store:
+        run(store, teacher, config)
+        for record in store.frames("train")[2:]:
+            found = store.annotation_of(record)
+            assert found is not None
+            assert boxes_of(found.detections) == [CAR], "the parked car is an object in empty frames, too"
+            assert found.looked_xyxy.tolist() == [[0, 0, *SIZE]]
+
+
+@pytest.mark.parametrize("look", ["tiles", "crops", "full"])
+def test_negatives_are_counted_and_reach_the_training(tmp_path: Path, look: str) -> None:
+    teacher, config = grey_teacher(look=look, min_crop_px=40)
+    with new_store(tmp_path) as store:
+        street = store.add_background(paint(SIZE, [])[:, :, 0])
+        nothing = np.zeros((0, 4), np.float32)
+        add_frame(store, 0, image=paint(SIZE, [PERSON]), regions_xyxy=np.array([PERSON[1]]), background=street)
+        empty = add_frame(
+            store, 1, image=paint(SIZE, []), regions_xyxy=nothing, sent_xyxy=nothing, background=street, reason="empty"
+        )
+        summary = run(store, teacher, config)
+        assert (summary.n_negatives, summary.boxes_per_class) == (1, {"person": 1, "car": 0})
+        annotation = store.annotation_of(empty)
+        assert annotation is not None
+        labels = split_labels(annotation, config)
+    assert (len(labels.boxes_xyxy), len(labels.ignored_xyxy)) == (0, 0)
+    assert labels.looked_xyxy.tolist() == [[0, 0, *SIZE]]
+
+
+def test_only_negatives_are_too_little(tmp_path: Path) -> None:
+    teacher, config = grey_teacher()
+    nothing = np.zeros((0, 4), np.float32)
+    with new_store(tmp_path) as store:
+        for index in range(2):
+            add_frame(store, index, image=paint(SIZE, []), regions_xyxy=nothing, sent_xyxy=nothing, reason="empty")
+        with pytest.raises(NoLabelsFound, match=r"no person, car with a score of at least 0.3 in 2 training frames"):
+            run(store, teacher, config)
+        assert store.note("annotation")["n_negatives"] == 2
+
+
+def test_several_teachers_look_at_test_frames_in_tiles(tmp_path: Path) -> None:
+    config = AnnotationConfig(teacher="a,b", look="full")
+    members = [RegionTeacher(GreyDetector(score=s), config, labels=LABELS, name=str(s)) for s in (0.9, 0.5)]
+    teacher = EnsembleTeacher(members, config, labels=LABELS)
+    with filled(tmp_path, n_train=1, n_test=1) as store:
+        arguments = {"fingerprint": "f", "deadline": Deadline(None, FakeClock()), "progress": NoProgress()}
+        summary = annotate_dataset(store, teacher, config, **arguments)  # type: ignore[arg-type]
+        assert summary.n_calls == 2 + 10
+        assert summary.teacher == "0.9 + 0.5"
 
 
 def test_second_run_asks_nothing(tmp_path: Path) -> None:

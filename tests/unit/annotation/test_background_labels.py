@@ -12,7 +12,7 @@ from dataset_folders import LABELS, add_frame, new_store
 from edge_autotuner.annotation import BackgroundLabels, RegionTeacher
 from edge_autotuner.annotation.background_labels import join_still_objects, shows_same_scene
 from edge_autotuner.config import AnnotationConfig
-from edge_autotuner.core import Annotation, Detections
+from edge_autotuner.core import Annotation, Detections, box_areas, covered_fraction
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from plain_scene import GreyDetector, boxes_of, paint
 
@@ -136,3 +136,18 @@ def test_same_scene() -> None:
     assert not shows_same_scene(flat, car)
     assert not shows_same_scene(flat, flat[:40])
     assert shows_same_scene(flat[:4, :4], flat[:4, :4])
+
+
+def test_motion_that_was_not_sent_is_unknown(tmp_path: Path) -> None:
+    regions = np.array([[100, 100, 150, 160], [300, 200, 400, 300]], np.float32)
+    with new_store(tmp_path) as store:
+        name = store.add_background(paint(SIZE, [PARKED])[:, :, 0])
+        labels = BackgroundLabels(store, teacher(GreyDetector()), CONFIG)
+        record = add_frame(
+            store, 0, image=paint(SIZE, [PARKED]), regions_xyxy=regions, sent_xyxy=regions[1:], background=name
+        )
+        completed = labels.complete(Annotation.nothing_seen(), record)
+    assert boxes_of(completed.detections) == [PARKED]
+    assert box_areas(completed.looked_xyxy).sum() == 400 * 300 - 50 * 60
+    assert covered_fraction(regions[:1], completed.looked_xyxy).sum() == 0
+    assert covered_fraction(regions[1:], completed.looked_xyxy).sum() == pytest.approx(1)

@@ -122,6 +122,7 @@ def test_looking_changes_only_the_look() -> None:
     image = paint(FRAME, [("car", (20, 20, 60, 50))])
     assert tiles.annotate(image, regions((1, 1, 9, 9))).n_calls == 5
     assert (tiles.name, tiles.labels) == (crops.name, crops.labels)
+    assert tiles.input_size_wh == crops.input_size_wh == GreyDetector().input_size_wh
     assert crops.annotate(image, regions((20, 20, 60, 50))).n_calls == 1
 
 

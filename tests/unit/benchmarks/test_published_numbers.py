@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
 from benchmarks import tables
 from benchmarks.accuracy import CASES, RESULTS
+from benchmarks.capture import quality, soak, speed
+from benchmarks.capture.curve import CURVE
+from edge_autotuner.errors import ConfigError
 from edge_autotuner.models.catalogue import packaged_weights_folder
 from helpers import REPOSITORY
 
-PAGES = ("README.md", "docs/benchmarks.md", "docs/street-nano.md")
+PAGES = ("README.md", "docs/benchmarks.md", "docs/capture-benchmarks.md", "docs/street-nano.md")
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -31,6 +35,31 @@ def test_every_case_has_a_result_of_full_length() -> None:
     assert set(results) == {case.name for case in CASES}
     n_epochs = {case.name: case.n_epochs for case in CASES}
     assert {name: result["settings"]["training.n_epochs"] for name, result in results.items()} == n_epochs
+
+
+def test_the_curve_is_that_of_the_committed_results() -> None:
+    assert CURVE.read_text(encoding="utf-8") == tables.curve(), "run `python -m benchmarks tables`"
+
+
+def test_a_table_without_results_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="run `python -m benchmarks capture-speed` first"):
+        tables._read(tmp_path / "capture_speed.json")
+
+
+def test_a_marker_without_a_table_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no table 'costly'; tables: accuracy, costs"):
+        tables.filled("<!-- table: costly -->\n<!-- end of table -->")
+
+
+def test_capture_results_are_of_full_length() -> None:
+    speed_results, quality_results, soak_results = (
+        json.loads(module.RESULTS.read_text(encoding="utf-8")) for module in (speed, quality, soak)
+    )
+    assert speed_results["clip"]["n_frames"] == speed.N_FRAMES
+    assert {len(seconds) for seconds in speed_results["seconds"].values()} == {speed.N_ROUNDS}
+    assert list(quality_results["scores"]) == [variant.key for variant in quality.variants(quick=False)]
+    assert soak_results["hours"] == 24
+    assert soak_results["n_frames"] > 24 * 3600 * 25 * 0.999
 
 
 def test_the_card_describes_the_packaged_weights() -> None:

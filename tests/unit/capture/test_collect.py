@@ -85,20 +85,23 @@ def test_selects_frames_with_the_square_and_keeps_the_last_fifth(tmp_path: Path)
     with _store(tmp_path, source) as store:
         summary = _collect(source, store)
         train, test = store.frames("train"), store.frames("test")
-    assert train
-    assert {record.index for record in train} <= set(range(10, 30))
+    moving = [record for record in train if record.reason == "new motion"]
+    assert {record.index for record in moving} <= set(range(10, 30))
+    assert len(moving) >= 5
     assert [record.index for record in test] == list(range(40, 50))
-    for record in train:
+    for record in moving:
         left = 7 * (record.index - 10)
         ((x1, y1, x2, y2),) = record.regions_xyxy
         assert x1 <= left
         assert min(160, left + 24) <= x2
         assert y1 <= 50 < 74 <= y2
         assert record.motion_fraction == pytest.approx((x2 - x1) * (y2 - y1) / (160 * 120))
-        assert record.reason == "new motion"
+    empty = [record for record in train if record.reason == "empty"]
+    assert len(empty) == len(train) - len(moving) == summary.reasons["empty"] == 1
+    assert not empty[0].regions_xyxy
     assert test[5].regions_xyxy
     assert test[5].reason == "kept for the evaluation"
-    assert summary.n_train == len(train) == summary.reasons["selected"]
+    assert summary.n_train == len(train) == summary.reasons["selected"] + 1
     assert summary.n_test == 10
     assert summary.n_frames == 50
     assert sum(summary.reasons.values()) == 40

@@ -83,7 +83,7 @@ def test_regions_are_in_frame_pixels_when_the_frame_is_shrunk() -> None:
 
 @pytest.mark.parametrize(
     ("difference", "seen_by"),
-    [(60, {"low", "medium", "high"}), (30, {"medium", "high"}), (18, {"high"}), (8, set())],
+    [(60, {"low", "medium", "high"}), (20, {"medium", "high"}), (12, {"high"}), (6, set())],
 )
 def test_sensitivity_sets_the_threshold(difference: int, seen_by: set[str]) -> None:
     luma = _flat()
@@ -98,7 +98,11 @@ def test_sensitivity_sets_the_threshold(difference: int, seen_by: set[str]) -> N
 
 @pytest.mark.parametrize(
     ("motion", "threshold"),
-    [(MotionConfig(), 24), (MotionConfig(sensitivity="low"), 40), (MotionConfig(threshold=9), 9)],
+    [
+        (MotionConfig(), PRESETS["medium"].threshold),
+        (MotionConfig(sensitivity="low"), PRESETS["low"].threshold),
+        (MotionConfig(threshold=9), 9),
+    ],
 )
 def test_threshold(motion: MotionConfig, threshold: int) -> None:
     assert MotionGate(motion, FIRST).threshold == threshold
@@ -155,7 +159,7 @@ def test_reset_timer_forgets_the_background() -> None:
 def test_reset_absorbs_what_stands_still() -> None:
     gate = MotionGate(PLAIN, BackgroundConfig(method="first", reset_every_s=2.0))
     results = [gate.look(scene_with_square(index, None if index < 5 else 60)) for index in range(30)]
-    assert all(result.has_motion for result in results[5:20])
+    assert all(result.has_motion for result in results[6:20])  # a change must last for two frames
     assert not any(result.has_motion for result in results[20:])
 
 
@@ -181,3 +185,128 @@ def test_same_frames_same_answers_and_inputs_unchanged() -> None:
 
     assert regions(frames) == regions(frames)
     np.testing.assert_array_equal([frame.luma for frame in frames], copies)
+
+
+def test_a_change_of_one_frame_is_no_motion() -> None:
+    luma, box = _flat(), (50, 40, 80, 70)
+    for persistence_frames, expected in ((1, [True, False]), (2, [False, False])):
+        gate = MotionGate(MotionConfig(persistence_frames=persistence_frames), FIRST)
+        for index in range(2):
+            gate.look(frame_of(luma, index))
+        seen = [gate.look(frame_of(picture, 2 + i)) for i, picture in enumerate((_with_box(luma, box, 200), luma))]
+        assert [result.has_motion for result in seen] == expected
+
+
+def test_pictures_without_continuity_need_no_persistence() -> None:
+    gate = MotionGate(MotionConfig(persistence_frames=5), FIRST)
+    luma = _flat()
+    gate.look(frame_of(luma, 0, rate_hz=1.0))
+    gate.look(frame_of(luma, 1, rate_hz=1.0))
+    assert gate.look(frame_of(_with_box(luma, (50, 40, 80, 70), 200), 2, rate_hz=1.0)).has_motion
+
+
+LEFT_HALF = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("zones", "seen"),
+    [
+        pytest.param({}, ["left", "right"], id="everywhere"),
+        pytest.param({"ignore": [LEFT_HALF]}, ["right"], id="ignored"),
+        pytest.param({"watch": [LEFT_HALF]}, ["left"], id="watched"),
+        pytest.param({"watch": [LEFT_HALF], "ignore": [LEFT_HALF]}, [], id="ignoring wins"),
+    ],
+)
+@pytest.mark.parametrize("size_wh", [(160, 120), (1280, 720)], ids=["small", "shrunk"])
+def test_zones(zones: dict[str, object], seen: list[str], size_wh: tuple[int, int]) -> None:
+    width, height = size_wh
+    luma = _flat(size_wh=size_wh)
+    changed = luma
+    for left in (width // 8, width * 5 // 8):
+        changed = _with_box(changed, (left, height // 4, left + width // 8, height // 2), 200)
+    motion = MotionConfig.model_validate({"min_region_px": 1, "padding_fraction": 0, **zones})
+    regions = _gate_after(luma, motion).look(frame_of(changed, 1)).regions_xyxy
+    assert ["left" if x1 < width / 2 else "right" for x1 in regions[:, 0]] == seen
+
+
+def test_another_size_starts_anew_and_goes_on() -> None:
+    gate = MotionGate(MotionConfig(), BackgroundConfig(n_frames=5, every_k_frames=1))
+    small, large = _flat(size_wh=(160, 120)), _flat(60, size_wh=(320, 240))
+    for index in range(10):
+        assert not gate.look(frame_of(small, index)).has_motion
+    assert not gate.look(frame_of(large, 10)).background_known
+    for index in range(11, 20):
+        gate.look(frame_of(large, index))
+    changed = frame_of(_with_box(large, (100, 80, 160, 140), 220), 20)
+    gate.look(changed)
+    result = gate.look(frame_of(changed.luma, 21))
+    assert result.mask.shape == (240, 320)
+    ((x1, y1, x2, y2),) = result.regions_xyxy.tolist()
+    assert x1 <= 100 < 160 <= x2
+    assert y1 <= 80 < 140 <= y2
+
+
+def test_a_place_that_always_flickers_is_learnt_and_a_car_there_is_still_seen() -> None:
+    """A tree for a minute, then something large and dark before it."""
+    rng = np.random.default_rng(0)
+    motion = MotionConfig(noise_factor=30, persistence_frames=1)
+    gate, blind = MotionGate(motion, FIRST), MotionGate(motion.model_copy(update={"noise_factor": 0.0}), FIRST)
+
+    def tree(index: int) -> ImageArray:
+        luma = _flat(120)
+        luma[20:80, 20:80] = 120 + np.kron(rng.choice([-80, 80], (20, 20)), np.ones((3, 3), int))
+        return luma
+
+    n_frames = 700
+    seen = [
+        (gate.look(frame_of(luma, i)), blind.look(frame_of(luma, i))) for i in range(n_frames) for luma in [tree(i)]
+    ]
+    late = seen[-50:]
+    assert sum(result.has_motion for result, _ in late) < 0.5 * sum(result.has_motion for _, result in late)
+    car = _with_box(_flat(120), (100, 20, 150, 60), 20)
+    assert gate.look(frame_of(car, n_frames)).has_motion
+
+
+def test_more_places_than_can_be_sorted_out_are_one_region() -> None:
+    luma = _flat()
+    spots = luma.copy()
+    for top in range(5, 120, 10):
+        for left in range(5, 160, 10):
+            spots[top : top + 4, left : left + 4] = 200  # 192 of them
+    motion = MotionConfig(min_region_px=1, padding_fraction=0.0, blur_px=1, dilate_px=0, merge="none")
+    assert _gate_after(luma, motion).look(frame_of(spots, 1)).regions_xyxy.tolist() == [[5, 5, 159, 119]]
+    few = luma.copy()
+    few[:60] = spots[:60]  # 96
+    assert len(_gate_after(luma, motion).look(frame_of(few, 1)).regions_xyxy) == 96
+
+
+def test_exposure_that_changes_is_no_motion() -> None:
+    gate = MotionGate(MotionConfig(), FIRST)
+    scene = scene_with_square(0, None)
+    gate.look(scene)
+    for index in range(1, 10):
+        brighter = frame_of(np.clip(scene.luma.astype(int) + 5 * index, 0, 255).astype(np.uint8), index)
+        assert not gate.look(brighter).has_motion
+
+
+def test_later_frames_leave_earlier_results_alone() -> None:
+    gate = MotionGate(MotionConfig(), BackgroundConfig(n_frames=5, every_k_frames=1))
+    results = [gate.look(scene_with_square(index, 4 * index)) for index in range(20)]
+    kept = results[-1]
+    assert kept.has_motion
+    assert kept.background is not None
+    before = [part.copy() for part in (kept.mask, kept.blurred_luma, kept.background)]
+    for index in range(20, 40):
+        gate.look(scene_with_square(index, 4 * index, grey=20))
+    for part, copy in zip((kept.mask, kept.blurred_luma, kept.background), before, strict=True):
+        np.testing.assert_array_equal(part, copy)
+
+
+def test_another_frame_size_with_the_same_working_size_goes_on() -> None:
+    gate = MotionGate(MotionConfig(working_width_px=80, padding_fraction=0.0, min_region_px=1), FIRST)
+    gate.look(frame_of(_flat(size_wh=(160, 120)), 0))
+    for index in (1, 2):
+        result = gate.look(frame_of(_with_box(_flat(size_wh=(320, 240)), (100, 80, 160, 140), 200), index))
+    ((x1, y1, x2, y2),) = result.regions_xyxy.tolist()
+    assert 80 <= x1 <= 100 < 160 <= x2 <= 180
+    assert 60 <= y1 <= 80 < 140 <= y2 <= 160

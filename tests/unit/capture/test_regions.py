@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_autotuner.capture.regions import grow_regions, merge_all, merge_touching, union_area
+from edge_autotuner.capture.regions import grow_regions, join_touching, merge_all, sort_regions, union_area
 
 NONE = np.zeros((0, 4), np.float32)
 
@@ -39,18 +39,29 @@ def test_grow_nothing() -> None:
     [
         pytest.param([], [], id="empty"),
         pytest.param([(0, 0, 5, 5)], [(0, 0, 5, 5)], id="one"),
-        pytest.param([(0, 0, 5, 5), (4, 4, 9, 9)], [(0, 0, 9, 9)], id="overlap"),
+        pytest.param([(0, 0, 5, 5), (4, 4, 9, 9)], [(0, 0, 5, 5), (4, 4, 9, 9)], id="81 of 50 is too much"),
+        pytest.param([(0, 0, 5, 5), (2, 1, 7, 6)], [(0, 0, 7, 6)], id="42 of 50"),
         pytest.param([(0, 0, 5, 5), (5, 0, 9, 5)], [(0, 0, 9, 5)], id="touch"),
         pytest.param([(6, 0, 9, 5), (0, 0, 5, 5)], [(0, 0, 5, 5), (6, 0, 9, 5)], id="apart, sorted"),
+        pytest.param([(0, 0, 4, 4), (0, 0, 4, 4)], [(0, 0, 4, 4)], id="same twice"),
         pytest.param(
-            [(0, 0, 2, 10), (0, 8, 10, 10), (6, 2, 8, 4)], [(0, 0, 10, 10)], id="only the joined box touches the third"
+            [(0, 0, 4, 4), (4, 0, 8, 4), (8, 1, 12, 5)], [(0, 0, 12, 5)], id="joined to what was joined: 60 of 48"
+        ),
+        pytest.param(
+            [(0, 0, 3, 3), (3, 0, 6, 3), (6, 3, 9, 6)], [(0, 0, 6, 3), (6, 3, 9, 6)], id="only a corner touches"
         ),
     ],
 )
-def test_merge_touching(boxes: list[tuple[float, ...]], expected: list[tuple[float, ...]]) -> None:
-    merged = merge_touching(np.array(boxes, np.float32).reshape(-1, 4))
-    assert merged.tolist() == [list(box) for box in expected]
-    assert merged.dtype == np.float32
+def test_join_touching(boxes: list[tuple[float, ...]], expected: list[tuple[float, ...]]) -> None:
+    joined = join_touching(np.array(boxes, np.float32).reshape(-1, 4), max_growth=4 / 3)
+    assert joined.tolist() == [list(box) for box in expected]
+    assert joined.dtype == np.float32
+
+
+def test_sort_regions() -> None:
+    assert sort_regions(_boxes((5, 1, 6, 2), (0, 3, 1, 9), (0, 2, 1, 9))).tolist() == [
+        [0, 2, 1, 9], [0, 3, 1, 9], [5, 1, 6, 2]
+    ]  # fmt: skip
 
 
 def test_merge_all() -> None:

@@ -34,7 +34,8 @@ def test_version() -> None:
 def test_help_names_every_command() -> None:
     outcome = run_cli("--help")
     assert outcome.code == 0
-    commands = ("run", "capture", "annotate", "tune", "evaluate", "export", "report", "detect", "simulate", "models")
+    commands = ("run", "capture", "annotate", "tune", "evaluate", "export", "report", "watch", "detect")
+    commands += ("simulate", "models")
     for command in commands:
         assert f" {command} " in outcome.out
         assert run_cli(command, "-h").code == 0

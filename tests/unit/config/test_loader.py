@@ -63,7 +63,7 @@ def written(folder: Path, text: str) -> Path:
         ),
         pytest.param("1: 2\n", 1, "1: Keys should be strings", id="a number as key"),
         pytest.param("deadline_s: soon\n", 1, "deadline_s: 'soon' is not a duration", id="duration"),
-        pytest.param("input_size: 400\n", 1, "input_size: both sides must be multiples of 32", id="size"),
+        pytest.param("input_size: 31\n", 1, "input_size: both sides must be at least 32", id="size"),
     ],
 )
 def test_a_wrong_setting(text: str, line: int, message: str, tmp_path: Path) -> None:

@@ -60,14 +60,14 @@ def test_a_test_frame_is_never_trained_on(train: str, test: str, overlaps: bool)
 
 
 @pytest.mark.parametrize(
-    ("value", "size_wh"), [("416", (416, 416)), ("640x384", (640, 384)), ("640X384", (640, 384)), (96, (96, 96))]
+    ("value", "size_wh"), [("416", (416, 416)), ("640x384", (640, 384)), ("640X384", (640, 384)), (300, (300, 300))]
 )
 def test_input_sizes(value: object, size_wh: tuple[int, int]) -> None:
     assert RunConfig(input_size=value).input_size == size_wh  # type: ignore[arg-type]
     assert RunConfig(annotation={"zoom_input": value}).annotation.zoom_input == size_wh  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("value", ["", "big", "416x", "x416", "416x-32", 0, -32, 100, "416x400", [416], True])
+@pytest.mark.parametrize("value", ["", "big", "416x", "x416", "416x-32", 0, -32, 31, "416x31", [416], True])
 def test_wrong_input_sizes(value: object) -> None:
     with pytest.raises(ValidationError):
         RunConfig(input_size=value)  # type: ignore[arg-type]
@@ -90,11 +90,27 @@ ANOTHER_VALUE: dict[str, object] = {
     "input_size": "416x256",
     "models_dir": "mirror",
     "deadline_s": 60,
+    "capture.stream.duration_s": 60,
+    "capture.stream.realtime": True,
+    "capture.stream.transport": "udp",
+    "capture.stream.open_timeout_s": 5,
+    "capture.stream.read_timeout_s": 5,
+    "capture.stream.first_retry_s": 2,
+    "capture.stream.longest_retry_s": 50,
+    "capture.stream.give_up_after_s": 60,
+    "capture.stream.frozen_after_s": 50,
+    "capture.stream.undecodable_after_s": 20,
+    "capture.stream.webcam_size": "640x480",
+    "capture.stream.webcam_rate_hz": 30,
     "capture.background.method": "mog2",
     "capture.background.n_frames": 16,
     "capture.background.every_k_frames": 6,
     "capture.background.n_backgrounds": 4,
+    "capture.background.percentile": 30,
     "capture.background.reset_every_s": 60,
+    "capture.background.freeze_after_s": 60,
+    "capture.background.scene_change_fraction": 0.8,
+    "capture.background.n_remembered": 1,
     "capture.motion.sensitivity": "low",
     "capture.motion.working_width_px": 481,
     "capture.motion.blur_px": 7,
@@ -104,9 +120,22 @@ ANOTHER_VALUE: dict[str, object] = {
     "capture.motion.min_region_px": 65,
     "capture.motion.padding_fraction": 0.2,
     "capture.motion.merge": "all",
+    "capture.motion.shake_px": 3,
+    "capture.motion.noise_factor": 3,
+    "capture.motion.persistence_frames": 3,
+    "capture.motion.ignore": [[[0, 0], [1, 0], [1, 1]]],
+    "capture.motion.watch": [[[0, 0], [1, 0], [1, 1]]],
+    "capture.selection.score": "random",
+    "capture.selection.score_threshold": 0.4,
+    "capture.selection.min_gap_s": 1,
+    "capture.selection.max_per_hour": 10,
+    "capture.selection.max_per_day": 100,
+    "capture.selection.min_change_fraction": 0.3,
+    "capture.selection.regions": "all",
+    "capture.selection.diversity": "hash",
+    "capture.selection.min_distance": 0.2,
+    "capture.selection.empty_fraction": 0.1,
     "capture.max_images": 1001,
-    "capture.min_gap_s": 1,
-    "capture.min_change_fraction": 0.3,
     "capture.deadline_s": 60,
     "capture.test_fraction": 0.3,
     "capture.max_test_images": 201,
@@ -115,6 +144,8 @@ ANOTHER_VALUE: dict[str, object] = {
     "capture.test_every": 2,
     "capture.picture_format": "png",
     "annotation.teacher": "picodet-s",
+    "annotation.teacher_weights": [2],
+    "annotation.fusion_iou": 0.6,
     "annotation.adapter": "deim",
     "annotation.zoom_input": 640,
     "annotation.look": "crops",
@@ -129,6 +160,15 @@ ANOTHER_VALUE: dict[str, object] = {
     "annotation.uncertain_score": 0.2,
     "annotation.classes": ["car"],
     "annotation.max_detections": 301,
+    "annotation.refine.static_objects": "background",
+    "annotation.refine.static_presence": 0.7,
+    "annotation.refine.static_max_score": 0.5,
+    "annotation.refine.static_min_s": 40,
+    "annotation.refine.smooth_boxes_s": 0.5,
+    "annotation.refine.smooth_scores_s": 0.5,
+    "annotation.refine.one_class_per_object": False,
+    "annotation.refine.fill_gaps": "label",
+    "annotation.refine.flicker_max_score": 0.5,
     "training.layers": "all",
     "training.auto_all_from_boxes": 501,
     "training.n_epochs": 13,

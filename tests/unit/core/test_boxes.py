@@ -11,6 +11,7 @@ from edge_autotuner.core import (
     covered_fraction,
     iou_matrix,
     scale_boxes,
+    subtract_boxes,
     xywh_to_xyxy,
     xyxy_to_xywh,
 )
@@ -89,3 +90,20 @@ def test_an_empty_sequence_becomes_no_boxes(nothing: object) -> None:
 def test_another_shape_is_refused(wrong: list[object]) -> None:
     with pytest.raises(ValueError, match=r"boxes_xyxy must have shape \(N, 4\), got"):
         as_boxes(wrong)
+
+
+@pytest.mark.parametrize(
+    ("holes", "expected"),
+    [
+        pytest.param([], [[0, 0, 10, 8]], id="no hole"),
+        pytest.param([[0, 0, 10, 8]], [], id="all"),
+        pytest.param([[-5, -5, 20, 20]], [], id="more than all"),
+        pytest.param([[10, 0, 12, 8]], [[0, 0, 10, 8]], id="outside"),
+        pytest.param([[2, 3, 2, 6]], [[0, 0, 10, 8]], id="empty hole"),
+        pytest.param([[2, 3, 5, 6]], [[0, 0, 10, 3], [0, 3, 2, 6], [5, 3, 10, 6], [0, 6, 10, 8]], id="inside"),
+        pytest.param([[0, 0, 6, 8], [4, 0, 8, 8]], [[8, 0, 10, 8]], id="overlapping"),
+    ],
+)
+def test_subtract_boxes(holes: list[list[float]], expected: list[list[float]]) -> None:
+    rectangles = subtract_boxes(np.array([0, 0, 10, 8], np.float32), np.array(holes, np.float32).reshape(-1, 4))
+    np.testing.assert_array_equal(rectangles, np.array(expected, np.float32).reshape(-1, 4))

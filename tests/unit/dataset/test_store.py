@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from dataset_folders import LABELS, SOURCE, add_frame, annotation, new_store, picture
-from edge_autotuner.core import Frame, LabelMap
+from edge_autotuner.core import CaptureEvent, Frame, LabelMap
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.errors import DatasetError
 
@@ -378,3 +379,47 @@ def test_a_picture_without_record_is_replaced(tmp_path: Path) -> None:
         (tmp_path / "frames/train_00000001.png").write_bytes(b"of a killed run")
         record = add_frame(store, 1)
         np.testing.assert_array_equal(store.read_image(record), picture(1))
+
+
+def test_wall_time_and_sent_regions_come_back(tmp_path: Path) -> None:
+    at = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+    regions = np.array([[0, 0, 9, 9], [20, 20, 30.5, 40]], np.float32)
+    with new_store(tmp_path / "d") as store:
+        frame = replace(Frame.from_bgr(picture(), index=3, time_s=0.3), captured_at=at)
+        store.add_frame(
+            frame,
+            split="train",
+            regions_xyxy=regions,
+            motion_fraction=0.1,
+            background=None,
+            reason="moves",
+            sent_xyxy=regions[1:],
+        )
+        add_frame(store, 4)
+    live, recorded = DatasetStore.open(tmp_path / "d").frames()
+    assert datetime.fromisoformat(live.captured_at or "") == at
+    np.testing.assert_array_equal(live.sent, regions[1:])
+    np.testing.assert_array_equal(live.unsent, regions[:1])
+    assert recorded.captured_at is None
+    np.testing.assert_array_equal(recorded.sent, recorded.regions)
+    assert len(recorded.unsent) == 0
+
+
+def test_events_come_back_in_order_and_are_exported(tmp_path: Path) -> None:
+    events = [
+        CaptureEvent("stalled", 1.25, datetime(2026, 3, 1, tzinfo=UTC), "nothing for 10 s; next attempt in 1 s"),
+        CaptureEvent("scene changed", 2.5, None, "brighter"),
+    ]
+    with new_store(tmp_path / "d") as store:
+        for event in events:
+            store.add_event(event)
+        store.export()
+    assert DatasetStore.open(tmp_path / "d").events() == events
+    manifest = json.loads((tmp_path / "d/manifest.json").read_text())
+    assert [event["kind"] for event in manifest["events"]] == ["stalled", "scene changed"]
+    assert manifest["events"][1]["captured_at"] is None
+
+
+def test_unknown_event_is_refused(tmp_path: Path) -> None:
+    with new_store(tmp_path / "d") as store, pytest.raises(DatasetError, match="unknown event"):
+        store.add_event(CaptureEvent("exploded", 0.0, None, ""))  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from coloured_scene import LABELS, coloured_sample, fresh_network
 from edge_autotuner.core import Detector, LabelMap
 from edge_autotuner.deployment import export_onnx
 from edge_autotuner.models import DecodedYolox, OnnxDetector
-from edge_autotuner.models.torch_detector import TorchDetector, yolox_spec
+from edge_autotuner.models.torch_detector import TorchDetector
 from edge_autotuner.models.yolox import Yolox
 
 SIZE_WH = (96, 64)
@@ -34,7 +34,7 @@ def test_torch_and_its_export_find_the_same_objects(
     frame_wh: tuple[int, int], talkative: Yolox, tmp_path: Path
 ) -> None:
     export_onnx(DecodedYolox(talkative, SIZE_WH), SIZE_WH, tmp_path / "m.onnx")
-    exported = OnnxDetector(tmp_path / "m.onnx", yolox_spec("m", LABELS, SIZE_WH), n_threads=1)
+    exported = OnnxDetector(tmp_path / "m.onnx", talkative.detector_spec("m", LABELS, SIZE_WH), n_threads=1)
     image = coloured_sample(5, frame_wh, n_objects=2).read_image()
     a, b = TorchDetector(talkative, LABELS, SIZE_WH).detect(image), exported.detect(image)
     assert len(a) == len(b) > 5

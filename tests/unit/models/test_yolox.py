@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from edge_autotuner.errors import ConfigError
+from edge_autotuner.models.trainable import freeze_except
 from edge_autotuner.models.yolox import CellGrid, DecodedYolox, Yolox, decode_boxes
-from edge_autotuner.models.yolox_weights import freeze_except
 
 
 def nano(n_classes: int = 2) -> Yolox:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from edge_autotuner.core import COCO_80, LabelMap
 from edge_autotuner.errors import ConfigError, WeightsError
+from edge_autotuner.models.torch_weights import network_bytes, with_classes
 from edge_autotuner.models.yolox import ConvBlock, Yolox
-from edge_autotuner.models.yolox_weights import load_yolox, save_yolox, with_classes, yolox_bytes
+from edge_autotuner.models.yolox_weights import load_yolox, save_yolox
 
 LABELS = LabelMap(("person", "car", "bus"))
 
@@ -50,7 +51,7 @@ def test_half_precision_halves_the_file_and_rounds_once(network: Yolox, tmp_path
 
 
 def test_the_same_network_gives_the_same_bytes(network: Yolox) -> None:
-    assert yolox_bytes(network, LABELS) == yolox_bytes(network, LABELS)
+    assert network_bytes(network, LABELS) == network_bytes(network, LABELS)
 
 
 def test_weights_of_another_architecture_are_refused(network: Yolox, tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ def test_the_architecture_is_found_out_where_the_file_does_not_name_it(network: 
 
 @pytest.mark.parametrize("keep", [0, 5, 1000, -1])
 def test_truncated_files_are_refused(keep: int, network: Yolox, tmp_path: Path) -> None:
-    (tmp_path / "w.safetensors").write_bytes(yolox_bytes(network, LABELS)[:keep])
+    (tmp_path / "w.safetensors").write_bytes(network_bytes(network, LABELS)[:keep])
     with pytest.raises(WeightsError, match=r"cannot read weights .*w\.safetensors"):
         load_yolox(tmp_path / "w.safetensors")
 

@@ -12,11 +12,13 @@ from edge_autotuner.config import RunConfig
 from edge_autotuner.core import COCO_80, STREET_6, LabelMap
 from edge_autotuner.errors import ConfigError, ModelBundleError, WeightsError
 from edge_autotuner.models.torch_detector import TorchDetector
+from edge_autotuner.models.torch_weights import network_bytes, save_network
 from edge_autotuner.models.yolox import Yolox
-from edge_autotuner.models.yolox_weights import save_yolox, yolox_bytes
+from edge_autotuner.models.yolox_weights import save_yolox
 from edge_autotuner.pipeline.annotation_stage import check_teacher
 from edge_autotuner.pipeline.edge_model import export_network, open_edge_model, open_exported
 from run_samples import FinishedRun, Samples, camera
+from trainable_cases import NARROW, add_narrow_networks, fresh_ssdlite
 
 
 def config(edge_model: Path | str, classes: tuple[str, ...] | None = None, **more: object) -> RunConfig:
@@ -42,7 +44,7 @@ def test_a_run_or_a_bundle_as_the_start(finished_run: FinishedRun) -> None:
 def test_the_same_weights_give_the_same_file(samples: Samples) -> None:
     """The header of safetensors is in random order; twelve files would hardly be equal by chance."""
     edge = open_edge_model(config(samples.edge_model))
-    files = {yolox_bytes(edge.network, edge.labels) for _ in range(12)}
+    files = {network_bytes(edge.network, edge.labels) for _ in range(12)}
     assert files == {samples.edge_model.read_bytes()}
 
 
@@ -112,11 +114,28 @@ def test_weights_of_another_architecture(samples: Samples) -> None:
         open_edge_model(config(samples.edge_model, architecture="yolox-tiny"))
 
 
+def test_the_input_must_fit_the_network(samples: Samples) -> None:
+    with pytest.raises(ConfigError, match=r"^input_size: both sides must be multiples of 32 for yolox-nano, got 300x"):
+        open_edge_model(config(samples.edge_model, input_size=300))
+    zoom = {"edge_model": str(samples.edge_model), "annotation": {"teacher": "zoom", "zoom_input": "416x300"}}
+    with pytest.raises(ConfigError, match=r"^annotation\.zoom_input: both sides must be multiples of 32"):
+        open_edge_model(RunConfig.model_validate(zoom))
+    zoom["annotation"] = {"teacher": "deimv2-femto", "zoom_input": "416x300"}  # then nobody zooms
+    assert open_edge_model(RunConfig.model_validate(zoom)).labels == STREET_6
+
+
+def test_an_ssdlite_takes_any_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_narrow_networks(monkeypatch)
+    save_network(tmp_path / "ssd.safetensors", fresh_ssdlite(n_classes=6), STREET_6)
+    edge = open_edge_model(config(tmp_path / "ssd.safetensors", ("car",), input_size="97x64"))
+    assert (edge.network.architecture, edge.network.n_classes, edge.labels) == (NARROW, 1, LabelMap(("car",)))
+
+
 def test_an_exported_network_answers_like_the_trained_one(samples: Samples, tmp_path: Path) -> None:
     edge = open_edge_model(config(samples.edge_model))
     path = export_network(edge.network, (96, 64), tmp_path / "edge.onnx")
     image = camera().frame(60).image_bgr
-    exported = open_exported(path, "edge", edge.labels, (96, 64), n_threads=1).detect(image)
+    exported = open_exported(path, edge.network.detector_spec("edge", edge.labels, (96, 64)), n_threads=1).detect(image)
     trained = TorchDetector(edge.network, edge.labels, (96, 64)).detect(image)
     assert len(exported) == len(trained) > 0
     np.testing.assert_allclose(np.sort(exported.scores), np.sort(trained.scores), atol=1e-4)

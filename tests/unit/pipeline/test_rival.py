@@ -9,7 +9,7 @@ import pytest
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import STREET_6, LabelMap
 from edge_autotuner.deployment import deploy, write_bundle
-from edge_autotuner.models.torch_detector import yolox_spec
+from edge_autotuner.models.catalogue import yolox_spec
 from edge_autotuner.pipeline.rival import REPLACED, find_rival
 from edge_autotuner.pipeline.session import Session
 
@@ -21,7 +21,7 @@ def bundle(
         folder / "bundles" / name,
         name=name,
         architecture="yolox-nano",
-        detector=yolox_spec(name, labels, (64, 64)),
+        detector=yolox_spec(name, (64, 64), labels),
         model=name.encode(),
         weights=b"weights",
         metrics={},

@@ -32,8 +32,15 @@ def test_a_report_shows_what_there_is(n_stages: int, finished_run: FinishedRun, 
     page = stages.report(folder, command="edge-autotuner run again").read_text(encoding="utf-8")
     assert "cam.mp4" in page
     assert "edge-autotuner run again" in page
-    for heading, since in (("What the camera saw", 1), ("Promotion", 4), ("Reproduce it", 1)):
-        assert (f"{heading}</h2>" in page) == (n_stages >= since), heading
+    for heading, since in (
+        ("What the camera saw</h2>", 1),
+        ("How much of the frame moves</h3>", 1),
+        ("What is worth sending</h3>", 1),
+        ("squeezed to the teacher's input</h3>", 2),
+        ("Promotion</h2>", 4),
+        ("Reproduce it</h2>", 1),
+    ):
+        assert (heading in page) == (n_stages >= since), heading
 
 
 def test_a_report_of_nothing(tmp_path: Path) -> None:
@@ -79,7 +86,8 @@ def test_the_zoom_teacher_needs_no_other_model(samples: Samples, tmp_path: Path)
     with DatasetStore.open(dataset) as store:
         found = [store.annotation_of(record) for record in store.frames()]
     assert all(annotation is not None and annotation.n_calls == 5 for annotation in found), "the frame and four tiles"
-    assert state_of(tmp_path / "run")["annotation"]["summary"]["teacher"] == "zoom"
+    summary = state_of(tmp_path / "run")["annotation"]["summary"]
+    assert (summary["teacher"], summary["input_size_wh"]) == ("zoom", [96, 96])
     assert len(list((tmp_path / "run" / "teacher").glob("zoom-*.onnx"))) == 1
 
 

@@ -84,7 +84,7 @@ def test_boxes_enclose_what_differs_from_the_street() -> None:
 
 def test_hidden_objects_are_no_truth() -> None:
     camera = SimulatedCamera(SMALL, 150, seed=0, n_objects=30)
-    n_present = sum(len(camera._present(index)) for index in range(150))
+    n_present = sum(len(camera._placed(index)) for index in range(150))
     n_truth = sum(len(camera.truth(index)) for index in range(150))
     assert 0.5 * n_present < n_truth < n_present
 

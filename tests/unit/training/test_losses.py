@@ -76,9 +76,10 @@ def test_a_parked_car_in_an_unlooked_place_is_not_trained_away() -> None:
         looked_xyxy=np.array([[0, 0, 32, 64]], np.float32),
     )
     still = AugmentationConfig(flip=0, scale=0, translate=0, brightness=0, contrast=0, saturation=0)
-    batch = BatchMaker([sample], (64, 64), augmentation=still, seed=0).batch([0], epoch=0, step=0)
     torch.manual_seed(0)
-    logits = Yolox("yolox-nano", 2)(batch.images)
+    network = Yolox("yolox-nano", 2)
+    batch = BatchMaker([sample], (64, 64), network=network, augmentation=still, seed=0).batch([0], epoch=0, step=0)
+    logits = network(batch.images)
     slope = gradient(detection_loss(logits, GRID, batch.targets).objectness, logits)[0, :, OBJECTNESS]
     centres = GRID.centres
     at_the_car = (centres[:, 0] > 40) & (centres[:, 0] < 60) & (centres[:, 1] > 20) & (centres[:, 1] < 44)

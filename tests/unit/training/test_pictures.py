@@ -8,17 +8,20 @@ import numpy as np
 import pytest
 import torch
 
-from coloured_scene import coloured_sample, sample_of
+from coloured_scene import coloured_sample, fresh_network, sample_of
 from edge_autotuner.config import AugmentationConfig
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.training import Batch, BatchMaker
 from edge_autotuner.training.pictures import PictureCache
+from trainable_cases import add_narrow_networks, fresh_ssdlite
 
 SAMPLES = [coloured_sample(i, (96, 72)) for i in range(5)]
+NETWORK = fresh_network()
 
 
 def maker(seed: int = 0, **options: int) -> BatchMaker:
-    return BatchMaker(SAMPLES, (64, 64), augmentation=AugmentationConfig(noise=5), seed=seed, **options)
+    augmentation = AugmentationConfig(noise=5)
+    return BatchMaker(SAMPLES, (64, 64), network=NETWORK, augmentation=augmentation, seed=seed, **options)
 
 
 def same(a: Batch, b: Batch) -> bool:
@@ -51,14 +54,27 @@ def test_a_batch_is_ready_for_the_network() -> None:
     for target in batch.targets:
         assert (target.boxes_xyxy.dtype, target.class_ids.dtype) == (torch.float32, torch.int64)
         assert target.is_known.shape == (84,)
+        assert target.weights is not None
+        assert target.weights.tolist() == [1.0] * len(target.boxes_xyxy)
 
 
 def test_the_canvas_holds_every_shape_of_picture() -> None:
     samples = [sample_of(np.zeros((h, w, 3), np.uint8)) for w, h in ((100, 50), (50, 100))]
-    wide_and_high = BatchMaker(samples, (64, 64), augmentation=AugmentationConfig(), seed=0)
+    wide_and_high = BatchMaker(samples, (64, 64), network=NETWORK, augmentation=AugmentationConfig(), seed=0)
     assert wide_and_high.canvas_wh == (64, 64)
-    wide = BatchMaker(samples[:1], (64, 64), augmentation=AugmentationConfig(), seed=0)
+    wide = BatchMaker(samples[:1], (64, 64), network=NETWORK, augmentation=AugmentationConfig(), seed=0)
     assert wide.canvas_wh == (64, 32)
+
+
+def test_a_network_that_is_fed_stretched_frames_learns_from_stretched_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    add_narrow_networks(monkeypatch)
+    samples = [sample_of(np.zeros((h, w, 3), np.uint8)) for w, h in ((100, 50), (50, 100))]
+    network = fresh_ssdlite()
+    batches = BatchMaker(samples, (70, 45), network=network, augmentation=AugmentationConfig(), seed=0)
+    assert batches.canvas_wh == (70, 45)
+    batch = batches.batch([0, 1], epoch=0, step=0)
+    assert batch.images.shape == (2, 3, 45, 70)
+    assert network(batch.images).shape[1] == len(batch.targets[0].is_known)
 
 
 def test_each_picture_comes_once_before_any_comes_again() -> None:
@@ -107,6 +123,12 @@ def test_pictures_that_do_not_fit_are_shrunk() -> None:
         # 1.25 times what an input of 32 shows: 40 x 26.67
         assert [cache.picture(i).shape for i in range(3)] == [(27, 40, 3)] * 3
     assert pictures.n_reads == [1, 1, 1]
+
+
+def test_stretched_pictures_keep_the_detail_of_both_sides() -> None:
+    pictures = CountedPictures(1)
+    cache = PictureCache(pictures.samples, (30, 60), budget_bytes=0, resize="stretch")
+    assert cache.picture(0).shape == (75, 112, 3)  # 1.25 times the 60 rows that the input shows
 
 
 def test_the_budget_is_kept_even_when_shrinking_is_not_enough() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ import pytest
 from coloured_scene import LABELS, sample_of
 from edge_autotuner.config import AugmentationConfig
 from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
+from edge_autotuner.models.catalogue import deim_spec, yolox_spec
+from edge_autotuner.models.detector_spec import Resize
 from edge_autotuner.models.preprocess import place, prepare_input
-from edge_autotuner.models.torch_detector import yolox_spec
 from edge_autotuner.models.yolox import CellGrid
 from edge_autotuner.training import PreparedSample, TrainingSample, canvas_size, prepare_sample
 
@@ -37,6 +40,12 @@ def test_the_canvas_leaves_padding_out(frame_wh: SizeWH, input_wh: SizeWH, canva
     assert canvas_size(frame_wh, input_wh) == canvas_wh
 
 
+@pytest.mark.parametrize("input_wh", [(300, 300), (97, 131), (32, 32)])
+@pytest.mark.parametrize("frame_wh", [(640, 480), (1920, 1080), (7, 1000), (301, 299)])
+def test_a_stretched_frame_fills_the_input(frame_wh: SizeWH, input_wh: SizeWH) -> None:
+    assert canvas_size(frame_wh, input_wh, resize="stretch", step_px=1) == input_wh
+
+
 def prepared(
     sample: TrainingSample,
     *,
@@ -44,8 +53,9 @@ def prepared(
     augmentation: AugmentationConfig | None = None,
     seed: int = 0,
     image: ImageArray | None = None,
+    resize: Resize = "letterbox",
 ) -> PreparedSample:
-    canvas_wh = canvas_size(sample.size_wh, input_wh)
+    canvas_wh = canvas_size(sample.size_wh, input_wh, resize=resize)
     return prepare_sample(
         sample,
         sample.read_image() if image is None else image,
@@ -54,6 +64,7 @@ def prepared(
         centres_xy=centres(canvas_wh),
         augmentation=augmentation,
         rng=np.random.default_rng(seed),
+        resize=resize,
     )
 
 
@@ -83,7 +94,7 @@ def test_without_changes_the_picture_lies_as_at_run_time(frame_wh: SizeWH, max_l
     image, input_wh = smooth_picture(frame_wh), (64, 64)
     box = np.array([[10, 20, 60, 50]], np.float32)
     result = prepared(sample_of(image, boxes_xyxy=box, class_ids=np.array([1])), input_wh=input_wh)
-    spec = yolox_spec("m", LABELS, input_wh)
+    spec = yolox_spec("m", input_wh, LABELS)
     placement = place(frame_wh, spec)
     at_run_time = prepare_input(image, spec)[0][0]
     width, height = placement.resized_size_wh
@@ -92,6 +103,42 @@ def test_without_changes_the_picture_lies_as_at_run_time(frame_wh: SizeWH, max_l
     # the run-time size is cut to whole pixels, so the scales differ by less than one pixel over the picture
     assert result.boxes_xyxy == pytest.approx(placement.to_input(box), abs=1.0)
     assert result.class_ids.tolist() == [1]
+
+
+@pytest.mark.parametrize("frame_wh", [(128, 96), (96, 160), (64, 64)], ids=["wide", "high", "as it is"])
+def test_a_stretched_picture_lies_as_at_run_time(frame_wh: SizeWH) -> None:
+    image, input_wh = smooth_picture(frame_wh), (64, 64)
+    box = np.array([[10, 20, 60, 50]], np.float32)
+    result = prepared(sample_of(image, boxes_xyxy=box), input_wh=input_wh, resize="stretch")
+    spec = deim_spec("m", input_wh, LABELS)
+    assert spec.resize == "stretch"
+    placement = place(frame_wh, spec)
+    at_run_time = cv2.resize(image, input_wh).transpose(2, 0, 1)
+    assert np.abs(result.image.astype(float) - at_run_time).max() <= 2  # OpenCV's two ways of resizing
+    assert result.boxes_xyxy == pytest.approx(placement.to_input(box), abs=1e-3)
+    assert result.is_known.all()
+
+
+def test_a_stretched_picture_is_scaled_and_mirrored_as_a_whole() -> None:
+    image = np.zeros((48, 96, 3), np.uint8)
+    image[18:30, 30:54] = 255
+    sample = sample_of(image, boxes_xyxy=np.array([[30, 18, 54, 30]], np.float32))
+    changes = MIRROR.model_copy(update={"scale": 0.3, "translate": 0.1})
+    for seed in range(5):
+        result = prepared(sample, augmentation=changes, seed=seed, resize="stretch")
+        (x1, y1, x2, y2) = result.boxes_xyxy[0]
+        assert x2 - x1 == pytest.approx(y2 - y1, rel=1e-4)  # 96 x 48 became square, and 24 x 12 with it
+        rows, columns = np.nonzero(result.image[0] > 184)  # between grey padding and white
+        seen = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+        assert seen == pytest.approx((x1, y1, x2, y2), abs=1.5)
+
+
+def test_weights_stay_with_their_boxes() -> None:
+    boxes = np.array([[-44, 16, 20, 32], [4, 4, 30, 30], [40, 40, 60, 60]], np.float32)  # the first is hardly visible
+    plain = sample_of(np.zeros((64, 64, 3), np.uint8), boxes_xyxy=boxes)
+    assert prepared(plain).weights.tolist() == [1, 1]
+    weighted = replace(plain, weights=np.array([0.1, 0.2, 0.3], np.float32))
+    assert prepared(weighted).weights.tolist() == pytest.approx([0.2, 0.3])
 
 
 def test_what_the_picture_does_not_fill_is_grey_and_known() -> None:

@@ -11,12 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from coloured_scene import LABELS, coloured_sample, fresh_network, sample_of
+from coloured_scene import coloured_sample, fresh_network, sample_of
 from edge_autotuner.config import AugmentationConfig, TrainingConfig
 from edge_autotuner.core import Deadline, FakeClock
 from edge_autotuner.errors import TrainingDiverged, TrainingError
-from edge_autotuner.evaluation import Truth, score_detections
-from edge_autotuner.models.torch_detector import TorchDetector
 from edge_autotuner.models.yolox import Yolox
 from edge_autotuner.training import TrainingSample, TuningResult, Validate, choose_layers, learning_rate, tune
 
@@ -92,36 +90,6 @@ class Steps:
 
 
 # --- learning
-
-
-def ap50_on(samples: list[TrainingSample], size_wh: tuple[int, int]) -> Validate:
-    truths = [Truth(s.boxes_xyxy, s.class_ids, np.zeros(len(s.class_ids), bool)) for s in samples]
-
-    def validate(network: Yolox) -> float:
-        detector = TorchDetector(network, LABELS, size_wh)
-        found = [detector.detect(sample.read_image()) for sample in samples]
-        return score_detections(found, truths, LABELS, max_detections=10, min_score=0.05).ap50
-
-    return validate
-
-
-@pytest.mark.slow
-def test_labels_are_learnt_from_random_weights() -> None:
-    samples = [coloured_sample(seed) for seed in range(4)]
-    settings = config(
-        layers="all",
-        n_epochs=6,
-        min_steps_per_epoch=25,
-        max_steps_per_epoch=25,
-        batch_size=4,
-        max_lr=3e-3,
-        ema_decay=0.8,
-        augmentation=STILL,
-    )
-    result = tune(fresh_network(), samples, settings, input_size_wh=(64, 64), validate=ap50_on(samples, (64, 64)))
-    assert result.history[0].val_ap < 0.1
-    assert result.best_val_ap > 0.9
-    assert result.history[-1].loss < result.history[1].loss / 2
 
 
 def test_the_loss_falls_in_a_few_steps() -> None:

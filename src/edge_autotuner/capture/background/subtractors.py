@@ -10,12 +10,22 @@ import numpy as np
 from edge_autotuner.core.types import ImageArray
 
 _MIN_FRAMES = 10  # their first pictures still show what was moving
+_QUICK_MIN_FRAMES = 5  # a scene that has just changed: better a rough picture than none
+
+# At 480x270 the picture costs 0.6 to 0.8 ms beside 3 to 4 ms for learning; within five frames 99.9 % of its pixels
+# change by 3 levels at most (measured on a tree in the wind).
+_PICTURE_EVERY = 5
 
 
 class _Subtractor:
-    """What both share: known after ten frames, and the picture is asked for only when it is wanted."""
+    """What both share: known after ten frames, then a new picture every five.
 
-    def __init__(self) -> None:
+    Args:
+        quick_start: known after five frames, for scenes that have just changed.
+    """
+
+    def __init__(self, *, quick_start: bool = False) -> None:
+        self._min_frames = _QUICK_MIN_FRAMES if quick_start else _MIN_FRAMES
         self._background: ImageArray | None = None
         self.reset()
 
@@ -25,13 +35,13 @@ class _Subtractor:
         cv2.setRNGSeed(self._n_seen)
         self._model.apply(luma)
         self._n_seen += 1
-        self._background = None
+        n_late = self._n_seen - self._min_frames
+        if n_late >= 0 and n_late % _PICTURE_EVERY == 0:
+            self._background = np.asarray(self._model.getBackgroundImage(), np.uint8)
 
     @property
     def background(self) -> ImageArray | None:
-        """The picture that the model keeps of the scene; None during the first frames."""
-        if self._background is None and self._n_seen >= _MIN_FRAMES:
-            self._background = np.asarray(self._model.getBackgroundImage(), np.uint8)
+        """The picture that the model keeps of the scene, at most four frames old; None during the first frames."""
         return self._background
 
     def reset(self) -> None:

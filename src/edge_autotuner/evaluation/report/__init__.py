@@ -1,11 +1,14 @@
 """The report page: one self-contained HTML file, and drawing of detections on pictures."""
 
+from edge_autotuner.evaluation.report.capture_section import motion_rows
 from edge_autotuner.evaluation.report.data import (
     Costs,
     FrameComparison,
     LearningCurve,
     MotionExample,
+    MotionFacts,
     ReportData,
+    SentFacts,
     TimelineFrame,
 )
 from edge_autotuner.evaluation.report.drawing import class_colour, draw_detections
@@ -16,10 +19,13 @@ __all__ = [
     "FrameComparison",
     "LearningCurve",
     "MotionExample",
+    "MotionFacts",
     "ReportData",
+    "SentFacts",
     "TimelineFrame",
     "class_colour",
     "draw_detections",
+    "motion_rows",
     "render_report",
     "write_report",
 ]

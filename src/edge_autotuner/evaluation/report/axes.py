@@ -6,7 +6,7 @@ Colours come from the page's style sheet through class names, so that charts fol
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -66,15 +66,23 @@ def line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
     return f'<line class="{css}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
-def axes(plot: Plot, x_ticks: Sequence[float], y_ticks: Sequence[float], *, x_title: str, y_title: str) -> str:
-    """Return grid lines, tick labels and the titles of both axes."""
+def axes(
+    plot: Plot,
+    x_ticks: Sequence[float],
+    y_ticks: Sequence[float],
+    *,
+    x_title: str,
+    y_title: str,
+    x_text: Callable[[float], str] = "{:g}".format,
+) -> str:
+    """Return grid lines, tick labels and the titles of both axes; `x_text` writes a value of the x axis."""
     parts = []
     for value in y_ticks:
         y = plot.y(value)
         parts.append(line(LEFT, y, plot.width - RIGHT, y, "grid"))
         parts.append(text(LEFT - 8, y + 4, f"{value:g}", anchor="end"))
     bottom = plot.height - BOTTOM
-    parts += [text(plot.x(value), bottom + 17, f"{value:g}") for value in x_ticks]
+    parts += [text(plot.x(value), bottom + 17, x_text(value)) for value in x_ticks]
     parts.append(line(LEFT, bottom, plot.width - RIGHT, bottom, "axis"))
     parts.append(text((LEFT + plot.width - RIGHT) / 2, plot.height - 4, x_title, "axis-title"))
     centre = (TOP + bottom) / 2

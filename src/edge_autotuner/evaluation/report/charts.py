@@ -108,6 +108,37 @@ def histogram(scores: FloatArray, *, thresholds: Sequence[tuple[str, float]], x_
     return svg(WIDTH, HEIGHT, "".join(parts), f"Histogram of {x_title}")
 
 
+def share_histogram(counts: Sequence[int], edges: Sequence[float], *, marked: tuple[str, float], x_title: str) -> str:
+    """Draw how many frames have which share of something, on a logarithmic axis.
+
+    Args:
+        counts: (B,) frames per bin; the lowest bin may hold smaller shares, too.
+        edges: (B + 1,) rising shares in (0, 1], between which the bins lie.
+        marked: name and value of one share that is marked, in (0, 1].
+        x_title: what is measured.
+    """
+    filled = [(n, low, high) for n, low, high in zip(counts, edges[:-1], edges[1:], strict=True) if n]
+    if not filled:
+        return _nothing("no motion yet")
+    lowest = min(-1, math.floor(math.log10(filled[0][1]) + 1e-9))  # at least 10 % to 100 % is shown
+    y_ticks = nice_ticks(0, max(counts))
+    plot = Plot(WIDTH, HEIGHT, (lowest, 0.0), (0.0, y_ticks[-1]))
+    decades = range(lowest, 1)
+    parts = [axes(plot, decades, y_ticks, x_title=x_title, y_title="frames", x_text=_power_of_ten_percent)]
+    for n, low, high in filled:
+        x, y = plot.x(math.log10(low)), plot.y(n)
+        parts.append(
+            f'<rect class="bar" x="{x + 0.5:.1f}" y="{y:.1f}" width="{plot.x(math.log10(high)) - x - 1:.1f}" '
+            f'height="{plot.y(0) - y:.1f}"><title>{low:.2%} to {high:.2%} of the frame: {n:,} frames</title></rect>'
+        )
+    name, value = marked
+    x = plot.x(math.log10(value))
+    is_left = value < 10 ** (lowest / 2)
+    parts.append(line(x, TOP, x, HEIGHT - BOTTOM, "marker"))
+    parts.append(text(x + (5 if is_left else -5), TOP + 9, name, "note", "start" if is_left else "end"))
+    return svg(WIDTH, HEIGHT, "".join(parts), f"Histogram of {x_title}")
+
+
 def bar_chart(groups: Sequence[str], series: Sequence[Series], *, unit: str = "", digits: int = 2) -> str:
     """Draw horizontal bars, one group per row and one bar per series in it; the value stands behind each bar."""
     values = [v for s in series for v in s.values if v is not None and math.isfinite(v)]
@@ -204,6 +235,10 @@ def _polyline(plot: Plot, one: Series, points: Sequence[tuple[int, float]], x_ti
         for i, value in points
     )
     return f'<polyline class="curve {one.css}" points="{path}"/>{dots}'
+
+
+def _power_of_ten_percent(power: float) -> str:
+    return f"{10**power:.{max(0, round(-power) - 2)}%}"
 
 
 def _baseline(plot: Plot, name: str, value: float) -> str:

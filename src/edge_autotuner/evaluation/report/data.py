@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from edge_autotuner.core import Detections, LabelMap, SourceInfo
-from edge_autotuner.core.types import FloatArray, ImageArray
+from edge_autotuner.core import CaptureEvent, Detections, LabelMap, SourceInfo
+from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 from edge_autotuner.evaluation.comparison import Comparison
 from edge_autotuner.evaluation.found_objects import FoundObjects
 from edge_autotuner.evaluation.promotion import PromotionDecision
@@ -52,6 +52,68 @@ class TimelineFrame:
 
     time_s: float
     kind: Literal["train", "test", "skipped"]
+
+
+@dataclass(frozen=True)
+class MotionFacts:
+    """What the motion gate saw. Shares are shares of a frame, 0..1.
+
+    Attributes:
+        size_wh: of a frame, pixels.
+        n_frames: frames that were taken from the source.
+        n_compared: of those, frames that were compared with a background.
+        n_with_motion: of those, frames in which something moved.
+        covered_fraction: share that regions cover, mean over the compared frames.
+        covered_fraction_with_motion: the same, mean over the frames with motion.
+        enclosing_fraction: share of one box around all regions of a frame, mean over the frames with motion.
+        histogram: frames with motion by the share that their regions cover.
+        histogram_edges: the shares between which `histogram` counts, one more than counts.
+        region_fractions: sizes of single regions that a tenth, half and nine tenths of them do not exceed.
+        gate_ms: milliseconds of the gate per frame; None where it was not measured.
+        decode_ms: milliseconds per frame until it was there; None for a live source, which is waited for.
+        watched_s: how much of the source's time was watched, seconds.
+        is_live: the source was watched as it happened.
+        n_dropped: frames of a live source that nobody looked at.
+        began_at: aware UTC time of a live source's first frame.
+        ended_at: of its last frame.
+    """
+
+    size_wh: SizeWH
+    n_frames: int
+    n_compared: int
+    n_with_motion: int
+    covered_fraction: float = 0.0
+    covered_fraction_with_motion: float = 0.0
+    enclosing_fraction: float = 0.0
+    histogram: tuple[int, ...] = ()
+    histogram_edges: tuple[float, ...] = ()
+    region_fractions: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    gate_ms: float | None = None
+    decode_ms: float | None = None
+    watched_s: float = 0.0
+    is_live: bool = False
+    n_dropped: int = 0
+    began_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class SentFacts:
+    """What is worth a teacher's look, and what it was shown.
+
+    Attributes:
+        n_regions: regions of the selected frames.
+        pixels_in_regions: pixels inside them.
+        pixels_of_frames: pixels of all frames that were taken from the source.
+        pixels_shown: pixels that the teacher was shown, test frames included; None before the annotation.
+        input_wh: size that the teacher squeezes every picture to; None before the annotation.
+    """
+
+    n_regions: int
+    pixels_in_regions: int
+    pixels_of_frames: int
+    pixels_shown: int | None = None
+    input_wh: SizeWH | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +173,10 @@ class ReportData:
         background: (H, W) brightness or (H, W, 3) picture of the empty scene.
         motion_examples: about three frames with their motion regions.
         selection_counts: reason -> number of frames; why frames were selected or skipped.
-        timeline: what became of the frames, in time order.
+        timeline: what became of the frames, in time order; of a long recording not every skipped one.
+        motion: what the gate saw.
+        sent: what is sent to the teacher.
+        events: what happened to the camera, in time order.
         teacher_scores: (N,) scores of the teacher's boxes on the training frames.
         min_score: teacher's boxes from here on are labels.
         uncertain_score: teacher's boxes from here to `min_score` are neither object nor background.
@@ -140,6 +205,9 @@ class ReportData:
     motion_examples: tuple[MotionExample, ...] = ()
     selection_counts: Mapping[str, int] = field(default_factory=dict)
     timeline: tuple[TimelineFrame, ...] = ()
+    motion: MotionFacts | None = None
+    sent: SentFacts | None = None
+    events: tuple[CaptureEvent, ...] = ()
     teacher_scores: FloatArray | None = None
     min_score: float = 0.3
     uncertain_score: float = 0.1

@@ -8,7 +8,7 @@ from typing import Any
 from edge_autotuner._version import __version__
 from edge_autotuner.dataset.atomic import atomic_write_text
 from edge_autotuner.errors import MissingDependency
-from edge_autotuner.evaluation.report import sections
+from edge_autotuner.evaluation.report import capture_section, sections
 from edge_autotuner.evaluation.report.data import ReportData
 from edge_autotuner.evaluation.report.wording import headline, standing
 
@@ -51,9 +51,7 @@ def _page(data: ReportData) -> dict[str, Any]:
         "accuracy": sections.accuracy_tables(data),
         "has_human_truth": sections.has_human_truth(data),
         "promotion": sections.promotion(data),
-        "selection": sections.selection(data),
-        "background": sections.background(data),
-        "motion_examples": sections.motion_examples(data),
+        "capture": capture_section.section(data),
         "teacher": sections.teacher_scores(data),
         "learning": sections.learning(data),
         "costs": sections.costs(data),
@@ -69,7 +67,7 @@ def _links(page: dict[str, Any]) -> list[tuple[str, str]]:
         ("frames", "Before and after", page["frames"]),
         ("accuracy", "Accuracy", page["accuracy"]),
         ("promotion", "Promotion", page["promotion"]),
-        ("selection", "Frames", page["selection"] or page["background"] or page["motion_examples"]),
+        ("selection", "Capture", page["capture"]),
         ("learning", "Learning", page["learning"] or page["teacher"]),
         ("costs", "Cost", page["costs"]),
         ("reproduce", "Reproduce", page["reproduces"]),

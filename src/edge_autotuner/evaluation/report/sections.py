@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,11 +21,13 @@ from edge_autotuner.evaluation.report.data import FrameComparison, ReportData
 from edge_autotuner.evaluation.report.drawing import class_colour
 from edge_autotuner.evaluation.report.wording import (
     MISSING,
+    Tile,
     change_text,
     duration_text,
     fraction_text,
     pixels_text,
     scores_of,
+    size_text,
 )
 from edge_autotuner.evaluation.scores import Scores
 
@@ -34,17 +35,6 @@ _STYLES = {OFF_THE_SHELF: "before", SPECIALIZED: "after", TEACHER: "teacher"}
 _TITLES = {OFF_THE_SHELF: "Off the shelf", SPECIALIZED: "Specialized", TEACHER: "Teacher"}
 _TRUTHS = {AGAINST_HUMAN: "Against human boxes", AGAINST_TEACHER: "Against the teacher's labels"}
 _MAX_CHART_CLASSES = 12
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One large number. `before` is empty where there is only one value."""
-
-    name: str
-    value: str
-    before: str = ""
-    note: str = ""
-    mood: str = ""
 
 
 def verdict(data: ReportData) -> Tile | None:
@@ -68,8 +58,7 @@ def facts(data: ReportData) -> list[tuple[str, str]]:
     """Return the line of facts below the headline."""
     rows = [("Camera", data.title), ("Edge model", data.edge_model), ("Teacher", data.teacher)]
     if data.source is not None:
-        width, height = data.source.size_wh
-        rows.append(("Source", f"{data.source.n_frames:,} frames, {width}×{height}"))  # noqa: RUF001
+        rows.append(("Source", f"{_length_text(data)}, {size_text(data.source.size_wh)}"))
     return [(name, value) for name, value in rows if value]
 
 
@@ -114,41 +103,6 @@ def promotion(data: ReportData) -> dict[str, Any] | None:
         x_title="difference of AP50:95, specialized minus deployed",
     )
     return {"decision": decision, "chart": interval, "rows": _promotion_rows(decision)}
-
-
-def selection(data: ReportData) -> dict[str, Any] | None:
-    """Return counts per reason and the strip over time."""
-    if not data.selection_counts and not data.timeline:
-        return None
-    kinds = {kind: [f.time_s for f in data.timeline if f.kind == kind] for kind in ("skipped", "train", "test")}
-    names = {"train": "for training", "test": "kept for the test", "skipped": "skipped"}
-    total = sum(data.selection_counts.values())
-    return {
-        "strip": charts.timeline_strip(kinds) if data.timeline else "",
-        "key": [(css, f"{names[css]}: {len(kinds[css]):,}") for css in ("train", "test", "skipped") if kinds[css]],
-        "counts": [(reason, f"{n:,}", n / max(total, 1)) for reason, n in data.selection_counts.items()],
-    }
-
-
-def background(data: ReportData) -> str:
-    """Return the empty scene as a data URI."""
-    return "" if data.background is None else pictures.data_uri(data.background)
-
-
-def motion_examples(data: ReportData) -> list[dict[str, str]]:
-    """Return frames with their motion regions."""
-    return [
-        {
-            "caption": example.caption,
-            "svg": pictures.frame_svg(
-                example.image_bgr,
-                picture_id=f"motion-{number}",
-                content=pictures.regions_svg(example.regions_xyxy),
-                description=f"{len(example.regions_xyxy)} motion regions",
-            ),
-        }
-        for number, example in enumerate(data.motion_examples)
-    ]
 
 
 def teacher_scores(data: ReportData) -> dict[str, str] | None:
@@ -198,6 +152,12 @@ def costs(data: ReportData) -> dict[str, Any] | None:
     ]
     chart = charts.bar_chart(tuple(cost.stage_seconds), [seconds], unit=" s", digits=1) if cost.stage_seconds else ""
     return {"chart": chart, "rows": [(name, value) for name, value in rows if value]}
+
+
+def _length_text(data: ReportData) -> str:
+    if data.source is not None and data.source.n_frames is not None:
+        return f"{data.source.n_frames:,} frames"
+    return f"live, watched for {duration_text(data.motion.watched_s)}" if data.motion else "live"
 
 
 def _accuracy_tile(data: ReportData, truth: str) -> Tile | None:

@@ -1,14 +1,27 @@
-"""The sentences and numbers at the top of the page."""
+"""How numbers are written, and the sentences at the top of the page."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
+from edge_autotuner.core.types import SizeWH
 from edge_autotuner.evaluation.comparison import AGAINST_HUMAN, AGAINST_TEACHER, OFF_THE_SHELF, SPECIALIZED
 from edge_autotuner.evaluation.report.data import ReportData
 from edge_autotuner.evaluation.scores import Scores
 
 MISSING = "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One large number. `before` is empty where there is only one value."""
+
+    name: str
+    value: str
+    before: str = ""
+    note: str = ""
+    mood: str = ""
 
 
 def fraction_text(value: float | None, digits: int = 3) -> str:
@@ -37,6 +50,35 @@ def duration_text(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def percent_text(share: float) -> str:
+    """Return a share as a percentage that is as exact as it is small, and is 0 or 100 only when that is true.
+
+    >>> [percent_text(share) for share in (0, 0.0004, 0.0312, 0.25, 0.9999, 1)]
+    ['0%', '<0.1%', '3.1%', '25%', '>99%', '100%']
+    """
+    if 0 < share < 0.0005:
+        return "<0.1%"
+    if 0.995 <= share < 1:
+        return ">99%"
+    return f"{share:.1%}" if 0 < share < 0.0995 else f"{share:.0%}"
+
+
+def one_of_text(ratio: float) -> str:
+    """Return "1 of 3.5", "1 of 29", or "all" where nothing is lost.
+
+    >>> one_of_text(3.52), one_of_text(29.4), one_of_text(0.6)
+    ('1 of 3.5', '1 of 29', 'all')
+    """
+    if ratio <= 1:
+        return "all"
+    return f"1 of {ratio:.1f}" if ratio < 9.95 else f"1 of {ratio:,.0f}"
+
+
+def size_text(size_wh: SizeWH) -> str:
+    """Return a size with the sign for multiplication between width and height."""
+    return f"{size_wh[0]}\N{MULTIPLICATION SIGN}{size_wh[1]}"
 
 
 def pixels_text(pixels: int) -> str:

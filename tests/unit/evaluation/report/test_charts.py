@@ -16,6 +16,7 @@ from edge_autotuner.evaluation.report.charts import (
     histogram,
     interval_chart,
     line_chart,
+    share_histogram,
     timeline_strip,
 )
 
@@ -69,6 +70,28 @@ def test_histogram_colours_by_band_and_counts_everything() -> None:
     assert len(_parts(markup, "line", "marker")) == 2
 
 
+def test_shares_are_drawn_on_a_logarithmic_axis() -> None:
+    counts, edges = (0, 3, 6), (0.001, 0.01, 0.1, 1.0)
+    markup = share_histogram(counts, edges, marked=("mean", 0.1), x_title="share")
+    bars = _parts(markup, "rect", "bar")
+    assert [bar.find("title").text for bar in bars] == [  # type: ignore[union-attr]
+        "1.00% to 10.00% of the frame: 3 frames",
+        "10.00% to 100.00% of the frame: 6 frames",
+    ]
+    assert bars[0].get("width") == bars[1].get("width"), "one power of ten each"
+    assert float(bars[1].get("height") or 0) == pytest.approx(2 * float(bars[0].get("height") or 0), abs=0.2)
+    marker = _parts(markup, "line", "marker")[0]
+    assert float(marker.get("x1") or 0) == pytest.approx(float(bars[1].get("x") or 0) - 0.5, abs=0.1)
+    labels = [element.text for element in _parts(markup, "text", "tick")]
+    assert labels[-3:] == ["1%", "10%", "100%"], "the axis begins where the first bar does"
+
+
+def test_shares_below_a_tenth_of_a_percent_have_their_labels() -> None:
+    markup = share_histogram((1,), (0.0001, 0.001), marked=("mean", 0.0005), x_title="share")
+    labels = [element.text for element in _parts(markup, "text", "tick")]
+    assert labels[-5:] == ["0.01%", "0.1%", "1%", "10%", "100%"]
+
+
 def test_bar_chart_lengths_are_proportional() -> None:
     markup = bar_chart(["person", "car"], [Series("x", (0.5, 0.25), "after"), Series("y", (None, 0.1), "before")])
     widths = [float(bar.get("width") or 0) for bar in _parts(markup, "rect", "bar")]
@@ -100,6 +123,8 @@ def test_one_frame_is_a_timeline_too() -> None:
         line_chart([], x_title="x", y_title="y"),
         line_chart([Series("a", (), "after")], x_title="x", y_title="y"),
         histogram(np.zeros(0, np.float32), thresholds=[], x_title="x"),
+        share_histogram((), (), marked=("mean", 0.0), x_title="x"),
+        share_histogram((0, 0), (0.01, 0.1, 1.0), marked=("mean", 0.0), x_title="x"),
         bar_chart([], []),
         bar_chart(["a"], [Series("s", (None,), "after")]),
         interval_chart(lower=math.nan, middle=0.1, upper=0.2, x_title="x"),

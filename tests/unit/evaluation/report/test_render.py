@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_autotuner.core import Detections, LabelMap
+from edge_autotuner.core import CaptureEvent, Detections, LabelMap
 from edge_autotuner.errors import MissingDependency, StorageError
 from edge_autotuner.evaluation import (
     AGAINST_TEACHER,
@@ -103,7 +103,11 @@ def test_page_shows_every_part(full_page: str) -> None:
         "1,560",
         "60.2% of the captured pixels were sent",
         "4 min 17 s",
-        "selected: new motion",
+        "what moves has been sent before",
+        "1 of 29",
+        "One box around all changes, mean 28% of the frame",
+        "A whole frame of 768\N{MULTIPLICATION SIGN}576 1 of 4.3 pixels",
+        "scene changed 82% of the picture is new",
         "for training: 255",
         "kept for the test: 159",
         "The weights of epoch 8 are kept.",
@@ -176,6 +180,7 @@ def test_text_from_outside_is_escaped() -> None:
         promotion=PromotionDecision(False, EVIL, 0.1, 0.1, 0.0, 0.0, 0.0, 0.5, 0.95, 2),
         frames=(FrameComparison(EVIL, image, found, found),),
         selection_counts={EVIL: 3},
+        events=(CaptureEvent("scene changed", 1.0, None, EVIL),),
         costs=Costs({EVIL: 1.0}),
         settings={EVIL: EVIL},
         command=EVIL,

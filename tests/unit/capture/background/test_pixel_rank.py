@@ -1,11 +1,11 @@
-"""The median of a stack of pictures on hand-made values."""
+"""Median and other ranks of a stack of pictures on hand-made values."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from edge_autotuner.capture.background import pixel_median
+from edge_autotuner.capture.background import pixel_median, pixel_rank
 
 
 def _column(*values: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -18,6 +18,17 @@ def _column(*values: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 )
 def test_known_values(values: tuple[int, ...], median: int) -> None:
     assert pixel_median(_column(*values)).tolist() == [[median]]
+
+
+@pytest.mark.parametrize(("rank", "value"), [(0, 1), (1, 3), (2, 3), (3, 8), (4, 200)])
+def test_every_rank(rank: int, value: int) -> None:
+    assert pixel_rank(_column(3, 200, 1, 8, 3), rank).tolist() == [[value]]
+
+
+@pytest.mark.parametrize("rank", [-1, 3])
+def test_no_such_rank(rank: int) -> None:
+    with pytest.raises(ValueError, match=r"rank must be in 0\.\.2"):
+        pixel_rank(_column(1, 2, 3), rank)
 
 
 def test_input_is_unchanged() -> None:

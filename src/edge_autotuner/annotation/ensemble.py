@@ -1,0 +1,88 @@
+"""Several teachers that are asked together and whose boxes are fused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from edge_autotuner.annotation.region_teacher import RegionTeacher
+from edge_autotuner.annotation.weighted_fusion import fuse_boxes
+from edge_autotuner.config import AnnotationConfig
+from edge_autotuner.core import Annotation, LabelMap
+from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
+from edge_autotuner.errors import ConfigError
+
+
+class EnsembleTeacher:
+    """Asks every member and fuses what they say; a core `Teacher`.
+
+    Args:
+        members: each knows some of the classes; together they know all.
+        config: weights, and which boxes are one.
+        labels: the classes of the annotations.
+
+    Raises:
+        ConfigError: no member knows a class, or there is not one weight for each member.
+    """
+
+    def __init__(self, members: Sequence[RegionTeacher], config: AnnotationConfig, *, labels: LabelMap) -> None:
+        missing = [label for label in labels if not any(label in member.labels for member in members)]
+        if missing:
+            names = ", ".join(member.name for member in members)
+            raise ConfigError(
+                f"none of the teachers {names} knows the classes {', '.join(missing)}; add a teacher that does, or set "
+                "annotation.classes"
+            )
+        weights = config.teacher_weights or (1.0,) * len(members)
+        if len(weights) != len(members):
+            raise ConfigError(f"annotation.teacher_weights has {len(weights)} numbers for {len(members)} teachers")
+        self._members = tuple(members)
+        self._config = config
+        self._labels = labels
+        self._weights = weights
+        self._knows = np.array([[label in member.labels for label in labels] for member in members], np.bool_)
+
+    @property
+    def name(self) -> str:
+        """How reports and manifests call it."""
+        return " + ".join(member.name for member in self._members)
+
+    @property
+    def labels(self) -> LabelMap:
+        """The classes of its annotations."""
+        return self._labels
+
+    @property
+    def input_size_wh(self) -> SizeWH:
+        """The largest size that a member resizes its views to, pixels."""
+        return max((member.input_size_wh for member in self._members), key=lambda size_wh: size_wh[0] * size_wh[1])
+
+    def looking(self, look: Literal["tiles", "crops", "full"]) -> EnsembleTeacher:
+        """Return the same teachers with another way to look."""
+        return EnsembleTeacher([member.looking(look) for member in self._members], self._config, labels=self._labels)
+
+    def annotate(self, image_bgr: ImageArray, regions_xyxy: FloatArray | None) -> Annotation:
+        """Look at a (H, W, 3) frame with every member; as `RegionTeacher.annotate`.
+
+        `looked_xyxy` is what the first member has seen: all have looked at the same views, apart from magnifying tiles
+        inside them. Calls and pixels of all members add up.
+        """
+        answers = [member.annotate(image_bgr, regions_xyxy) for member in self._members]
+        fused = fuse_boxes(
+            [
+                answer.detections.relabelled(member.labels, self._labels)
+                for member, answer in zip(self._members, answers, strict=True)
+            ],
+            weights=self._weights,
+            knows=self._knows,
+            fusion_iou=self._config.fusion_iou,
+            same_object_iou=self._config.same_object_iou,
+        )
+        return Annotation(
+            fused.above(self._config.uncertain_score).sorted_by_score(self._config.max_detections),
+            answers[0].looked_xyxy,
+            n_calls=sum(answer.n_calls for answer in answers),
+            n_pixels=sum(answer.n_pixels for answer in answers),
+        )

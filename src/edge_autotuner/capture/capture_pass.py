@@ -1,0 +1,162 @@
+"""One pass over the frames of a camera: gate, selection, recording, and the numbers of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from edge_autotuner.capture.events import EventLog
+from edge_autotuner.capture.motion import MotionGate, MotionResult
+from edge_autotuner.capture.picture_folder import PictureFolder
+from edge_autotuner.capture.recorder import FrameRecorder
+from edge_autotuner.capture.regions import union_area
+from edge_autotuner.capture.selection import FrameSelector, SelectedFrame, make_score
+from edge_autotuner.capture.statistics import MotionStatistics
+from edge_autotuner.capture.summary import CaptureSummary
+from edge_autotuner.config import CaptureConfig
+from edge_autotuner.core import Clock, Detector, Frame, FrameSource
+from edge_autotuner.dataset import DatasetStore
+
+
+class CapturePass:
+    """Looks at frames in order and writes those that are wanted into a dataset.
+
+    Attributes:
+        statistics: what the gate saw.
+        gate_s: seconds spent on motion detection.
+        n_sent_regions: regions of the selected training frames that a teacher shall look at.
+        pixels_captured: pixels inside those regions.
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        store: DatasetStore,
+        config: CaptureConfig,
+        *,
+        span_s: float | None,
+        clock: Clock,
+        events: EventLog,
+        student: Detector | None = None,
+        start_s: float | None = None,
+        selected_at_s: Sequence[float] = (),
+    ) -> None:
+        """Start with an unknown background.
+
+        Args:
+            source: the camera.
+            store: receives frames, backgrounds and events.
+            config: gate and selection.
+            span_s: length of the part that training frames are selected from, seconds; None: there is no such part.
+            clock: measures the cost of the gate.
+            events: where the source reports what happens to it; the gate's reports join them.
+            student: the edge model, for scores that need one.
+            start_s: time at which that part begins; None: at its first frame.
+            selected_at_s: times of the training frames that an interrupted watch of a live camera selected.
+        """
+        self._clock = clock
+        self._store = store
+        self._events = events
+        self._gate = MotionGate(config.motion, config.background, on_event=events.add)
+        self._selector = None if span_s is None else self._new_selector(config, span_s, start_s, student, selected_at_s)
+        originals = source if isinstance(source, PictureFolder) else None
+        self._recorder = FrameRecorder(store, config.picture_format, originals)
+        self.statistics = MotionStatistics()
+        self.gate_s = 0.0
+        self.n_sent_regions = self.pixels_captured = 0
+
+    @property
+    def n_train(self) -> int:
+        """Training frames selected, those before an interruption included."""
+        return self._selector.n_selected if self._selector else 0
+
+    @property
+    def n_test(self) -> int:
+        """Test frames written in this pass or found written."""
+        return self._recorder.n_test
+
+    @property
+    def n_backgrounds(self) -> int:
+        """Different backgrounds of the frames so far."""
+        return self._recorder.n_backgrounds
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many frames of the training part got which answer."""
+        return {str(reason): count for reason, count in self._selector.counts.items()} if self._selector else {}
+
+    def look(self, frame: Frame) -> MotionResult:
+        """Compare a frame with the background."""
+        started_s = self._clock.monotonic_s()
+        motion = self._gate.look(frame)
+        self.gate_s += self._clock.monotonic_s() - started_s
+        self.statistics.add(motion, frame.size_wh)
+        self._events.write_to(self._store)
+        return motion
+
+    def consider(self, frame: Frame, motion: MotionResult) -> None:
+        """Offer a frame for training; it, or one held back before, is written when it is selected."""
+        if self._selector:
+            self._write_selected(self._selector.offer(frame, motion))
+
+    def finish_training(self) -> None:
+        """End the training part: what was held back for comparison is decided."""
+        if self._selector:
+            self._write_selected(self._selector.finish())
+
+    def keep_test(self, frame: Frame, motion: MotionResult | None) -> None:
+        """Write a frame for the evaluation; `motion` None means that nobody looked."""
+        self._recorder.write(frame, "test", motion, "kept for the evaluation")
+
+    def _new_selector(
+        self,
+        config: CaptureConfig,
+        span_s: float,
+        start_s: float | None,
+        student: Detector | None,
+        selected_at_s: Sequence[float],
+    ) -> FrameSelector:
+        return FrameSelector(
+            config.selection,
+            max_images=config.max_images,
+            span_s=span_s,
+            threshold=self._gate.threshold,
+            score=make_score(config.selection.score, student, config.selection),
+            start_s=start_s,
+            earlier=selected_at_s,
+        )
+
+    def _write_selected(self, selected: Sequence[SelectedFrame]) -> None:
+        for chosen in selected:
+            self.n_sent_regions += len(chosen.regions_xyxy)
+            self.pixels_captured += round(union_area(chosen.regions_xyxy))
+            self._recorder.write(chosen.frame, "train", chosen.motion, chosen.reason, sent_xyxy=chosen.regions_xyxy)
+
+
+def timed(frames: Iterator[Frame], clock: Clock) -> Iterator[tuple[Frame, float]]:
+    """Yield each frame with the seconds that the source took to give it."""
+    while True:
+        started_s = clock.monotonic_s()
+        frame = next(frames, None)
+        if frame is None:
+            return
+        yield frame, clock.monotonic_s() - started_s
+
+
+def why_nothing(where: str, summary: CaptureSummary) -> str:
+    """Return why no training frame was selected, and what to do.
+
+    Args:
+        where: the part of the source, such as "frames 0:500 of gate.mp4".
+        summary: the numbers of the pass.
+    """
+    if summary.deadline_hit:
+        return f"the deadline passed before one of the {where} was selected; give more time (--deadline)"
+    if summary.reasons.get("background unknown", 0) == sum(summary.reasons.values()):
+        return (
+            f"{where} are too few to learn the background: no frame to learn from; "
+            "give a longer video or choose the background method 'first'"
+        )
+    return (
+        f"no motion at all in {where}: no frame to learn from; set the sensitivity to high, "
+        "give a smaller minimum area, or choose a part of the video where something moves"
+    )

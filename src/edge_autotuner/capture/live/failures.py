@@ -1,0 +1,117 @@
+"""Says in plain words what FFmpeg's errors mean for a camera, and whether another attempt can help.
+
+FFmpeg's own texts contain the address with its password: nothing of them is used but the fixed words of an error
+code. A `FeedError` must be raised after the `except` block has been left, or Python attaches the foreign error to it.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from av import error as av_error
+
+from edge_autotuner.capture.live.address import LiveAddress
+from edge_autotuner.capture.live.feed import FeedError
+
+OpenError = (av_error.FFmpegError, OSError, ValueError)
+"""What PyAV raises when something cannot be opened or read."""
+
+_TRANSPORT_HINT = "check the address, or try the other transport (capture.stream.transport)"
+
+_PERMANENT: tuple[tuple[type[Exception], str], ...] = (
+    (av_error.HTTPUnauthorizedError, "the user name or password is missing or wrong (401); check them in the address"),
+    (av_error.HTTPForbiddenError, "the user may not see this stream (403); check the rights that the camera gives"),
+    (av_error.HTTPNotFoundError, "there is no such stream (404); check the path of the address"),
+    (av_error.HTTPBadRequestError, "the camera does not understand the address (400); check its path"),
+    (av_error.ProtocolNotFoundError, "the installed FFmpeg does not speak this protocol; use RTSP or HTTP"),
+    (av_error.DemuxerNotFoundError, "the installed FFmpeg does not know this kind of stream"),
+    (av_error.DecoderNotFoundError, "the installed FFmpeg cannot decode this video; choose H.264 on the camera"),
+    (av_error.InvalidDataError, "what comes is not a video; check the address with a player"),
+    (av_error.ArgumentError, "the address, or what it leads to, is not allowed; check it with a player"),
+)
+_RETRYABLE: tuple[tuple[type[Exception], str], ...] = (
+    (av_error.HTTPClientError, f"the camera refuses the request (4xx); {_TRANSPORT_HINT}"),
+    (av_error.HTTPServerError, "the camera has trouble of its own (5xx)"),
+    (av_error.ConnectionRefusedError, "connection refused: the camera is starting, or the port is wrong"),
+    (av_error.ConnectionResetError, "the camera broke the connection off"),
+    (av_error.BrokenPipeError, "the camera broke the connection off"),
+    (av_error.EOFError, "the camera broke the connection off"),
+)
+_RETRYABLE_CODES = {
+    errno.EHOSTUNREACH: "the camera cannot be reached: it is off, or in another network",
+    errno.ENETUNREACH: "the network cannot be reached",
+    errno.EIO: "no connection, or it broke off at once; check the host name and the network",
+    errno.EADDRINUSE: "the port is used by another program of this machine",
+    errno.EADDRNOTAVAIL: "this machine has no such network address",
+}
+_WEBCAM_PERMANENT = {
+    errno.ENOENT: "there is no such device; list those that are there with: ls /dev/video*",
+    errno.EACCES: "permission denied; add the user to the group 'video' and log in again",
+    errno.EPERM: "permission denied; add the user to the group 'video' and log in again",
+    errno.ENOTTY: "this device is not a camera; try another number",
+    errno.ENODEV: "this device gives no pictures; try another number",
+}
+_WEBCAM_REFUSAL = (
+    "the camera refuses the asked size or rate; check capture.stream.webcam_size and capture.stream.webcam_rate_hz"
+)
+_WEBCAM_BUSY = "another program uses the camera; close it"
+
+
+class SettingsRefused(FeedError):
+    """A webcam does not offer what it was asked for."""
+
+
+def explain_opening(failure: Exception, address: LiveAddress, *, waited_s: float, timeout_s: float) -> FeedError:
+    """Return what kept a connection from being made.
+
+    Args:
+        failure: one of `OpenError`.
+        address: of the camera.
+        waited_s: how long the attempt took, seconds.
+        timeout_s: how long it was allowed to take.
+    """
+    if isinstance(failure, av_error.ExitError | av_error.TimeoutError) or waited_s >= timeout_s:
+        # An attempt that ran out of time ends with various codes, RTSP's with "invalid data".
+        return FeedError("connection failed", f"no answer within {timeout_s:g} s")
+    code = getattr(failure, "errno", None)
+    if address.is_webcam:
+        return _explain_webcam(failure, code)
+    if address.scheme.startswith("rtsp") and isinstance(failure, av_error.InvalidDataError):
+        # Also what comes when a relay accepts connections before the camera behind it does.
+        return FeedError("connection failed", "the connection was closed without an answer of an RTSP camera")
+    for kind, words in _PERMANENT:
+        if isinstance(failure, kind):
+            return FeedError("connection failed", words, is_permanent=True)
+    for kind, words in _RETRYABLE:
+        if isinstance(failure, kind):
+            return FeedError("connection failed", words)
+    return FeedError("connection failed", _RETRYABLE_CODES.get(code or 0, _fixed_words(failure)))
+
+
+def explain_reading(failure: Exception, *, read_timeout_s: float) -> FeedError:
+    """Return what interrupted a connection that had been made."""
+    if isinstance(failure, av_error.ExitError | av_error.TimeoutError):
+        return FeedError("stalled", f"nothing came for {read_timeout_s:g} s")
+    if isinstance(failure, av_error.InvalidDataError):
+        return FeedError("undecodable", "what comes is no video any more")
+    if getattr(failure, "errno", None) == errno.ENODEV:
+        return FeedError("connection lost", "the camera was unplugged")
+    return FeedError("connection lost", f"the camera broke the connection off ({_fixed_words(failure)})")
+
+
+def _explain_webcam(failure: Exception, code: int | None) -> FeedError:
+    if code == errno.EBUSY:
+        return FeedError("connection failed", _WEBCAM_BUSY)
+    if code == errno.EINVAL:
+        return SettingsRefused("connection failed", _WEBCAM_REFUSAL, is_permanent=True)
+    words = _WEBCAM_PERMANENT.get(code or 0)
+    if words is None and isinstance(failure, av_error.LookupError):
+        words = "the installed FFmpeg has no support for webcams (V4L2)"
+    return FeedError("connection failed", words or _fixed_words(failure), is_permanent=words is not None)
+
+
+def _fixed_words(failure: Exception) -> str:
+    """Return the words for the error's code, which hold nothing of the address."""
+    if isinstance(failure, av_error.FFmpegError | OSError) and failure.strerror:
+        return str(failure.strerror)
+    return type(failure).__name__

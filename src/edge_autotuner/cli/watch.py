@@ -1,0 +1,50 @@
+"""`edge-autotuner watch`: what the motion gate sees, for choosing sensitivity, zones and masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_autotuner.cli.settings import COLLECT_PANEL, ConfigFile, Realtime, Setting, Source, merge_settings
+from edge_autotuner.core.clock import parse_duration_s
+
+
+def watch(
+    source: Source,
+    config: ConfigFile = None,
+    setting: Setting = None,
+    duration: Annotated[
+        str | None, typer.Option(help="Stop after this long, such as 2min. [until the source ends, or Ctrl-C]")
+    ] = None,
+    every: Annotated[str, typer.Option(help="Time of the source between two lines, and between two pictures.")] = "5s",
+    video: Annotated[Path | None, typer.Option(help="Write what is seen as a video, .mp4 or .mkv.")] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(help="Folder for pictures: of each stretch of time, the frame with the most motion.")
+    ] = None,
+    realtime: Realtime = None,
+    sensitivity: Annotated[
+        str | None, typer.Option(help="low, medium or high. [medium]", rich_help_panel=COLLECT_PANEL)
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(help="median, percentile, running, first, mog2 or knn. [median]", rich_help_panel=COLLECT_PANEL),
+    ] = None,
+) -> None:
+    """Show what the motion gate sees in SOURCE, to set it up; nothing is captured."""
+    from edge_autotuner.cli.watch_screen import show_watch
+
+    flags = {
+        "capture.stream.realtime": realtime,
+        "capture.motion.sensitivity": sensitivity,
+        "capture.background.method": background,
+    }
+    show_watch(
+        source,
+        merge_settings(config, setting, flags).capture,
+        every_s=parse_duration_s(every),
+        duration_s=None if duration is None else parse_duration_s(duration),
+        video=video,
+        pictures=pictures,
+    )

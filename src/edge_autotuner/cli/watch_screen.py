@@ -1,0 +1,107 @@
+"""What `edge-autotuner watch` prints, and the files that it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import typer
+
+from edge_autotuner.capture import open_source
+from edge_autotuner.config import CaptureConfig, MotionConfig
+from edge_autotuner.core import CaptureEvent, SystemClock
+from edge_autotuner.evaluation.report import MotionFacts, motion_rows
+from edge_autotuner.evaluation.report.charts import clock_text
+from edge_autotuner.evaluation.report.wording import percent_text
+from edge_autotuner.pipeline.capture_facts import motion_facts
+from edge_autotuner.pipeline.watch import GateWatch, StatusTicker, WatchStatus, advice
+from edge_autotuner.pipeline.watch_outputs import SightPictures, SightVideo
+
+
+def show_watch(
+    address: str,
+    config: CaptureConfig,
+    *,
+    every_s: float,
+    duration_s: float | None,
+    video: Path | None,
+    pictures: Path | None,
+) -> None:
+    """Watch a source until it ends, print what the gate sees, and complete the files however it ends.
+
+    Args:
+        address: a file, a folder, or a camera.
+        config: of the gate and of live sources.
+        every_s: seconds of the source between two lines, and between two pictures.
+        duration_s: stop after so many seconds of the source; None: when it ends.
+        video: file for what is seen; None: no video.
+        pictures: folder for what is seen; None: no pictures.
+
+    Raises:
+        VideoError: the source cannot be read; what was seen until then is shown.
+        StorageError: an output cannot be written.
+        ConfigError: the name of the video is not usable.
+    """
+    clock = SystemClock()
+    with _outputs(video, pictures, config.motion, every_s) as outputs:
+        camera = open_source(address, config.stream, clock=clock, on_event=_show_event, end_time_s=duration_s)
+        typer.echo(f"watching {camera.info.name}; Ctrl-C ends it")
+        watch = GateWatch(camera, config, clock=clock, duration_s=duration_s, on_event=_show_event)
+        ticker = StatusTicker(every_s, clock)
+        try:
+            with closing(watch.sights()) as sights:
+                for sight in sights:
+                    for output in outputs:
+                        output.add(sight)
+                    status = ticker.status(sight)
+                    if status is not None:
+                        typer.echo(status_line(status))
+        finally:
+            typer.echo(summary_text(motion_facts(watch.summary())))
+
+
+def status_line(status: WatchStatus) -> str:
+    """Return a status in columns."""
+    if not status.background_known:
+        now = "learning the background"
+    elif status.n_regions:
+        share = percent_text(status.motion_fraction)
+        now = f"1 region covers {share}" if status.n_regions == 1 else f"{status.n_regions} regions cover {share}"
+    else:
+        now = "no motion"
+    still = f"no motion in {percent_text(status.still_fraction)} of {status.n_frames} frames"
+    return f"{clock_text(status.time_s):>8}  {now:<24}  {still:<30}  {status.frames_per_s:.1f} frames/s"
+
+
+def summary_text(facts: MotionFacts) -> str:
+    """Return the numbers of a watch as the report shows them, and what to try next."""
+    if not facts.n_frames:
+        return "no frame came"
+    rows = motion_rows(facts)
+    width = max(len(name) for name, _ in rows)
+    hint = advice(facts)
+    return "\n".join(["", *(f"{name:<{width}}  {value}" for name, value in rows), *(["", hint] if hint else [])])
+
+
+@contextmanager
+def _outputs(
+    video: Path | None, pictures: Path | None, motion: MotionConfig, every_s: float
+) -> Iterator[list[SightVideo | SightPictures]]:
+    """Make what was asked for, complete it at the end, and say where it is."""
+    outputs: list[SightVideo | SightPictures] = []
+    if video is not None:
+        outputs.append(SightVideo(video, motion))
+    if pictures is not None:
+        outputs.append(SightPictures(pictures, motion, every_s))
+    try:
+        yield outputs
+    finally:
+        for output in outputs:
+            output.close()
+            if output.n_written:
+                typer.echo(output.path)
+
+
+def _show_event(event: CaptureEvent) -> None:
+    typer.echo(f"{clock_text(event.time_s):>8}  {event.kind}: {event.detail}")

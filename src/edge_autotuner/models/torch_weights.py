@@ -1,0 +1,173 @@
+"""How weights files are read and written, whatever the architecture.
+
+Nothing from outside is unpickled: safetensors needs no pickle, and `.pth` files are opened with `weights_only=True`,
+which allows tensors only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from edge_autotuner.core.labels import COCO_80, LabelMap
+from edge_autotuner.dataset.atomic import atomic_write_bytes
+from edge_autotuner.errors import WeightsError
+from edge_autotuner.models.torch_tfjs import ARCHIVE_SUFFIX, read_tfjs_archive
+from edge_autotuner.models.trainable import TrainableNetwork
+
+MAX_WEIGHTS_BYTES = 1 << 30
+WEIGHTS_SUFFIXES = (".safetensors", ".pth", ARCHIVE_SUFFIX)
+
+Tensors = dict[str, Tensor]
+N = TypeVar("N", bound=TrainableNetwork, covariant=True)
+Network = TypeVar("Network", bound=TrainableNetwork)
+
+
+@dataclass(frozen=True)
+class Family(Generic[N]):
+    """Architectures that are built and read in the same way.
+
+    Attributes:
+        names: what the architectures are called; asked anew each time.
+        build: makes a network with random weights, from architecture and number of classes.
+        to_our_names: turns the tensors of a file into the state of a network, whatever the file calls them; raises
+            KeyError, ValueError or RuntimeError for those of another network.
+    """
+
+    names: Mapping[str, object]
+    build: Callable[[str, int], N]
+    to_our_names: Callable[[TrainableNetwork, Tensors], Tensors]
+
+
+def load_weights(
+    path: Path, families: Sequence[Family[N]], *, architecture: str | None, labels: LabelMap | None
+) -> tuple[N, LabelMap]:
+    """Read a network and the classes that it knows.
+
+    Args:
+        path: `.safetensors`, `.pth`, or the `.tgz` of a TensorFlow.js model.
+        families: what it may be.
+        architecture: None: taken from the file, or found out by trying.
+        labels: classes of the file where it does not name them; None: COCO.
+
+    Raises:
+        WeightsError: the file is missing, damaged, or belongs to another architecture.
+    """
+    tensors, metadata = _read(path)
+    file_labels = _labels_in(metadata, path) or labels or COCO_80
+    family_of = {name: family for family in families for name in family.names}
+    named = architecture or metadata.get("architecture")
+    candidates = [named] if named else list(family_of)
+    problems = []
+    for candidate in candidates:
+        if candidate not in family_of:
+            raise WeightsError(f"{path}: unknown architecture '{candidate}'; known: {', '.join(family_of)}")
+        network = family_of[candidate].build(candidate, len(file_labels))
+        try:
+            network.load_state_dict(family_of[candidate].to_our_names(network, tensors))
+        except (RuntimeError, KeyError, ValueError) as exc:
+            problems.append(f"{candidate}: {str(exc).splitlines()[-1].strip()}")
+            continue
+        return network.eval(), file_labels
+    raise WeightsError(
+        f"{path} does not hold weights of {' or '.join(candidates)} ({'; '.join(problems)}); "
+        f"give a file of {', '.join(family_of)}, or leave the architecture out to have it found"
+    )
+
+
+def save_network(path: Path, network: TrainableNetwork, labels: LabelMap, *, half: bool = False) -> None:
+    """Write the weights atomically as safetensors, with architecture and class names inside.
+
+    Args:
+        path: target file.
+        network: what to store.
+        labels: its classes.
+        half: store 16-bit floats (half the size; boxes move by less than a tenth of a pixel).
+    """
+    atomic_write_bytes(path, network_bytes(network, labels, half=half))
+
+
+def network_bytes(network: TrainableNetwork, labels: LabelMap, *, half: bool = False) -> bytes:
+    """Return the file that `save_network` writes."""
+    dtype = torch.float16 if half else torch.float32
+    tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in network.state_dict().items()}
+    metadata = {"architecture": network.architecture, "labels": json.dumps(labels.names)}
+    return _with_sorted_header(bytes(save(tensors, metadata)))
+
+
+def with_classes(network: Network, from_labels: LabelMap, to_labels: LabelMap) -> Network:
+    """Return a copy that knows only some of the classes, with their trained class rows.
+
+    Raises:
+        ConfigError: a wanted class is not known to the network.
+    """
+    rows = list(from_labels.ids_of(to_labels))
+    copy = type(network)(network.architecture, len(to_labels))
+    copy.load_state_dict(network.state_of_classes(rows))
+    return copy.eval()
+
+
+def _with_sorted_header(file: bytes) -> bytes:
+    """Return a safetensors file whose header is in order, so that the same weights give the same bytes.
+
+    safetensors 0.8.0 writes the metadata in random order.
+    """
+    end = 8 + int.from_bytes(file[:8], "little")
+    header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # tensors stay aligned
+    return len(header).to_bytes(8, "little") + header + file[end:]
+
+
+def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
+    if not path.is_file():
+        raise WeightsError(f"no weights file at {path}; `edge-autotuner models list` shows what is known")
+    if path.stat().st_size > MAX_WEIGHTS_BYTES:
+        raise WeightsError(f"{path} is larger than {MAX_WEIGHTS_BYTES >> 20} MB; not a weights file of these models")
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                return _as_float32(tensors), file.metadata() or {}
+        if path.suffix == ARCHIVE_SUFFIX:
+            return _as_float32(read_tfjs_archive(path)), {}
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as exc:
+        raise WeightsError(f"cannot read weights {path}: {exc}; the file is damaged, copy it again") from exc
+    except Exception as exc:  # weights_only refuses foreign objects with pickle's own exception classes
+        raise WeightsError(
+            f"{path} holds more than tensors and was not opened ({type(exc).__name__}); "
+            "convert it to safetensors with the tool that made it"
+        ) from exc
+    return _as_float32(_tensors_of_checkpoint(checkpoint, path)), {}
+
+
+def _as_float32(tensors: Tensors) -> Tensors:
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+
+
+def _labels_in(metadata: Mapping[str, str], path: Path) -> LabelMap | None:
+    """Return the classes that our own files name."""
+    if "labels" not in metadata:
+        return None
+    try:
+        names = json.loads(metadata["labels"])
+        return LabelMap(tuple(str(name) for name in names))
+    except (ValueError, TypeError) as exc:
+        raise WeightsError(f"{path}: the class names inside are damaged ({exc})") from exc
+
+
+def _tensors_of_checkpoint(checkpoint: object, path: Path) -> Tensors:
+    """Find the tensors of an official checkpoint, {"model": {...}} or the plain mapping."""
+    if isinstance(checkpoint, Mapping) and isinstance(checkpoint.get("model"), Mapping):
+        checkpoint = checkpoint["model"]
+    if not isinstance(checkpoint, Mapping):
+        raise WeightsError(f"{path}: expected a mapping of names to tensors, got {type(checkpoint).__name__}")
+    return {str(name): tensor for name, tensor in checkpoint.items() if isinstance(tensor, Tensor)}

@@ -1,0 +1,110 @@
+"""What training, evaluation and export need of a network, whatever its architecture.
+
+A new architecture is a class that derives from `TrainableNetwork`, a row in the table of `trainable_weights`, and an
+objective in `training.objectives`; nothing else knows which networks there are.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from edge_autotuner.core.labels import LabelMap
+from edge_autotuner.core.types import SizeWH
+from edge_autotuner.errors import ConfigError
+from edge_autotuner.models.detector_spec import DetectorSpec, Resize
+
+NMS_IOU = 0.6  # per class, as in the published measurements of these models
+
+
+class TrainableNetwork(nn.Module, ABC):
+    """A detector that can be trained: images in, one row of raw numbers per candidate out.
+
+    Input is (B, 3, H, W) float, BGR, 0-255. Whatever else an architecture does to pixels happens inside it, so that
+    training batches, exported files and the edge runtime are the same for all. Output is (B, N, 4 + ...), a box and
+    scores in the architecture's own code, with the class scores last.
+
+    Normalization layers are folded into the convolutions: training does not depend on the batch, and the exported
+    graph is the trained one.
+
+    Attributes:
+        architecture: its name, which is stored with the weights.
+        n_classes: classes that it tells apart, C.
+        resize: how a frame is put into the input.
+        size_step_px: both sides of the input must be multiples of this.
+    """
+
+    architecture: str
+    n_classes: int
+    resize: ClassVar[Resize]
+    size_step_px: ClassVar[int]
+
+    def __init__(self, architecture: str, n_classes: int) -> None:
+        """Remember what it is; derived classes build the layers, with random weights."""
+        super().__init__()
+        self.architecture = architecture
+        self.n_classes = n_classes
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (B, N, D) raw outputs."""
+
+    @abstractmethod
+    def box_parameters(self) -> list[nn.Parameter]:
+        """What the mode "box" trains: the layers that say where and what."""
+
+    @abstractmethod
+    def top_parameters(self) -> list[nn.Parameter]:
+        """What the mode "top" trains: those of "box", and the last layers before them."""
+
+    @abstractmethod
+    def decoded(self, input_size_wh: SizeWH) -> nn.Module:
+        """Return the network with decoding inside, for one input size: what is evaluated and exported.
+
+        The module shares the network's weights, takes the same input, and returns corners (B, N, 4) in input pixels
+        and scores (B, N, C) in [0, 1].
+        """
+
+    @abstractmethod
+    def state_of_classes(self, rows: Sequence[int]) -> dict[str, Tensor]:
+        """Return the weights of this network for some of its classes, in this order."""
+
+    def layer_parameters(self, layers: str) -> list[nn.Parameter]:
+        """Return what a mode trains.
+
+        Args:
+            layers: "box", "top" or "all".
+        """
+        if layers == "box":
+            return self.box_parameters()
+        if layers == "top":
+            return self.top_parameters()
+        return list(self.parameters())
+
+    def check_input_size(self, size_wh: SizeWH, setting: str) -> None:
+        """Make sure that the network can have an input of this size.
+
+        Raises:
+            ConfigError: it cannot; the message names the setting and sizes that fit.
+        """
+        step = self.size_step_px
+        if any(side % step for side in size_wh):
+            fitting = [max(round(side / step), 1) * step for side in size_wh]
+            raise ConfigError(
+                f"{setting}: both sides must be multiples of {step} for {self.architecture}, got "
+                f"{size_wh[0]}x{size_wh[1]}; for example {fitting[0]}x{fitting[1]}"
+            )
+
+    def detector_spec(self, name: str, labels: LabelMap, input_size_wh: SizeWH) -> DetectorSpec:
+        """Return how the exported network is fed and read."""
+        return DetectorSpec(name, labels, input_size_wh, self.resize, "bgr", "boxes_scores", nms_iou=NMS_IOU)
+
+
+def freeze_except(network: nn.Module, trainable: Sequence[nn.Parameter]) -> None:
+    """Let only these parameters have gradients."""
+    chosen = {id(parameter) for parameter in trainable}
+    for parameter in network.parameters():
+        parameter.requires_grad_(id(parameter) in chosen)

@@ -1,0 +1,60 @@
+"""What a loss is given and what it gives back, whatever the architecture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is known of one picture.
+
+    Attributes:
+        boxes_xyxy: (G, 4) labelled boxes, input pixels.
+        class_ids: (G,) int64.
+        is_known: (N,) bool, outputs that may count as background.
+        weights: (G,) how much each label counts, in [0, 1]; None: all fully.
+    """
+
+    boxes_xyxy: Tensor
+    class_ids: Tensor
+    is_known: Tensor
+    weights: Tensor | None = None
+
+    def weights_of(self, objects: Tensor) -> Tensor:
+        """Return (P,) how much the labels of these indices count."""
+        if self.weights is None:
+            return self.boxes_xyxy.new_ones(len(objects))
+        return self.weights[objects]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Which outputs answer for which objects.
+
+    Attributes:
+        cells: (P,) indices of the positive outputs, rising.
+        objects: (P,) index of each one's object.
+        ious: (P,) overlap of its present box with that object.
+    """
+
+    cells: Tensor
+    objects: Tensor
+    ious: Tensor
+
+
+@dataclass(frozen=True)
+class LossParts:
+    """The loss and what it is made of; each a scalar, summed and divided by the positive outputs of the batch.
+
+    An architecture without a score of its own for "something is here" has an objectness loss of zero.
+    """
+
+    total: Tensor
+    box: Tensor
+    objectness: Tensor
+    classes: Tensor
+    distillation: Tensor
+    n_positive: int
