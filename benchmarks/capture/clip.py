@@ -2,7 +2,7 @@ r"""The 1080p clip of the speed benchmark: a real scene enlarged, with a little 
 
 The same pictures come from
 
-    ffmpeg -i vtest.avi -frames:v 450 -an \
+    ffmpeg -i vtest.avi -frames:v 240 -an \
         -vf "scale=1920:1080:flags=bicubic,noise=all_seed=1:alls=4:allf=t,format=yuv420p" \
         -c:v libx264 -preset veryfast -crf 23 -threads 1 clip.mp4
 """
