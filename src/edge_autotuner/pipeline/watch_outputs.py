@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from edge_autotuner.capture.zones import watched_pixels
 from edge_autotuner.config import MotionConfig
 from edge_autotuner.core import scale_boxes
 from edge_autotuner.core.types import BoolArray, ImageArray, SizeWH
@@ -61,12 +62,7 @@ class SightPainter:
 
 def shut_out_mask(motion: MotionConfig, size_wh: SizeWH) -> BoolArray:
     """Return (H, W): where nothing counts, because a zone to ignore is there or no zone to watch is."""
-    watched = np.full((size_wh[1], size_wh[0]), 0 if motion.watch else 1, np.uint8)
-    for polygon in motion.watch:
-        cv2.fillPoly(watched, [_corners(polygon, size_wh)], 1)
-    for polygon in motion.ignore:
-        cv2.fillPoly(watched, [_corners(polygon, size_wh)], 0)
-    return np.asarray(watched == 0)
+    return ~watched_pixels(size_wh, ignore=motion.ignore, watch=motion.watch)
 
 
 def caption(sight: Sight) -> str:
@@ -175,10 +171,6 @@ class SightPictures:
         atomic_write_bytes(self.path / name, encode_picture(self._painter.paint(self._best), "jpg"))
         self.n_written += 1
         self._best = None
-
-
-def _corners(polygon: tuple[tuple[float, float], ...], size_wh: SizeWH) -> np.ndarray:
-    return np.rint(np.array(polygon) * (size_wh[0] - 1, size_wh[1] - 1)).astype(np.int32)  # (K, 2) pixels
 
 
 def _write_caption_inplace(canvas: ImageArray, text: str) -> None:
