@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from edge_autotuner.capture.events import EventLog
 from edge_autotuner.capture.motion import MotionGate, MotionResult
@@ -140,6 +141,26 @@ def timed(frames: Iterator[Frame], clock: Clock) -> Iterator[tuple[Frame, float]
         if frame is None:
             return
         yield frame, clock.monotonic_s() - started_s
+
+
+def finished_summary(store: DatasetStore, note: str, key: Any) -> CaptureSummary | None:  # noqa: ANN401 (JSON)
+    """Return what a complete capture found; None when there is none, it had another plan, or a deadline ended it.
+
+    Args:
+        store: the dataset.
+        note: under which `remember_summary` stored it.
+        key: the plan, JSON values.
+    """
+    stored = store.note(note)
+    if not isinstance(stored, dict) or stored.get("plan") != key:
+        return None
+    summary = CaptureSummary.from_json(stored["summary"])
+    return None if summary.deadline_hit else summary
+
+
+def remember_summary(store: DatasetStore, note: str, key: Any, summary: CaptureSummary) -> None:  # noqa: ANN401 (JSON)
+    """Store in the dataset that a capture by this plan is complete."""
+    store.set_note(note, {"plan": key, "summary": summary.to_json()})
 
 
 def why_nothing(where: str, summary: CaptureSummary) -> str:

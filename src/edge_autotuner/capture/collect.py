@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
-from typing import Any
 
-from edge_autotuner.capture.capture_pass import CapturePass, timed, why_nothing
+from edge_autotuner.capture.capture_pass import CapturePass, finished_summary, remember_summary, timed, why_nothing
 from edge_autotuner.capture.events import EventLog
 from edge_autotuner.capture.picture_folder import PictureFolder
 from edge_autotuner.capture.split import SplitPlan, frame_range, plan_split, spread
@@ -55,7 +54,7 @@ def collect_frames(
         VideoError: the source is damaged, or no frame was selected; what was collected is kept.
     """
     plan = plan_split(source.info, config, keep_test=keep_test, only_test_indices=only_test_indices)
-    finished = _finished_summary(store, _NOTE, plan)
+    finished = finished_summary(store, _NOTE, plan.to_json())
     if finished is not None:
         return finished
     capture = _RecordedCapture(source, store, config, plan, deadline, student)
@@ -95,7 +94,7 @@ def collect_test_frames(
     test = tuple(spread(candidates, every=config.test_every, at_most=config.max_test_images))
     plan = SplitPlan(range(0), test)
     _require_one_source(store, source)
-    finished = _finished_summary(store, _TEST_NOTE, plan)
+    finished = finished_summary(store, _TEST_NOTE, plan.to_json())
     if finished is not None:
         return finished
     capture = _RecordedCapture(source, store, config, plan, Deadline(None), None)
@@ -192,15 +191,7 @@ def _remember(summary: CaptureSummary, plan: SplitPlan, source: FrameSource, sto
     """Store in the dataset that the capture is complete."""
     if summary.n_test < len(plan.test):
         logger.warning("%s ended early: %d of %d test frames", source.info.name, summary.n_test, len(plan.test))
-    store.set_note(note, {"plan": plan.to_json(), "summary": summary.to_json()})
-
-
-def _finished_summary(store: DatasetStore, name: str, plan: SplitPlan) -> CaptureSummary | None:
-    note: Any = store.note(name)
-    if not isinstance(note, dict) or note.get("plan") != plan.to_json():
-        return None
-    summary = CaptureSummary.from_json(note["summary"])
-    return None if summary.deadline_hit else summary
+    remember_summary(store, note, plan.to_json(), summary)
 
 
 def _test_candidates(

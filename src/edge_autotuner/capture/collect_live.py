@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from edge_autotuner.capture.capture_pass import CapturePass, why_nothing
+from edge_autotuner.capture.capture_pass import CapturePass, finished_summary, remember_summary, why_nothing
 from edge_autotuner.capture.events import EventLog
 from edge_autotuner.capture.live import LiveSource
 from edge_autotuner.capture.summary import CaptureSummary
@@ -100,7 +100,7 @@ def collect_live(
         VideoError: the camera cannot be reached, or no frame was selected; what was collected is kept.
     """
     _refuse_frame_ranges(config)
-    finished = _finished_summary(store, config, keep_test)
+    finished = finished_summary(store, _NOTE, _key(config, keep_test))
     if finished is not None:
         return finished
     before = LiveProgress.of(store)
@@ -115,7 +115,7 @@ def collect_live(
             f"no frame for the evaluation in {summary.watched_s:.0f} s of {source.info.name}, which are the last "
             f"{config.test_fraction:.0%} of the time; watch longer (--duration), the frames so far are kept"
         )
-    store.set_note(_NOTE, {"key": _key(config, keep_test), "summary": summary.to_json()})
+    remember_summary(store, _NOTE, _key(config, keep_test), summary)
     return summary
 
 
@@ -249,11 +249,3 @@ def _refuse_frame_ranges(config: CaptureConfig) -> None:
 
 def _key(config: CaptureConfig, keep_test: bool) -> dict[str, Any]:
     return {"duration_s": config.stream.duration_s, "keep_test": keep_test}
-
-
-def _finished_summary(store: DatasetStore, config: CaptureConfig, keep_test: bool) -> CaptureSummary | None:
-    note: Any = store.note(_NOTE)
-    if not isinstance(note, dict) or note.get("key") != _key(config, keep_test):
-        return None
-    summary = CaptureSummary.from_json(note["summary"])
-    return None if summary.deadline_hit else summary

@@ -15,10 +15,9 @@ from edge_autotuner.annotation import (
 )
 from edge_autotuner.config import AnnotationConfig, RunConfig
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.dataset.atomic import make_folder
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.models import DetectorSpec, describe_onnx, find_model, locate
-from edge_autotuner.pipeline.edge_model import ZOOM, EdgeModel, export_network, open_edge_model, open_exported
+from edge_autotuner.pipeline.edge_model import ZOOM, EdgeModel, open_as_detector, open_edge_model
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
 
@@ -102,18 +101,11 @@ def _open_member(session: Session, edge: EdgeModel, name: str) -> tuple[RegionTe
 
 
 def _open_zoom(session: Session, edge: EdgeModel, annotation: AnnotationConfig) -> tuple[RegionTeacher, str]:
-    config = session.config
     size = annotation.zoom_input
-    folder = session.folder.path / "teacher"
-    make_folder(folder)
     name = f"zoom-{fingerprint_of(edge.sha256, edge.labels.names, size)}{_ONNX_SUFFIX}"
-    path = export_network(edge.network, size, folder / name)
-    detector = open_exported(
-        path,
-        edge.network.detector_spec(edge.name, edge.labels, size),
-        min_score=annotation.uncertain_score,
-        n_threads=config.training.n_threads,
-    )
+    path = session.folder.path / "teacher" / name
+    n_threads = session.config.training.n_threads
+    detector = open_as_detector(edge, size, path, min_score=annotation.uncertain_score, n_threads=n_threads)
     return open_detector_teacher(annotation, edge.labels, edge_detector=detector), edge.sha256
 
 

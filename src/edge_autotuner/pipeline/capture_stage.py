@@ -21,9 +21,8 @@ from edge_autotuner.capture import (
 )
 from edge_autotuner.core import Detector, FrameSource, LabelMap
 from edge_autotuner.dataset import CocoTruth, DatasetStore, load_coco_truth
-from edge_autotuner.dataset.atomic import make_folder
 from edge_autotuner.errors import ConfigError, DatasetError
-from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model, open_exported
+from edge_autotuner.pipeline.edge_model import EdgeModel, open_as_detector, open_edge_model
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
 
@@ -145,12 +144,9 @@ def _student(session: Session, edge: EdgeModel) -> Detector:
     """Return the edge model as it would run beside the camera, for scores that ask for its opinion."""
     size = session.config.input_size
     path = session.folder.path / "student" / f"{fingerprint_of(edge.sha256, edge.labels.names, size)}.onnx"
-    make_folder(path.parent)
-    return open_exported(
-        export_network(edge.network, size, path),
-        edge.network.detector_spec(edge.name, edge.labels, size),
-        min_score=session.config.annotation.uncertain_score,
-        n_threads=session.config.training.n_threads,
+    config = session.config
+    return open_as_detector(
+        edge, size, path, min_score=config.annotation.uncertain_score, n_threads=config.training.n_threads
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import COCO_80, STREET_6, LabelMap
 from edge_autotuner.core.types import SizeWH
+from edge_autotuner.dataset.atomic import make_folder
 from edge_autotuner.deployment import bundle_folder, check_export, export_onnx, read_bundle
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.models.catalogue import find_model, list_models
@@ -86,6 +87,27 @@ def open_exported(
 ) -> OnnxDetector:
     """Return the detector of a file that `export_network` wrote; `spec` comes from the same network."""
     return OnnxDetector(path, spec, min_score=min_score, n_threads=n_threads)
+
+
+def open_as_detector(
+    edge: EdgeModel, input_size_wh: SizeWH, path: Path, *, min_score: float, n_threads: int | None
+) -> OnnxDetector:
+    """Return an edge model as it runs beside the camera.
+
+    Args:
+        edge: the model.
+        input_size_wh: of the detector, pixels.
+        path: ONNX file of it; written where it is not there yet, its folder as well.
+        min_score: lower scores are left out.
+        n_threads: CPU threads; None for all.
+    """
+    make_folder(path.parent)
+    return open_exported(
+        export_network(edge.network, input_size_wh, path),
+        edge.network.detector_spec(edge.name, edge.labels, input_size_wh),
+        min_score=min_score,
+        n_threads=n_threads,
+    )
 
 
 def _find_weights(config: RunConfig) -> tuple[str, Path, str | None]:
