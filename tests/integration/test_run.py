@@ -300,3 +300,14 @@ def test_new_ground_truth_is_scored_without_training_again(
     second = json.loads((folder / "evaluation.json").read_text())
     assert second["comparison"] != first["comparison"], "the same path with another content is another ground truth"
     assert state_of(folder)["training"] == state_of(finished_run.folder)["training"]
+
+
+def test_a_score_that_asks_the_student_gets_one(samples: Samples, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    score = ("--set", "capture.selection.score=confident", "--max-images", "4")
+    outcome = run_cli("capture", samples.video, "-o", folder, "-c", samples.config, *score)
+    assert outcome.code == 0, outcome.err
+    reasons = state_of(folder)["capture"]["summary"]["reasons"]
+    assert reasons["outscored"] > 0
+    assert 0 < reasons["selected"] <= 4
+    assert len(list((folder / "student").glob("*.onnx"))) == 1
