@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import accuracy, tables
+from benchmarks import tables
 from benchmarks.capture import quality, soak, speed
 from benchmarks.capture import tables as capture_tables
+from benchmarks.specialization import runner
 from edge_autotuner.cli.progress_bar import ProgressBar
 from edge_autotuner.errors import EdgeAutotunerError
 
@@ -19,15 +20,30 @@ _Quick = Annotated[bool, typer.Option("--quick", help="A short run, to see that 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
-@app.command("accuracy")
-def run_accuracy(
-    only: Annotated[list[str] | None, typer.Option(help="Name of a case; all when left out.")] = None,
-    output: Annotated[Path, typer.Option(help="Folder of the runs; interrupted ones continue.")] = Path("runs/bench"),
-    epochs: Annotated[int | None, typer.Option(help="Shorter trainings, for a quick look.")] = None,
+@app.command("specialization")
+def run_specialization(
+    pieces: Annotated[
+        list[str] | None, typer.Argument(help="Keys of pieces, or their beginnings; all if none.")
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(help="accuracy, ablations, bound, transfer, forgetting, speed.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="Only pieces with these seeds, for example 0,1,2.")] = None,
+    show: Annotated[bool, typer.Option("--list", help="Only say what is done and what is left.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Measure what is there, too.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Shorten everything; results go to a file of their own.")
+    ] = False,
+    output: Annotated[
+        Path, typer.Option(help="Folder of frames, labels and trainings; what is there is used again.")
+    ] = Path("runs/bench/specialization"),
 ) -> None:
-    """Specialize on the labelled scenes and score against human boxes; writes JSON and prints a table."""
-    results = accuracy.run_cases(only, output, epochs)
-    typer.echo(tables.accuracy_table(results))
+    """Measure specialization in pieces of some minutes; each is stored at once, and what is stored is skipped."""
+    found = runner.chosen(pieces, groups=group, seeds=runner.parse_seeds(seeds))
+    if not show:
+        runner.run(found, output, again=again, quick=quick, say=typer.echo, progress=ProgressBar())
+    for line in runner.state(found, output, quick=quick).lines():
+        typer.echo(line)
 
 
 @app.command("capture-speed")

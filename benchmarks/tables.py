@@ -8,67 +8,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.accuracy import RESULTS
 from benchmarks.capture import quality, soak, speed
 from benchmarks.capture import tables as capture_tables
 from benchmarks.capture.curve import CURVE, gate_curve
+from benchmarks.specialization import accuracy_tables, option_tables, speed_tables
+from benchmarks.specialization import results as specialization
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.models.catalogue import packaged_weights_folder
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PAGES = (
     _ROOT / "README.md",
-    _ROOT / "docs" / "benchmarks.md",
+    _ROOT / "docs" / "specialization.md",
     _ROOT / "docs" / "capture-benchmarks.md",
     _ROOT / "docs" / "street-nano.md",
 )
 _CARD = packaged_weights_folder() / "street_nano.json"
 _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
-
-
-def accuracy_table(results: Mapping[str, Any]) -> str:
-    """Return one line per case, AP50 / AP50:95 against human boxes."""
-    lines = [
-        "| camera | edge model, input 416 | teacher | epochs | off the shelf | teacher itself | specialized | change |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for result in results.values():
-        human = result["scores"]["human"]
-        before, after = human["off-the-shelf edge"], human["specialized edge"]
-        change = f"{after['ap50'] - before['ap50']:+.3f} / {after['ap'] - before['ap']:+.3f}"
-        cells = [
-            result["scene"],
-            result["edge_model"],
-            result["teacher"],
-            str(result["settings"]["training.n_epochs"]),
-            _pair(before),
-            _pair(human["teacher"]),
-            f"**{_pair(after)}**",
-            change,
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def cost_table(results: Mapping[str, Any]) -> str:
-    """Return what each case took, and the time per frame before and after."""
-    lines = [
-        "| camera | edge model | teacher | epochs | capture s | annotation s | training s | ms before | ms after |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for result in results.values():
-        seconds, ms = result["seconds"], result["ms_per_frame"]
-        cells = [
-            result["scene"],
-            result["edge_model"],
-            result["teacher"],
-            str(result["settings"]["training.n_epochs"]),
-            *(f"{seconds[stage]:.0f}" for stage in ("capture", "annotation", "training")),
-            f"{ms['before']:.1f}",
-            f"{ms['after']:.1f}",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
 
 
 def street_data_table(card: Mapping[str, Any]) -> str:
@@ -90,10 +46,24 @@ def street_scores_table(card: Mapping[str, Any]) -> str:
 
 
 _TABLES: dict[str, tuple[Callable[..., str], tuple[Path, ...]]] = {
-    "accuracy": (accuracy_table, (RESULTS,)),
-    "costs": (cost_table, (RESULTS,)),
     "street_data": (street_data_table, (_CARD,)),
     "street_scores": (street_scores_table, (_CARD,)),
+    "specialization_summary": (accuracy_tables.summary_table, (specialization.RESULTS,)),
+    "specialization_aims": (speed_tables.aim_table, (specialization.RESULTS,)),
+    "specialization_machine": (accuracy_tables.machine_note, (specialization.RESULTS,)),
+    "specialization_accuracy": (accuracy_tables.accuracy_table, (specialization.RESULTS,)),
+    "specialization_off_the_shelf": (accuracy_tables.off_the_shelf_table, (specialization.RESULTS,)),
+    "specialization_validation": (accuracy_tables.validation_table, (specialization.RESULTS,)),
+    "specialization_one_box": (accuracy_tables.one_box_table, (specialization.RESULTS,)),
+    "specialization_costs": (accuracy_tables.cost_table, (specialization.RESULTS,)),
+    "specialization_ablations": (option_tables.ablation_table, (specialization.RESULTS,)),
+    "specialization_bound": (option_tables.bound_table, (specialization.RESULTS,)),
+    "specialization_transfer": (option_tables.transfer_table, (specialization.RESULTS,)),
+    "specialization_forgetting": (option_tables.forgetting_table, (specialization.RESULTS,)),
+    "specialization_epochs": (speed_tables.epoch_table, (specialization.RESULTS,)),
+    "specialization_pictures": (speed_tables.picture_table, (specialization.RESULTS,)),
+    "specialization_cuda": (speed_tables.cuda_table, (specialization.RESULTS,)),
+    "specialization_runs": (speed_tables.run_table, (specialization.RESULTS,)),
     "capture_summary": (capture_tables.summary_table, (speed.RESULTS, quality.RESULTS, soak.RESULTS)),
     "capture_targets": (capture_tables.target_table, (speed.RESULTS, quality.RESULTS, soak.RESULTS)),
     "capture_speed": (capture_tables.speed_table, (speed.RESULTS,)),

@@ -29,7 +29,9 @@ from edge_autotuner.evaluation.report import (
     LearningCurve,
     MotionExample,
     MotionFacts,
+    RefinementFacts,
     ReportData,
+    SecondLookFacts,
     SentFacts,
     TimelineFrame,
 )
@@ -83,11 +85,26 @@ def sample_report(*, real_frames: bool = True, with_human: bool = True) -> Repor
             TimelineFrame(i / 10, "test" if i >= 636 else "train" if i % 5 in (0, 2) else "skipped") for i in range(795)
         ),
         teacher_scores=labels_scores,
+        refinement=RefinementFacts(
+            n_static_places=2,
+            n_static_labels=345,
+            n_labels=2_741,
+            n_empty_frames=15,
+            is_followed=True,
+            n_tracks=57,
+            n_smoothed=2_204,
+            n_filled=33,
+            n_flickers=12,
+            n_raised=96,
+            n_lowered=0,
+            n_reclassified=4,
+        ),
         learning=LearningCurve(
             (5.9, 4.7, 4.2, 3.9, 3.72, 3.6, 3.5, 3.44, 3.4, 3.37),
             (0.31, 0.42, 0.48, 0.53, 0.551, 0.574, 0.588, 0.591, 0.589, 0.59),
             best_epoch=8,
             start_ap=0.283,
+            second_look=SecondLookFacts(after_epoch=4, n_frames=471, n_labels_before=3120, n_labels_after=3354),
         ),
         costs=Costs(
             {"capture": 9.4, "annotation": 61.2, "training": 158.9, "evaluation": 21.7, "export": 6.1},
@@ -149,14 +166,14 @@ def sample_comparison(*, with_human: bool = True) -> Comparison:
 
 
 def sample_promotion() -> PromotionDecision:
-    reason = "promoted: AP50:95 changes by +0.331 on 159 later frames, with 95% confidence by at least +0.302"
-    return PromotionDecision(True, reason, 0.614, 0.283, 0.331, 0.302, 0.359, 1.0, 0.95, 159)
+    reason = "promoted: AP50:75 changes by +0.331 on 159 later frames, with 95% confidence by at least +0.302"
+    return PromotionDecision(True, reason, 0.614, 0.283, 0.331, 0.302, 0.359, 1.0, 0.95, 159, "AP50:75")
 
 
 def refused(data: ReportData) -> ReportData:
     """Return the page of a run whose model was not promoted."""
-    reason = "not promoted: AP50:95 changes by +0.004 on 40 later frames, but with 95% confidence by at least -0.021"
-    decision = PromotionDecision(False, reason, 0.287, 0.283, 0.004, -0.021, 0.027, 0.61, 0.95, 40)
+    reason = "not promoted: AP50:75 changes by +0.004 on 40 later frames, but with 95% confidence by at least -0.021"
+    decision = PromotionDecision(False, reason, 0.287, 0.283, 0.004, -0.021, 0.027, 0.61, 0.95, 40, "AP50:75")
     comparison = Comparison(
         {AGAINST_TEACHER: {OFF_THE_SHELF: _scores(0.61, 0.283), SPECIALIZED: _scores(0.611, 0.287)}}
     )

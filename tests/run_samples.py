@@ -91,6 +91,7 @@ def settings(samples: Samples) -> dict[str, Any]:
             "max_lr": 0.005,
             "ema_decay": 0.5,
             "n_threads": 1,
+            "second_look": {"enabled": False},  # its tests switch it on
             "augmentation": dict.fromkeys(AugmentationConfig.model_fields, 0),  # six steps cannot learn from more
         },
         "evaluation": {"n_bootstrap": 100, "min_score": 0.001},

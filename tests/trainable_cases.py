@@ -5,16 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from coloured_scene import fresh_network
+from edge_autotuner.core.types import SizeWH
 from edge_autotuner.models import TrainableNetwork
 from edge_autotuner.models.ssdlite import SSDLITE_SIZES, ConvBlock, Ssdlite, SsdliteSize
-from edge_autotuner.training import losses, ssdlite_losses
+from edge_autotuner.training import losses, objective_for, ssdlite_losses, transformers_losses
+from tiny_transformers import ARE_INSTALLED, D_FINE, RT_DETR, tiny_network
 
 NARROW = "ssdlite-narrow"
 
@@ -28,12 +31,28 @@ class Case:
         fresh: makes a network from a number of classes and a seed.
         loss_module: where its loss and its assignment are.
         assign: name of the assignment there.
+        is_installed: whether what it needs is there.
+        n_epochs: in which it learns a small scene.
     """
 
     name: str
     fresh: Callable[[int, int], TrainableNetwork]
     loss_module: ModuleType
     assign: str
+    is_installed: bool = True
+    n_epochs: int = 6
+
+
+def places_of(network: TrainableNetwork, outputs: Tensor, size_wh: SizeWH) -> Tensor:
+    """Return (N, 2) where each row of one picture's outputs looks, pixels."""
+    if network.has_fixed_places:
+        return objective_for(network, size_wh).centres
+    return last_answers(network, outputs)[:, :2].detach() * torch.tensor(size_wh)  # centres, shares of the picture
+
+
+def last_answers(network: TrainableNetwork, rows: Tensor) -> Tensor:
+    """Return the part of (N, D) outputs of one picture, or of their slopes, that becomes its boxes and scores."""
+    return rows if network.has_fixed_places else rows[:, -(4 + network.n_classes) :]
 
 
 def add_narrow_networks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,4 +80,8 @@ def fresh_ssdlite(n_classes: int = 2, seed: int = 0) -> Ssdlite:
 CASES = (
     Case("yolox", lambda n_classes, seed: fresh_network(n_classes, seed=seed), losses, "assign"),
     Case("ssdlite", fresh_ssdlite, ssdlite_losses, "match_anchors"),
+    *(
+        Case(name, partial(tiny_network, name), transformers_losses, "match_queries", ARE_INSTALLED, n_epochs=5)
+        for name in (RT_DETR, D_FINE)
+    ),
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.capture.curve import MAX_AREA, MIN_RECALL
 from benchmarks.capture.soak import growth
 from benchmarks.capture.speed import frames_per_s, gate_ms, speed_ratio
 from benchmarks.machine import machine_line
+from benchmarks.markdown import table
 
 Results = Mapping[str, Any]
 
@@ -31,7 +32,7 @@ def speed_table(results: Results) -> str:
          f"{speed_ratio(results, name, 'decode'):.2f}"]
         for name, words in _CONTENDERS.items()
     ]  # fmt: skip
-    return _table(["1080p H.264, one core", "frames/s", "ms per frame", "speed beside decoding alone"], rows)
+    return table(["1080p H.264, one core", "frames/s", "ms per frame", "speed beside decoding alone"], rows)
 
 
 def median_table(results: Results) -> str:
@@ -41,7 +42,7 @@ def median_table(results: Results) -> str:
          f"{one['numpy_ms'] / one['ours_ms']:.0f}x", "yes" if one["is_exact"] else "**no**"]
         for one in results["median"]
     ]  # fmt: skip
-    return _table(["pictures", "size", "ms", "np.median, ms", "faster", "exact"], rows)
+    return table(["pictures", "size", "ms", "np.median, ms", "faster", "exact"], rows)
 
 
 def memory_table(results: Results) -> str:
@@ -52,7 +53,7 @@ def memory_table(results: Results) -> str:
         ["at its peak: a process with one camera", f"{memory['peak_mb']:.0f}"],
         ["difference: what a camera adds, decoder included", f"**{memory['added_mb']:.0f}**"],
     ]
-    return _table(["resident memory of a new process", "MB"], rows)
+    return table(["resident memory of a new process", "MB"], rows)
 
 
 def target_table(speed: Results, quality: Results, soak: Results) -> str:
@@ -73,7 +74,7 @@ def target_table(speed: Results, quality: Results, soak: Results) -> str:
         rows.append(_aim(f"pixels sent, {scene}", "<", MAX_AREA, default[scene]["area_fraction"], 3))
     rows.append(["memory grown between the 2nd and the last hour", "none",
                  f"{growth(soak, 'rss_mb'):+.1f} MB, dataset index included", ""])  # fmt: skip
-    return _table(["", "aim", "measured", "met"], rows)
+    return table(["", "aim", "measured", "met"], rows)
 
 
 def summary_table(speed: Results, quality: Results, soak: Results) -> str:
@@ -95,7 +96,7 @@ def summary_table(speed: Results, quality: Results, soak: Results) -> str:
         [f"{soak['hours']:g} simulated hours, {soak['n_frames']:,} frames",
          f"memory {growth(soak, 'rss_mb'):+.1f} MB since the 2nd hour, stamps off by {soak_error_ms:.3f} ms"],
     ]  # fmt: skip
-    return _table(["capture", "measured"], rows)
+    return table(["capture", "measured"], rows)
 
 
 def method_table(results: Results) -> str:
@@ -108,7 +109,7 @@ def ablation_table(results: Results) -> str:
     default = {"default": results["scores"]["default: default"]}
     groups = (default, _group(results, "sensitivity"), _group(results, "ablation"))
     rows = [_quality_row(name, scenes) for group in groups for name, scenes in group.items()]
-    return _table(_quality_head(results, "settings"), rows)
+    return table(_quality_head(results, "settings"), rows)
 
 
 def threshold_table(results: Results) -> str:
@@ -123,9 +124,9 @@ def soak_table(results: Results) -> str:
         [str(one["hour"]), f"{one['rss_mb']:.1f}", f"{one['blocks']:,}", str(one["open_files"]), str(one["threads"])]
         for one in picked
     ]
-    table = _table(["hour", "resident memory, MB", "Python objects, blocks", "open files", "threads"], rows)
+    hours = table(["hour", "resident memory, MB", "Python objects, blocks", "open files", "threads"], rows)
     return (
-        f"{table}\n\n{results['n_frames']:,} frames in {results['hours']:g} simulated hours, {results['n_dropped']} "
+        f"{hours}\n\n{results['n_frames']:,} frames in {results['hours']:g} simulated hours, {results['n_dropped']} "
         f"dropped, {results['n_train']} selected, {results['n_test']} kept for the evaluation. Stamps of the last "
         f"frame, at {results['last_s']:.3f} s: off by {results['time_error_ms']:.6f} ms (`time_s`) and "
         f"{results['wall_error_ms']:.6f} ms (`captured_at`). The run took {results['seconds'] / 60:.0f} minutes."
@@ -151,7 +152,7 @@ def _aim(what: str, sign: str, limit: float, value: float, digits: int) -> list[
 
 def _quality_table(results: Results, group: str, title: str) -> str:
     rows = [_quality_row(name, scenes) for name, scenes in _group(results, group).items()]
-    return _table(_quality_head(results, title), rows)
+    return table(_quality_head(results, title), rows)
 
 
 def _group(results: Results, group: str) -> dict[str, Results]:
@@ -171,11 +172,3 @@ def _quality_row(name: str, scenes: Results) -> list[str]:
     shares = [f"{one['recall_moving']:.3f} / {one['area_fraction']:.1%}" for one in scenes.values()]
     times = ", ".join(f"{one['gate_ms']:.1f}" for one in scenes.values())
     return [name, *shares, f"{scenes['simulated']['empty_skipped']:.0%}", times]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "\n".join([_line(head), "|---" * len(head) + "|", *map(_line, rows)])
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -8,6 +8,7 @@
     ├── DatasetError            a dataset folder is damaged, or holds something else
     ├── WeightsError            weights are missing, damaged or of another architecture
     ├── TrainingError           training cannot start or go on
+    │   ├── DeadlineTooShort    there is no time to learn anything
     │   └── TrainingDiverged    the loss became NaN or infinite
     ├── EvaluationError         ground truth and frames do not fit together
     ├── ModelBundleError        a bundle is damaged or of an unknown format
@@ -69,6 +70,12 @@ class TrainingError(EdgeAutotunerError):
     """Training cannot start or cannot go on."""
 
     exit_code = 8
+
+
+class DeadlineTooShort(TrainingError):
+    """A training cannot learn anything in the time that it was given; the message says how much it needs."""
+
+    exit_code = 14
 
 
 class TrainingDiverged(TrainingError):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli_runs import CliProcess, Outcome
-from run_samples import FinishedRun, Samples, results_of, state_of
+from run_samples import FinishedRun, Samples, candidate_of, results_of, state_of
 
 KEPT = "edge-autotuner: interrupted; what a run has finished is kept: the same command continues it"
 
@@ -24,7 +24,7 @@ def n_records(folder: Path, kind: str) -> int:
 
 def n_checkpoints(folder: Path, seen: set[int]) -> int:
     """Count how often a checkpoint was replaced while this was asked."""
-    seen |= {path.stat().st_ino for path in folder.glob("training/*/checkpoint.safetensors")}
+    seen |= {path.stat().st_ino for path in folder.glob("training/*/*/checkpoint.safetensors")}
     return len(seen)
 
 
@@ -83,6 +83,30 @@ def test_a_run_survives_kills_at_every_stage(
     assert results_of(folder) == results_of(finished_run.folder), struck
     leftovers = [p.name for p in folder.rglob(".*") if p.name != ".lock"]
     assert not [name for name in leftovers if name.startswith(".bundle")]
+
+
+@pytest.mark.slow
+def test_a_training_in_two_rounds_survives_kills(finished_run: FinishedRun, tmp_path: Path) -> None:
+    """In the first round, while the student looks at the frames, and in the second round."""
+    whole, cut = (finished_run.copy(tmp_path / name) for name in ("whole", "cut"))
+    options = ("--set", "training.second_look.enabled=true", "--set", "training.layers=all")
+    assert CliProcess(tmp_path / "log", "tune", whole, *options).end().code == 0
+    n_before, n_after = (n_records(folder, "annotation") for folder in (cut, whole))
+    assert n_after > n_before, "the student has looked at frames"
+    moments: list[Callable[[], bool]] = [
+        lambda: any(cut.glob("training/*/first/checkpoint.safetensors")),
+        lambda: n_records(cut, "annotation") >= n_before + 2,
+        lambda: any(cut.glob("training/*/second/checkpoint.safetensors")),
+    ]
+    codes = []
+    for number, is_time in enumerate(moments):
+        process = CliProcess(tmp_path / f"log{number}", "tune", cut, *options)
+        process.wait_until(is_time)
+        codes.append(strike(process, signal.SIGKILL).code)
+    assert codes.count(-signal.SIGKILL) >= 2, "a process that was done before it could be struck ended with 0"
+    assert CliProcess(tmp_path / "last", "tune", cut, *options).end().code == 0
+    assert candidate_of(cut).read_bytes() == candidate_of(whole).read_bytes()
+    assert n_records(cut, "annotation") == n_after, "the student was asked once about each frame"
 
 
 def check_polite_end(outcome: Outcome) -> None:

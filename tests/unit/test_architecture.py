@@ -40,7 +40,8 @@ MAY_IMPORT = {
 TRAIN_ONLY = {"torch", "onnx", "onnxscript", "safetensors", "faster_coco_eval", "jinja2"}
 HEAVY = TRAIN_ONLY | {"cv2", "onnxruntime", "av", "pydantic", "typer", "rich", "yaml", "numpy"}
 EDGE_PACKAGES = ("core", "config", "capture", "dataset", "models", "deployment")
-NETWORKS = ("yolox", "ssdlite", "trainable", "torch_")  # modules of `models` that are written in torch begin like this
+# modules of `models` that are written in torch begin like this
+NETWORKS = ("yolox", "ssdlite", "trainable", "torch_", "transformers_")
 
 MAX_TRACKED_BYTES = 5 * 1000 * 1000
 

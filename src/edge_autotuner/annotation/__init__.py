@@ -2,7 +2,8 @@
 
 `annotate_dataset` asks a teacher about every frame; `refine_dataset` then derives better labels by looking at all
 frames together. `RegionTeacher` makes a teacher of any detector, `EnsembleTeacher` one of several; `split_labels` tells
-training which boxes are objects and which places are neither object nor background.
+training which boxes are objects and which places are neither object nor background. `look_again` lets a tuned student
+improve the labels that it learned from.
 """
 
 from edge_autotuner.annotation.annotate import AnnotationSummary, annotate_dataset, spread_order
@@ -12,10 +13,12 @@ from edge_autotuner.annotation.fusion import drop_cut_boxes, merge_views
 from edge_autotuner.annotation.labels import TrainingLabels, split_labels
 from edge_autotuner.annotation.refine import RefinementSummary, refine_dataset
 from edge_autotuner.annotation.region_teacher import RegionTeacher
+from edge_autotuner.annotation.second_look import fuse_with_student, look_again
 from edge_autotuner.annotation.static_places import StaticPlaces, find_static_places, is_static
 from edge_autotuner.annotation.teachers import (
     known_classes,
     make_onnx_teacher,
+    make_transformers_teacher,
     make_zoom_teacher,
     open_detector_teacher,
 )
@@ -37,9 +40,12 @@ __all__ = [
     "drop_cut_boxes",
     "find_static_places",
     "fuse_boxes",
+    "fuse_with_student",
     "is_static",
     "known_classes",
+    "look_again",
     "make_onnx_teacher",
+    "make_transformers_teacher",
     "make_zoom_teacher",
     "merge_views",
     "open_detector_teacher",

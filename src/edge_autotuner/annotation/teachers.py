@@ -30,13 +30,13 @@ def open_detector_teacher(
             has found for that name.
         labels: the classes of the annotations.
         edge_detector: the model that is to be improved.
-        model_path: the teacher's ONNX file.
-        spec: how that file is fed and read.
-        n_threads: CPU threads of an ONNX teacher; None for all cores.
+        model_path: the teacher's ONNX file, or the folder of a detector of the transformers library.
+        spec: how that file or folder is fed and read.
+        n_threads: CPU threads of such a teacher; None for all cores.
 
     Raises:
         ConfigError: the teacher lacks a class, or what its name needs was not given.
-        WeightsError: the ONNX file is missing or not usable.
+        WeightsError: the ONNX file or the folder is missing or not usable.
     """
     if config.teacher == ZOOM:
         if edge_detector is None:
@@ -44,7 +44,8 @@ def open_detector_teacher(
         return make_zoom_teacher(edge_detector, config, labels)
     if model_path is None or spec is None:
         raise ConfigError(f"teacher {config.teacher} needs a model file and an adapter; see the list of known models")
-    return make_onnx_teacher(model_path, spec, config, labels, n_threads)
+    make_teacher = make_transformers_teacher if model_path.is_dir() else make_onnx_teacher
+    return make_teacher(model_path, spec, config, labels, n_threads)
 
 
 def known_classes(labels: LabelMap, detector_labels: LabelMap, *, teacher: str) -> LabelMap:
@@ -79,5 +80,31 @@ def make_onnx_teacher(
         n_threads=n_threads,
         min_score=config.uncertain_score,
         max_detections=config.max_detections,
+    )
+    return RegionTeacher(detector, config, labels=labels, name=spec.name)
+
+
+def make_transformers_teacher(
+    folder: Path, spec: DetectorSpec, config: AnnotationConfig, labels: LabelMap, n_threads: int | None = None
+) -> RegionTeacher:
+    """Let a detector of the transformers library teach: a folder in the layout of Hugging Face.
+
+    Raises:
+        ConfigError: it lacks a class of `labels`.
+        WeightsError: the folder is not usable.
+        MissingDependency: torch or the transformers library is not installed.
+    """
+    # torch loads only where such a teacher is asked for
+    from edge_autotuner.models.torch_detector import TorchDetector
+    from edge_autotuner.models.trainable_weights import load_network
+
+    network, own_labels = load_network(folder)
+    detector = TorchDetector(
+        network,
+        own_labels,
+        spec.input_size_wh,
+        min_score=config.uncertain_score,
+        max_detections=config.max_detections,
+        n_threads=n_threads,
     )
     return RegionTeacher(detector, config, labels=labels, name=spec.name)

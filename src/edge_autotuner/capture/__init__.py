@@ -10,7 +10,7 @@ from edge_autotuner.capture.picture_folder import PictureFolder
 from edge_autotuner.capture.selection import FrameScore, FrameSelector, SelectedFrame, make_score
 from edge_autotuner.capture.sources import open_source
 from edge_autotuner.capture.split import SplitPlan, plan_split
-from edge_autotuner.capture.summary import CaptureSummary
+from edge_autotuner.capture.summary import CaptureSummary, SourceNumbers
 from edge_autotuner.capture.video_file import VideoFile
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "MotionResult",
     "PictureFolder",
     "SelectedFrame",
+    "SourceNumbers",
     "SplitPlan",
     "VideoFile",
     "collect_frames",

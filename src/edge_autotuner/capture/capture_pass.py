@@ -12,7 +12,7 @@ from edge_autotuner.capture.recorder import FrameRecorder
 from edge_autotuner.capture.regions import union_area
 from edge_autotuner.capture.selection import FrameSelector, SelectedFrame, make_score
 from edge_autotuner.capture.statistics import MotionStatistics
-from edge_autotuner.capture.summary import CaptureSummary
+from edge_autotuner.capture.summary import CaptureSummary, SourceNumbers
 from edge_autotuner.config import CaptureConfig
 from edge_autotuner.core import Clock, Detector, Frame, FrameSource
 from edge_autotuner.dataset import DatasetStore
@@ -84,6 +84,25 @@ class CapturePass:
     def reasons(self) -> dict[str, int]:
         """How many frames of the training part got which answer."""
         return {str(reason): count for reason, count in self._selector.counts.items()} if self._selector else {}
+
+    def summary(self, source: SourceNumbers, *, n_test: int) -> CaptureSummary:
+        """Return the numbers so far.
+
+        Args:
+            source: what was read of the source.
+            n_test: test frames that the dataset has.
+        """
+        return CaptureSummary.of(
+            self.statistics,
+            source,
+            gate_s=self.gate_s,
+            reasons=self.reasons,
+            n_train=self.n_train,
+            n_test=n_test,
+            n_backgrounds=self.n_backgrounds,
+            n_sent_regions=self.n_sent_regions,
+            pixels_captured=self.pixels_captured,
+        )
 
     def look(self, frame: Frame) -> MotionResult:
         """Compare a frame with the background."""

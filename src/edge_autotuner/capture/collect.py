@@ -9,7 +9,7 @@ from edge_autotuner.capture.capture_pass import CapturePass, finished_summary, r
 from edge_autotuner.capture.events import EventLog
 from edge_autotuner.capture.picture_folder import PictureFolder
 from edge_autotuner.capture.split import SplitPlan, frame_range, plan_split, spread
-from edge_autotuner.capture.summary import CaptureSummary
+from edge_autotuner.capture.summary import CaptureSummary, SourceNumbers
 from edge_autotuner.config import CaptureConfig
 from edge_autotuner.core import Deadline, Detector, Frame, FrameSource, Progress
 from edge_autotuner.dataset import DatasetStore
@@ -151,21 +151,14 @@ class _RecordedCapture:
 
     def summary(self) -> CaptureSummary:
         """Return the numbers so far."""
-        return CaptureSummary.of(
-            self._pass.statistics,
+        read = SourceNumbers(
             n_frames=self._n_frames,
-            reasons=self._pass.reasons,
-            n_train=self._pass.n_train,
-            n_test=self._pass.n_test,
-            decode_s=self._decode_s,
-            gate_s=self._pass.gate_s,
-            n_backgrounds=self._pass.n_backgrounds,
-            n_sent_regions=self._pass.n_sent_regions,
-            pixels_captured=self._pass.pixels_captured,
             size_wh=self._source.info.size_wh,
             watched_s=self._last_s - (self._first_s or 0.0),
+            decode_s=self._decode_s,
             deadline_hit=self._deadline_hit,
         )
+        return self._pass.summary(read, n_test=self._pass.n_test)
 
     def _see(self, frame: Frame, decode_s: float) -> None:
         self._n_frames += 1

@@ -10,7 +10,7 @@ from typing import Any
 from edge_autotuner.capture.capture_pass import CapturePass, finished_summary, remember_summary, why_nothing
 from edge_autotuner.capture.events import EventLog
 from edge_autotuner.capture.live import LiveSource
-from edge_autotuner.capture.summary import CaptureSummary
+from edge_autotuner.capture.summary import CaptureSummary, SourceNumbers
 from edge_autotuner.config import CaptureConfig
 from edge_autotuner.core import Clock, Deadline, Detector, Frame, Progress
 from edge_autotuner.dataset import DatasetStore
@@ -175,17 +175,8 @@ class _Watch:
 
     def summary(self) -> CaptureSummary:
         """Return the numbers of this connection; frames of earlier ones count as selected and kept."""
-        return CaptureSummary.of(
-            self._pass.statistics,
+        read = SourceNumbers(
             n_frames=self._n_frames,
-            reasons=self._pass.reasons,
-            n_train=self._pass.n_train,
-            n_test=self._n_test,
-            decode_s=0.0,
-            gate_s=self._pass.gate_s,
-            n_backgrounds=self._pass.n_backgrounds,
-            n_sent_regions=self._pass.n_sent_regions,
-            pixels_captured=self._pass.pixels_captured,
             size_wh=self._size_wh,
             watched_s=self._watched_s,
             is_live=True,
@@ -194,11 +185,12 @@ class _Watch:
             ended_at=self._ended_at,
             deadline_hit=self._plan.is_shortened,
         )
+        return self._pass.summary(read, n_test=self._n_test)
 
     def _frames(self) -> Iterator[Frame]:
-        """Yield the frames until the time is over, and let the camera go."""
+        """Yield the frames until the time is over, and let the camera go; while it is away, events are written."""
         with self._source:
-            for frame in self._source.frames():
+            for frame in self._source.frames(while_waiting=lambda: self._events.write_to(self._store)):
                 if frame.time_s >= self._plan.watch_s:
                     return
                 yield frame

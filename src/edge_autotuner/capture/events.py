@@ -11,7 +11,7 @@ _MOST_WAITING = 1000  # whoever reads frames empties the log with every frame
 
 
 class EventLog:
-    """Receives events from the source's thread and from the gate; the capture writes them between two frames."""
+    """Receives events from the source's thread and from the gate; the capture writes them, from one thread."""
 
     def __init__(self) -> None:
         self._waiting: deque[CaptureEvent] = deque(maxlen=_MOST_WAITING)

@@ -13,6 +13,25 @@ from edge_autotuner.errors import DatasetError
 
 
 @dataclass(frozen=True)
+class SourceNumbers:
+    """What was read of a source; see `CaptureSummary` for the meaning.
+
+    Attributes:
+        began_at, ended_at: aware UTC wall time of a live source's first and last frame; None for a recorded source.
+    """
+
+    n_frames: int
+    size_wh: SizeWH
+    watched_s: float
+    decode_s: float = 0.0
+    is_live: bool = False
+    n_dropped: int = 0
+    began_at: datetime | None = None
+    ended_at: datetime | None = None
+    deadline_hit: bool = False
+
+
+@dataclass(frozen=True)
 class CaptureSummary:
     """Numbers of one capture. Shares are shares of a frame, 0..1.
 
@@ -77,31 +96,26 @@ class CaptureSummary:
     def of(
         cls,
         statistics: MotionStatistics,
+        source: SourceNumbers,
         *,
-        n_frames: int,
-        reasons: Mapping[str, int],
-        n_train: int,
-        n_test: int,
-        decode_s: float,
         gate_s: float,
-        n_backgrounds: int,
-        n_sent_regions: int,
-        pixels_captured: int,
-        size_wh: SizeWH,
-        watched_s: float,
-        is_live: bool = False,
-        n_dropped: int = 0,
-        began_at: datetime | None = None,
-        ended_at: datetime | None = None,
-        deadline_hit: bool = False,
+        reasons: Mapping[str, int] | None = None,
+        n_train: int = 0,
+        n_test: int = 0,
+        n_backgrounds: int = 0,
+        n_sent_regions: int = 0,
+        pixels_captured: int = 0,
     ) -> CaptureSummary:
-        """Join what the gate saw with what was counted elsewhere; see the attributes for the meaning."""
+        """Join what the gate saw, what was read and what was kept; see the attributes for the meaning.
+
+        Who keeps nothing leaves the rest out.
+        """
         return cls(
-            n_frames=n_frames,
+            n_frames=source.n_frames,
             n_looked=statistics.n_looked,
             n_compared=statistics.n_compared,
             n_with_motion=statistics.n_with_motion,
-            reasons=dict(reasons),
+            reasons=dict(reasons or {}),
             n_train=n_train,
             n_test=n_test,
             mean_motion_fraction=statistics.mean_covered_fraction,
@@ -111,18 +125,18 @@ class CaptureSummary:
             low_region_fraction=statistics.regions.quantile(0.1),
             median_region_fraction=statistics.regions.quantile(0.5),
             high_region_fraction=statistics.regions.quantile(0.9),
-            decode_s=decode_s,
+            decode_s=source.decode_s,
             gate_s=gate_s,
             n_backgrounds=n_backgrounds,
             n_sent_regions=n_sent_regions,
             pixels_captured=pixels_captured,
-            size_wh=size_wh,
-            is_live=is_live,
-            watched_s=watched_s,
-            n_dropped=n_dropped,
-            began_at=began_at.isoformat() if began_at else None,
-            ended_at=ended_at.isoformat() if ended_at else None,
-            deadline_hit=deadline_hit,
+            size_wh=source.size_wh,
+            is_live=source.is_live,
+            watched_s=source.watched_s,
+            n_dropped=source.n_dropped,
+            began_at=source.began_at.isoformat() if source.began_at else None,
+            ended_at=source.ended_at.isoformat() if source.ended_at else None,
+            deadline_hit=source.deadline_hit,
         )
 
     def to_json(self) -> dict[str, Any]:

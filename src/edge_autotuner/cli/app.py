@@ -10,6 +10,7 @@ from rich.logging import RichHandler
 
 from edge_autotuner._version import __version__
 from edge_autotuner.cli import models as models_command
+from edge_autotuner.cli import replay as replay_command
 from edge_autotuner.cli.detect import detect
 from edge_autotuner.cli.run import run
 from edge_autotuner.cli.settings import config_app
@@ -32,6 +33,7 @@ app.command()(watch)
 app.command()(detect)
 app.command()(simulate)
 app.add_typer(models_command.app, name="models")
+app.add_typer(replay_command.app, name="replay")
 app.add_typer(config_app, name="config")
 
 

@@ -14,6 +14,8 @@ from edge_autotuner.errors import EdgeAutotunerError, StorageError
 INTERRUPTED = 130
 UNEXPECTED = 70
 
+_RUN_COMMANDS = {"run", "capture", "annotate", "tune", "evaluate", "export", "report"}
+
 
 class _Interrupts:
     """Remembers Ctrl-C and SIGTERM: a library in the middle of a call may turn the exception into one of its own."""
@@ -52,8 +54,18 @@ def _run(arguments: Sequence[str], debug: bool) -> int:
     except Exception as exc:  # the process edge: our own errors, the parser's, and what nobody foresaw
         code = INTERRUPTED if _interrupts.seen else _fail(exc, debug)
     if code == INTERRUPTED:  # typer turns Ctrl-C into this code, or into Abort, by its version
-        _say("interrupted; what a run has finished is kept: the same command continues it")
+        _say(_after_interrupt(arguments))
     return int(code or 0)
+
+
+def _after_interrupt(arguments: Sequence[str]) -> str:
+    """Return what Ctrl-C means for the command that these arguments name."""
+    command = next((argument for argument in arguments if not argument.startswith("-")), "")
+    if command in _RUN_COMMANDS:
+        return "interrupted; what a run has finished is kept: the same command continues it"
+    if command == "watch":
+        return "interrupted; a watch captures nothing: the same command begins anew"
+    return "interrupted; the same command begins anew"
 
 
 def _fail(error: Exception, debug: bool) -> int:

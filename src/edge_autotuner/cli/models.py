@@ -20,9 +20,11 @@ ModelsDir = Annotated[Path | None, typer.Option(help="Local mirror folder of mod
 @app.command("list")
 def list_all(models_dir: ModelsDir = None) -> None:
     """List the known models, and whether their files are here."""
-    for model in list_models():
+    models = list_models()
+    width = max(len(model.name) for model in models)
+    for model in models:
         published = f"AP {model.published_ap:.3f}" if model.published_ap is not None else "AP unknown"
-        facts = (f"{model.name:<16}", f"{model.role:<8}", f"{_size(model):<8}", f"{published:<11}")
+        facts = (f"{model.name:<{width}}", f"{model.role:<8}", f"{_size(model):<8}", f"{published:<11}")
         typer.echo("  ".join([*facts, "here" if _is_here(model, models_dir) else "not here"]))
         typer.echo(f"    {model.summary} ({model.licence})")
 
@@ -42,7 +44,7 @@ def show(name: Name, models_dir: ModelsDir = None) -> None:
     ]
     for file in model.files:
         lines.append(f"file: {file.name}")
-        lines.append(f"  address: {file.address or 'none; comes with the package or from a mirror folder'}")
+        lines.append(f"  address: {file.address or _without_address(model, file.fetched_by)}")
         lines.append(f"  sha256: {file.sha256 or 'recorded and pinned at the first pull'}")
     lines.append(f"here: {'yes' if _is_here(model, models_dir) else 'no'}")
     typer.echo("\n".join(lines))
@@ -52,6 +54,14 @@ def show(name: Name, models_dir: ModelsDir = None) -> None:
 def pull_one(name: Name, models_dir: ModelsDir = None) -> None:
     """Fetch a model into the cache, verify its hash, and print where it is."""
     typer.echo(pull(name, models_dir=models_dir, progress=ProgressBar()))
+
+
+def _without_address(model: KnownModel, fetched_by: str | None) -> str:
+    if model.is_packaged:
+        return "none; comes with the package"
+    if fetched_by is not None:
+        return f"none; made by `{fetched_by}`, then put by hand into the cache or a mirror folder"
+    return "none; from a mirror folder"
 
 
 def _size(model: KnownModel) -> str:

@@ -17,6 +17,7 @@ from edge_autotuner.cli.settings import (
     Duration,
     Output,
     Realtime,
+    Replay,
     Setting,
     Source,
     merge_settings,
@@ -36,7 +37,11 @@ def run(
     config: ConfigFile = None,
     setting: Setting = None,
     edge_model: Annotated[
-        str | None, typer.Option(help="Model to improve: a known name, a bundle, or a weights file. [street-nano]")
+        str | None,
+        typer.Option(
+            help="Model to improve: a known name, a bundle, a weights file, or a folder of the transformers library. "
+            "[street-nano]"
+        ),
     ] = None,
     input_size: Annotated[
         str | None, typer.Option(help="Input of the edge model, such as 416 or 640x384. [416]")
@@ -62,7 +67,12 @@ def run(
         str | None, typer.Option(help="Evaluate on these frames only, START:STOP.", rich_help_panel=COLLECT_PANEL)
     ] = None,
     teacher: Annotated[
-        str | None, typer.Option(help="zoom, a known model's name, or an ONNX file. [zoom]", rich_help_panel=_LABELS)
+        str | None,
+        typer.Option(
+            help="zoom, a known model's name, an ONNX file, or a folder of the transformers library. The labels of "
+            "several, such as zoom,deimv2-femto, are fused. [zoom]",
+            rich_help_panel=_LABELS,
+        ),
     ] = None,
     adapter: Annotated[
         str | None,
@@ -79,6 +89,7 @@ def run(
     ] = None,
     layers: Annotated[str | None, typer.Option(help="auto, box, top or all. [auto]", rich_help_panel=_TRAIN)] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the frames. [8]", rich_help_panel=_TRAIN)] = None,
+    replay: Replay = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads. [all cores]", rich_help_panel=_TRAIN)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random. [0]", rich_help_panel=_TRAIN)] = None,
     ground_truth: Annotated[
@@ -112,6 +123,7 @@ def run(
         "annotation.min_score": min_score,
         "training.layers": layers,
         "training.n_epochs": epochs,
+        "training.replay.folder": replay,
         "training.n_threads": threads,
         "training.seed": seed,
         "evaluation.ground_truth": ground_truth,

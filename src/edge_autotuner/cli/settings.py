@@ -42,6 +42,11 @@ Setting = Annotated[
     typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, for example training.max_lr=0.0005."),
 ]
 
+Replay = Annotated[
+    Path | None,
+    typer.Option("--replay", help="Folder of earlier pictures to learn from again, and to keep these in; made if new."),
+]
+
 config_app = typer.Typer(help="Show settings.", no_args_is_help=True)
 
 

@@ -16,6 +16,7 @@ from edge_autotuner.cli.settings import (
     Folder,
     Output,
     Realtime,
+    Replay,
     Setting,
     Source,
     merge_settings,
@@ -59,7 +60,13 @@ def annotate(
     folder: Folder,
     config: ConfigFile = None,
     setting: Setting = None,
-    teacher: Annotated[str | None, typer.Option(help="zoom, a known model's name, or an ONNX file.")] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="zoom, a known model's name, an ONNX file, or a folder of the transformers library. The labels of "
+            "several, such as zoom,deimv2-femto, are fused."
+        ),
+    ] = None,
     adapter: Annotated[str | None, typer.Option(help="How to read an unknown ONNX file: deim, picodet, yolox.")] = None,
     look: Annotated[str | None, typer.Option(help="Where the teacher looks: tiles, crops or full.")] = None,
     min_score: Annotated[float | None, typer.Option(help="Lowest score of a label.")] = None,
@@ -83,6 +90,7 @@ def tune(
     layers: Annotated[str | None, typer.Option(help="auto, box, top or all.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the frames.")] = None,
     deadline: Annotated[str | None, typer.Option(help="Stop training after this long, such as 10min.")] = None,
+    replay: Replay = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
 ) -> None:
@@ -91,6 +99,7 @@ def tune(
         "training.layers": layers,
         "training.n_epochs": epochs,
         "training.deadline_s": deadline,
+        "training.replay.folder": replay,
         "training.n_threads": threads,
         "training.seed": seed,
     }

@@ -92,8 +92,9 @@ class AnnotationConfig(FrozenConfig):
 
     teacher: TeacherNames = Field(
         "zoom",
-        description="zoom (the edge model itself on magnified views), a known model's name, or an ONNX file; several, "
-        "separated by commas, are asked all, and their boxes fused.",
+        description="zoom (the edge model itself on magnified views), a known model's name, an ONNX file, or the "
+        "folder of a detector of the transformers library; several, separated by commas, are asked all, and their "
+        "boxes fused.",
     )
     teacher_weights: tuple[float, ...] | None = Field(
         None, description="How much each of several teachers counts, in their order; null: all the same."

@@ -17,7 +17,9 @@ class RunConfig(FrozenConfig):
     """All stages of `edge-autotuner run`."""
 
     edge_model: str = Field(
-        "street-nano", description="The model to improve: a known model's name, a bundle, or a weights file."
+        "street-nano",
+        description="The model to improve: a known model's name, a bundle, a weights file, or the folder of a detector "
+        "of the transformers library.",
     )
     architecture: str | None = Field(
         None,

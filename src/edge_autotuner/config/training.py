@@ -6,21 +6,15 @@ from typing import Literal
 
 from pydantic import Field
 
+from edge_autotuner.config.augmentation import AugmentationConfig
 from edge_autotuner.config.base import FrozenConfig, Seconds
+from edge_autotuner.config.feature_cache import FeatureCacheConfig
+from edge_autotuner.config.replay import ReplayConfig
+from edge_autotuner.config.second_look import SecondLookConfig
 
 TrainableLayers = Literal["auto", "box", "top", "all"]
-
-
-class AugmentationConfig(FrozenConfig):
-    """Random changes of the training pictures; all are off at 0."""
-
-    flip: float = Field(0.5, ge=0, le=1, description="Probability of a mirror image.")
-    scale: float = Field(0.3, ge=0, lt=1, description="Size varies by a factor between 1-scale and 1+scale.")
-    translate: float = Field(0.1, ge=0, le=0.5, description="Shift, as a share of the picture.")
-    brightness: float = Field(0.2, ge=0, lt=1, description="Brightness factor varies by this much.")
-    contrast: float = Field(0.2, ge=0, lt=1, description="Contrast factor varies by this much.")
-    saturation: float = Field(0.2, ge=0, lt=1, description="Saturation factor varies by this much.")
-    noise: float = Field(0.0, ge=0, le=50, description="Standard deviation of added noise, grey levels.")
+TrainingDevice = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 class TrainingConfig(FrozenConfig):
@@ -51,7 +45,25 @@ class TrainingConfig(FrozenConfig):
         ge=0,
         description="Pull towards the starting model where the labels say nothing (learning without forgetting).",
     )
+    keep_start: float = Field(
+        0.0, ge=0, lt=1, description="Share of the starting weights in the result: weights between old and new."
+    )
     augmentation: AugmentationConfig = AugmentationConfig()
-    deadline_s: Seconds | None = Field(None, gt=0, description="Stop at the end of the step that passes this time.")
+    features: FeatureCacheConfig = FeatureCacheConfig()
+    replay: ReplayConfig = ReplayConfig()
+    second_look: SecondLookConfig = SecondLookConfig()
+    score_weight: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="How much a label's weight depends on the teacher's score: it is 1 - score_weight * (1 - score).",
+    )
+    device: TrainingDevice = Field("auto", description="Where to compute; auto: cuda where there is one, else cpu.")
+    precision: Precision = Field(
+        "auto", description="Of the convolutions; auto: bfloat16 on a CUDA device that has it, else float32."
+    )
+    deadline_s: Seconds | None = Field(
+        None, gt=0, description="Time for the whole training stage; it ends before, with the best weights so far."
+    )
     n_threads: int | None = Field(None, ge=1, description="CPU threads; null: all cores.")
     seed: int = Field(0, ge=0, description="Seed of the order and of the augmentation.")

@@ -133,6 +133,11 @@ class DatasetStore:
         """The newest annotation fingerprint in use; None before the first annotation."""
         return self._state.fingerprint
 
+    @property
+    def annotation_run(self) -> AnnotationRun | None:
+        """Who made the newest annotations in use, and which thresholds they stand for; None before the first."""
+        return self._state.runs.get(self._state.fingerprint or "")
+
     def add_frame(
         self,
         frame: Frame,

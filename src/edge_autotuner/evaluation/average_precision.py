@@ -6,6 +6,7 @@ resample is then a weighted cumulative sum over the detections.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,19 +48,29 @@ class MatchTable:
         n_frames: F.
         per_class: class id -> its matches; classes that no frame has a counted object of are left out, as
             they have no AP.
+        max_iou: largest overlap threshold that `mean_ap` averages over.
     """
 
     n_frames: int
     per_class: dict[int, ClassMatches]
+    max_iou: float = float(IOU_THRESHOLDS[-1])
 
     @classmethod
-    def build(cls, detections: Sequence[Detections], truths: Sequence[Truth], *, max_detections: int) -> MatchTable:
+    def build(
+        cls,
+        detections: Sequence[Detections],
+        truths: Sequence[Truth],
+        *,
+        max_detections: int,
+        max_iou: float = float(IOU_THRESHOLDS[-1]),
+    ) -> MatchTable:
         """Match every frame.
 
         Args:
             detections: one per frame.
             truths: one per frame, in the same order.
             max_detections: most detections per frame AND class that count, as COCO has it.
+            max_iou: in [0.5, 1], see the attribute.
 
         Raises:
             EvaluationError: the two have different lengths.
@@ -68,7 +79,8 @@ class MatchTable:
             raise EvaluationError(f"got detections of {len(detections)} frames but truths of {len(truths)}")
         counted = [truth.class_ids[~truth.is_ignored] for truth in truths]
         classes = np.unique(np.concatenate(counted)).tolist() if counted else []
-        return cls(len(truths), {c: _match_class(detections, truths, c, max_detections) for c in classes})
+        per_class = {c: _match_class(detections, truths, c, max_detections) for c in classes}
+        return cls(len(truths), per_class, max_iou)
 
     @property
     def n_truths(self) -> int:
@@ -89,10 +101,19 @@ class MatchTable:
         totals = {c: float(matches.n_truths @ used) for c, matches in self.per_class.items()}
         return {c: _class_ap(m, used, totals[c]) for c, m in self.per_class.items() if totals[c] > 0}
 
+    @property
+    def metric(self) -> str:
+        """What `mean_ap` is called, such as "AP50:95"."""
+        return f"AP50:{100 * IOU_THRESHOLDS[self._counted][-1]:.0f}"
+
     def mean_ap(self, weights: npt.ArrayLike | None = None) -> float:
-        """Return AP50:95: the mean over thresholds and classes; nan when no object counts."""
+        """Return the mean over classes and the thresholds up to `max_iou`; nan when no object counts."""
         per_class = self.average_precisions(weights)
-        return float(np.mean(list(per_class.values()))) if per_class else float("nan")
+        return float(np.mean([of_class[self._counted] for of_class in per_class.values()])) if per_class else math.nan
+
+    @property
+    def _counted(self) -> BoolArray:
+        return np.asarray(np.less_equal(IOU_THRESHOLDS, self.max_iou + 1e-9), np.bool_)
 
 
 def average_precision(

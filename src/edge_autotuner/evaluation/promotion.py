@@ -20,7 +20,7 @@ from edge_autotuner.evaluation.average_precision import MatchTable
 
 @dataclass(frozen=True)
 class BootstrapResult:
-    """How much better the candidate is, in AP50:95.
+    """How much better the candidate is, in the tables' mean AP.
 
     Attributes:
         difference: candidate minus deployed on all frames, each once.
@@ -44,7 +44,7 @@ class PromotionDecision:
     Attributes:
         promoted: whether the candidate replaces the deployed model.
         reason: one sentence for people.
-        ap_candidate: AP50:95 in [0, 1] against the teacher's labels.
+        ap_candidate: in [0, 1], against the teacher's labels.
         ap_deployed: the same of the deployed model.
         difference: candidate minus deployed.
         lower_bound: one-sided lower bound of the difference.
@@ -52,6 +52,7 @@ class PromotionDecision:
         probability_better: share of the resamples in which the candidate is strictly better.
         confidence: what the bounds hold with, in (0.5, 1).
         n_frames: frames compared.
+        metric: what the two APs are, such as "AP50:75".
     """
 
     promoted: bool
@@ -64,6 +65,7 @@ class PromotionDecision:
     probability_better: float
     confidence: float
     n_frames: int
+    metric: str = "AP50:95"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON; nan becomes null."""
@@ -92,7 +94,7 @@ def decide_promotion(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> PromotionDecision:
-    """Promote only when the one-sided lower bound of the AP50:95 difference is above 0.
+    """Promote only when the one-sided lower bound of the difference in mean AP is above 0.
 
     The bound is the (1 - confidence) quantile of the bootstrap differences. With fewer than two frames, or no
     objects, nothing can be concluded and the deployed model stays.
@@ -116,7 +118,7 @@ def decide_promotion(
     promoted = bool(result.lower > 0)
     return PromotionDecision(
         promoted=promoted,
-        reason=_explain(result, promoted, confidence, n_frames),
+        reason=_explain(result, promoted, confidence, candidate),
         ap_candidate=candidate.mean_ap(),
         ap_deployed=deployed.mean_ap(),
         difference=result.difference,
@@ -125,6 +127,7 @@ def decide_promotion(
         probability_better=result.probability_better,
         confidence=confidence,
         n_frames=n_frames,
+        metric=candidate.metric,
     )
 
 
@@ -136,7 +139,7 @@ def paired_bootstrap(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> BootstrapResult:
-    """Resample the frames with replacement, the same for both, and compare AP50:95.
+    """Resample the frames with replacement, the same for both, and compare the mean AP.
 
     Args:
         candidate_table: one detector's matches.
@@ -177,7 +180,7 @@ def paired_bootstrap(
 
 def _check_same_frames(candidate: MatchTable, deployed: MatchTable) -> None:
     counts = [
-        (table.n_frames, {c: matches.n_truths.tolist() for c, matches in table.per_class.items()})
+        (table.n_frames, table.metric, {c: matches.n_truths.tolist() for c, matches in table.per_class.items()})
         for table in (candidate, deployed)
     ]
     if counts[0] != counts[1]:
@@ -191,12 +194,21 @@ def _undecided(reason: str, candidate: MatchTable, deployed: MatchTable, confide
     aps = candidate.mean_ap(), deployed.mean_ap()
     unknown = math.nan
     return PromotionDecision(
-        False, reason, *aps, aps[0] - aps[1], unknown, unknown, unknown, confidence, candidate.n_frames
+        False,
+        reason,
+        *aps,
+        aps[0] - aps[1],
+        unknown,
+        unknown,
+        unknown,
+        confidence,
+        candidate.n_frames,
+        candidate.metric,
     )
 
 
-def _explain(result: BootstrapResult, promoted: bool, confidence: float, n_frames: int) -> str:
-    change = f"AP50:95 changes by {result.difference:+.3f} on {n_frames} later frames"
+def _explain(result: BootstrapResult, promoted: bool, confidence: float, candidate: MatchTable) -> str:
+    change = f"{candidate.metric} changes by {result.difference:+.3f} on {candidate.n_frames} later frames"
     bound = f"with {confidence:.0%} confidence by at least {result.lower:+.3f}"
     if promoted:
         return f"promoted: {change}, {bound}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class OnnxDetector:
         Args:
             model: an ONNX file or its content.
             spec: how to feed the model and read its outputs.
-            n_threads: CPU threads; None for all cores.
+            n_threads: CPU threads; None for all cores that this process may use.
             min_score: boxes below this are dropped.
             max_detections: most boxes per picture.
 
@@ -101,8 +102,9 @@ def open_session(model: Path | bytes, name: str, n_threads: int | None = None) -
         raise WeightsError(f"{name}: there is no file {model}")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
-    if n_threads is not None:
-        options.intra_op_num_threads = n_threads
+    # Left to itself, the runtime counts the cores of the machine. Threads that wait busily for each other on the one
+    # core that a container may use are several times slower than a single one.
+    options.intra_op_num_threads = n_threads or len(os.sched_getaffinity(0))
     source = str(model) if isinstance(model, Path) else model
     try:
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

@@ -50,12 +50,25 @@ def prepare_input(image_bgr: ImageArray, spec: DetectorSpec) -> tuple[FloatArray
     Raises:
         ValueError: the picture has another shape or type, or no pixels.
     """
+    resized, placement = resized_picture(image_bgr, spec)
+    return input_of_resized(resized, spec), placement
+
+
+def resized_picture(image_bgr: ImageArray, spec: DetectorSpec) -> tuple[ImageArray, Placement]:
+    """Return a picture in the size of the input, uint8 and still BGR, and how to bring boxes back.
+
+    Raises:
+        ValueError: the picture has another shape or type, or no pixels.
+    """
     placement = place(_checked_size(image_bgr), spec)
-    resized = resize_and_pad(image_bgr, placement, spec)
-    if spec.colour == "rgb":
-        resized = resized[:, :, ::-1]
+    return resize_and_pad(image_bgr, placement, spec), placement
+
+
+def input_of_resized(resized_bgr: ImageArray, spec: DetectorSpec) -> FloatArray:
+    """Return the (1, 3, H, W) float32 input of a picture from `resized_picture`."""
+    resized = resized_bgr[:, :, ::-1] if spec.colour == "rgb" else resized_bgr
     planes = np.ascontiguousarray(resized.transpose(2, 0, 1)).astype(np.float32)  # (3, H, W)
-    return _normalised(planes, spec)[None], placement
+    return _normalised(planes, spec)[None]
 
 
 def place(frame_size_wh: SizeWH, spec: DetectorSpec) -> Placement:

@@ -19,10 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edge_autotuner.core.types import SizeWH
-from edge_autotuner.errors import ConfigError
 from edge_autotuner.models.detector_spec import Resize
 from edge_autotuner.models.ssdlite_anchors import BOXES_PER_CELL, Anchors, decode_boxes
-from edge_autotuner.models.trainable import TrainableNetwork
+from edge_autotuner.models.trainable import TrainableNetwork, size_of
 
 _PIXEL_SCALE = 2 / 255  # pixels 0..255 become -1..1
 _STEM = 32
@@ -69,9 +68,7 @@ class Ssdlite(TrainableNetwork):
             ConfigError: the architecture is unknown.
         """
         super().__init__(architecture, n_classes)
-        if architecture not in SSDLITE_SIZES:
-            raise ConfigError(f"unknown architecture '{architecture}'; known: {', '.join(SSDLITE_SIZES)}")
-        size = SSDLITE_SIZES[architecture]
+        size = size_of(architecture, SSDLITE_SIZES)
         self.backbone = MobileNetV2(size)
         self.extras = nn.ModuleList()
         channels = self.backbone.out_channels
@@ -83,16 +80,32 @@ class Ssdlite(TrainableNetwork):
             Predictor(c, n, n_classes) for c, n in zip(channels, BOXES_PER_CELL, strict=True)
         )
 
-    def forward(self, images: Tensor) -> Tensor:
+    def features_before(self, images: Tensor, layers: str) -> tuple[Tensor, ...]:
+        """Return all six maps for "box", the backbone's two for "top"."""
+        if layers == "all":
+            return (images,)
+        maps = self._backbone_maps(images)
+        return maps if layers == "top" else self._with_extras(maps)
+
+    def outputs_of(self, features: tuple[Tensor, ...], layers: str) -> Tensor:
         """Return (B, N, 4 + C): box codes and class logits."""
-        maps = list(self.backbone(images.flip(2, 3) * _PIXEL_SCALE - 1))
-        for layer in self.extras:
-            maps.append(layer(maps[-1]))
+        if layers == "all":
+            features = self._backbone_maps(*features)
+        if layers != "box":
+            features = self._with_extras(features)
         levels = [
             torch.cat((box_head(x), class_head(x)), dim=2)
-            for x, box_head, class_head in zip(maps, self.box_heads, self.class_heads, strict=True)
+            for x, box_head, class_head in zip(features, self.box_heads, self.class_heads, strict=True)
         ]
         return torch.cat(levels, dim=1)
+
+    def _backbone_maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        return cast(tuple[Tensor, ...], self.backbone(images.flip(2, 3) * _PIXEL_SCALE - 1))
+
+    def _with_extras(self, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        for layer in self.extras:
+            maps = (*maps, layer(maps[-1]))
+        return maps
 
     def box_parameters(self) -> list[nn.Parameter]:
         """The predictors: what the mode "box" trains."""

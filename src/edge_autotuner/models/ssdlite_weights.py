@@ -34,7 +34,7 @@ def _to_our_names(_network: TrainableNetwork, tensors: Tensors) -> Tensors:
     return _from_tensorflow(tensors) if any(name.startswith(_BACKBONE) for name in tensors) else tensors
 
 
-SSDLITE_FAMILY = Family(SSDLITE_SIZES, Ssdlite, _to_our_names)
+SSDLITE_FAMILY = Family(SSDLITE_SIZES, lambda name, n_classes, _: Ssdlite(name, n_classes), _to_our_names)
 
 
 def _from_tensorflow(tensors: Tensors) -> Tensors:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
 import torch
 
 from edge_autotuner.core.detections import Detections
 from edge_autotuner.core.labels import LabelMap
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.models.decode import decode_outputs
-from edge_autotuner.models.preprocess import prepare_input
+from edge_autotuner.models.preprocess import Placement, input_of_resized, resized_picture
 from edge_autotuner.models.trainable import TrainableNetwork
 
 
+@dataclass(frozen=True, eq=False)
+class ResizedPicture:
+    """A picture in the size of a network's input.
+
+    Attributes:
+        image_bgr: (H, W, 3) uint8, padded.
+        placement: where the original lies in it.
+    """
+
+    image_bgr: ImageArray
+    placement: Placement
+
+
 class TorchDetector:
-    """A trainable network as a core `Detector`, on the CPU."""
+    """A trainable network as a core `Detector`, on the network's device."""
 
     def __init__(
         self,
@@ -24,8 +40,17 @@ class TorchDetector:
         *,
         min_score: float = 0.05,
         max_detections: int = 300,
+        n_threads: int | None = None,
     ) -> None:
         """Wrap a network; it is not copied, so that later training shows.
+
+        Args:
+            network: on the device where it shall run.
+            labels: its classes.
+            input_size_wh: pixels.
+            min_score: boxes below this are dropped.
+            max_detections: most boxes per picture.
+            n_threads: CPU threads; None: as many as torch uses otherwise.
 
         Raises:
             ValueError: the network cannot have this input size, or the classes do not fit it.
@@ -33,8 +58,10 @@ class TorchDetector:
         if network.n_classes != len(labels):
             raise ValueError(f"the network has {network.n_classes} classes, the label map {len(labels)}")
         self._spec = network.detector_spec(network.architecture, labels, input_size_wh)
-        self._decoded = network.decoded(input_size_wh).eval()
+        self._device = next(network.parameters()).device
+        self._decoded = network.decoded(input_size_wh).to(self._device).eval()
         self._min_score, self._max_detections = min_score, max_detections
+        self._n_threads = n_threads
 
     @property
     def labels(self) -> LabelMap:
@@ -46,15 +73,38 @@ class TorchDetector:
         """The size that pictures are resized to, pixels."""
         return self._spec.input_size_wh
 
-    @torch.inference_mode()
     def detect(self, image_bgr: ImageArray) -> Detections:
         """Return the objects of a (H, W, 3) uint8 picture, in its pixels, by falling score."""
-        pixels, placement = prepare_input(image_bgr, self._spec)
-        boxes, scores = self._decoded(torch.from_numpy(np.ascontiguousarray(pixels)))
+        return self.detect_resized(self.resized(image_bgr))
+
+    def resized(self, image_bgr: ImageArray) -> ResizedPicture:
+        """Return a (H, W, 3) uint8 picture as small as the network sees it, for looking at it again and again."""
+        return ResizedPicture(*resized_picture(image_bgr, self._spec))
+
+    @torch.inference_mode()
+    def detect_resized(self, picture: ResizedPicture) -> Detections:
+        """Return the objects of a picture from `resized`, in the pixels of the original, by falling score."""
+        pixels = input_of_resized(picture.image_bgr, self._spec)
+        with _cpu_threads(self._n_threads):
+            boxes, scores = self._decoded(torch.from_numpy(pixels).to(self._device))
         return decode_outputs(
-            [boxes.numpy(), scores.numpy()],
+            [boxes.cpu().numpy(), scores.cpu().numpy()],
             self._spec,
-            placement,
+            picture.placement,
             min_score=self._min_score,
             max_detections=self._max_detections,
         )
+
+
+@contextmanager
+def _cpu_threads(n_threads: int | None) -> Iterator[None]:
+    """Compute with this many CPU threads inside the block; None leaves their number as it is."""
+    if n_threads is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

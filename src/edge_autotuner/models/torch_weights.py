@@ -37,14 +37,17 @@ class Family(Generic[N]):
 
     Attributes:
         names: what the architectures are called; asked anew each time.
-        build: makes a network with random weights, from architecture and number of classes.
+        build: makes a network with random weights, from architecture, number of classes and what the file says of
+            itself; raises ValueError where that is not enough.
         to_our_names: turns the tensors of a file into the state of a network, whatever the file calls them; raises
             KeyError, ValueError or RuntimeError for those of another network.
+        is_guessed: whether it is tried for files that do not say what they are.
     """
 
     names: Mapping[str, object]
-    build: Callable[[str, int], N]
+    build: Callable[[str, int, Mapping[str, str]], N]
     to_our_names: Callable[[TrainableNetwork, Tensors], Tensors]
+    is_guessed: bool = True
 
 
 def load_weights(
@@ -65,13 +68,13 @@ def load_weights(
     file_labels = _labels_in(metadata, path) or labels or COCO_80
     family_of = {name: family for family in families for name in family.names}
     named = architecture or metadata.get("architecture")
-    candidates = [named] if named else list(family_of)
+    candidates = [named] if named else [name for name, family in family_of.items() if family.is_guessed]
     problems = []
     for candidate in candidates:
         if candidate not in family_of:
             raise WeightsError(f"{path}: unknown architecture '{candidate}'; known: {', '.join(family_of)}")
-        network = family_of[candidate].build(candidate, len(file_labels))
         try:
+            network = family_of[candidate].build(candidate, len(file_labels), metadata)
             network.load_state_dict(family_of[candidate].to_our_names(network, tensors))
         except (RuntimeError, KeyError, ValueError) as exc:
             problems.append(f"{candidate}: {str(exc).splitlines()[-1].strip()}")
@@ -99,8 +102,8 @@ def network_bytes(network: TrainableNetwork, labels: LabelMap, *, half: bool = F
     """Return the file that `save_network` writes."""
     dtype = torch.float16 if half else torch.float32
     tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in network.state_dict().items()}
-    metadata = {"architecture": network.architecture, "labels": json.dumps(labels.names)}
-    return _with_sorted_header(bytes(save(tensors, metadata)))
+    known = {"architecture": network.architecture, "labels": json.dumps(labels.names)}
+    return _with_sorted_header(bytes(save(tensors, network.description() | known)))
 
 
 def with_classes(network: Network, from_labels: LabelMap, to_labels: LabelMap) -> Network:
@@ -110,7 +113,7 @@ def with_classes(network: Network, from_labels: LabelMap, to_labels: LabelMap) -
         ConfigError: a wanted class is not known to the network.
     """
     rows = list(from_labels.ids_of(to_labels))
-    copy = type(network)(network.architecture, len(to_labels))
+    copy = network.of_classes(len(to_labels))
     copy.load_state_dict(network.state_of_classes(rows))
     return copy.eval()
 

@@ -7,8 +7,8 @@ objective in `training.objectives`; nothing else knows which networks there are.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Self, TypeVar
 
 from torch import Tensor, nn
 
@@ -19,6 +19,8 @@ from edge_autotuner.models.detector_spec import DetectorSpec, Resize
 
 NMS_IOU = 0.6  # per class, as in the published measurements of these models
 
+_Size = TypeVar("_Size")
+
 
 class TrainableNetwork(nn.Module, ABC):
     """A detector that can be trained: images in, one row of raw numbers per candidate out.
@@ -27,20 +29,22 @@ class TrainableNetwork(nn.Module, ABC):
     training batches, exported files and the edge runtime are the same for all. Output is (B, N, 4 + ...), a box and
     scores in the architecture's own code, with the class scores last.
 
-    Normalization layers are folded into the convolutions: training does not depend on the batch, and the exported
-    graph is the trained one.
+    Normalization over the batch is folded into the convolutions, or keeps its statistics: training does not depend on
+    the batch, and the exported graph is the trained one.
 
     Attributes:
         architecture: its name, which is stored with the weights.
         n_classes: classes that it tells apart, C.
         resize: how a frame is put into the input.
         size_step_px: both sides of the input must be multiples of this.
+        has_fixed_places: whether row i of the output looks at the same place of every picture.
     """
 
     architecture: str
     n_classes: int
     resize: ClassVar[Resize]
     size_step_px: ClassVar[int]
+    has_fixed_places: ClassVar[bool] = True
 
     def __init__(self, architecture: str, n_classes: int) -> None:
         """Remember what it is; derived classes build the layers, with random weights."""
@@ -48,9 +52,22 @@ class TrainableNetwork(nn.Module, ABC):
         self.architecture = architecture
         self.n_classes = n_classes
 
-    @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """Return (B, N, D) raw outputs."""
+        return self.outputs_of(self.features_before(images, "all"), "all")
+
+    @abstractmethod
+    def features_before(self, images: Tensor, layers: str) -> tuple[Tensor, ...]:
+        """Return what the layers that a mode trains are fed with; it changes with no parameter of that mode.
+
+        Args:
+            images: (B, 3, H, W).
+            layers: "box", "top" or "all"; with "all", the only feature is the images themselves.
+        """
+
+    @abstractmethod
+    def outputs_of(self, features: tuple[Tensor, ...], layers: str) -> Tensor:
+        """Return the (B, N, D) raw outputs for what `features_before` gave for the same mode."""
 
     @abstractmethod
     def box_parameters(self) -> list[nn.Parameter]:
@@ -71,6 +88,14 @@ class TrainableNetwork(nn.Module, ABC):
     @abstractmethod
     def state_of_classes(self, rows: Sequence[int]) -> dict[str, Tensor]:
         """Return the weights of this network for some of its classes, in this order."""
+
+    def of_classes(self, n_classes: int) -> Self:
+        """Return a network of the same layers for another number of classes, with random weights."""
+        return type(self)(self.architecture, n_classes)
+
+    def description(self) -> dict[str, str]:
+        """Return what a weights file must say, besides architecture and classes, for the layers to be built again."""
+        return {}
 
     def layer_parameters(self, layers: str) -> list[nn.Parameter]:
         """Return what a mode trains.
@@ -101,6 +126,21 @@ class TrainableNetwork(nn.Module, ABC):
     def detector_spec(self, name: str, labels: LabelMap, input_size_wh: SizeWH) -> DetectorSpec:
         """Return how the exported network is fed and read."""
         return DetectorSpec(name, labels, input_size_wh, self.resize, "bgr", "boxes_scores", nms_iou=NMS_IOU)
+
+
+def size_of(architecture: str, sizes: Mapping[str, _Size]) -> _Size:
+    """Return what distinguishes an architecture from the others of its family.
+
+    Args:
+        architecture: its name.
+        sizes: name -> size, of the whole family.
+
+    Raises:
+        ConfigError: the family has no such member; the message lists those that it has.
+    """
+    if architecture not in sizes:
+        raise ConfigError(f"unknown architecture '{architecture}'; known: {', '.join(sizes)}")
+    return sizes[architecture]
 
 
 def freeze_except(network: nn.Module, trainable: Sequence[nn.Parameter]) -> None:

@@ -17,9 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from edge_autotuner.core.types import SizeWH
-from edge_autotuner.errors import ConfigError
 from edge_autotuner.models.detector_spec import Resize
-from edge_autotuner.models.trainable import TrainableNetwork
+from edge_autotuner.models.trainable import TrainableNetwork, size_of
 
 STRIDES = (8, 16, 32)
 
@@ -58,15 +57,24 @@ class Yolox(TrainableNetwork):
             ConfigError: the architecture is unknown.
         """
         super().__init__(architecture, n_classes)
-        if architecture not in YOLOX_SIZES:
-            raise ConfigError(f"unknown architecture '{architecture}'; known: {', '.join(YOLOX_SIZES)}")
-        size = YOLOX_SIZES[architecture]
+        size = size_of(architecture, YOLOX_SIZES)
         self.backbone = FeaturePyramid(size)
         self.head = DecoupledHead(size, n_classes)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def features_before(self, images: Tensor, layers: str) -> tuple[Tensor, ...]:
+        """Return the fused maps for "box"; the maps that the bottom-up half joins for "top"."""
+        if layers == "all":
+            return (images,)
+        joined = self.backbone.top_down(images)
+        return joined if layers == "top" else self.backbone.bottom_up(joined)
+
+    def outputs_of(self, features: tuple[Tensor, ...], layers: str) -> Tensor:
         """Return (B, N, 5 + C) logits."""
-        return cast(Tensor, self.head(self.backbone(images)))
+        if layers == "all":
+            features = self.backbone.top_down(*features)
+        if layers != "box":
+            features = self.backbone.bottom_up(features)
+        return cast(Tensor, self.head(features))
 
     def box_parameters(self) -> list[nn.Parameter]:
         """The detection head: what the mode "box" trains."""
@@ -96,7 +104,7 @@ class ConvBlock(nn.Module):
     def __init__(self, c_in: int, c_out: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
         self.conv = nn.Conv2d(c_in, c_out, kernel, stride, (kernel - 1) // 2, groups=groups, bias=True)
-        self.act = nn.SiLU(inplace=True)
+        self.act = nn.SiLU()  # not in place: autograd would then copy its input
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve and activate."""
@@ -225,11 +233,20 @@ class FeaturePyramid(nn.Module):
         self.bu_conv1 = block(c4, c4, 3, 2)
         self.C3_n4 = CspLayer(2 * c4, c5, n, block, shortcut=False)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return fused maps at strides 8, 16 and 32."""
+        return self.bottom_up(self.top_down(x))
+
+    def top_down(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return the maps that the bottom-up half joins: of the backbone at stride 8, of the way down at 16 and 32."""
         p3, p4, p5 = self.backbone(x)
         lateral5 = self.lateral_conv0(p5)
         lateral4 = self.reduce_conv1(self.C3_p4(torch.cat([self.upsample(lateral5), p4], dim=1)))
+        return p3, lateral4, lateral5
+
+    def bottom_up(self, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return fused maps at strides 8, 16 and 32 from what `top_down` gives."""
+        p3, lateral4, lateral5 = maps
         out3 = self.C3_p3(torch.cat([self.upsample(lateral4), p3], dim=1))
         out4 = self.C3_n3(torch.cat([self.bu_conv2(out3), lateral4], dim=1))
         out5 = self.C3_n4(torch.cat([self.bu_conv1(out4), lateral5], dim=1))
@@ -253,7 +270,7 @@ class DecoupledHead(nn.Module):
     def _two(block: Block, hidden: int) -> nn.Sequential:
         return nn.Sequential(block(hidden, hidden, 3, 1), block(hidden, hidden, 3, 1))
 
-    def forward(self, maps: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
         """Return (B, N, 5 + C) logits, strides in rising order."""
         levels = []
         for i, x in enumerate(maps):

@@ -22,7 +22,7 @@ def _to_our_names(network: TrainableNetwork, tensors: Tensors) -> Tensors:
     return tensors
 
 
-YOLOX_FAMILY = Family(YOLOX_SIZES, Yolox, _to_our_names)
+YOLOX_FAMILY = Family(YOLOX_SIZES, lambda name, n_classes, _: Yolox(name, n_classes), _to_our_names)
 
 
 def load_yolox(

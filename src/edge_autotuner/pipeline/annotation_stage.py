@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from edge_autotuner.annotation import (
@@ -17,7 +16,8 @@ from edge_autotuner.config import AnnotationConfig, RunConfig
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.models import DetectorSpec, describe_onnx, find_model, locate
-from edge_autotuner.pipeline.edge_model import ZOOM, EdgeModel, open_as_detector, open_edge_model
+from edge_autotuner.models.transformers_folder import is_detector_folder, read_detector_folder
+from edge_autotuner.pipeline.edge_model import ZOOM, EdgeModel, model_sha256, open_as_detector, open_edge_model
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
 
@@ -97,7 +97,7 @@ def _open_member(session: Session, edge: EdgeModel, name: str) -> tuple[RegionTe
     is_alone = len(config.annotation.teachers) == 1
     labels = edge.labels if is_alone else known_classes(edge.labels, spec.labels, teacher=name)
     teacher = open_detector_teacher(alone, labels, model_path=path, spec=spec, n_threads=config.training.n_threads)
-    return teacher, hashlib.sha256(path.read_bytes()).hexdigest()
+    return teacher, model_sha256(path)
 
 
 def _open_zoom(session: Session, edge: EdgeModel, annotation: AnnotationConfig) -> tuple[RegionTeacher, str]:
@@ -111,10 +111,15 @@ def _open_zoom(session: Session, edge: EdgeModel, annotation: AnnotationConfig) 
 
 def _find_teacher(config: RunConfig, name: str) -> tuple[Path, DetectorSpec]:
     path = Path(name)
+    if is_detector_folder(path) or (path.is_dir() and path.parent != Path()):
+        return path, read_detector_folder(path).spec
     if path.is_file():
         return path, describe_onnx(path, config.annotation.adapter)
     if path.suffix == _ONNX_SUFFIX or path.parent != Path():
-        raise ConfigError(f"teacher {path} does not exist; give an ONNX file, a known model's name, or zoom")
+        raise ConfigError(
+            f"teacher {path} does not exist; give an ONNX file, the folder of a detector of the "
+            "transformers library, a known model's name, or zoom"
+        )
     model = find_model(name)
     if model.detector is None:
         raise ConfigError(

@@ -18,6 +18,7 @@ from edge_autotuner.models.onnx_detector import OnnxDetector
 from edge_autotuner.models.torch_weights import WEIGHTS_SUFFIXES, with_classes
 from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.models.trainable_weights import load_network
+from edge_autotuner.models.transformers_folder import is_detector_folder, read_detector_folder
 from edge_autotuner.models.weights_store import locate
 
 ZOOM = "zoom"
@@ -64,7 +65,7 @@ def open_edge_model(config: RunConfig, *, of_dataset: LabelMap | None = None) ->
             f"the edge model {name} is to learn {', '.join(labels)}, the dataset was captured for "
             f"{', '.join(of_dataset)}; keep its classes, or capture into another folder"
         )
-    return EdgeModel(name, with_classes(network, all_labels, labels), labels, _sha256(path))
+    return EdgeModel(name, with_classes(network, all_labels, labels), labels, model_sha256(path))
 
 
 def export_network(network: TrainableNetwork, input_size_wh: SizeWH, path: Path) -> Path:
@@ -77,7 +78,7 @@ def export_network(network: TrainableNetwork, input_size_wh: SizeWH, path: Path)
         module = network.decoded(input_size_wh).eval()
         temporary = path.with_name(f".unchecked-{path.name}")
         export_onnx(module, input_size_wh, temporary)
-        check_export(module, temporary, input_size_wh)
+        check_export(module, temporary, input_size_wh, is_ordered=network.has_fixed_places)
         temporary.replace(path)
     return path
 
@@ -113,13 +114,18 @@ def open_as_detector(
 def _find_weights(config: RunConfig) -> tuple[str, Path, str | None]:
     """Return name, weights file and architecture (None: in the file, or to be found out)."""
     path = Path(config.edge_model)
+    if is_detector_folder(path):
+        return path.resolve().name, path, None
     if path.is_dir():
         bundle = read_bundle(bundle_folder(path))
         return bundle.name, bundle.weights_path, bundle.architecture
     if path.is_file():
         return path.stem, path, config.architecture
     if path.suffix in WEIGHTS_SUFFIXES or path.parent != Path():
-        raise ConfigError(f"edge model {path} does not exist; give a weights file, a bundle, or a known model's name")
+        raise ConfigError(
+            f"edge model {path} does not exist; give a weights file, a bundle, a folder of the "
+            "transformers library, or a known model's name"
+        )
     model = find_model(config.edge_model)
     if model.architecture is None:
         trainable = ", ".join(m.name for m in list_models() if m.architecture)
@@ -136,5 +142,8 @@ def _choose_labels(all_labels: LabelMap, wanted: tuple[str, ...] | None) -> Labe
     return STREET_6 if all_labels == COCO_80 else all_labels
 
 
-def _sha256(path: Path) -> str:
+def model_sha256(path: Path) -> str:
+    """Return the hash of a model: of a file, or of what a folder of the transformers library says and weighs."""
+    if path.is_dir():
+        return read_detector_folder(path).sha256()
     return hashlib.sha256(path.read_bytes()).hexdigest()

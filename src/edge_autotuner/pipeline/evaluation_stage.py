@@ -231,7 +231,9 @@ def _judge(
     )
     teacher_truths = [truth for truth in truths[AGAINST_TEACHER] if truth is not None]
     candidate_table, deployed_table = (
-        MatchTable.build(found, teacher_truths, max_detections=settings.max_detections)
+        MatchTable.build(
+            found, teacher_truths, max_detections=settings.max_detections, max_iou=settings.promotion_max_iou
+        )
         for found in (detections[SPECIALIZED], deployed)
     )
     decision = decide_promotion(

@@ -5,12 +5,14 @@ from __future__ import annotations
 import platform
 import shlex
 from contextlib import suppress
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
 from edge_autotuner._version import __version__
+from edge_autotuner.annotation import RefinementSummary
 from edge_autotuner.capture import CaptureSummary
 from edge_autotuner.core import Detector
 from edge_autotuner.core.types import FloatArray, ImageArray
@@ -21,7 +23,9 @@ from edge_autotuner.evaluation.report import (
     FrameComparison,
     LearningCurve,
     MotionExample,
+    RefinementFacts,
     ReportData,
+    SecondLookFacts,
     TimelineFrame,
     write_report,
 )
@@ -78,6 +82,7 @@ def _collect(session: Session, store: DatasetStore, evaluation: Evaluation | Non
         teacher_scores=_teacher_scores(store),
         min_score=config.annotation.min_score,
         uncertain_score=config.annotation.uncertain_score,
+        refinement=_refinement(folder.stage("annotation")),
         learning=_learning(folder.stage("training")),
         costs=_costs(folder, capture, evaluation),
         settings=_settings(session),
@@ -148,16 +153,33 @@ def _teacher_scores(store: DatasetStore) -> FloatArray | None:
     return np.concatenate(scores) if scores else None
 
 
+def _refinement(record: StageRecord | None) -> RefinementFacts | None:
+    """Return what the rules changed; None before the annotation, and where they are switched off."""
+    if record is None or "refinement" not in record.summary:
+        return None
+    refined = RefinementSummary.from_json(record.summary["refinement"])
+    return RefinementFacts(
+        n_static_places=refined.n_static_places,
+        n_static_labels=refined.n_static_labels,
+        n_labels=refined.n_labels,
+        n_empty_frames=refined.n_negatives,
+        is_followed=any(refined.is_film.values()),
+        **asdict(refined.temporal),
+    )
+
+
 def _learning(record: StageRecord | None) -> LearningCurve | None:
     if record is None:
         return None
     history = record.summary["history"]
     best = int(record.summary["best_epoch"])
+    look = record.summary.get("second_look")
     return LearningCurve(
         train_loss=tuple(epoch["loss"] for epoch in history[1:]),
         val_ap=tuple(epoch["val_ap"] for epoch in history[1:]),
         best_epoch=best or None,
         start_ap=history[0]["val_ap"],
+        second_look=SecondLookFacts(**look) if look else None,
     )
 
 

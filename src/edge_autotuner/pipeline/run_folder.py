@@ -3,7 +3,7 @@
 DIR/settings.yaml     every setting, resolved
 DIR/state.json        which stages are done, with what settings, in how many seconds
 DIR/dataset/          frames, labels, manifest
-DIR/training/HASH/    checkpoints and learning curves of one training
+DIR/training/HASH/    checkpoints and learning curves of one training; replay-HASH/ is what one replays
 DIR/evaluation.json   scores and the promotion decision
 DIR/bundles/          model bundles; DIR/bundle points at the deployed one
 DIR/report.html       the page for people

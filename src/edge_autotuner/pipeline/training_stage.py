@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from edge_autotuner.annotation import split_labels
-from edge_autotuner.config import AnnotationConfig, RunConfig
-from edge_autotuner.core import Annotation, LabelMap
+from edge_autotuner.config import RunConfig
+from edge_autotuner.core import Annotation, Deadline
 from edge_autotuner.dataset import DatasetStore, FrameRecord
-from edge_autotuner.dataset.atomic import atomic_write_json
-from edge_autotuner.errors import DatasetError, NoLabelsFound, TrainingError
-from edge_autotuner.evaluation import score_detections, truth_from_annotation
-from edge_autotuner.models.torch_detector import TorchDetector
+from edge_autotuner.dataset.atomic import make_folder
+from edge_autotuner.dataset.lock import FolderLock
+from edge_autotuner.errors import DatasetError, NoLabelsFound
 from edge_autotuner.models.torch_weights import save_network
-from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.pipeline.edge_model import EdgeModel, open_edge_model
+from edge_autotuner.pipeline.replay_training import (
+    keep_for_replay,
+    replayed_samples,
+    snapshot_of,
+    take_snapshot,
+    with_snapshot,
+)
+from edge_autotuner.pipeline.rounds import Rounds
 from edge_autotuner.pipeline.run_folder import StageRecord, fingerprint_of
 from edge_autotuner.pipeline.session import Session
-from edge_autotuner.training import TrainingSample, TuningResult, Validate, tune
+from edge_autotuner.training import TrainingSample
 
 CANDIDATE_WEIGHTS = "candidate.safetensors"
+_CLOSING_S = 0.5  # to write the candidate and the records; a slow disk takes a tenth of it
+_REPLAY_S_PER_FRAME = 0.02  # to offer a frame to the reservoir
+_NOT_OF_THE_RESULT: dict[str, Any] = {
+    "deadline_s": True,
+    "n_threads": True,
+    "device": True,
+    "replay": {"max_pictures", "max_mb"},
+}
 
 Labelled = tuple[FrameRecord, Annotation]
 
@@ -36,36 +50,95 @@ def train(session: Session) -> None:
         ConfigError: the edge model does not have the dataset's classes.
     """
     annotated = session.folder.require("annotation", before="training")
-    with DatasetStore.open(session.folder.dataset) as store:
+    deadline = session.training_deadline()
+    with DatasetStore.open(session.folder.dataset) as store, _only_one_in(session.folder.path / "training"):
         edge = open_edge_model(session.config, of_dataset=store.labels)
+        take_snapshot(session, _settings_fingerprint(session, edge))
         fingerprint = training_fingerprint(session, edge)
         session.keep_settings()
         weights = session.folder.training(fingerprint) / CANDIDATE_WEIGHTS
-        if session.is_done("training", fingerprint) and weights.is_file():
+        if weights.is_file() and is_final(session, fingerprint):
             return
         with session.stage("training", fingerprint) as summary:
             training, validation = split_for_validation(store, annotated.fingerprint, session.config)
-            result = _tune(session, store, edge, training, validation, fingerprint)
-            save_network(weights, result.network, edge.labels)
-            summary.update(
-                layers=result.layers,
-                best_epoch=result.best_epoch,
-                best_val_ap=result.best_val_ap,
-                stopped_by=result.stopped_by,
-                n_parameters=result.n_parameters,
-                n_training_frames=len(training),
-                n_validation_frames=len(validation),
-                history=[asdict(record) for record in result.history],
-                seconds=result.seconds,
+            replayed = _replayed(session, store, edge)
+            rounds = Rounds(
+                session,
+                store,
+                edge,
+                annotated,
+                fingerprint,
+                replayed=replayed,
+                deadline=time_to_train(deadline, session, n_frames=len(training)),
             )
-            atomic_write_json(weights.with_name("result.json"), summary)
+            trained = rounds.train(training, validation)
+            save_network(weights, trained.result.network, edge.labels)
+            offered = [
+                (record, a, sample) for (record, a), sample in zip(trained.labelled, trained.samples, strict=True)
+            ]
+            keep_for_replay(session, store, offered, fingerprint)
+            summary.update(
+                trained.summary(),
+                allowed_s=_allowed_s(session.config),
+                n_replayed_frames=len(replayed),
+                n_validation_frames=len(validation),
+            )
+
+
+def is_final(session: Session, fingerprint: str) -> bool:
+    """Whether a training is done, and would not go on if it were started again.
+
+    A training that a deadline stopped goes on where the settings allow more time than they did then, or any time. The
+    same command again does nothing.
+    """
+    record = session.folder.stage("training")
+    if record is None or record.fingerprint != fingerprint:
+        return False
+    allowed_s, allowed_before_s = _allowed_s(session.config), record.summary.get("allowed_s")
+    if record.summary.get("stopped_by") != "deadline" or allowed_before_s is None:
+        return True
+    return allowed_s is not None and allowed_s <= allowed_before_s
+
+
+def _allowed_s(config: RunConfig) -> float | None:
+    """Return the shorter of the deadlines that the settings give a training; None without any."""
+    return min((s for s in (config.training.deadline_s, config.deadline_s) if s is not None), default=None)
+
+
+def time_to_train(deadline: Deadline, session: Session, *, n_frames: int) -> Deadline:
+    """Return until when the training proper may last: what follows it in this stage takes a moment, too."""
+    if deadline.budget_s is None:
+        return deadline
+    has_reservoir = session.config.training.replay.folder is not None
+    closing_s = _CLOSING_S + (_REPLAY_S_PER_FRAME * n_frames if has_reservoir else 0.0)
+    return Deadline(max(deadline.remaining_s - closing_s, 1e-3), session.clock)
+
+
+@contextmanager
+def _only_one_in(folder: Path) -> Iterator[None]:
+    """Keep others from training in the same run.
+
+    Raises:
+        DatasetError: somebody does.
+    """
+    make_folder(folder)
+    lock = FolderLock(folder)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def training_fingerprint(session: Session, edge: EdgeModel) -> str:
-    """Return what a training is known by: its labels, its start and its settings."""
+    """Return what a training is known by: its labels, its start, its settings and the pictures it replays."""
+    return with_snapshot(session, _settings_fingerprint(session, edge))
+
+
+def _settings_fingerprint(session: Session, edge: EdgeModel) -> str:
+    """Return what a training is known by, but for the pictures it replays."""
     config = session.config
     annotated = session.folder.require("annotation", before="training")
-    settings = config.training.model_dump(mode="json", exclude={"deadline_s", "n_threads"})
+    settings = config.training.model_dump(mode="json", exclude=_NOT_OF_THE_RESULT)
     thresholds = config.annotation.min_score, config.annotation.uncertain_score
     labelled = annotated.fingerprint, annotated.summary["n_frames"]
     return fingerprint_of(labelled, edge.sha256, config.input_size, settings, thresholds)
@@ -111,67 +184,10 @@ def split_for_validation(
     return frames[:cut], [later[int(i)] for i in chosen]
 
 
-def _tune(
-    session: Session,
-    store: DatasetStore,
-    edge: EdgeModel,
-    training: Sequence[Labelled],
-    validation: Sequence[Labelled],
-    fingerprint: str,
-) -> TuningResult[TrainableNetwork]:
-    config = session.config
-    return tune(
-        edge.network,
-        [make_sample(store, record, annotation, config.annotation) for record, annotation in training],
-        config.training,
-        input_size_wh=config.input_size,
-        validate=make_validation(store, validation, config),
-        folder=session.folder.training(fingerprint),
-        fingerprint=fingerprint,
-        deadline=session.training_deadline(),
-        progress=session.progress,
-    )
-
-
-def make_sample(
-    store: DatasetStore, record: FrameRecord, annotation: Annotation, config: AnnotationConfig
-) -> TrainingSample:
-    """Return a frame with its labels as the training wants it."""
-    labels = split_labels(annotation, config)
-    return TrainingSample(
-        read_image=lambda: store.read_image(record),
-        size_wh=record.size_wh,
-        boxes_xyxy=labels.boxes_xyxy,
-        class_ids=labels.class_ids,
-        ignored_xyxy=labels.ignored_xyxy,
-        looked_xyxy=labels.looked_xyxy,
-    )
-
-
-def make_validation(store: DatasetStore, frames: Sequence[Labelled], config: RunConfig) -> Validate[TrainableNetwork]:
-    """Return a function that scores a network on some frames against the teacher's labels.
-
-    The score is the AP50:95 of the classes weighted by their number of labels: in the plain mean, a class with
-    two labels in the whole slice would choose the checkpoint as much as one with two thousand.
-    """
-    images = [store.read_image(record) for record, _ in frames]
-    truths = [truth_from_annotation(a, min_score=config.annotation.min_score) for _, a in frames]
-    labels: LabelMap = store.labels
-
-    def validate(network: TrainableNetwork) -> float:
-        detector = TorchDetector(network, labels, config.input_size, min_score=config.evaluation.min_score)
-        scores = score_detections(
-            [detector.detect(image) for image in images],
-            truths,
-            labels,
-            max_detections=config.evaluation.max_detections,
-            min_score=config.evaluation.min_score,
-        )
-        if scores.n_truths == 0:
-            raise TrainingError("the validation frames have no labels; raise training.val_fraction")
-        return sum(c.ap * c.n_truths for c in scores.per_class.values()) / scores.n_truths
-
-    return validate
+def _replayed(session: Session, store: DatasetStore, edge: EdgeModel) -> list[TrainingSample]:
+    """Return what the training is shown of the past."""
+    snapshot = snapshot_of(session, _settings_fingerprint(session, edge))
+    return [] if snapshot is None else replayed_samples(snapshot, store)
 
 
 def candidate_weights(session: Session) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
-from edge_autotuner.capture import CaptureSummary, MotionGate, MotionResult
+from edge_autotuner.capture import CaptureSummary, MotionGate, MotionResult, SourceNumbers
 from edge_autotuner.capture.statistics import MotionStatistics
 from edge_autotuner.config import CaptureConfig
 from edge_autotuner.core import Clock, Frame, FrameSource, OnEvent, ignore_event
@@ -104,24 +104,17 @@ class GateWatch:
         n_frames = self.statistics.n_looked
         is_live = self._source.info.is_live
         first, last = self._first, self._last
-        return CaptureSummary.of(
-            self.statistics,
+        read = SourceNumbers(
             n_frames=n_frames,
-            reasons={},
-            n_train=0,
-            n_test=0,
-            decode_s=self._decode_s,
-            gate_s=self._gate_s,
-            n_backgrounds=0,
-            n_sent_regions=0,
-            pixels_captured=0,
             size_wh=last.size_wh if last else self._source.info.size_wh,
             watched_s=last.time_s - first.time_s if first and last else 0.0,
+            decode_s=self._decode_s,
             is_live=is_live,
             n_dropped=last.index - first.index + 1 - n_frames if is_live and first and last else 0,
             began_at=first.captured_at if first else None,
             ended_at=last.captured_at if last else None,
         )
+        return CaptureSummary.of(self.statistics, read, gate_s=self._gate_s)
 
     def _is_over(self, watched_s: float) -> bool:
         return self._duration_s is not None and watched_s >= self._duration_s

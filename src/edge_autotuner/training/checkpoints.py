@@ -1,11 +1,13 @@
-"""What a killed training needs to continue with the same result: weights, average, optimizer, history.
+"""What a killed training needs to continue with the same result: weights, average, best weights, optimizer, history.
 
-Everything is safetensors and JSON; no pickle.
+It is one file, so that a kill at any moment leaves the one before or this one; safetensors and JSON, no pickle.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,30 +17,29 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from edge_autotuner.dataset.atomic import atomic_write_bytes
+from edge_autotuner.dataset.atomic import atomic_write_bytes, make_folder
 from edge_autotuner.errors import TrainingError
+from edge_autotuner.training.learning_curve import EpochRecord
 
 _CHECKPOINT = "checkpoint.safetensors"
-_BEST = "best.safetensors"
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """One line of the learning curves; losses are means over the epoch's steps."""
-
-    epoch: int
-    loss: float
-    box_loss: float
-    objectness_loss: float
-    class_loss: float
-    distillation_loss: float
-    val_ap: float
-    seconds: float
+_BEST, _OPTIMIZER = "best", "optimizer"
 
 
 @dataclass
 class TrainingState:
-    """Everything that changes while training."""
+    """Everything that changes while training.
+
+    Attributes:
+        fingerprint: of data and settings.
+        epoch: validated stretches of training; a stretch that a deadline cut short counts.
+        step: steps.
+        best_epoch: epoch of the best weights; 0 for the start.
+        best_val_ap: their AP50:95.
+        seconds: spent on steps.
+        validation_s: longest validation.
+        write_s: longest writing of a checkpoint, but for the last.
+        history: one record per epoch.
+    """
 
     fingerprint: str
     epoch: int = 0
@@ -46,25 +47,33 @@ class TrainingState:
     best_epoch: int = -1
     best_val_ap: float = -1.0
     seconds: float = 0.0
+    validation_s: float = 0.0
+    write_s: float = 0.0
     history: list[EpochRecord] = field(default_factory=list)
 
 
 def save_checkpoint(
-    folder: Path, state: TrainingState, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+    folder: Path, state: TrainingState, networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
 ) -> None:
-    """Write a checkpoint as one file, so that a kill leaves the one before or this one."""
-    tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
-    tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
+    """Write a checkpoint.
+
+    Args:
+        folder: of the training; made where needed.
+        state: what changes.
+        networks: name -> network; one of them is "best".
+        optimizer: its moments are kept.
+    """
+    tensors = {f"{name}.{k}": v for name, network in networks.items() for k, v in network.state_dict().items()}
     for i, values in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{i}.{key}": value for key, value in values.items()}
+        tensors |= {f"{_OPTIMIZER}.{i}.{key}": value for key, value in values.items()}
     contiguous = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
     data = save(contiguous, {"state": json.dumps(asdict(state))})
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     atomic_write_bytes(folder / _CHECKPOINT, data)
 
 
 def load_checkpoint(
-    folder: Path, fingerprint: str, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer
+    folder: Path, fingerprint: str, networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
 ) -> TrainingState | None:
     """Restore the last checkpoint in place; None when there is none of this fingerprint.
 
@@ -74,38 +83,40 @@ def load_checkpoint(
     path = folder / _CHECKPOINT
     if not path.is_file():
         return None
-    try:
+    with _damages(path):
         tensors, state = load_file(path), _read_state(path)
         if state.fingerprint != fingerprint:
             return None
-        network.load_state_dict(_part(tensors, "network."))
-        average.load_state_dict(_part(tensors, "average."))
-        _load_optimizer(optimizer, _part(tensors, "optimizer."))
-    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError) as exc:
-        raise TrainingError(f"checkpoint {path} is damaged ({exc}); delete it to start this training again") from exc
+        for name, network in networks.items():
+            network.load_state_dict(_part(tensors, name))
+        _load_optimizer(optimizer, _part(tensors, _OPTIMIZER))
     return state
 
 
-def save_best(folder: Path, best: nn.Module) -> None:
-    """Write the best weights so far."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in best.state_dict().items()}
-    folder.mkdir(parents=True, exist_ok=True)
-    atomic_write_bytes(folder / _BEST, save(tensors))
-
-
-def load_best(folder: Path, best: nn.Module) -> None:
-    """Restore the best weights in place.
+def load_best(folder: Path, fingerprint: str, network: nn.Module) -> TrainingState | None:
+    """Restore only the best weights so far, in place; None when there is no checkpoint of this fingerprint.
 
     Raises:
-        TrainingError: the file is missing or damaged.
+        TrainingError: the file is damaged.
     """
-    path = folder / _BEST
+    path = folder / _CHECKPOINT
+    if not path.is_file():
+        return None
+    with _damages(path):
+        state = _read_state(path)
+        if state.fingerprint == fingerprint:
+            network.load_state_dict(_part(load_file(path), _BEST))
+            return state
+    return None
+
+
+@contextmanager
+def _damages(path: Path) -> Iterator[None]:
     try:
-        best.load_state_dict(load_file(path))
-    except (SafetensorError, OSError, RuntimeError) as exc:
-        raise TrainingError(
-            f"{path} is missing or damaged ({exc}); delete {folder} to start this training again"
-        ) from exc
+        yield
+    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError) as exc:
+        reason = str(exc).split("\n", 1)[0]  # torch lists every tensor
+        raise TrainingError(f"checkpoint {path} is damaged ({reason}); delete it to start this training again") from exc
 
 
 def _read_state(path: Path) -> TrainingState:
@@ -115,7 +126,8 @@ def _read_state(path: Path) -> TrainingState:
     return TrainingState(**values)
 
 
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _part(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    prefix = f"{part}."
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 

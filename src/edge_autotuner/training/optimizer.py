@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 REFERENCE_RMS = 0.25  # median RMS of the convolutions of folded YOLOX-nano: there a step is AdamW's own
 _MIN_SHARE_OF_TENSOR = 0.1  # dead channels keep a tenth of their tensor's scale, so that they can come to life
@@ -29,18 +29,27 @@ class ProportionalAdamW(torch.optim.AdamW):
     """
 
     def __init__(self, params: Iterable[dict[str, object]], lr: float) -> None:
-        super().__init__(params, lr=lr)
-        self._parameters: list[nn.Parameter] = [p for group in self.param_groups for p in group["params"]]
+        super().__init__(params, lr=lr, fused=True)
+        self._parameters: list[Tensor] = [p for group in self.param_groups for p in group["params"]]
         self._scales = [channel_scale(parameter.detach()) for parameter in self._parameters]
+        self._before = [torch.empty_like(parameter) for parameter in self._parameters]
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:  # noqa: ANN401 (as torch declares it)
         """Make one step."""
-        before = [parameter.detach().clone() for parameter in self._parameters]
+        torch._foreach_copy_(self._before, self._parameters)
         loss = super().step(closure)
-        for parameter, old, scale in zip(self._parameters, before, self._scales, strict=True):
-            parameter.sub_(old).mul_(scale).add_(old)
+        torch._foreach_sub_(self._parameters, self._before)
+        torch._foreach_mul_(self._parameters, self._scales)
+        torch._foreach_add_(self._parameters, self._before)
         return loss
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the moments, in the memory layout of the parameters: the fused step reads them side by side."""
+        super().load_state_dict(state_dict)
+        for parameter, values in self.state.items():
+            for key in ("exp_avg", "exp_avg_sq"):
+                values[key] = torch.empty_like(parameter).copy_(values[key])
 
 
 def channel_scale(weights: Tensor) -> Tensor:

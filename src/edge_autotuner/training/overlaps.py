@@ -8,18 +8,37 @@ from torch import Tensor
 
 def pairwise_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
     """Return (A, B) overlaps in [0, 1] of (A, 4) with (B, 4) corners."""
-    top_left = torch.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])
-    bottom_right = torch.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
-    inter = (bottom_right - top_left).clamp(min=0).prod(dim=2)
-    return inter / (_areas(a_xyxy)[:, None] + _areas(b_xyxy)[None] - inter + 1e-9)
+    return _iou(a_xyxy[:, None], b_xyxy[None])
 
 
 def aligned_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
     """Return (P,) overlaps in [0, 1] of (P, 4) corners with the (P, 4) of the same row."""
-    sides = (torch.minimum(a_xyxy[:, 2:], b_xyxy[:, 2:]) - torch.maximum(a_xyxy[:, :2], b_xyxy[:, :2])).clamp(min=0)
-    inter = sides.prod(dim=1)
+    return _iou(a_xyxy, b_xyxy)
+
+
+def _iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
+    """Return the overlaps of (..., 4) corners, one side after the other: products over an axis of two are slow."""
+    width = torch.minimum(a_xyxy[..., 2], b_xyxy[..., 2]) - torch.maximum(a_xyxy[..., 0], b_xyxy[..., 0])
+    height = torch.minimum(a_xyxy[..., 3], b_xyxy[..., 3]) - torch.maximum(a_xyxy[..., 1], b_xyxy[..., 1])
+    inter = width.clamp(min=0) * height.clamp(min=0)
     return inter / (_areas(a_xyxy) + _areas(b_xyxy) - inter + 1e-9)
 
 
+def aligned_giou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
+    """Return (...) generalized overlaps in [-1, 1] of (..., 4) corners; the shapes need only fit by broadcasting.
+
+    The overlap, less the share of the smallest box around both that neither covers: boxes that do not touch are told
+    near from far (Rezatofighi et al., arXiv 1902.09630).
+    """
+    width = torch.minimum(a_xyxy[..., 2], b_xyxy[..., 2]) - torch.maximum(a_xyxy[..., 0], b_xyxy[..., 0])
+    height = torch.minimum(a_xyxy[..., 3], b_xyxy[..., 3]) - torch.maximum(a_xyxy[..., 1], b_xyxy[..., 1])
+    inter = width.clamp(min=0) * height.clamp(min=0)
+    union = _areas(a_xyxy) + _areas(b_xyxy) - inter
+    around = torch.minimum(a_xyxy[..., :2], b_xyxy[..., :2]), torch.maximum(a_xyxy[..., 2:], b_xyxy[..., 2:])
+    hull = _areas(torch.cat(around, dim=-1))
+    return inter / (union + 1e-9) - (hull - union) / (hull + 1e-9)
+
+
 def _areas(boxes_xyxy: Tensor) -> Tensor:
-    return (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).clamp(min=0).prod(dim=1)
+    width, height = boxes_xyxy[..., 2] - boxes_xyxy[..., 0], boxes_xyxy[..., 3] - boxes_xyxy[..., 1]
+    return width.clamp(min=0) * height.clamp(min=0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -11,14 +13,30 @@ import torch
 from torch import Tensor
 
 from edge_autotuner.config import AugmentationConfig
+from edge_autotuner.config.replay import ReplayConfig
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.models.detector_spec import Resize
 from edge_autotuner.models.trainable import TrainableNetwork
+from edge_autotuner.training.distillation import scarce_classes
+from edge_autotuner.training.epoch_order import Origin, epoch_order
+from edge_autotuner.training.mosaic import N_TILES, mosaic_tiles
 from edge_autotuner.training.objectives import objective_for
-from edge_autotuner.training.samples import PreparedSample, TrainingSample, canvas_size, fit_ratios, prepare_sample
+from edge_autotuner.training.paste import ObjectPaster
+from edge_autotuner.training.samples import (
+    PreparedSample,
+    Scene,
+    TrainingSample,
+    canvas_size,
+    fit_ratios,
+    prepare_sample,
+    prepare_tiles,
+)
 from edge_autotuner.training.targets import Target
 
-_OVERSIZE = 1.25  # stored pictures keep this much more detail than the input shows
+_MIN_OVERSIZE = 1.25  # stored pictures keep at least this much more detail than the input shows
+_PLATE_DETAIL = 1.5  # clean plates and masks are this much finer than what the input shows
+_PACKED_BYTES = 1.5  # per pixel
+_FILLED = 0.98  # of the budget, as sides are rounded to whole pixels
 
 
 @dataclass(frozen=True)
@@ -35,7 +53,12 @@ class Batch:
 
 
 class PictureCache:
-    """Decoded pictures, shrunk only when the originals do not fit the budget."""
+    """Decoded pictures within a budget.
+
+    If they do not fit as they are, colours are kept at half the resolution (4:2:0, as in JPEG files and video), which
+    halves the memory. If they still do not fit, they are shrunk, though never below what the network's input shows: a
+    picture resized twice is softer than what the network sees at run time.
+    """
 
     def __init__(
         self,
@@ -49,28 +72,56 @@ class PictureCache:
         self._input_size_wh = input_size_wh
         self._resize = resize
         self._left_bytes = budget_bytes
-        self._shrink = sum(3 * w * h for w, h in (s.size_wh for s in samples)) > budget_bytes
-        self._pictures: dict[int, ImageArray] = {}
+        sizes = [sample.size_wh for sample in samples]
+        self._is_packed = sum(3 * w * h for w, h in sizes) > budget_bytes
+        self._oversize = self._choose_oversize(sizes, budget_bytes)
+        self._pictures: dict[int, _Stored] = {}
 
     def picture(self, index: int) -> ImageArray:
-        """Return the BGR picture of a sample, at its own size or shrunk with the same aspect."""
-        if index in self._pictures:
-            return self._pictures[index]
-        picture = self._samples[index].read_image()
-        if self._shrink:
-            picture = self._shrunk(picture)
-        if picture.nbytes <= self._left_bytes:
-            self._left_bytes -= picture.nbytes
-            self._pictures[index] = picture
-        return picture
+        """Return the BGR picture of a sample, not to be changed, at its own size or shrunk with the same aspect."""
+        stored = self._pictures.get(index)
+        if stored is None:
+            stored = self._store(self._samples[index].read_image())
+            if stored.data.nbytes <= self._left_bytes:
+                self._left_bytes -= stored.data.nbytes
+                self._pictures[index] = stored
+        return stored.picture()
 
-    def _shrunk(self, picture: ImageArray) -> ImageArray:
+    def _store(self, picture: ImageArray) -> _Stored:
         height, width = picture.shape[:2]
-        ratio = _OVERSIZE * max(fit_ratios((width, height), self._input_size_wh, self._resize))
-        if ratio >= 1:
-            return picture
-        size = max(1, round(width * ratio)), max(1, round(height * ratio))
-        return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+        if not self._is_packed:
+            return _Stored(picture, (width, height), is_packed=False)
+        ratio = self._oversize * self._ratio((width, height))
+        if ratio < 1:
+            width, height = max(1, round(width * ratio)), max(1, round(height * ratio))
+            picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+        even = cv2.copyMakeBorder(picture, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+        return _Stored(np.asarray(cv2.cvtColor(even, cv2.COLOR_BGR2YUV_I420)), (width, height), is_packed=True)
+
+    def _choose_oversize(self, sizes: Sequence[SizeWH], budget_bytes: int) -> float:
+        """Return how much more detail than the input packed pictures may keep; infinite if none must be shrunk."""
+        if sum(_PACKED_BYTES * (w + w % 2) * (h + h % 2) for w, h in sizes) <= budget_bytes:
+            return math.inf
+        at_input_size = sum(_PACKED_BYTES * w * h * self._ratio((w, h)) ** 2 for w, h in sizes)
+        return max(_MIN_OVERSIZE, math.sqrt(_FILLED * budget_bytes / at_input_size))
+
+    def _ratio(self, size_wh: SizeWH) -> float:
+        return max(fit_ratios(size_wh, self._input_size_wh, self._resize))
+
+
+@dataclass(frozen=True, eq=False)
+class _Stored:
+    """A picture in memory: BGR, or brightness and half-size colours (I420) of a picture with even sides."""
+
+    data: ImageArray
+    size_wh: SizeWH
+    is_packed: bool
+
+    def picture(self) -> ImageArray:
+        if not self.is_packed:
+            return self.data
+        width, height = self.size_wh
+        return np.asarray(cv2.cvtColor(self.data, cv2.COLOR_YUV2BGR_I420)[:height, :width], np.uint8)
 
 
 class BatchMaker:
@@ -89,44 +140,103 @@ class BatchMaker:
         network: TrainableNetwork,
         augmentation: AugmentationConfig,
         seed: int,
-        cache_bytes: int = 512 << 20,
+        cache_bytes: int = 256 << 20,
+        replay: ReplayConfig | None = None,
+        n_epochs: int | None = None,
     ) -> None:
+        """Plan the pictures.
+
+        Args:
+            samples: all that can be drawn.
+            input_size_wh: the network's input at run time, pixels.
+            network: what is trained.
+            augmentation: random changes.
+            seed: of everything random.
+            cache_bytes: memory for decoded pictures.
+            replay: how often earlier pictures are shown.
+            n_epochs: length of the training, whose last epochs show no mosaics; None: all may show some.
+        """
         self._samples = samples
+        self._replay = replay or ReplayConfig()
         self._input_size_wh = input_size_wh
         self._augmentation = augmentation
         self._seed = seed
+        self._n_mosaic_epochs = math.inf if n_epochs is None else augmentation.mosaic_until * n_epochs
         self._resize = network.resize
         self._cache = PictureCache(samples, input_size_wh, budget_bytes=cache_bytes, resize=network.resize)
         step_px = network.size_step_px
-        sizes = [canvas_size(s.size_wh, input_size_wh, resize=network.resize, step_px=step_px) for s in samples]
+        own = [s for s in samples if s.origin == "camera"] or samples  # a replayed picture makes itself fit
+        sizes = [canvas_size(s.size_wh, input_size_wh, resize=network.resize, step_px=step_px) for s in own]
         self.canvas_wh: SizeWH = max(w for w, _ in sizes), max(h for _, h in sizes)
-        self.objective = objective_for(network, self.canvas_wh)
-        self._centres = self.objective.centres.numpy()
+        scarce = scarce_classes(samples, network.n_classes)
+        self.objective = objective_for(network, self.canvas_wh, scarce=scarce)
+        self._centres = self.objective.centres.cpu().numpy()
 
     def epoch_order(self, epoch: int, n_wanted: int) -> list[int]:
-        """Return `n_wanted` sample indices for one epoch; each comes once before any comes again."""
+        """Return `n_wanted` sample indices for one epoch; see `training.epoch_order`."""
         rng = np.random.default_rng((self._seed, epoch))
-        rounds = -(-n_wanted // len(self._samples))
-        order = np.concatenate([rng.permutation(len(self._samples)) for _ in range(rounds)])
-        return [int(i) for i in order[:n_wanted]]
+        origins = [sample.origin for sample in self._samples]
+        return epoch_order(origins, n_wanted, replay=self._replay, rng=rng)
 
     def batch(self, indices: Sequence[int], *, epoch: int, step: int) -> Batch:
         """Read, change and stack the pictures."""
         rng = np.random.default_rng((self._seed, epoch, step))
-        prepared = [self._prepare(index, rng) for index in indices]
+        mosaic = self._augmentation.mosaic if epoch < self._n_mosaic_epochs else 0.0
+        prepared = [self._prepare(index, mosaic, rng) for index in indices]
         images = torch.from_numpy(np.stack([p.image for p in prepared])).float()
         return Batch(images.contiguous(memory_format=torch.channels_last), [_as_target(p) for p in prepared])
 
-    def _prepare(self, index: int, rng: np.random.Generator) -> PreparedSample:
+    def _prepare(self, index: int, mosaic: float, rng: np.random.Generator) -> PreparedSample:
+        if mosaic > 0 and rng.random() < mosaic:
+            return self._prepare_mosaic(index, rng)
+        scene = self._scene(index, rng)
         return prepare_sample(
-            self._samples[index],
-            self._cache.picture(index),
+            scene.sample,
+            scene.image_bgr,
             canvas_wh=self.canvas_wh,
-            input_size_wh=self._input_size_wh,
+            input_size_wh=self._input_size_wh if scene.sample.origin == "camera" else self.canvas_wh,
             centres_xy=self._centres,
             augmentation=self._augmentation,
             rng=rng,
             resize=self._resize,
+            patches=scene.patches,
+        )
+
+    def _prepare_mosaic(self, index: int, rng: np.random.Generator) -> PreparedSample:
+        beside = rng.choice(self._by_origin[self._samples[index].origin], N_TILES - 1)
+        scenes = [self._scene(int(i), rng) for i in (index, *beside)]
+        tiles = mosaic_tiles(scenes, self.canvas_wh, self._input_size_wh, self._resize, self._augmentation, rng)
+        return prepare_tiles(
+            tiles, canvas_wh=self.canvas_wh, centres_xy=self._centres, augmentation=self._augmentation, rng=rng
+        )
+
+    def _scene(self, index: int, rng: np.random.Generator) -> Scene:
+        picture = self._cache.picture(index)
+        if self._paster is None:
+            return Scene(self._samples[index], picture)
+        return self._paster.scene(index, picture, rng)
+
+    @cached_property
+    def _by_origin(self) -> dict[Origin, list[int]]:
+        """The samples that share a mosaic, so that it does not change how often each origin is shown."""
+        by_origin: dict[Origin, list[int]] = {}
+        for index, sample in enumerate(self._samples):
+            by_origin.setdefault(sample.origin, []).append(index)
+        return by_origin
+
+    @cached_property
+    def _paster(self) -> ObjectPaster | None:
+        """Cuts objects out when the first picture is drawn."""
+        if self._augmentation.paste == 0:
+            return None
+        return ObjectPaster(
+            self._samples,
+            self._cache.picture,
+            detail=lambda size_wh: min(
+                1.0, _PLATE_DETAIL * max(fit_ratios(size_wh, self._input_size_wh, self._resize))
+            ),
+            mean_objects=self._augmentation.paste,
+            seed=self._seed,
         )
 
 

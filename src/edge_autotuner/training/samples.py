@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from edge_autotuner.config import AugmentationConfig
-from edge_autotuner.core.boxes import as_boxes, box_areas, clip_boxes
+from edge_autotuner.core.boxes import as_boxes, box_areas
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, IntArray, SizeWH
 from edge_autotuner.models.detector_spec import Resize
+from edge_autotuner.training.epoch_order import Origin
+from edge_autotuner.training.patches import Patch, compose, draw_patch_in_place, pixel_warp
 
 PAD_VALUE = 114  # grey around letterboxed pictures, as the off-the-shelf weights were trained
 _MIN_VISIBLE = 0.35  # labelled boxes of which less is left inside the picture become "unknown"
 _MIN_SIDE_PX = 2.0
+
+_Labels = tuple[FloatArray, IntArray, FloatArray]  # boxes, classes, weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +34,8 @@ class TrainingSample:
         ignored_xyxy: (I, 4) uncertain boxes, neither object nor background.
         looked_xyxy: (R, 4) rectangles that the teacher has seen.
         weights: (G,) how much each labelled object counts, in [0, 1]; None: all fully.
+        origin: where it comes from; decides how often an epoch shows it.
+        time_s: seconds since the start of the recording; None: unknown.
     """
 
     read_image: Callable[[], ImageArray]
@@ -39,6 +45,13 @@ class TrainingSample:
     ignored_xyxy: FloatArray
     looked_xyxy: FloatArray
     weights: FloatArray | None = None
+    origin: Origin = "camera"
+    time_s: float | None = None
+
+    @property
+    def label_weights(self) -> FloatArray:
+        """(G,) how much each labelled object counts."""
+        return np.ones(len(self.boxes_xyxy), np.float32) if self.weights is None else self.weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +71,36 @@ class PreparedSample:
     class_ids: IntArray
     weights: FloatArray
     is_known: BoolArray
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A picture as it is shown once.
+
+    Attributes:
+        sample: its labels, those of the patches included.
+        image_bgr: (H, W, 3), at any resolution of the aspect of `sample.size_wh`.
+        patches: what is drawn over it, the last on top.
+    """
+
+    sample: TrainingSample
+    image_bgr: ImageArray
+    patches: tuple[Patch, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """A part of the canvas and the scene that it shows.
+
+    Attributes:
+        scene: what is shown.
+        to_canvas: (2, 3) map from the sample's pixels to canvas pixels.
+        area_xyxy: whole canvas pixels that it fills.
+    """
+
+    scene: Scene
+    to_canvas: FloatArray
+    area_xyxy: tuple[int, int, int, int]
 
 
 def canvas_size(
@@ -91,6 +134,7 @@ def prepare_sample(
     augmentation: AugmentationConfig | None,
     rng: np.random.Generator,
     resize: Resize = "letterbox",
+    patches: tuple[Patch, ...] = (),
 ) -> PreparedSample:
     """Place a picture on the canvas, randomly changed, and its labels with it.
 
@@ -103,26 +147,47 @@ def prepare_sample(
         augmentation: None places the picture as at run time.
         rng: source of randomness.
         resize: how frames are put into the input at run time.
+        patches: what is drawn over the picture; the sample has labels for them.
     """
     ratios = fit_ratios(sample.size_wh, input_size_wh, resize)
     matrix = _placement(sample.size_wh, canvas_wh, ratios, augmentation, rng)
-    image = _warp(image_bgr, sample.size_wh, matrix, canvas_wh)
+    tile = Tile(Scene(sample, image_bgr, patches), matrix, (0, 0, *canvas_wh))
+    return prepare_tiles([tile], canvas_wh=canvas_wh, centres_xy=centres_xy, augmentation=augmentation, rng=rng)
+
+
+def prepare_tiles(
+    tiles: Sequence[Tile],
+    *,
+    canvas_wh: SizeWH,
+    centres_xy: FloatArray,
+    augmentation: AugmentationConfig | None,
+    rng: np.random.Generator,
+) -> PreparedSample:
+    """Draw tiles on the canvas, change the light of the whole, and collect the labels.
+
+    Args:
+        tiles: they fill the canvas without overlap.
+        canvas_wh: from `canvas_size`.
+        centres_xy: (N, 2) cell centres on the canvas, pixels.
+        augmentation: None leaves the light as it is.
+        rng: source of randomness.
+    """
+    image = np.empty((canvas_wh[1], canvas_wh[0], 3), np.uint8)
+    for tile in tiles:
+        x1, y1, x2, y2 = tile.area_xyxy
+        image[y1:y2, x1:x2] = _draw(tile)
     if augmentation is not None:
         image = _change_light(image, augmentation, rng)
-    boxes = _move(sample.boxes_xyxy, matrix)
-    visible = clip_boxes(boxes, size_wh=canvas_wh)
-    share = np.divide(
-        box_areas(visible), box_areas(boxes), out=np.zeros(len(boxes), np.float32), where=box_areas(boxes) > 0
-    )
-    is_big = np.all(visible[:, 2:] - visible[:, :2] >= _MIN_SIDE_PX, axis=1)
-    keep = (share >= _MIN_VISIBLE) & is_big
-    ignored = np.concatenate([_move(sample.ignored_xyxy, matrix), visible[~keep]])
-    frame_rect = _move(as_boxes([[0, 0, *sample.size_wh]]), matrix)
-    is_known = _known_cells(centres_xy, frame_rect, _move(sample.looked_xyxy, matrix), ignored)
-    weights = np.ones(len(boxes), np.float32) if sample.weights is None else sample.weights
-    return PreparedSample(
-        np.ascontiguousarray(image.transpose(2, 0, 1)), visible[keep], sample.class_ids[keep], weights[keep], is_known
-    )
+    nearest = np.clip(centres_xy, 0, np.nextafter(np.array(canvas_wh, np.float32), np.float32(0)))
+    is_known = np.zeros(len(centres_xy), bool)
+    parts: list[_Labels] = []
+    for tile in tiles:
+        labels, ignored = _labels_on(tile)
+        parts.append(labels)
+        cells = np.flatnonzero(_inside_any(nearest, as_boxes([tile.area_xyxy])))
+        is_known[cells] = _known_cells(centres_xy[cells], tile, ignored)
+    boxes, class_ids, weights = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return PreparedSample(np.ascontiguousarray(image.transpose(2, 0, 1)), boxes, class_ids, weights, is_known)
 
 
 def _placement(
@@ -145,17 +210,24 @@ def _placement(
     return np.array([[sx, 0, dx], [0, sy, dy]], np.float32)
 
 
-def _warp(image_bgr: ImageArray, size_wh: SizeWH, matrix: FloatArray, canvas_wh: SizeWH) -> ImageArray:
-    """Draw the picture on a grey canvas, with cv2.resize's idea of where pixel centres are."""
-    stored_scale = size_wh[0] / image_bgr.shape[1], size_wh[1] / image_bgr.shape[0]
-    full = np.vstack([matrix, [0, 0, 1]]) @ np.diag([*stored_scale, 1.0])
-    to_centre, from_centre = np.eye(3), np.eye(3)
-    to_centre[:2, 2], from_centre[:2, 2] = 0.5, -0.5
-    warp = (from_centre @ full @ to_centre)[:2]
+def _draw(tile: Tile) -> ImageArray:
+    """Return the tile's area as a picture: the scene and its patches, grey where there is nothing."""
+    x1, y1, x2, y2 = tile.area_xyxy
+    to_area = tile.to_canvas - np.array([[0, 0, x1], [0, 0, y1]], np.float32)
+    image, (width, height) = tile.scene.image_bgr, tile.scene.sample.size_wh
+    from_stored = np.array([[width / image.shape[1], 0, 0], [0, height / image.shape[0], 0]], np.float32)
     warped = cv2.warpAffine(
-        image_bgr, warp, canvas_wh, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(PAD_VALUE,) * 3
+        image,
+        pixel_warp(compose(to_area, from_stored)),
+        (x2 - x1, y2 - y1),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(PAD_VALUE,) * 3,
     )
-    return np.asarray(warped, np.uint8)
+    drawn = np.asarray(warped, np.uint8)
+    for patch in tile.scene.patches:
+        draw_patch_in_place(drawn, patch, to_area)
+    return drawn
 
 
 def _change_light(image: ImageArray, augmentation: AugmentationConfig, rng: np.random.Generator) -> ImageArray:
@@ -177,6 +249,19 @@ def _change_light(image: ImageArray, augmentation: AugmentationConfig, rng: np.r
     return np.asarray(image, np.uint8)
 
 
+def _labels_on(tile: Tile) -> tuple[_Labels, FloatArray]:
+    """Return the labels that are seen well enough, canvas pixels, and the boxes where nothing is certain."""
+    sample = tile.scene.sample
+    boxes = _move(sample.boxes_xyxy, tile.to_canvas)
+    visible = _clip_to(boxes, tile.area_xyxy)
+    areas = box_areas(boxes)
+    share = np.divide(box_areas(visible), areas, out=np.zeros(len(boxes), np.float32), where=areas > 0)
+    is_big = np.all(visible[:, 2:] - visible[:, :2] >= _MIN_SIDE_PX, axis=1)
+    keep = (share >= _MIN_VISIBLE) & is_big
+    ignored = np.concatenate([_move(sample.ignored_xyxy, tile.to_canvas), visible[~keep]])
+    return (visible[keep], sample.class_ids[keep], sample.label_weights[keep]), ignored
+
+
 def _move(boxes_xyxy: FloatArray, matrix: FloatArray) -> FloatArray:
     if len(boxes_xyxy) == 0:
         return as_boxes([])
@@ -186,17 +271,22 @@ def _move(boxes_xyxy: FloatArray, matrix: FloatArray) -> FloatArray:
     return np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1).astype(np.float32)
 
 
-def _known_cells(
-    centres_xy: FloatArray, frame_xyxy: FloatArray, looked_xyxy: FloatArray, ignored_xyxy: FloatArray
-) -> BoolArray:
+def _clip_to(boxes_xyxy: FloatArray, area_xyxy: tuple[int, int, int, int]) -> FloatArray:
+    x1, y1, x2, y2 = (np.float32(value) for value in area_xyxy)
+    return np.clip(boxes_xyxy, np.array([x1, y1, x1, y1]), np.array([x2, y2, x2, y2]))
+
+
+def _known_cells(centres_xy: FloatArray, tile: Tile, ignored_xyxy: FloatArray) -> BoolArray:
     """Return which cells may count as background: seen by the teacher and not uncertain, or grey padding."""
-    is_padding = ~_inside_any(centres_xy, frame_xyxy)
-    is_seen = is_padding | _inside_any(centres_xy, looked_xyxy)
+    sample = tile.scene.sample
+    frame = _move(as_boxes([[0, 0, *sample.size_wh]]), tile.to_canvas)
+    is_padding = ~_inside_any(centres_xy, frame)
+    is_seen = is_padding | _inside_any(centres_xy, _move(sample.looked_xyxy, tile.to_canvas))
     return np.asarray(is_seen & ~_inside_any(centres_xy, ignored_xyxy), bool)
 
 
 def _inside_any(points_xy: FloatArray, boxes_xyxy: FloatArray) -> BoolArray:
     """Return (N,) whether each point lies in any of the boxes."""
-    points = points_xy[:, None]  # (N, 1, 2)
-    inside = (points >= boxes_xyxy[None, :, :2]) & (points < boxes_xyxy[None, :, 2:])
-    return np.asarray(np.any(np.all(inside, axis=2), axis=1), bool)
+    x, y = points_xy[None, :, 0], points_xy[None, :, 1]
+    x1, y1, x2, y2 = (boxes_xyxy[:, i, None] for i in range(4))
+    return np.asarray(((x >= x1) & (x < x2) & (y >= y1) & (y < y2)).any(axis=0), bool)

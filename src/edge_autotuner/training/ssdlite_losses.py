@@ -10,12 +10,14 @@ needs no mining of hard background, Li et al., Generalized Focal Loss, arXiv 200
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from edge_autotuner.models.ssdlite_anchors import Anchors, decode_boxes
+from edge_autotuner.training.distillation import with_scarce, without_scarce
 from edge_autotuner.training.overlaps import aligned_iou, pairwise_iou
 from edge_autotuner.training.targets import Assignment, LossParts, Target
 
@@ -32,6 +34,7 @@ def ssdlite_loss(
     *,
     reference: Tensor | None = None,
     distill_weight: float = 0.0,
+    scarce: Tensor | None = None,
 ) -> LossParts:
     """Compare a network's output with the labels.
 
@@ -41,10 +44,12 @@ def ssdlite_loss(
         targets: one per picture.
         reference: (B, N, 4 + C) outputs of the starting model, for distillation.
         distill_weight: weight of the pull towards the class scores of `reference` at unknown anchors.
+        scarce: (C,) bool, the classes that follow `reference` wherever no label shows them; None: none.
 
     Returns:
         Scalars with gradients; objectness is zero.
     """
+    start = reference[..., 4:] if reference is not None and distill_weight else None
     boxes, logits = decode_boxes(outputs, anchors.centres, anchors.sizes), outputs[..., 4:]
     assignments = [match_anchors(boxes[i], anchors, target) for i, target in enumerate(targets)]
     n_positive = sum(len(a.cells) for a in assignments)
@@ -52,9 +57,12 @@ def ssdlite_loss(
     box, classes, distillation = zero, zero, zero
     for i, (target, assigned) in enumerate(zip(targets, assignments, strict=True)):
         box = box + _box_loss(boxes[i], target, assigned)
-        classes = classes + _class_loss(logits[i], target, assigned)
-        if reference is not None and distill_weight:
-            distillation = distillation + _distillation_loss(logits[i], reference[i, :, 4:], target, assigned)
+        start_scores = None if start is None else start[i].sigmoid()
+        if start_scores is not None and scarce is not None:
+            target = replace(target, is_known=without_scarce(target.is_known, start_scores, scarce))
+        classes = classes + _class_loss(logits[i], target, assigned, start_scores, scarce)
+        if start_scores is not None:
+            distillation = distillation + _distillation_loss(logits[i], start_scores, target, assigned)
     scale = 1.0 / max(n_positive, 1)
     scaled = [
         part * scale for part in (_BOX_LOSS_WEIGHT * box, _CLASS_LOSS_WEIGHT * classes, distill_weight * distillation)
@@ -78,8 +86,8 @@ def match_anchors(boxes: Tensor, anchors: Anchors, target: Target) -> Assignment
     """
     wanted = target.boxes_xyxy
     if len(wanted) == 0:
-        nothing = torch.zeros(0, dtype=torch.int64)
-        return Assignment(nothing, nothing, torch.zeros(0))
+        nothing = torch.zeros(0, dtype=torch.int64, device=boxes.device)
+        return Assignment(nothing, nothing, boxes.new_zeros(0))
     half = anchors.sizes / 2
     overlaps = pairwise_iou(wanted, torch.cat((anchors.centres - half, anchors.centres + half), dim=1))  # (G, N)
     best, objects = overlaps.max(dim=0)
@@ -96,21 +104,26 @@ def _box_loss(boxes: Tensor, target: Target, assigned: Assignment) -> Tensor:
     return ((1 - iou.square()) * target.weights_of(assigned.objects)).sum()
 
 
-def _class_loss(logits: Tensor, target: Target, assigned: Assignment) -> Tensor:
+def _class_loss(
+    logits: Tensor, target: Target, assigned: Assignment, start_scores: Tensor | None, scarce: Tensor | None
+) -> Tensor:
     """Pull each class score of the counted anchors towards the overlap with an object of that class."""
     wanted, weights = torch.zeros_like(logits), torch.ones_like(logits[:, 0])
     wanted[assigned.cells, target.class_ids[assigned.objects]] = assigned.ious.to(logits.dtype)
+    if start_scores is not None and scarce is not None:
+        class_ids, cells = target.class_ids[assigned.objects], assigned.cells
+        wanted[cells] = with_scarce(wanted[cells], start_scores[cells], class_ids, scarce)
     weights[assigned.cells] = target.weights_of(assigned.objects).to(logits.dtype)
     counted = target.is_known.clone()
     counted[assigned.cells] = True
     return (_quality_focal(logits[counted], wanted[counted]) * weights[counted]).sum()
 
 
-def _distillation_loss(logits: Tensor, reference: Tensor, target: Target, assigned: Assignment) -> Tensor:
+def _distillation_loss(logits: Tensor, start_scores: Tensor, target: Target, assigned: Assignment) -> Tensor:
     """Keep what the starting model says at anchors of which the labels say nothing."""
     silent = ~target.is_known
     silent[assigned.cells] = False
-    return _quality_focal(logits[silent], reference[silent].sigmoid()).sum()
+    return _quality_focal(logits[silent], start_scores[silent]).sum()
 
 
 def _quality_focal(logits: Tensor, wanted: Tensor) -> Tensor:

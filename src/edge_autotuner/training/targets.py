@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -28,6 +29,11 @@ class Target:
         if self.weights is None:
             return self.boxes_xyxy.new_ones(len(objects))
         return self.weights[objects]
+
+    def to(self, device: torch.device) -> Target:
+        """Return the same on another device."""
+        weights = None if self.weights is None else self.weights.to(device)
+        return Target(self.boxes_xyxy.to(device), self.class_ids.to(device), self.is_known.to(device), weights)
 
 
 @dataclass(frozen=True)

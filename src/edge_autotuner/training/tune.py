@@ -8,44 +8,38 @@ validates worse than what it was given.
 from __future__ import annotations
 
 import copy
+import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
-
-import torch
-from torch import nn
 
 from edge_autotuner.config import TrainingConfig
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.progress import NoProgress, Progress
 from edge_autotuner.core.types import SizeWH
-from edge_autotuner.errors import TrainingDiverged, TrainingError
-from edge_autotuner.models.trainable import TrainableNetwork, freeze_except
-from edge_autotuner.training.checkpoints import (
-    EpochRecord,
-    TrainingState,
-    load_best,
-    load_checkpoint,
-    save_best,
-    save_checkpoint,
-)
-from edge_autotuner.training.optimizer import ProportionalAdamW
+from edge_autotuner.errors import DeadlineTooShort, TrainingDiverged, TrainingError
+from edge_autotuner.models.trainable import TrainableNetwork
+from edge_autotuner.training.checkpoints import TrainingState, load_checkpoint, save_checkpoint
+from edge_autotuner.training.device import cpu_threads
+from edge_autotuner.training.epoch_order import pictures_per_epoch
+from edge_autotuner.training.feature_cache import FeatureBatch, FeatureSource, RecomputedFeatures, open_feature_source
+from edge_autotuner.training.feature_files import remove_cache_files
+from edge_autotuner.training.learner import Learner
+from edge_autotuner.training.learning_curve import EpochRecord, EpochSums
 from edge_autotuner.training.pictures import BatchMaker
 from edge_autotuner.training.samples import TrainingSample
-from edge_autotuner.training.targets import LossParts
+from edge_autotuner.training.schedule import WARMUP_FRACTION, choose_layers, learning_rate, steps_per_epoch
+from edge_autotuner.training.time_budget import TimeBudget, ValidationCut
+
+logger = logging.getLogger(__name__)
 
 Network = TypeVar("Network", bound=TrainableNetwork)
 
 Validate = Callable[[Network], float]
-"""Returns the AP50:95, in [0, 1], of a network on the validation frames."""
-
-_WARMUP_FRACTION = 0.3
-_START_LR_DIVISOR = 25.0
-_END_LR_DIVISOR = 1e4
-_MAX_GRADIENT_NORM = 35.0
+"""Returns the AP50:95, in [0, 1], of a network on the validation frames; it may raise `ValidationCut`."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +47,15 @@ class TuningResult(Generic[Network]):
     """What came out of a training.
 
     Attributes:
-        network: the best averaged weights.
+        network: the best averaged weights, on the CPU.
         layers: what was trained: "box", "top" or "all".
-        best_epoch: 0 for the starting weights, else counted from 1.
+        best_epoch: 0 for the starting weights, else counted from 1; see `tune` for -1.
         best_val_ap: AP50:95 of the best weights on the validation frames.
         history: one record per epoch; the record of epoch 0 holds the starting weights' validation.
         stopped_by: "epochs", "patience" or "deadline".
         n_parameters: trained parameters.
+        n_steps: steps made.
+        n_steps_wanted: steps of all epochs.
         seconds: time spent training, earlier interrupted parts included.
     """
 
@@ -70,6 +66,8 @@ class TuningResult(Generic[Network]):
     history: tuple[EpochRecord, ...]
     stopped_by: str
     n_parameters: int
+    n_steps: int
+    n_steps_wanted: int
     seconds: float
 
 
@@ -84,78 +82,45 @@ def tune(
     fingerprint: str = "",
     deadline: Deadline | None = None,
     progress: Progress | None = None,
+    previous: Network | None = None,
+    may_keep_start: bool = True,
 ) -> TuningResult[Network]:
     """Train a copy of a network.
 
+    With a deadline, the time of a step, of a validation and of a checkpoint are measured and reserved, so that the
+    training is over before it; the learning rate comes to its end with it. A training that a deadline stopped can be
+    continued: the same call with more time makes the steps that were left.
+
     Args:
-        network: the starting weights; left unchanged.
+        network: the starting weights, on the CPU; left unchanged.
         samples: training pictures with labels.
         config: how to train.
         input_size_wh: the network's input at run time, pixels.
-        validate: scores a network; higher is better.
+        validate: scores a network on the device of the training; higher is better.
         folder: where checkpoints go; None keeps none, so that nothing can be resumed.
         fingerprint: of data and settings; a checkpoint of another fingerprint is not continued.
-        deadline: checked after every step; the best weights until then are returned.
+        deadline: until when this must return; None: that of the settings.
         progress: told of every step.
+        previous: the model that is not to be forgotten: distillation follows it, and `keep_start` keeps a share of its
+            weights; None: the starting weights.
+        may_keep_start: whether the starting weights compete with what is learned. Where they had a hand in the
+            validation labels, they must not; the result's best epoch is then -1 if no epoch was validated.
 
     Raises:
         TrainingError: there is nothing to train on.
+        DeadlineTooShort: the deadline allows no step.
         TrainingDiverged: the loss became NaN or infinite.
+        ConfigError: the device of the settings is not there.
     """
     if not any(len(sample.boxes_xyxy) for sample in samples):
         raise TrainingError("no labelled object in the training frames: lower annotation.min_score or capture more")
-    with _threads(config.n_threads):
-        run = _Training(network, samples, config, input_size_wh, validate, folder, fingerprint)
-        return run.to_the_end(deadline or Deadline(config.deadline_s), progress or NoProgress())
-
-
-def choose_layers(config: TrainingConfig, n_boxes: int) -> str:
-    """Resolve "auto": the paper finds the head safest with little data, all layers best with enough."""
-    if config.layers != "auto":
-        return config.layers
-    return "all" if n_boxes >= config.auto_all_from_boxes else "box"
-
-
-def learning_rate(fraction: float, max_lr: float) -> float:
-    """Return the one-cycle rate after a share, in [0, 1], of the training (Smith & Topin, arXiv 1708.07120)."""
-    start, end = max_lr / _START_LR_DIVISOR, max_lr / _END_LR_DIVISOR
-    if fraction < _WARMUP_FRACTION:
-        return _cosine(start, max_lr, fraction / _WARMUP_FRACTION)
-    return _cosine(max_lr, end, (fraction - _WARMUP_FRACTION) / (1 - _WARMUP_FRACTION))
-
-
-def _cosine(start: float, end: float, fraction: float) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * min(max(fraction, 0.0), 1.0))) / 2
-
-
-@contextmanager
-def _threads(n_threads: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@dataclass
-class _EpochSums:
-    """Running sums of the loss parts over one epoch."""
-
-    n_steps: int = 0
-    values: list[float] = field(default_factory=lambda: [0.0] * 5)
-
-    def add(self, parts: LossParts) -> None:
-        self.n_steps += 1
-        scalars = (parts.total, parts.box, parts.objectness, parts.classes, parts.distillation)
-        self.values = [a + float(b.detach()) for a, b in zip(self.values, scalars, strict=True)]
-
-    def means(self) -> list[float]:
-        return [value / max(self.n_steps, 1) for value in self.values]
-
-    def record(self, epoch: int, val_ap: float, seconds: float) -> EpochRecord:
-        loss, box, objectness, classes, distillation = self.means()
-        return EpochRecord(epoch, loss, box, objectness, classes, distillation, val_ap, seconds)
+    deadline = deadline or Deadline(config.deadline_s)
+    with cpu_threads(config.n_threads):
+        run = _Training(
+            network, samples, config, input_size_wh, validate, folder, fingerprint, deadline, previous or network
+        )
+        run.may_keep_start = may_keep_start
+        return run.to_the_end(progress or NoProgress())
 
 
 class _Training(Generic[Network]):
@@ -170,145 +135,215 @@ class _Training(Generic[Network]):
         validate: Validate[Network],
         folder: Path | None,
         fingerprint: str,
+        deadline: Deadline,
+        previous: Network,
     ) -> None:
         self.config, self.validate, self.folder = config, validate, folder
-        self.layers = choose_layers(config, sum(len(sample.boxes_xyxy) for sample in samples))
-        self.start = copy.deepcopy(start).eval()
-        self.student: Network = copy.deepcopy(start).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        self.average = copy.deepcopy(start).eval()
-        self.best = copy.deepcopy(start).eval()
-        trainable = self.student.layer_parameters(self.layers)
-        freeze_except(self.student, trainable)
-        self.optimizer = ProportionalAdamW(_decay_groups(trainable, config.weight_decay), lr=config.max_lr)
-        self.n_parameters = sum(parameter.numel() for parameter in trainable)
+        layers = choose_layers(config, sum(len(sample.boxes_xyxy) for sample in samples))
+        self.learner = Learner(start, layers, config, previous=previous)
+        self.best: Network = copy.deepcopy(start).eval()
         self.batches = BatchMaker(
-            samples, input_size_wh, network=start, augmentation=config.augmentation, seed=config.seed
+            samples,
+            input_size_wh,
+            network=self.learner.student,
+            augmentation=config.augmentation,
+            seed=config.seed,
+            replay=config.replay,
+            n_epochs=config.n_epochs,
         )
-        self.steps_per_epoch = _steps_per_epoch(config, len(samples))
-        self.state = self._resume(fingerprint)
+        self.n_samples = len(samples)
+        n_pictures = pictures_per_epoch([sample.origin for sample in samples], config.replay.share)
+        self.n_per_epoch = steps_per_epoch(config, n_pictures)
+        self.n_steps = config.n_epochs * self.n_per_epoch
+        self.state = self._resumed(fingerprint)
+        self.budget = TimeBudget(
+            deadline,
+            steps_per_epoch=self.n_per_epoch,
+            validation_s=self.state.validation_s,
+            write_s=self.state.write_s,
+        )
+        self.fraction_done = 0.0
+        self.may_keep_start = True
 
-    def to_the_end(self, deadline: Deadline, progress: Progress) -> TuningResult[Network]:
-        config, state = self.config, self.state
-        progress.start("training", config.n_epochs * self.steps_per_epoch)
-        progress.advance(state.epoch * self.steps_per_epoch)
-        if not state.history:
-            self._finish_epoch(_EpochSums(), 0.0)
-        stopped_by = "epochs"
-        while state.epoch < config.n_epochs:
-            if self._is_out_of_patience():
-                stopped_by = "patience"
-                break
-            began_s = deadline.elapsed_s
-            sums = self._run_epoch(deadline, progress)
-            if deadline.has_passed and sums.n_steps < self.steps_per_epoch:
-                stopped_by = "deadline"
-                if sums.n_steps == 0:
-                    break
-            state.epoch += 1
-            self._finish_epoch(sums, deadline.elapsed_s - began_s)
-            if stopped_by == "deadline":
-                break
+    def to_the_end(self, progress: Progress) -> TuningResult[Network]:
+        progress.start("training", self.n_steps)
+        progress.advance(self.state.step)
+        if self.state.step == 0:
+            self._begin()
+        stopped_by = self._reason_to_stop()
+        if stopped_by is None:
+            with self._features(progress) as source:
+                stopped_by = self._train(source, progress)
+        elif self.folder is not None:
+            remove_cache_files(self.folder)  # of a process that was killed after its last checkpoint
         progress.finish()
+        if stopped_by == "deadline":
+            self._say_how_far()
         return self._result(stopped_by)
+
+    def _begin(self) -> None:
+        """Validate the starting weights, and make sure that there is time for more."""
+        if self.budget.is_limited:
+            self._rehearse()
+        if not self.state.history:
+            began_s = self.budget.deadline.elapsed_s
+            try:
+                self._finish_epoch(EpochSums(), 0.0)
+            except ValidationCut as exc:
+                spent_s = self.budget.deadline.elapsed_s - began_s
+                self.budget.validation_s = spent_s / max(exc.share_done, 1e-3)
+                raise self._too_short(missing_s=self.budget.validation_s - spent_s) from exc
+        if not self.budget.allows_step:
+            raise self._too_short()
+
+    def _rehearse(self) -> None:
+        """Measure a step that changes nothing."""
+        indices = self.batches.epoch_order(0, self.config.batch_size)
+        source = RecomputedFeatures(self.learner.student, self.batches, self.learner.layers)
+        with self.budget.step(), suppress(TrainingDiverged):  # the first real step says where and what to do
+            self.learner.find_gradients(self._batch(source, indices, 0), self.batches.objective)
+
+    def _train(self, source: FeatureSource, progress: Progress) -> str:
+        """Train epoch by epoch; return what stopped it."""
+        while (reason := self._reason_to_stop()) is None:
+            began_s = self.budget.deadline.elapsed_s
+            sums = self._run_epoch(source, progress)
+            if sums.n_steps == 0:
+                return "deadline"
+            self.state.epoch += 1
+            try:
+                self._finish_epoch(sums, self.budget.deadline.elapsed_s - began_s)
+            except ValidationCut:
+                logger.warning("validation took longer than ever; what epoch %d learnt is lost", self.state.epoch)
+                return "deadline"
+        return reason
+
+    def _reason_to_stop(self) -> str | None:
+        if self.state.step >= self.n_steps:
+            return "epochs"
+        if self._is_out_of_patience():
+            return "patience"
+        return None if self.budget.allows_step else "deadline"
 
     def _is_out_of_patience(self) -> bool:
         """Whether validation has stood still for too long; while the learning rate rises, it may fall."""
-        warmed_up = math.ceil(_WARMUP_FRACTION * self.config.n_epochs)
+        warmed_up = math.ceil(WARMUP_FRACTION * self.config.n_epochs)
         return self.state.epoch - max(self.state.best_epoch, warmed_up) >= self.config.patience_epochs
 
-    def _resume(self, fingerprint: str) -> TrainingState:
+    def _run_epoch(self, source: FeatureSource, progress: Progress) -> EpochSums:
+        """Make the steps of an epoch, or those that the deadline allows."""
+        sums, size = EpochSums(), self.config.batch_size
+        order = self.batches.epoch_order(self.state.epoch, self.n_per_epoch * size)
+        n_planned = min(self.n_per_epoch, self.n_steps - self.state.step)
+        for i in range(n_planned):
+            if not self.budget.allows_step:
+                break
+            with self.budget.step():
+                lr = self._learning_rate(n_to_validation=n_planned - i)
+                with self._located(i, lr):
+                    batch = self._batch(source, order[i * size : (i + 1) * size], i)
+                    sums.add(self.learner.step(batch, self.batches.objective, lr, self.state.step))
+                self.state.step += 1
+                progress.advance(1, note=f"epoch {self.state.epoch + 1}, loss {sums.means()[0]:.2f}")
+        return sums
+
+    def _batch(self, source: FeatureSource, indices: Sequence[int], step: int) -> FeatureBatch:
+        with self.learner.computing():
+            return source.batch(indices, epoch=self.state.epoch, step=step)
+
+    def _learning_rate(self, *, n_to_validation: int) -> float:
+        """Return the rate of the next step: the cycle ends with the last step that there is time for."""
+        done = self.state.step
+        n_to_come = self.budget.n_steps_to_come(self.n_steps - done, n_to_validation)
+        self.fraction_done = max(self.fraction_done, done / (done + n_to_come))
+        return learning_rate(self.fraction_done, self.config.max_lr)
+
+    @contextmanager
+    def _located(self, step: int, lr: float) -> Iterator[None]:
+        """Say where a loss diverged."""
+        try:
+            yield
+        except TrainingDiverged as exc:
+            raise TrainingDiverged(
+                f"{exc} at epoch {self.state.epoch + 1}, step {step}, learning rate {lr:.2g}; "
+                "the best weights so far are kept; lower max_lr"
+            ) from exc
+
+    def _finish_epoch(self, sums: EpochSums, seconds: float) -> None:
+        """Validate what the epoch has learnt, and keep it.
+
+        Raises:
+            ValidationCut: the deadline came first; nothing is kept.
+        """
+        state, candidate = self.state, self.learner.candidate()
+        with self.budget.validation():
+            val_ap = self.validate(candidate)
+        state.seconds += seconds
+        state.history.append(sums.record(state.epoch, val_ap, seconds))
+        if val_ap > state.best_val_ap and (state.epoch > 0 or self.may_keep_start):
+            state.best_val_ap, state.best_epoch = val_ap, state.epoch
+            self.best.load_state_dict(candidate.state_dict())
+        state.validation_s, state.write_s = self.budget.validation_s, self.budget.write_s
         if self.folder is not None:
-            state = load_checkpoint(self.folder, fingerprint, self.student, self.average, self.optimizer)
+            with self.budget.write():
+                save_checkpoint(self.folder, state, self._networks, self.learner.optimizer)
+
+    @property
+    def _networks(self) -> dict[str, TrainableNetwork]:
+        return {"student": self.learner.student, "average": self.learner.average, "best": self.best}
+
+    def _resumed(self, fingerprint: str) -> TrainingState:
+        if self.folder is not None:
+            state = load_checkpoint(self.folder, fingerprint, self._networks, self.learner.optimizer)
             if state is not None:
-                load_best(self.folder, self.best)
                 return state
         return TrainingState(fingerprint=fingerprint)
 
-    def _run_epoch(self, deadline: Deadline, progress: Progress) -> _EpochSums:
-        sums, batch_size = _EpochSums(), self.config.batch_size
-        order = self.batches.epoch_order(self.state.epoch, self.steps_per_epoch * batch_size)
-        for step in range(self.steps_per_epoch):
-            if deadline.has_passed:
-                break
-            parts = self._step(order[step * batch_size : (step + 1) * batch_size], step, deadline)
-            sums.add(parts)
-            progress.advance(1, note=f"epoch {self.state.epoch + 1}, loss {sums.means()[0]:.2f}")
-        return sums
-
-    def _step(self, indices: list[int], step: int, deadline: Deadline) -> LossParts:
-        state, config = self.state, self.config
-        batch = self.batches.batch(indices, epoch=state.epoch, step=step)
-        lr = learning_rate(self._fraction_done(deadline), config.max_lr)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        reference = None
-        if config.distill_weight:
-            with torch.no_grad():
-                reference = self.start(batch.images)
-        parts = self.batches.objective.loss(
-            self.student(batch.images), batch.targets, reference=reference, distill_weight=config.distill_weight
-        )
-        loss = float(parts.total.detach())
-        if not math.isfinite(loss):
-            raise TrainingDiverged(
-                f"loss is {loss} at epoch {state.epoch + 1}, step {step}, learning rate {lr:.2g}; "
-                "the best weights so far are kept; lower max_lr"
+    def _features(self, progress: Progress) -> FeatureSource:
+        with self.learner.computing():
+            return open_feature_source(
+                self.learner.student,
+                self.batches,
+                self.learner.layers,
+                n_samples=self.n_samples,
+                config=self.config.features,
+                folder=self.folder,
+                fingerprint=self.state.fingerprint,
+                deadline=self.budget.deadline,
+                progress=progress,
             )
-        self.optimizer.zero_grad(set_to_none=True)
-        parts.total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_([p for p in self.student.parameters() if p.requires_grad], _MAX_GRADIENT_NORM)
-        self.optimizer.step()
-        state.step += 1
-        self._update_average()
-        return parts
 
-    def _fraction_done(self, deadline: Deadline) -> float:
-        """Return how much of the schedule is over, by steps or by time, whichever is further."""
-        by_steps = self.state.step / (self.config.n_epochs * self.steps_per_epoch)
-        by_time = deadline.elapsed_s / deadline.budget_s if deadline.budget_s else 0.0
-        return min(max(by_steps, by_time), 1.0)
+    def _too_short(self, *, missing_s: float = 0.0) -> TrainingError:
+        """Return an error that says how long things take here; `missing_s` would have ended the first validation."""
+        budget, deadline = self.budget, self.budget.deadline
+        needed_s = deadline.elapsed_s + missing_s + budget.epoch_s + budget.closing_s
+        return DeadlineTooShort(
+            f"{deadline.budget_s:.3g} s are too short to learn anything: here a step takes {budget.step_s:.2g} s, a "
+            f"validation {budget.validation_s:.2g} s, an epoch of {self.n_per_epoch} steps {budget.epoch_s:.2g} s; "
+            f"give the training at least {math.ceil(needed_s)} s"
+        )
 
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        decay = min(self.config.ema_decay, (1 + self.state.step) / (10 + self.state.step))
-        for averaged, current in zip(self.average.parameters(), self.student.parameters(), strict=True):
-            averaged.lerp_(current.detach(), 1 - decay)
-
-    def _finish_epoch(self, sums: _EpochSums, seconds: float) -> None:
-        state = self.state
-        val_ap = self.validate(self.average)
-        state.seconds += seconds
-        state.history.append(sums.record(state.epoch, val_ap, seconds))
-        if val_ap > state.best_val_ap:
-            state.best_val_ap, state.best_epoch = val_ap, state.epoch
-            self.best.load_state_dict(self.average.state_dict())
-        if self.folder is not None:
-            if state.best_epoch == state.epoch:
-                save_best(self.folder, self.best)
-            save_checkpoint(self.folder, state, self.student, self.average, self.optimizer)
+    def _say_how_far(self) -> None:
+        done, budget = self.state.step, self.budget
+        epochs = f"{done / self.n_per_epoch:.1f} of {self.config.n_epochs} epochs"
+        logger.log(
+            logging.WARNING if done < self.n_per_epoch else logging.INFO,
+            "the deadline ended the training after %s; an epoch takes about %.1f s here",
+            epochs,
+            budget.epoch_s,
+        )
 
     def _result(self, stopped_by: str) -> TuningResult[Network]:
         state = self.state
         return TuningResult(
             self.best,
-            self.layers,
+            self.learner.layers,
             state.best_epoch,
             state.best_val_ap,
             tuple(state.history),
             stopped_by,
-            self.n_parameters,
+            self.learner.n_parameters,
+            state.step,
+            self.n_steps,
             state.seconds,
         )
-
-
-def _steps_per_epoch(config: TrainingConfig, n_samples: int) -> int:
-    whole = -(-n_samples // config.batch_size)
-    return max(config.min_steps_per_epoch, min(whole, config.max_steps_per_epoch))
-
-
-def _decay_groups(parameters: Sequence[nn.Parameter], weight_decay: float) -> list[dict[str, object]]:
-    """Weights decay, biases do not."""
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]

@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from edge_autotuner.annotation import make_onnx_teacher, make_zoom_teacher, open_detector_teacher
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import COCO_80, LabelMap
 from edge_autotuner.errors import ConfigError, WeightsError
 from edge_autotuner.models.detector_spec import DetectorSpec
+from edge_autotuner.models.transformers_folder import read_detector_folder
 from plain_scene import LABELS, GreyDetector, boxes_of, paint
+from tiny_transformers import ARE_INSTALLED, NOT_INSTALLED, RT_DETR, write_folder
 
 SPEC = DetectorSpec("tiny", COCO_80, (64, 64), "stretch", "bgr", "boxes_scores")
 
@@ -44,3 +47,20 @@ def test_missing_and_damaged_files(tmp_path: Path) -> None:
 def test_classes_that_the_teacher_lacks() -> None:
     with pytest.raises(ConfigError, match="the dataset has tram, the teacher person, car"):
         make_zoom_teacher(GreyDetector(), AnnotationConfig(), LabelMap(("tram",)))
+
+
+@pytest.mark.skipif(not ARE_INSTALLED, reason=NOT_INSTALLED)
+def test_a_folder_of_the_transformers_library_looks_at_views_like_any_other(tmp_path: Path) -> None:
+    write_folder(tmp_path / "rt", RT_DETR, LabelMap(("tv", "person", "car")))
+    spec = read_detector_folder(tmp_path / "rt").spec
+    config = AnnotationConfig(teacher="rt", tile_grid=2, min_score=0.2, uncertain_score=0.05, max_detections=7)
+    n_threads = torch.get_num_threads()
+    teacher = open_detector_teacher(config, LABELS, model_path=tmp_path / "rt", spec=spec, n_threads=1)
+    assert (teacher.name, teacher.labels, teacher.input_size_wh) == ("rt", LABELS, (64, 64))
+    answer = teacher.annotate(paint((200, 100), [("car", (20, 20, 60, 50))]), None)
+    assert answer.n_calls == 1 + 4
+    assert 0 < len(answer.detections) <= 7
+    assert answer.detections.scores.min() >= 0.05
+    assert torch.get_num_threads() == n_threads
+    with pytest.raises(ConfigError, match="the dataset has tram, the teacher tv, person, car"):
+        open_detector_teacher(config, LabelMap(("tram",)), model_path=tmp_path / "rt", spec=spec)

@@ -9,14 +9,18 @@ from pathlib import Path
 import pytest
 
 from benchmarks import tables
-from benchmarks.accuracy import CASES, RESULTS
 from benchmarks.capture import quality, soak, speed
 from benchmarks.capture.curve import CURVE
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.models.catalogue import packaged_weights_folder
 from helpers import REPOSITORY
 
-PAGES = ("README.md", "docs/benchmarks.md", "docs/capture-benchmarks.md", "docs/street-nano.md")
+PAGES = (
+    "README.md",
+    "docs/specialization.md",
+    "docs/capture-benchmarks.md",
+    "docs/street-nano.md",
+)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -27,14 +31,7 @@ def test_tables_are_those_of_the_committed_results(page: str) -> None:
 
 
 def test_an_outdated_table_is_noticed() -> None:
-    assert tables.filled("<!-- table: accuracy -->\nold\n<!-- end of table -->") != "old"
-
-
-def test_every_case_has_a_result_of_full_length() -> None:
-    results = json.loads(RESULTS.read_text(encoding="utf-8"))
-    assert set(results) == {case.name for case in CASES}
-    n_epochs = {case.name: case.n_epochs for case in CASES}
-    assert {name: result["settings"]["training.n_epochs"] for name, result in results.items()} == n_epochs
+    assert tables.filled("<!-- table: specialization_aims -->\nold\n<!-- end of table -->") != "old"
 
 
 def test_the_curve_is_that_of_the_committed_results() -> None:
@@ -47,7 +44,7 @@ def test_a_table_without_results_names_the_command(tmp_path: Path) -> None:
 
 
 def test_a_marker_without_a_table_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no table 'costly'; tables: accuracy, costs"):
+    with pytest.raises(ConfigError, match="no table 'costly'; tables: street_data, street_scores"):
         tables.filled("<!-- table: costly -->\n<!-- end of table -->")
 
 

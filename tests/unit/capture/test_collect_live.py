@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from capture_samples import scene_with_square
 from edge_autotuner.capture import CaptureSummary, EventLog, LiveProgress, LiveSource, collect_live, plan_end_s
-from edge_autotuner.capture.live import Picture
+from edge_autotuner.capture.live import FeedError, Picture
 from edge_autotuner.config import CaptureConfig, StreamConfig
 from edge_autotuner.core import STREET_6, CaptureEvent, Deadline, FakeClock, NoProgress, SourceInfo
 from edge_autotuner.dataset import DatasetStore
@@ -23,26 +24,34 @@ INFO = SourceInfo("live", "cam.local/1", (160, 120), None, RATE_HZ, "ab" * 32)
 
 
 class _FilmedSquare:
-    """A camera before which a square passes in every other 4 s; it advances the clock and never ends."""
+    """A camera before which a square passes in every other 4 s; it advances the clock and never ends.
+
+    With `while_away` it breaks off after ten seconds, and calls that before it can be reached again.
+    """
 
     name, sha256 = "cam.local/1", "ab" * 32
     can_reconnect, longest_block_s = True, 1.0
     length_s: float | None = None
 
-    def __init__(self, clock: FakeClock, *, empty: bool = False) -> None:
+    def __init__(self, clock: FakeClock, *, empty: bool = False, while_away: Callable[[], None] | None = None) -> None:
         self._clock = clock
         self._empty = empty
+        self._while_away = while_away
         self._n_pictures = 0
         self.rate_hz: float | None = RATE_HZ
 
     @contextmanager
     def connect(self, stop: threading.Event) -> Iterator[_FilmedSquare]:
+        if self._while_away is not None and self._n_pictures > 0:
+            self._while_away()
         yield self
 
     def pictures(self) -> Iterator[Picture]:
         while True:
             index = self._n_pictures
             self._n_pictures += 1
+            if index == 100 and self._while_away is not None:
+                raise FeedError("connection lost", "the camera hung up")
             left = None if self._empty or index % 80 < 40 else 4 * (index % 40)
             luma = scene_with_square(index, left).luma
             yield Picture(luma, lambda luma=luma: luma[:, :, None].repeat(3, axis=2))  # type: ignore[misc]
@@ -218,6 +227,25 @@ def test_events_of_the_source_are_kept_with_the_dataset(tmp_path: Path) -> None:
     with camera.open_store() as store:
         events = store.events()
     assert [event.kind for event in events] == ["connected"]
+
+
+def test_events_are_on_disk_while_the_camera_is_still_away(tmp_path: Path) -> None:
+    seen: list[list[str]] = []
+
+    def read_what_a_kill_would_leave() -> None:
+        kinds: list[str] = []
+        for _ in range(400):
+            kinds = [event.kind for event in DatasetStore.open(tmp_path / "d").events()]
+            if "connection lost" in kinds:
+                break
+            time.sleep(0.05)
+        seen.append(kinds)
+
+    camera = _Camera(tmp_path / "d", while_away=read_what_a_kill_would_leave)
+    camera.watch()
+    assert seen == [["connected", "connection lost"]]
+    with camera.open_store() as store:
+        assert [event.kind for event in store.events()] == ["connected", "connection lost", "connected"]
 
 
 def test_a_repeated_failure_is_written_once(tmp_path: Path) -> None:

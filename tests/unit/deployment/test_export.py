@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from edge_autotuner.core import LabelMap
-from edge_autotuner.deployment import check_export, export_onnx
+from edge_autotuner.deployment import check_export, export, export_onnx
 from edge_autotuner.errors import MissingDependency, ModelBundleError
 from edge_autotuner.models import DecodedYolox, DetectorSpec, OnnxDetector, Yolox
 from helpers import REPOSITORY
@@ -132,3 +132,66 @@ def test_a_yolox_runs_as_a_bundle_would_run_it(tmp_path: Path) -> None:
     found = OnnxDetector(tmp_path / "m.onnx", spec, min_score=0.0, n_threads=1).detect(image)
     assert 0 < len(found) <= 126
     assert (found.boxes_xyxy[:, 2:] <= (100, 50)).all()
+
+
+class Choosing(nn.Module):
+    """Returns the four best rows of another module, the best first, as detectors with queries do."""
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        self.detector = TinyDetector(seed)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        boxes, scores = self.detector(images)
+        rows = scores.amax(dim=2).topk(4, dim=1).indices[..., None]
+        return boxes.gather(1, rows.expand(-1, -1, 4)), scores.gather(1, rows.expand(-1, -1, 2))
+
+
+class Shuffled(nn.Module):
+    """The same rows in another order."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        boxes, scores = self.module(images)
+        order = [2, 0, 3, 1]
+        return boxes[:, order], scores[:, order]
+
+
+def test_the_order_of_chosen_rows_is_no_difference(tmp_path: Path) -> None:
+    module = Choosing()
+    export_onnx(module, SIZE_WH, tmp_path / "m.onnx")
+    check = check_export(Shuffled(module), tmp_path / "m.onnx", SIZE_WH, is_ordered=False)
+    assert check.max_box_error_px < 1e-3
+    with pytest.raises(ModelBundleError, match="differs from the trained network"):
+        check_export(Shuffled(module), tmp_path / "m.onnx", SIZE_WH)
+
+
+def test_other_rows_are_a_difference(tmp_path: Path) -> None:
+    export_onnx(Choosing(), SIZE_WH, tmp_path / "m.onnx")
+    with pytest.raises(ModelBundleError, match="differs from the trained network"):
+        check_export(Choosing(seed=1), tmp_path / "m.onnx", SIZE_WH, is_ordered=False)
+
+
+def test_pictures_on_which_rounding_decides_are_no_evidence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that goes somewhere else when its input changes by a millionth cannot be compared on that picture."""
+    module = Choosing()
+    export_onnx(module, SIZE_WH, tmp_path / "m.onnx")
+    seen = []
+
+    def undecided(given: nn.Module, image: np.ndarray) -> list[np.ndarray]:
+        seen.append(image)
+        boxes, scores = run_torch(given, image)
+        return [boxes + 7 * (len(seen) % 2 == 0) * (len(seen) <= n_undecided), scores]
+
+    run_torch = export._run_torch
+    monkeypatch.setattr(export, "_run_torch", undecided)
+    n_undecided = 4
+    check_export(module, tmp_path / "m.onnx", SIZE_WH, is_ordered=False)
+    assert len(seen) == 2 * 2 + 3 * 2 + 3  # two pictures left out, three taken, and these compared
+    seen.clear()
+    n_undecided = 10**6
+    with pytest.raises(ModelBundleError, match="on 10 pictures, rounding alone changes what the network looks at"):
+        check_export(module, tmp_path / "m.onnx", SIZE_WH, is_ordered=False)

@@ -37,6 +37,25 @@ def test_a_clear_gain_is_promoted() -> None:
     assert decision.reason.startswith("promoted: AP50:95 changes by +1.000 on 20 later frames")
 
 
+def test_how_tight_boxes_are_counts_up_to_an_overlap() -> None:
+    """Both models find all objects; the deployed one draws its boxes like the teacher, the candidate 80 % alike."""
+    alike, similar = Detections([BOX], [0.9], [0]), Detections([[0, 0, 10, 8]], [0.9], [0])
+    found_by = [similar] * 20, [alike] * 18 + [MISSED] * 2
+    for max_iou, metric, promoted in ((0.75, "AP50:75", True), (0.95, "AP50:95", False)):
+        candidate, deployed = (
+            MatchTable.build(found, [OBJECT] * 20, max_detections=10, max_iou=max_iou) for found in found_by
+        )
+        decision = decide_promotion(candidate, deployed, n_resamples=200, confidence=0.8)
+        assert (decision.metric, decision.promoted) == (metric, promoted)
+        assert f"{metric} changes by" in decision.reason
+
+
+def test_tables_of_different_metrics_are_not_compared() -> None:
+    tables = [MatchTable.build([FOUND] * 3, [OBJECT] * 3, max_detections=10, max_iou=iou) for iou in (0.5, 0.75)]
+    with pytest.raises(EvaluationError, match="were not matched with the same truths"):
+        decide_promotion(*tables)
+
+
 def test_an_equal_model_is_not_promoted() -> None:
     decision = decide_promotion(_table(*[True] * 20), _table(*[True] * 20), n_resamples=200)
     assert not decision.promoted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from edge_autotuner.core import COCO_80, Detector
 from edge_autotuner.errors import ConfigError, WeightsError
 from edge_autotuner.models import OnnxDetector, describe_onnx
+from edge_autotuner.models.onnx_detector import open_session
 from unit.models.tiny_onnx import SPEC, constant_model
 
 PICTURE = np.zeros((64, 128, 3), np.uint8)
@@ -38,6 +40,12 @@ def test_score_and_number_of_boxes_are_limited() -> None:
     assert len(OnnxDetector(constant_model(), SPEC, min_score=0.01).detect(PICTURE)) == 2
     assert len(OnnxDetector(constant_model(), SPEC, min_score=0.01, max_detections=1).detect(PICTURE)) == 1
     assert len(OnnxDetector(constant_model(), SPEC, min_score=0.95).detect(PICTURE)) == 0
+
+
+def test_only_the_cores_that_the_process_may_use_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5})
+    assert open_session(constant_model(), "tiny").get_session_options().intra_op_num_threads == 1
+    assert open_session(constant_model(), "tiny", n_threads=3).get_session_options().intra_op_num_threads == 3
 
 
 def test_a_wrong_picture_is_a_value_error() -> None:

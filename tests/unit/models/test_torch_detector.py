@@ -73,6 +73,19 @@ def test_later_training_shows(talkative: Yolox) -> None:
     assert len(detector.detect(image)) > len(before)
 
 
+@pytest.mark.parametrize("size_wh", [SIZE_WH, (150, 70), (20, 33)])
+def test_a_resized_picture_shows_the_same(talkative: Yolox, size_wh: tuple[int, int]) -> None:
+    detector = TorchDetector(talkative, LABELS, SIZE_WH)
+    image = np.random.default_rng(0).integers(0, 256, (size_wh[1], size_wh[0], 3), np.uint8)
+    kept = detector.resized(image)
+    assert kept.image_bgr.shape == (SIZE_WH[1], SIZE_WH[0], 3)
+    assert kept.image_bgr.dtype == np.uint8
+    direct, again = detector.detect(image), detector.detect_resized(kept)
+    assert len(direct) > 0
+    np.testing.assert_array_equal(direct.boxes_xyxy, again.boxes_xyxy)
+    np.testing.assert_array_equal(direct.scores, again.scores)
+
+
 def test_it_is_a_detector(talkative: Yolox) -> None:
     detector = TorchDetector(talkative, LABELS, SIZE_WH)
     assert isinstance(detector, Detector)

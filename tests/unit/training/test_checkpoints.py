@@ -13,21 +13,20 @@ from torch import nn
 
 from edge_autotuner.errors import TrainingError
 from edge_autotuner.training.checkpoints import (
-    EpochRecord,
     TrainingState,
     load_best,
     load_checkpoint,
-    save_best,
     save_checkpoint,
 )
+from edge_autotuner.training.learning_curve import EpochRecord
 
 
 class Setting:
-    """A small network, its average and its optimizer after some steps."""
+    """A small network, the best one so far and an optimizer after some steps."""
 
     def __init__(self, seed: int, *, n_steps: int = 3, n_out: int = 2) -> None:
         torch.manual_seed(seed)
-        self.network, self.average = nn.Conv2d(3, n_out, 3), nn.Conv2d(3, n_out, 3)
+        self.network, self.best = nn.Conv2d(3, n_out, 3), nn.Conv2d(3, n_out, 3)
         self.optimizer = torch.optim.AdamW([{"params": [p], "weight_decay": 0.1} for p in self.network.parameters()])
         for _ in range(n_steps):
             self.step()
@@ -38,13 +37,14 @@ class Setting:
         self.optimizer.step()
 
     def weights(self) -> list[torch.Tensor]:
-        return [t.clone() for m in (self.network, self.average) for t in m.state_dict().values()]
+        return [t.clone() for m in (self.network, self.best) for t in m.state_dict().values()]
 
     def save(self, folder: Path, state: TrainingState) -> None:
-        save_checkpoint(folder, state, self.network, self.average, self.optimizer)
+        save_checkpoint(folder, state, {"student": self.network, "best": self.best}, self.optimizer)
 
     def load(self, folder: Path, fingerprint: str) -> TrainingState | None:
-        return load_checkpoint(folder, fingerprint, self.network, self.average, self.optimizer)
+        networks = {"student": self.network, "best": self.best}
+        return load_checkpoint(folder, fingerprint, networks, self.optimizer)
 
 
 def equal(a: list[torch.Tensor], b: list[torch.Tensor]) -> bool:
@@ -142,16 +142,24 @@ def test_the_file_needs_no_pickle(tmp_path: Path) -> None:
         assert json.loads(file.metadata()["state"])["epoch"] == 2
 
 
-def test_the_best_weights_come_back_bit_for_bit(tmp_path: Path) -> None:
-    saved, loaded = Setting(1), Setting(2)
-    save_best(tmp_path / "run", saved.network)
-    load_best(tmp_path / "run", loaded.network)
-    assert equal(list(loaded.network.state_dict().values()), list(saved.network.state_dict().values()))
+def test_the_best_weights_come_back_alone(tmp_path: Path) -> None:
+    saved, loaded = Setting(1), nn.Conv2d(3, 2, 3)
+    saved.save(tmp_path, STATE)
+    assert load_best(tmp_path, "f1", loaded) == STATE
+    assert equal(list(loaded.state_dict().values()), list(saved.best.state_dict().values()))
 
 
-@pytest.mark.parametrize("content", [None, b"", b"0123456789"])
-def test_missing_or_damaged_best_weights_are_refused(content: bytes | None, tmp_path: Path) -> None:
-    if content is not None:
-        (tmp_path / "best.safetensors").write_bytes(content)
-    with pytest.raises(TrainingError, match=r"best\.safetensors is missing or damaged"):
-        load_best(tmp_path, Setting(1).network)
+def test_there_may_be_no_best_weights(tmp_path: Path) -> None:
+    network = nn.Conv2d(3, 2, 3)
+    before = [t.clone() for t in network.state_dict().values()]
+    assert load_best(tmp_path, "f1", network) is None
+    Setting(1).save(tmp_path, STATE)
+    assert load_best(tmp_path, "f2", network) is None
+    assert equal(list(network.state_dict().values()), before)
+
+
+@pytest.mark.parametrize("content", [b"", b"0123456789"])
+def test_damaged_best_weights_are_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "checkpoint.safetensors").write_bytes(content)
+    with pytest.raises(TrainingError, match=r"checkpoint\.safetensors is damaged"):
+        load_best(tmp_path, "f1", Setting(1).network)

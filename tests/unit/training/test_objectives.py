@@ -10,6 +10,8 @@ from edge_autotuner.models import TrainableNetwork
 from edge_autotuner.models.ssdlite_anchors import Anchors
 from edge_autotuner.models.yolox import CellGrid
 from edge_autotuner.training import LossParts, Target, detection_loss, objective_for, ssdlite_loss
+from edge_autotuner.training.transformers_losses import Places, detr_loss
+from tiny_transformers import ARE_INSTALLED, D_FINE, NOT_INSTALLED, RT_DETR, tiny_network
 from trainable_cases import add_narrow_networks, fresh_ssdlite
 
 BOX = torch.tensor([[8.0, 8.0, 40.0, 36.0]])
@@ -49,6 +51,21 @@ def test_yolox_is_trained_on_its_cells() -> None:
 
 def test_ssdlite_is_trained_on_its_anchors() -> None:
     compare(fresh_ssdlite(), ssdlite_loss, Anchors.of_input(64, 96))
+
+
+@pytest.mark.skipif(not ARE_INSTALLED, reason=NOT_INSTALLED)
+@pytest.mark.parametrize("architecture", [RT_DETR, D_FINE])
+def test_queries_are_trained_on_the_cells_that_they_fall_into(architecture: str) -> None:
+    network, places = tiny_network(architecture), Places((96, 64))
+    with torch.no_grad():
+        outputs = network(torch.rand(2, 3, 64, 96) * 255)
+    labels, reference = [target(len(places.centres))] * 2, outputs.flip(1)
+    scarce = torch.tensor([True, False])
+    objective = objective_for(network, (96, 64), scarce=scarce)
+    found = objective.loss(outputs, labels, reference=reference, distill_weight=0.3)
+    expected = detr_loss(outputs, 2, places, labels, reference=reference, distill_weight=0.3, scarce=scarce)
+    assert torch.equal(objective.centres, places.centres)
+    assert values(found) == values(expected)
 
 
 def test_another_network_is_refused() -> None:

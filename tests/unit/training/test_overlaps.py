@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from edge_autotuner.training.overlaps import aligned_iou, pairwise_iou
+from edge_autotuner.training.overlaps import aligned_giou, aligned_iou, pairwise_iou
 
 SQUARE = [0.0, 0.0, 10.0, 10.0]
 
@@ -46,3 +46,22 @@ def test_a_box_is_pulled_towards_the_other() -> None:
     assert box.grad is not None
     assert box.grad[0, 2] < 0  # its right side stands out
     assert box.grad[0, 0] < 0  # its left side is too far right
+
+
+@pytest.mark.parametrize(
+    ("box", "overlap"),
+    [
+        pytest.param(SQUARE, 1, id="the same"),
+        pytest.param([5, 0, 15, 10], 1 / 3, id="half beside: the box around both is filled"),
+        pytest.param([2, 2, 7, 7], 1 / 4, id="inside"),
+        pytest.param([10, 0, 20, 10], 0, id="touching"),
+        pytest.param([20, 0, 30, 10], -1 / 3, id="apart"),
+        pytest.param([10, 10, 20, 20], -1 / 2, id="touching with a corner"),
+        pytest.param([5, 5, 5, 5], 0, id="a point"),
+    ],
+)
+def test_generalized_overlaps(box: list[float], overlap: float) -> None:
+    a, b = torch.tensor([SQUARE]), torch.tensor([box], dtype=torch.float32)
+    assert aligned_giou(a, b).tolist() == pytest.approx([overlap], abs=1e-6)
+    pairs = aligned_giou(torch.cat((b, a))[:, None], torch.cat((a, b)))  # (2, 2)
+    assert pairs.flatten().tolist() == pytest.approx([overlap, aligned_giou(b, b).item(), 1, overlap], abs=1e-6)

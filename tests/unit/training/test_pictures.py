@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from edge_autotuner.config import AugmentationConfig
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.training import Batch, BatchMaker
 from edge_autotuner.training.pictures import PictureCache
+from simulated_samples import camera_samples
 from trainable_cases import add_narrow_networks, fresh_ssdlite
 
 SAMPLES = [coloured_sample(i, (96, 72)) for i in range(5)]
@@ -56,6 +59,64 @@ def test_a_batch_is_ready_for_the_network() -> None:
         assert target.is_known.shape == (84,)
         assert target.weights is not None
         assert target.weights.tolist() == [1.0] * len(target.boxes_xyxy)
+
+
+def test_pasting_and_mosaics_are_as_reproducible() -> None:
+    def fresh() -> BatchMaker:
+        augmentation = AugmentationConfig(paste=3, mosaic=0.5)
+        return BatchMaker(camera_samples(), (128, 128), network=fresh_network(6), augmentation=augmentation, seed=0)
+
+    used = fresh()
+    used.batch([4, 3], epoch=0, step=0)
+    assert same(fresh().batch([0, 1, 2, 3], epoch=3, step=4), used.batch([0, 1, 2, 3], epoch=3, step=4))
+
+
+def test_pasting_adds_labels() -> None:
+    def n_labels(paste: float) -> int:
+        augmentation = AugmentationConfig(paste=paste, scale=0, translate=0)
+        batches = BatchMaker(camera_samples(), (128, 128), network=fresh_network(6), augmentation=augmentation, seed=0)
+        return sum(len(t.class_ids) for t in batches.batch(range(20), epoch=0, step=0).targets)
+
+    assert n_labels(0) + 20 < n_labels(3) < n_labels(0) + 100
+
+
+def test_pasting_and_mosaics_suit_stretched_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    add_narrow_networks(monkeypatch)
+    augmentation = AugmentationConfig(paste=3, mosaic=0.5)
+    samples = [s for s in camera_samples() if set(s.class_ids.tolist()) <= {0}]  # the narrow network has two classes
+    network = fresh_ssdlite()
+    batch = BatchMaker(samples, (70, 45), network=network, augmentation=augmentation, seed=0).batch(
+        range(8), epoch=0, step=0
+    )
+    assert sum(len(target.class_ids) for target in batch.targets) > 8
+    assert network(batch.images).shape[1] == len(batch.targets[0].is_known)
+
+
+def mosaics_by_epoch(n_epochs: int | None, n_seen: int = 6) -> list[bool]:
+    """Return for each epoch whether one of its pictures shows more than one of four plain pictures."""
+    levels = [sample_of(np.full((64, 64, 3), level, np.uint8)) for level in (20, 80, 140, 200)]
+    augmentation = AugmentationConfig(
+        mosaic=1, mosaic_until=0.5, scale=0, translate=0, brightness=0, contrast=0, saturation=0
+    )
+    batches = BatchMaker(levels, (64, 64), network=NETWORK, augmentation=augmentation, seed=1, n_epochs=n_epochs)
+    seen = [batches.batch([0, 1, 2, 3], epoch=epoch, step=0).images for epoch in range(n_seen)]
+    return [bool(images.flatten(1).std(dim=1).max() > 0) for images in seen]
+
+
+def test_the_last_epochs_show_whole_pictures() -> None:
+    assert mosaics_by_epoch(6) == [True] * 3 + [False] * 3
+    assert mosaics_by_epoch(5) == [True] * 3 + [False] * 3
+    assert mosaics_by_epoch(None) == [True] * 6
+
+
+def test_a_mosaic_joins_pictures_of_one_origin() -> None:
+    own = [sample_of(np.full((64, 64, 3), 20, np.uint8))] * 2
+    replayed = [replace(sample_of(np.full((64, 64, 3), 200, np.uint8)), origin="replay")] * 2
+    augmentation = AugmentationConfig(mosaic=1, brightness=0, contrast=0, saturation=0)
+    batches = BatchMaker([*own, *replayed], (64, 64), network=NETWORK, augmentation=augmentation, seed=0)
+    images = batches.batch([0, 1, 2, 3], epoch=0, step=0).images
+    assert images[:2].max() < 100  # at the edges, something of the grey around a picture is mixed in
+    assert images[2:].min() > 120
 
 
 def test_the_canvas_holds_every_shape_of_picture() -> None:
@@ -118,11 +179,24 @@ def test_pictures_that_fit_are_read_once_at_their_own_size() -> None:
 
 def test_pictures_that_do_not_fit_are_shrunk() -> None:
     pictures = CountedPictures(3)
-    cache = PictureCache(pictures.samples, (32, 32), budget_bytes=3 * PICTURE_BYTES - 1)
+    cache = PictureCache(pictures.samples, (32, 32), budget_bytes=3 * 2700)
     for _ in range(2):
-        # 1.25 times what an input of 32 shows: 40 x 26.67
-        assert [cache.picture(i).shape for i in range(3)] == [(27, 40, 3)] * 3
+        # brightness and half-size colours of 51 x 34 pixels, padded to even sides, are 2652 bytes
+        assert [cache.picture(i).shape for i in range(3)] == [(34, 51, 3)] * 3
     assert pictures.n_reads == [1, 1, 1]
+
+
+def test_colours_are_kept_at_half_the_resolution_before_pictures_are_shrunk() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (41, 60, 3), dtype=np.uint8)
+    image = np.asarray(cv2.resize(noise, (121, 81), interpolation=cv2.INTER_CUBIC), np.uint8)
+    samples = [sample_of(image) for _ in range(3)]
+    cache = PictureCache(samples, (32, 32), budget_bytes=3 * 81 * 121 * 2)
+    stored = cache.picture(0)
+    assert stored.shape == image.shape
+    grey, stored_grey = (cv2.cvtColor(i, cv2.COLOR_BGR2GRAY).astype(int) for i in (image, stored))
+    assert np.abs(grey - stored_grey).mean() < 2  # saturated colours lose some brightness, soft ones do not
+    uniform = PictureCache([sample_of(np.full((40, 60, 3), (10, 120, 200), np.uint8))] * 2, (32, 32), budget_bytes=9000)
+    assert np.abs(uniform.picture(0).astype(int) - (10, 120, 200)).max() <= 2
 
 
 def test_stretched_pictures_keep_the_detail_of_both_sides() -> None:
@@ -133,7 +207,7 @@ def test_stretched_pictures_keep_the_detail_of_both_sides() -> None:
 
 def test_the_budget_is_kept_even_when_shrinking_is_not_enough() -> None:
     pictures = CountedPictures(4)
-    cache = PictureCache(pictures.samples, (32, 32), budget_bytes=2 * 27 * 40 * 3)
+    cache = PictureCache(pictures.samples, (32, 32), budget_bytes=2 * 28 * 40 * 3 // 2)
     for _ in range(3):
         for i in range(4):
             cache.picture(i)

@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -27,6 +27,10 @@ _ASSUMED_RATE_HZ = 25.0  # for the cameras that state none
 _SLICE_S = 0.1  # how often a wait for a frame looks whether it is still worth it
 _HUNG_MARGIN_S = 60.0  # beyond every time-out: name servers and drivers may take their time
 _END_MARGIN_S = 5.0
+
+
+def _do_nothing() -> None:
+    """Use the time until the next frame for nothing."""
 
 
 class LiveSource:
@@ -116,17 +120,20 @@ class LiveSource:
         """Pictures among them that nobody took in time."""
         return self._frames.n_dropped
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, *, while_waiting: Callable[[], None] = _do_nothing) -> Iterator[Frame]:
         """Yield the newest frame, again and again, until the source is over, stopped, or its end time has come.
 
         Sizes may change between two frames. Indices and times leave gaps where frames were dropped or the
         camera was away.
 
+        Args:
+            while_waiting: called from this thread a few times per second as long as no frame comes.
+
         Raises:
             VideoError: the source failed for good, or its driver hangs.
         """
         while not self._stop.is_set():
-            frame = self._next_frame()
+            frame = self._next_frame(while_waiting)
             if frame is None:
                 return
             yield frame
@@ -168,14 +175,14 @@ class LiveSource:
         rate_hz = self._reader.rate_hz or _ASSUMED_RATE_HZ
         return SourceInfo("live", self.name, size_wh, None, rate_hz, self._feed.sha256)
 
-    def _next_frame(self) -> Frame | None:
-        frame = self._wait_for_frame(take=True)
+    def _next_frame(self, while_waiting: Callable[[], None]) -> Frame | None:
+        frame = self._wait_for_frame(take=True, while_waiting=while_waiting)
         if frame is not None and frame.time_s < self._end_time_s:
             return frame
         self.stop()
         return None
 
-    def _wait_for_frame(self, *, take: bool) -> Frame | None:
+    def _wait_for_frame(self, *, take: bool, while_waiting: Callable[[], None] = _do_nothing) -> Frame | None:
         """Return the next frame, or None when none will come.
 
         Raises:
@@ -190,6 +197,7 @@ class LiveSource:
                 return frame
             if take and self._reader.time_s >= self._end_time_s:
                 return None
+            while_waiting()
             self._require_sign_of_life(since_s)
         return None
 

@@ -117,6 +117,56 @@ class SentFacts:
 
 
 @dataclass(frozen=True)
+class RefinementFacts:
+    """What became of the teacher's boxes when all frames, those of the test included, were looked at together.
+
+    Attributes:
+        n_static_places: places where a part of the scene was taken for an object.
+        n_static_labels: labels that stood there.
+        n_labels: labels in the training frames afterwards.
+        n_empty_frames: training frames without a label afterwards.
+        is_followed: whether objects were followed from frame to frame; if not, the counts below are 0.
+        n_tracks: objects that were followed.
+        n_smoothed: boxes that were averaged with those of other frames.
+        n_filled: boxes added where an object was missed between two frames.
+        n_flickers: labels that became uncertain because no neighbouring frame shows them.
+        n_raised: boxes that became labels because the frames around them are sure.
+        n_lowered: labels that became uncertain because the frames around them are unsure.
+        n_reclassified: boxes that got the class that their object has in other frames.
+    """
+
+    n_static_places: int
+    n_static_labels: int
+    n_labels: int
+    n_empty_frames: int
+    is_followed: bool = False
+    n_tracks: int = 0
+    n_smoothed: int = 0
+    n_filled: int = 0
+    n_flickers: int = 0
+    n_raised: int = 0
+    n_lowered: int = 0
+    n_reclassified: int = 0
+
+
+@dataclass(frozen=True)
+class SecondLookFacts:
+    """Labels that the student helped to improve.
+
+    Attributes:
+        after_epoch: last epoch with the teacher's own labels.
+        n_frames: frames that the student has looked at.
+        n_labels_before: labels in the training frames until then.
+        n_labels_after: labels in them afterwards.
+    """
+
+    after_epoch: int
+    n_frames: int
+    n_labels_before: int
+    n_labels_after: int
+
+
+@dataclass(frozen=True)
 class LearningCurve:
     """Training, one value per epoch.
 
@@ -125,12 +175,14 @@ class LearningCurve:
         val_ap: AP50:95 on the validation slice after each epoch; None where it was not measured.
         best_epoch: 1-based epoch whose weights are kept; None when no epoch was better than the start.
         start_ap: AP50:95 on the validation slice before training.
+        second_look: what changed the labels on the way; None where nothing did.
     """
 
     train_loss: tuple[float, ...]
     val_ap: tuple[float | None, ...] = ()
     best_epoch: int | None = None
     start_ap: float | None = None
+    second_look: SecondLookFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -180,6 +232,7 @@ class ReportData:
         teacher_scores: (N,) scores of the teacher's boxes on the training frames.
         min_score: teacher's boxes from here on are labels.
         uncertain_score: teacher's boxes from here to `min_score` are neither object nor background.
+        refinement: what the rules about labels changed; None when they are switched off.
         learning: the training.
         costs: time and pixels.
         settings: name -> value, the settings worth showing.
@@ -211,6 +264,7 @@ class ReportData:
     teacher_scores: FloatArray | None = None
     min_score: float = 0.3
     uncertain_score: float = 0.1
+    refinement: RefinementFacts | None = None
     learning: LearningCurve | None = None
     costs: Costs | None = None
     settings: Mapping[str, str] = field(default_factory=dict)

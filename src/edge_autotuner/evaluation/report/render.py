@@ -8,7 +8,7 @@ from typing import Any
 from edge_autotuner._version import __version__
 from edge_autotuner.dataset.atomic import atomic_write_text
 from edge_autotuner.errors import MissingDependency
-from edge_autotuner.evaluation.report import capture_section, sections
+from edge_autotuner.evaluation.report import capture_section, label_section, sections
 from edge_autotuner.evaluation.report.data import ReportData
 from edge_autotuner.evaluation.report.wording import headline, standing
 
@@ -53,6 +53,7 @@ def _page(data: ReportData) -> dict[str, Any]:
         "promotion": sections.promotion(data),
         "capture": capture_section.section(data),
         "teacher": sections.teacher_scores(data),
+        "refinement": label_section.refinement(data),
         "learning": sections.learning(data),
         "costs": sections.costs(data),
         "reproduces": bool(data.command or data.settings or data.versions or data.hashes),
@@ -68,7 +69,7 @@ def _links(page: dict[str, Any]) -> list[tuple[str, str]]:
         ("accuracy", "Accuracy", page["accuracy"]),
         ("promotion", "Promotion", page["promotion"]),
         ("selection", "Capture", page["capture"]),
-        ("learning", "Learning", page["learning"] or page["teacher"]),
+        ("learning", "Learning", page["learning"] or page["teacher"] or page["refinement"]),
         ("costs", "Cost", page["costs"]),
         ("reproduce", "Reproduce", page["reproduces"]),
     ]

@@ -17,7 +17,7 @@ from edge_autotuner.evaluation.comparison import (
 )
 from edge_autotuner.evaluation.promotion import PromotionDecision
 from edge_autotuner.evaluation.report import charts, pictures
-from edge_autotuner.evaluation.report.data import FrameComparison, ReportData
+from edge_autotuner.evaluation.report.data import FrameComparison, LearningCurve, ReportData
 from edge_autotuner.evaluation.report.drawing import class_colour
 from edge_autotuner.evaluation.report.wording import (
     MISSING,
@@ -113,9 +113,10 @@ def teacher_scores(data: ReportData) -> dict[str, str] | None:
     n_labels = int(np.count_nonzero(scores >= data.min_score))
     n_uncertain = int(np.count_nonzero((scores >= data.uncertain_score) & (scores < data.min_score)))
     thresholds = [("uncertain from", data.uncertain_score), ("label from", data.min_score)]
+    text = f"{n_labels:,} boxes are labels. {n_uncertain:,} are uncertain: neither object nor background."
     return {
         "chart": charts.histogram(scores, thresholds=thresholds, x_title="score of the teacher's boxes"),
-        "text": f"{n_labels:,} boxes are labels. {n_uncertain:,} are uncertain: neither object nor background.",
+        "text": text if data.refinement is None else f"{text} All of this is after the refinement.",
     }
 
 
@@ -133,7 +134,7 @@ def learning(data: ReportData) -> dict[str, str] | None:
         "accuracy": charts.line_chart(
             [accuracy], x_title="epoch", y_title="validation AP50:95", marked_x=best, baseline=start
         ),
-        "text": f"The weights of epoch {best} are kept." if best else "No epoch was better than the start.",
+        "text": _learning_text(curve),
     }
 
 
@@ -152,6 +153,18 @@ def costs(data: ReportData) -> dict[str, Any] | None:
     ]
     chart = charts.bar_chart(tuple(cost.stage_seconds), [seconds], unit=" s", digits=1) if cost.stage_seconds else ""
     return {"chart": chart, "rows": [(name, value) for name, value in rows if value]}
+
+
+def _learning_text(curve: LearningCurve) -> str:
+    best, look = curve.best_epoch, curve.second_look
+    kept = f"The weights of epoch {best} are kept." if best else "No epoch was better than the start."
+    if look is None:
+        return kept
+    return (
+        f"After epoch {look.after_epoch} the edge model looked at {look.n_frames:,} frames itself, and its boxes were "
+        f"fused with the teacher's: {look.n_labels_before:,} labels became {look.n_labels_after:,}. The validation "
+        f"labels changed with them, so that the curve begins anew there; those of the test frames did not. {kept}"
+    )
 
 
 def _length_text(data: ReportData) -> str:
@@ -287,8 +300,8 @@ def _cell(scores: Scores, class_name: str | None) -> tuple[str, str]:
 
 def _promotion_rows(decision: PromotionDecision) -> list[tuple[str, str]]:
     rows = [
-        ("Specialized, AP50:95", fraction_text(decision.ap_candidate)),
-        ("Deployed, AP50:95", fraction_text(decision.ap_deployed)),
+        (f"Specialized, {decision.metric}", fraction_text(decision.ap_candidate)),
+        (f"Deployed, {decision.metric}", fraction_text(decision.ap_deployed)),
         ("Difference", change_text(decision.ap_deployed, decision.ap_candidate)),
         (f"Lower bound at {decision.confidence:.0%}", change_text(0.0, decision.lower_bound)),
         ("Better in resamples", "" if np.isnan(p := decision.probability_better) else f"{p:.1%}"),

@@ -10,7 +10,9 @@ import pytest
 from edge_autotuner.capture.background import SceneChange, SceneGuard
 from edge_autotuner.capture.background.scene_guard import compare_scenes, misfit
 from edge_autotuner.capture.background.scene_view import SceneView, find_shift
-from edge_autotuner.config import BackgroundConfig
+from edge_autotuner.capture.changes import ChangeFinder, blur
+from edge_autotuner.capture.motion import PRESETS
+from edge_autotuner.config import BackgroundConfig, MotionConfig
 from edge_autotuner.core.types import ImageArray
 from scene_changes import Picture, Sensor, Street, Watch, with_bus, with_people
 
@@ -67,12 +69,26 @@ def test_sunset() -> None:
 
 
 @pytest.mark.parametrize(("share", "kinds"), [(0.12, []), (0.3, ["scene changed"])])
-def test_a_cloud_counts_when_the_gate_would_see_motion_everywhere(share: float, kinds: list[str]) -> None:
+def test_a_cloud_counts_when_it_dims_most_of_the_picture(share: float, kinds: list[str]) -> None:
     watch = Watch()
     watch.show_still(DAY, 6)
     watch.show(DAY * (1 - share * number / 30) for number in range(30))  # within three seconds
     watch.show_still(DAY * (1 - share), 10)
     assert watch.kinds == kinds
+
+
+def test_light_that_does_not_count_is_light_to_the_gate_as_well() -> None:
+    threshold, size_wh = PRESETS["medium"].threshold, (DAY.shape[1], DAY.shape[0])
+    background = frame(DAY)
+    n_silent = 0
+    for gain in np.arange(0.7, 1.31, 0.02):
+        lit = frame(gain * DAY)
+        if compare_scenes(SceneView(background), SceneView(lit), SceneView(lit)).changed_fraction >= 0.7:
+            continue
+        n_silent += 1
+        finder = ChangeFinder(MotionConfig(), threshold=threshold, size_wh=size_wh)
+        assert (finder.find(blur(lit, 5), background, 0.0) > 0).mean() < 0.1, gain
+    assert n_silent > 10
 
 
 @pytest.mark.parametrize("scene", [DAY, ALMOST_BLANK, 0.05 * DAY], ids=["street", "blank", "night"])

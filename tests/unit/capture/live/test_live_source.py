@@ -305,6 +305,20 @@ def test_an_unforeseen_error_reaches_the_reader_of_the_frames() -> None:
     assert_no_thread_is_left()
 
 
+def test_who_waits_can_use_the_time_and_fail_in_it() -> None:
+    watched = Watched(Visit(pictures(1), LOST), Visit(refusal=REFUSED))
+    heard: list[str] = []
+
+    def write_down() -> None:
+        heard.extend(watched.events.kinds)
+        if "connection failed" in heard:
+            raise StorageError("the disk is full")
+
+    with watched.open() as source, pytest.raises(StorageError, match="the disk is full"):
+        list(source.frames(while_waiting=write_down))
+    assert "connection lost" in heard
+
+
 def test_stop_from_another_thread_ends_a_wait() -> None:
     watched = Watched(Visit(pictures(1), LOST), Visit(refusal=REFUSED), settings={"first_retry_s": 1e-3})
     with LiveSource(watched.feed, watched.config) as source:

@@ -26,6 +26,7 @@ from edge_autotuner.evaluation.report import (
     Costs,
     FrameComparison,
     LearningCurve,
+    RefinementFacts,
     ReportData,
     TimelineFrame,
     render_report,
@@ -112,6 +113,12 @@ def test_page_shows_every_part(full_page: str) -> None:
         "kept for the test: 159",
         "The weights of epoch 8 are kept.",
         "469 are uncertain",
+        "Objects followed through three frames or more 57",
+        "Gaps filled: an object was missed between two frames 33",
+        "Became uncertain because the frames around are unsure none",
+        "Part of the scene, but taken for an object 2 places",
+        "Labels taken away there 345",
+        "Labels left in the training frames 2,741",
         "edge-autotuner run vtest.avi --input-size 320",
         "Lower bound at 95%",
         "+0.302",
@@ -130,8 +137,8 @@ def test_pictures_of_a_pair_are_embedded_once(full_page: str) -> None:
 def test_without_human_boxes_the_page_says_what_the_gain_is_measured_against(full_page: str) -> None:
     text = _Page(render_report(sample_report(real_frames=False, with_human=False))).text
     assert "every gain on this page is measured against the teacher's labels , not against the truth" in text
-    assert "docs/benchmarks.md" in text
-    assert "docs/benchmarks.md" not in _Page(full_page).text
+    assert "docs/specialization.md" in text
+    assert "docs/specialization.md" not in _Page(full_page).text
     assert "are the ones to believe" in _Page(full_page).text
 
 
@@ -140,6 +147,20 @@ def test_a_refused_model_is_not_praised() -> None:
     assert "finds 1% fewer of the teacher's objects: 548 of 1,021 instead of 552." in text
     assert "Not promoted" in text
     assert "with 95% confidence by at least -0.021" in text
+
+
+def test_frames_too_far_apart_to_follow_objects() -> None:
+    text = _Page(render_report(ReportData("cam", refinement=RefinementFacts(1, 30, 200, 0)))).text
+    assert "How the labels were refined" in text
+    assert "Objects were not followed from frame to frame" in text
+    assert "Gaps filled" not in text
+    assert "Part of the scene, but taken for an object 1 place Labels" in text
+
+
+def test_without_refinement_nothing_is_said_of_it() -> None:
+    text = _Page(render_report(replace(sample_report(real_frames=False), refinement=None))).text
+    assert "469 are uncertain: neither object nor background. Training loss" in text
+    assert "refined" not in text
 
 
 def test_empty_page() -> None:
@@ -253,6 +274,14 @@ def test_missing_jinja_gives_the_install_command(monkeypatch: pytest.MonkeyPatch
 )
 def test_headline_counts(before: FoundObjects, after: FoundObjects, sentence: str) -> None:
     assert sentence in headline(ReportData("x", found_before=before, found_after=after))
+
+
+def test_a_second_look_is_told_beside_the_learning_curves() -> None:
+    page = render_report(sample_report(real_frames=False))
+    assert "After epoch 4 the edge model looked at 471 frames itself" in page
+    assert "3,120 labels became 3,354" in page
+    curve = LearningCurve((1.0,), (0.5,), best_epoch=1)
+    assert "looked at" not in render_report(ReportData("x", learning=curve))
 
 
 @pytest.mark.parametrize(

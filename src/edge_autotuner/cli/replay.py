@@ -1,0 +1,76 @@
+"""`edge-autotuner replay`: put pictures of other scenes into a reservoir, and see what it holds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_autotuner.dataset.replay import ReplayReservoir
+from edge_autotuner.dataset.replay_records import ReplayPicture, check_origin
+from edge_autotuner.errors import ConfigError
+
+app = typer.Typer(help="Reservoirs of earlier pictures: add, show.", no_args_is_help=True)
+
+Reservoir = Annotated[Path, typer.Argument(help="Folder of a replay reservoir.", show_default=False)]
+
+
+@app.command()
+def add(
+    reservoir: Reservoir,
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of a run or a dataset whose frames are labelled.", show_default=False)
+    ],
+    origin: Annotated[
+        str, typer.Option("--as", help="generic: another scene; replay: the camera's own past.")
+    ] = "generic",
+    max_pictures: Annotated[
+        int | None, typer.Option(min=1, help="Most pictures in the reservoir. Else as it is, 500 in a new one.")
+    ] = None,
+    max_mb: Annotated[
+        float | None, typer.Option(min=0.001, help="Most megabytes of pictures. Else as it is, 200 in a new one.")
+    ] = None,
+) -> None:
+    """Offer the labelled training frames of FOLDER to RESERVOIR, which is created where needed."""
+    from edge_autotuner.pipeline.replay_offers import add_dataset
+
+    try:
+        kind = check_origin(origin)
+    except ValueError as exc:
+        raise ConfigError(f"--as {origin}: {exc}") from exc
+    added = add_dataset(reservoir, folder, origin=kind, max_pictures=max_pictures, max_mb=max_mb)
+    typer.echo(
+        f"{added.n_taken} of {added.n_offered} labelled training frames were taken, "
+        f"{added.n_held} pictures are in {reservoir}"
+    )
+
+
+@app.command()
+def show(reservoir: Reservoir) -> None:
+    """Show how many pictures RESERVOIR holds: by origin, class and time."""
+    there = ReplayReservoir(reservoir)
+    typer.echo("\n".join(_describe(there.pictures(), there)))
+
+
+def _describe(pictures: Sequence[ReplayPicture], reservoir: ReplayReservoir) -> list[str]:
+    limits = reservoir.limits
+    mb = sum(picture.n_bytes for picture in pictures) / 1e6
+    lines = [
+        f"pictures: {len(pictures)} of at most {limits.max_pictures}",
+        f"size: {mb:.1f} MB of at most {limits.max_mb:g} MB",
+    ]
+    for origin in ("replay", "generic"):
+        members = [picture for picture in pictures if picture.origin == origin]
+        lines.append(f"{origin}: {len(members)} pictures")
+        if members:
+            eras = sorted({picture.era for picture in members})
+            lines += _counts(name for picture in members for name in picture.labels.classes or ("(nothing)",))
+            lines.append(f"  hours: {len(eras)}, from {eras[0]} to {eras[-1]}")
+    return lines
+
+
+def _counts(names: Iterable[str]) -> list[str]:
+    return [f"  {name}: {count} pictures" for name, count in sorted(Counter(names).items())]

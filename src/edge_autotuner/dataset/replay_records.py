@@ -1,0 +1,181 @@
+"""What a reservoir knows of its pictures, and how it looks as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from edge_autotuner.core import LabelMap
+from edge_autotuner.core.boxes import as_boxes
+from edge_autotuner.core.types import FloatArray, IntArray, SizeWH
+from edge_autotuner.dataset.records import FrameRecord, boxes_to_tuples
+
+ReplayOrigin = Literal["replay", "generic"]
+"""Earlier pictures of the camera itself, or pictures of other scenes."""
+
+_ORIGINS: tuple[str, ...] = get_args(ReplayOrigin)
+_PICTURE_FILE = re.compile(r"pictures/[0-9a-f]{64}\.[a-z]{3,4}")
+_HOUR_S = 3600
+
+
+@dataclass(frozen=True, eq=False)
+class ReplayLabels:
+    """Labels of one picture, as a training used them.
+
+    Attributes:
+        boxes_xyxy: (G, 4) objects, picture pixels.
+        class_ids: (G,) positions in `labels`.
+        scores: (G,) how sure the teacher was.
+        ignored_xyxy: (I, 4) places that are neither object nor background.
+        looked_xyxy: (R, 4) what the teacher has seen; outside of it nothing is known.
+        weights: (G,) how much each object counts, in [0, 1]; None: all fully.
+        labels: the classes that the teacher looked for; of other classes nothing is known.
+    """
+
+    boxes_xyxy: FloatArray
+    class_ids: IntArray
+    scores: FloatArray
+    ignored_xyxy: FloatArray
+    looked_xyxy: FloatArray
+    weights: FloatArray | None
+    labels: LabelMap
+
+    def __post_init__(self) -> None:
+        n = len(self.boxes_xyxy)
+        if len(self.class_ids) != n or len(self.scores) != n or (self.weights is not None and len(self.weights) != n):
+            raise ValueError(f"boxes_xyxy, class_ids, scores and weights must have one length, {n} boxes are there")
+        if n and not 0 <= self.class_ids.min() <= self.class_ids.max() < len(self.labels):
+            raise ValueError(f"class ids must be in 0..{len(self.labels) - 1}, got {sorted(set(self.class_ids))}")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that the picture shows, each once, sorted."""
+        return tuple(sorted({self.labels[int(i)] for i in self.class_ids}))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the labels as JSON values; every float32 survives the round trip exactly."""
+        return {
+            "boxes_xyxy": boxes_to_tuples(self.boxes_xyxy),
+            "class_ids": self.class_ids.tolist(),
+            "scores": _short_floats(self.scores),
+            "ignored_xyxy": boxes_to_tuples(self.ignored_xyxy),
+            "looked_xyxy": boxes_to_tuples(self.looked_xyxy),
+            "weights": None if self.weights is None else _short_floats(self.weights),
+            "labels": list(self.labels),
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> ReplayLabels:
+        """Read what `to_json` returned.
+
+        Raises:
+            KeyError, TypeError, ValueError: a value is missing or makes no sense.
+        """
+        weights = values["weights"]
+        return cls(
+            boxes_xyxy=as_boxes(values["boxes_xyxy"]),
+            class_ids=np.asarray(values["class_ids"], np.int64),
+            scores=np.asarray(values["scores"], np.float32),
+            ignored_xyxy=as_boxes(values["ignored_xyxy"]),
+            looked_xyxy=as_boxes(values["looked_xyxy"]),
+            weights=None if weights is None else np.asarray(weights, np.float32),
+            labels=LabelMap(tuple(values["labels"])),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ReplayPicture:
+    """One picture of a reservoir.
+
+    Attributes:
+        frame_id: names the frame among all sources; a reservoir holds it once.
+        origin: "replay" or "generic".
+        era: when it was taken, by the hour.
+        size_wh: width and height, pixels.
+        suffix: of its file, with the dot.
+        sha256: of its file; also its name.
+        n_bytes: size of its file.
+        labels: what is known of it.
+    """
+
+    frame_id: str
+    origin: ReplayOrigin
+    era: str
+    size_wh: SizeWH
+    suffix: str
+    sha256: str
+    n_bytes: int
+    labels: ReplayLabels
+
+    @property
+    def file(self) -> str:
+        """Path inside the reservoir's folder."""
+        return f"pictures/{self.sha256}{self.suffix}"
+
+    def key(self, seed: int) -> float:
+        """Return the picture's lot, in [0, 1): the same for the same frame whenever it is offered."""
+        digest = hashlib.sha256(f"{seed}:{self.frame_id}".encode()).digest()
+        return int.from_bytes(digest[:6], "big") / 2**48
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the picture as JSON values."""
+        plain = {name: getattr(self, name) for name in ("frame_id", "origin", "era", "suffix", "sha256", "n_bytes")}
+        return plain | {"size_wh": list(self.size_wh), "labels": self.labels.to_json()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> ReplayPicture:
+        """Read what `to_json` returned.
+
+        Raises:
+            KeyError, TypeError, ValueError: a value is missing or makes no sense.
+        """
+        width, height = values["size_wh"]
+        picture = cls(
+            frame_id=str(values["frame_id"]),
+            origin=check_origin(values["origin"]),
+            era=str(values["era"]),
+            size_wh=(int(width), int(height)),
+            suffix=str(values["suffix"]),
+            sha256=str(values["sha256"]),
+            n_bytes=int(values["n_bytes"]),
+            labels=ReplayLabels.from_json(values["labels"]),
+        )
+        if not _PICTURE_FILE.fullmatch(picture.file):
+            raise ValueError(f"'{picture.file}' is not a picture of a reservoir")
+        return picture
+
+
+def check_origin(origin: str) -> ReplayOrigin:
+    """Return an origin.
+
+    Raises:
+        ValueError: there is no such origin.
+    """
+    if origin not in _ORIGINS:
+        raise ValueError(f"origin must be one of {', '.join(_ORIGINS)}, got '{origin}'")
+    return "replay" if origin == "replay" else "generic"
+
+
+def frame_id_of(source_sha256: str, record: FrameRecord) -> str:
+    """Return what names a frame among all sources: its source's content and its number there.
+
+    A live camera begins to count anew with each capture, so there the time of day decides.
+    """
+    return f"{source_sha256}:{record.captured_at or record.index}"
+
+
+def era_of(source_sha256: str, record: FrameRecord) -> str:
+    """Return the hour of a frame: of the day for a live camera, else of its recording."""
+    if record.captured_at is not None:
+        return datetime.fromisoformat(record.captured_at).strftime("%Y-%m-%dT%H")
+    return f"{source_sha256[:12]}+{int(record.time_s // _HOUR_S)}h"
+
+
+def _short_floats(values: FloatArray) -> list[float]:
+    return [float(str(np.float32(value))) for value in values]  # the shortest text that reads back as the same

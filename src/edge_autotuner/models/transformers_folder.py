@@ -1,0 +1,208 @@
+"""Reads what a folder in the layout of Hugging Face says about a detector, without loading its weights.
+
+    config.json               layers and classes
+    preprocessor_config.json  input size, and how pixels are scaled
+    model.safetensors         weights
+
+Only these three files are read. Nothing is downloaded, unpickled or executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edge_autotuner.core.labels import COCO_80, LabelMap
+from edge_autotuner.core.types import SizeWH
+from edge_autotuner.errors import MissingDependency, WeightsError
+from edge_autotuner.models.detector_spec import DetectorSpec, Triple
+
+CONFIG_FILE = "config.json"
+PIXELS_FILE = "preprocessor_config.json"
+WEIGHTS_FILE = "model.safetensors"
+ARCHITECTURES = {"rt_detr_v2": "rt-detr-v2", "d_fine": "d-fine"}
+"""`model_type` of a configuration -> what we call the architecture."""
+
+DETR_NMS_IOU = 0.8
+"""A detector of this kind needs no suppression in theory; at 0.8 only true duplicates go, as for DEIM."""
+
+_MAX_JSON_BYTES = 4 << 20
+_BLOCK_BYTES = 1 << 20
+# Some configurations name COCO's classes as Pascal VOC or Darknet did.
+_COCO_NAME_OF = {
+    "motorbike": "motorcycle",
+    "aeroplane": "airplane",
+    "sofa": "couch",
+    "pottedplant": "potted plant",
+    "diningtable": "dining table",
+    "tvmonitor": "tv",
+}
+
+
+@dataclass(frozen=True)
+class PixelScaling:
+    """What the network wants pixels to be: `(pixel * factor - mean) / std`, planes in RGB order.
+
+    Attributes:
+        factor: for pixels of 0..255.
+        mean: subtracted after scaling.
+        std: divided by.
+    """
+
+    factor: float = 1 / 255
+    mean: Triple = (0.0, 0.0, 0.0)
+    std: Triple = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class DetectorFolder:
+    """A folder that holds a detector.
+
+    Attributes:
+        path: the folder.
+        architecture: "rt-detr-v2" or "d-fine".
+        labels: its classes, COCO's own under the names that COCO gives them.
+        input_size_wh: the size that it was trained for, pixels.
+        pixels: how pixels are scaled.
+        config: content of `config.json`.
+    """
+
+    path: Path
+    architecture: str
+    labels: LabelMap
+    input_size_wh: SizeWH
+    pixels: PixelScaling
+    config: Mapping[str, Any]
+
+    @property
+    def spec(self) -> DetectorSpec:
+        """How the detector is fed and read; it scales pixels inside."""
+        return DetectorSpec(
+            self.path.name, self.labels, self.input_size_wh, "stretch", "bgr", "boxes_scores", nms_iou=DETR_NMS_IOU
+        )
+
+    def sha256(self) -> str:
+        """Return a hash of everything that decides what the detector says."""
+        digest = hashlib.sha256()
+        for name in (CONFIG_FILE, PIXELS_FILE, WEIGHTS_FILE):
+            with (self.path / name).open("rb") as file:
+                while block := file.read(_BLOCK_BYTES):
+                    digest.update(block)
+        return digest.hexdigest()
+
+
+def is_detector_folder(path: Path) -> bool:
+    """Whether a path is a folder that claims to hold a model of the transformers library."""
+    return (path / CONFIG_FILE).is_file()
+
+
+def read_detector_folder(path: Path) -> DetectorFolder:
+    """Read the descriptions in a folder, and see that its weights can be loaded.
+
+    Raises:
+        WeightsError: a file is missing or damaged, the model is of another kind, or its weights are a pickle.
+        MissingDependency: the transformers library is not installed.
+    """
+    require_transformers()
+    config = _read_json(path / CONFIG_FILE)
+    model_type = config.get("model_type")
+    if model_type not in ARCHITECTURES:
+        raise WeightsError(
+            f"{path / CONFIG_FILE} describes a model of type {model_type!r}; "
+            f"expected one of {', '.join(ARCHITECTURES)} (RTDetrV2ForObjectDetection, DFineForObjectDetection)"
+        )
+    _check_weights(path)
+    size_wh, pixels = _read_pixels(path / PIXELS_FILE)
+    return DetectorFolder(path, ARCHITECTURES[model_type], _labels_of(config, path), size_wh, pixels, config)
+
+
+def require_transformers() -> None:
+    """Make sure that the transformers library and what it needs for these detectors are installed.
+
+    Raises:
+        MissingDependency: they are not.
+    """
+    missing = [name for name in ("transformers", "scipy") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingDependency(
+            f"detectors of the transformers library need {' and '.join(missing)}: "
+            "pip install 'edge-autotuner[train,transformers]'"
+        )
+
+
+def _check_weights(path: Path) -> None:
+    if (path / WEIGHTS_FILE).is_file():
+        return
+    others = sorted(file.name for file in path.iterdir() if file.suffix in {".bin", ".pt", ".pth"})
+    if others:
+        raise WeightsError(
+            f"{path} has {', '.join(others)} but no {WEIGHTS_FILE}: pickled weights can run code and are not opened; "
+            "get the safetensors version of the model, or save it with save_pretrained"
+        )
+    raise WeightsError(f"{path} has no {WEIGHTS_FILE}; weights in several parts are not read: save them as one file")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_JSON_BYTES + 1)
+        values = json.loads(content) if len(content) <= _MAX_JSON_BYTES else None
+    except OSError as exc:
+        raise WeightsError(f"cannot read {path}: {exc.strerror}; copy the whole folder of the model") from exc
+    except (ValueError, RecursionError) as exc:
+        raise WeightsError(f"{path} is not valid JSON: {exc}") from exc
+    if not isinstance(values, dict):
+        raise WeightsError(f"{path}: expected an object with keys, of at most {_MAX_JSON_BYTES >> 20} MB")
+    return values
+
+
+def _labels_of(config: Mapping[str, Any], path: Path) -> LabelMap:
+    names = config.get("id2label")
+    if not isinstance(names, dict) or not names or set(names) != {str(i) for i in range(len(names))}:
+        raise WeightsError(f"{path / CONFIG_FILE}: id2label must name the classes 0, 1, 2, ...")
+    try:
+        return LabelMap(tuple(_coco_name(str(names[str(i)])) for i in range(len(names))))
+    except ValueError as exc:
+        raise WeightsError(f"{path / CONFIG_FILE}: id2label: {exc}") from exc
+
+
+def _coco_name(name: str) -> str:
+    """Return COCO's own name of a class, whoever spelled it; names that COCO does not have stay as they are."""
+    plain = name.strip().lower()
+    known = _COCO_NAME_OF.get(plain, plain)
+    return known if known in COCO_80 else name
+
+
+def _read_pixels(path: Path) -> tuple[SizeWH, PixelScaling]:
+    """Return input size and scaling of pixels."""
+    values = _read_json(path)
+    size = values.get("size")
+    width, height = (size.get("width"), size.get("height")) if isinstance(size, dict) else (None, None)
+    if not (isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0):
+        raise WeightsError(f"{path}: expected a size of fixed height and width, got {size!r}")
+    if values.get("do_pad"):
+        raise WeightsError(f"{path}: do_pad is set; only detectors whose pictures fill the whole input are read")
+    return (width, height), _read_scaling(values, path)
+
+
+def _read_scaling(values: Mapping[str, Any], path: Path) -> PixelScaling:
+    try:
+        factor = float(values.get("rescale_factor", 1 / 255)) if values.get("do_rescale", True) else 1.0
+        scaling = PixelScaling(factor)
+        if values.get("do_normalize", False):
+            scaling = PixelScaling(factor, _triple(values["image_mean"]), _triple(values["image_std"]))
+    except (KeyError, TypeError, ValueError) as exc:
+        raise WeightsError(f"{path}: rescale_factor, image_mean and image_std must be numbers ({exc})") from exc
+    if not (scaling.factor > 0 and all(value > 0 for value in scaling.std)):
+        raise WeightsError(f"{path}: rescale_factor and image_std must be positive, got {scaling}")
+    return scaling
+
+
+def _triple(values: Sequence[Any]) -> Triple:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue

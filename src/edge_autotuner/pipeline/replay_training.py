@@ -1,0 +1,126 @@
+"""Joins a training with the replay reservoir: what it is shown, and what it leaves there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edge_autotuner.core import Annotation, LabelMap
+from edge_autotuner.core.boxes import as_boxes
+from edge_autotuner.dataset import DatasetStore, FrameRecord
+from edge_autotuner.dataset.replay import ReplayReservoir
+from edge_autotuner.dataset.replay_records import ReplayPicture
+from edge_autotuner.pipeline.replay_offers import offer_of
+from edge_autotuner.pipeline.run_folder import fingerprint_of
+from edge_autotuner.pipeline.session import Session
+from edge_autotuner.training import TrainingSample
+
+
+def snapshot_of(session: Session, settings_fingerprint: str) -> ReplayReservoir | None:
+    """Return where the reservoir's content of a training is, or will be; None without a reservoir.
+
+    Args:
+        session: its settings name the reservoir.
+        settings_fingerprint: of everything else that the training is known by. The first training with it takes the
+            snapshot, every later one finds it: a resumed training sees the same pictures.
+    """
+    if session.config.training.replay.folder is None:
+        return None
+    return ReplayReservoir(session.folder.path / "training" / f"replay-{settings_fingerprint}")
+
+
+def take_snapshot(session: Session, settings_fingerprint: str) -> None:
+    """Copy what the reservoir holds now, unless this training has its snapshot already.
+
+    Raises:
+        DatasetError: the reservoir is damaged, or another process is writing to it for too long.
+        StorageError: the snapshot cannot be written.
+    """
+    snapshot, folder = snapshot_of(session, settings_fingerprint), session.config.training.replay.folder
+    if snapshot is not None and folder is not None:
+        ReplayReservoir(folder).snapshot(snapshot.folder)
+
+
+def with_snapshot(session: Session, settings_fingerprint: str) -> str:
+    """Return the fingerprint of settings and snapshot together; the former alone where there is no snapshot."""
+    snapshot = snapshot_of(session, settings_fingerprint)
+    if snapshot is None or not snapshot.exists:
+        return settings_fingerprint
+    return fingerprint_of(settings_fingerprint, snapshot.digest())
+
+
+def replayed_samples(snapshot: ReplayReservoir, store: DatasetStore) -> list[TrainingSample]:
+    """Return the pictures of a reservoir as training samples for a student with the dataset's classes.
+
+    Frames of the dataset itself are left out, whatever their split, and so is everything else of its recording: its
+    test frames must stay unseen. A live camera is one source for ever; there only the very frames are left out.
+
+    Raises:
+        DatasetError: the reservoir's index is damaged.
+    """
+    own_hashes = {record.sha256 for record in store.frames()}
+    own_source = None if store.source.is_live else f"{store.source.sha256}:"
+    samples = []
+    for picture in snapshot.pictures():
+        is_own = picture.sha256 in own_hashes or (own_source is not None and picture.frame_id.startswith(own_source))
+        sample = None if is_own else sample_for(snapshot, picture, store.labels)
+        if sample is not None:
+            samples.append(sample)
+    return samples
+
+
+def sample_for(reservoir: ReplayReservoir, picture: ReplayPicture, labels: LabelMap) -> TrainingSample | None:
+    """Return a picture with its labels in the student's classes, mapped by name; None if nothing can be learned.
+
+    Classes that the student does not have are dropped. If the student has a class that the picture's teacher never
+    looked for, nothing in the picture counts as background, as it could be that class: its labelled objects are
+    trained on, and distillation says the rest.
+    """
+    known = picture.labels
+    ids = np.array([labels.names.index(name) if name in labels else -1 for name in known.labels], np.int64)
+    class_ids = ids[known.class_ids] if len(known.class_ids) else np.zeros(0, np.int64)
+    is_ours = class_ids >= 0
+    covers_all = all(name in known.labels for name in labels)
+    looked = known.looked_xyxy if covers_all else as_boxes([])
+    if not is_ours.any() and len(looked) == 0:
+        return None
+    return TrainingSample(
+        read_image=lambda: reservoir.read_image(picture),
+        size_wh=picture.size_wh,
+        boxes_xyxy=known.boxes_xyxy[is_ours],
+        class_ids=class_ids[is_ours],
+        ignored_xyxy=known.ignored_xyxy,
+        looked_xyxy=looked,
+        weights=None if known.weights is None else known.weights[is_ours],
+        origin=picture.origin,
+    )
+
+
+def keep_for_replay(
+    session: Session,
+    store: DatasetStore,
+    trained: Sequence[tuple[FrameRecord, Annotation, TrainingSample]],
+    fingerprint: str,
+) -> None:
+    """Offer what a finished training was trained on to the reservoir; asked again, do nothing.
+
+    Args:
+        session: its settings name the reservoir; without one nothing happens.
+        store: where the pictures are.
+        trained: the camera's own training frames and the samples made of them.
+        fingerprint: of the training.
+
+    Raises:
+        DatasetError, StorageError: as `ReplayReservoir.offer`.
+    """
+    replay, config = session.config.training.replay, session.config.annotation
+    if replay.folder is None:
+        return
+    offers = [
+        offer_of(store, record, annotation, config, origin="replay", weights=sample.weights)
+        for record, annotation, sample in trained
+    ]
+    ReplayReservoir(replay.folder).offer(
+        offers, offer_id=fingerprint, max_pictures=replay.max_pictures, max_mb=replay.max_mb
+    )

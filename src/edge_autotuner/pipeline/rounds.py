@@ -1,0 +1,236 @@
+"""Trains a student in two rounds: on the teacher's labels, and on labels that the student has helped to improve.
+
+The second round chooses its checkpoint by improved labels, too. The student that helped to make them does not compete:
+it would choose itself.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from edge_autotuner.annotation import RegionTeacher, look_again
+from edge_autotuner.core import Annotation, Deadline
+from edge_autotuner.dataset import DatasetStore, FrameRecord
+from edge_autotuner.errors import DeadlineTooShort, TrainingDiverged
+from edge_autotuner.models.torch_weights import network_bytes, save_network
+from edge_autotuner.models.trainable import TrainableNetwork
+from edge_autotuner.pipeline.edge_model import EdgeModel, open_as_detector
+from edge_autotuner.pipeline.run_folder import StageRecord, fingerprint_of
+from edge_autotuner.pipeline.samples import make_samples
+from edge_autotuner.pipeline.session import Session
+from edge_autotuner.pipeline.validation import Validation
+from edge_autotuner.training import TrainingSample, TuningResult, load_best, tune
+
+BEST_BEFORE_DIVERGENCE = "best-before-divergence.safetensors"
+_STUDENT = "student"
+_LOOK_SHARE = 0.3  # of the time that is left after the first round
+
+logger = logging.getLogger(__name__)
+
+Labelled = tuple[FrameRecord, Annotation]
+
+
+@dataclass(frozen=True)
+class TrainedRounds:
+    """What came out of all rounds together.
+
+    Attributes:
+        result: of the last round.
+        labelled: the training frames with the labels of the last round.
+        samples: the same, as the training was given them.
+        earlier: result of the round before, if there was one.
+        look: what the second look changed; empty without one.
+    """
+
+    result: TuningResult[TrainableNetwork]
+    labelled: list[Labelled]
+    samples: list[TrainingSample]
+    earlier: TuningResult[TrainableNetwork] | None = None
+    look: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_samples(self) -> list[tuple[FrameRecord, Annotation, TrainingSample]]:
+        """Return the training frames, each with its labels and its sample."""
+        return [(record, found, sample) for (record, found), sample in zip(self.labelled, self.samples, strict=True)]
+
+    def summary(self) -> dict[str, Any]:
+        """Return JSON values; epochs are counted through both rounds."""
+        rounds = [self.earlier, self.result] if self.earlier else [self.result]
+        n_before = self.earlier.history[-1].epoch if self.earlier else 0
+        history = [asdict(record) for record in rounds[0].history]
+        history += [asdict(replace(r, epoch=r.epoch + n_before)) for one in rounds[1:] for r in one.history[1:]]
+        return {
+            "layers": self.result.layers,
+            "best_epoch": self.result.best_epoch + n_before,
+            "best_val_ap": self.result.best_val_ap,
+            "stopped_by": self.result.stopped_by,
+            "n_steps": sum(one.n_steps for one in rounds),
+            "n_steps_wanted": sum(one.n_steps_wanted for one in rounds),
+            "n_parameters": self.result.n_parameters,
+            "n_training_frames": len(self.labelled),
+            "history": history,
+            "second_look": dict(self.look) | {"after_epoch": n_before} if self.look else None,
+            "seconds": sum(one.seconds for one in rounds),
+        }
+
+
+class Rounds:
+    """One training of a run with everything that both rounds share.
+
+    Args:
+        session: settings, folder, clock and progress.
+        store: the annotated dataset.
+        edge: the model to start from.
+        annotated: record of the annotation.
+        fingerprint: of the training.
+        replayed: pictures of the past, which are shown in both rounds.
+        deadline: until when everything must be over.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        store: DatasetStore,
+        edge: EdgeModel,
+        annotated: StageRecord,
+        fingerprint: str,
+        *,
+        replayed: Sequence[TrainingSample],
+        deadline: Deadline,
+    ) -> None:
+        self._session, self._store, self._edge, self._annotated = session, store, edge, annotated
+        self._fingerprint, self._replayed, self._deadline = fingerprint, replayed, deadline
+        self._config = session.config
+        self._folder = session.folder.training(fingerprint)
+
+    def train(self, training: Sequence[Labelled], validation: Sequence[Labelled]) -> TrainedRounds:
+        """Train on these frames, and choose the checkpoint by those.
+
+        Raises:
+            TrainingError: there is nothing to train on, or too little time.
+            TrainingDiverged: the loss became NaN or infinite; the message says where the best weights are.
+        """
+        settings, n_epochs = self._config.training.second_look, self._config.training.n_epochs
+        n_first = min(max(round(settings.after * n_epochs), 1), n_epochs - 1)
+        if not settings.enabled or n_first == 0:
+            return self._round("only", self._edge.network, training, validation, n_epochs, self._deadline)
+        try:
+            until_look = self._share_of_time(settings.after)
+            first = self._round("first", self._edge.network, training, validation, n_first, until_look)
+        except DeadlineTooShort as exc:
+            logger.warning("no time for two rounds, so the student is trained in one: %s", exc)
+            return self._round("only", self._edge.network, training, validation, n_epochs, self._deadline)
+        improved = self._look_again(first.result.network)
+        if not improved:
+            logger.warning("no time was left for a second look; the student was trained on the teacher's labels only")
+            return _cut_short(first)
+        training, validation = _with_labels(training, improved), _with_labels(validation, improved)
+        try:
+            second = self._round(
+                "second", first.result.network, training, validation, n_epochs - n_first, self._deadline
+            )
+        except DeadlineTooShort as exc:
+            logger.warning("the second look was in vain, the first round's student is kept: %s", exc)
+            return _cut_short(first)
+        if second.result.best_epoch < 1:
+            logger.warning("the second look was in vain: no time was left to validate what came of it")
+            return _cut_short(first)
+        return replace(second, earlier=first.result, look=self._compare(first, second, len(improved)))
+
+    def _round(
+        self,
+        name: str,
+        start: TrainableNetwork,
+        training: Sequence[Labelled],
+        validation: Sequence[Labelled],
+        n_epochs: int,
+        deadline: Deadline,
+    ) -> TrainedRounds:
+        config, folder = self._config, self._folder / name
+        fingerprint = fingerprint_of(self._fingerprint, name, _hash_of(start, self._edge))
+        samples = make_samples(config, self._store, training)
+        try:
+            result = tune(
+                start,
+                [*samples, *self._replayed],
+                config.training.model_copy(update={"n_epochs": n_epochs}),
+                input_size_wh=config.input_size,
+                validate=Validation(self._store, validation, self._edge, config, deadline),
+                folder=folder,
+                fingerprint=fingerprint,
+                deadline=deadline,
+                progress=self._session.progress,
+                previous=self._edge.network,
+                may_keep_start=name != "second",
+            )
+        except TrainingDiverged as exc:
+            raise TrainingDiverged(f"{exc}{self._keep_best(folder, fingerprint)}") from exc
+        return TrainedRounds(result, list(training), samples)
+
+    def _share_of_time(self, share: float) -> Deadline:
+        """Return a deadline for the part that begins now and may take this share of what is left."""
+        deadline = self._deadline
+        if deadline.budget_s is None:
+            return deadline
+        return Deadline(max(deadline.remaining_s * share, 1e-3), self._session.clock)
+
+    def _look_again(self, network: TrainableNetwork) -> dict[tuple[str, int], Annotation]:
+        """Return better labels by frame; of all frames, unless time runs out."""
+        annotation = self._config.annotation
+        student = replace(self._edge, name=_STUDENT, network=network, sha256=_hash_of(network, self._edge))
+        raw = str(self._annotated.summary["fingerprint"])
+        size = annotation.zoom_input
+        path = self._folder / f"student-{fingerprint_of(student.sha256, size)}.onnx"
+        detector = open_as_detector(
+            student, size, path, min_score=annotation.uncertain_score, n_threads=self._config.training.n_threads
+        )
+        labelled = look_again(
+            self._store,
+            RegionTeacher(detector, annotation, labels=self._edge.labels, name=_STUDENT),
+            annotation,
+            teacher=str(self._annotated.summary["teacher"]),
+            raw_fingerprint=raw,
+            labels_fingerprint=self._annotated.fingerprint,
+            fingerprint=fingerprint_of("second look", raw, student.sha256, size),
+            deadline=self._share_of_time(_LOOK_SHARE),
+            progress=self._session.progress,
+        )
+        return {record.key: found for record, found in labelled}
+
+    def _compare(self, first: TrainedRounds, second: TrainedRounds, n_frames: int) -> dict[str, Any]:
+        """Return what the second look did to the labels of the training frames."""
+        return {
+            "n_frames": n_frames,
+            "n_labels_before": sum(len(sample.boxes_xyxy) for sample in first.samples),
+            "n_labels_after": sum(len(sample.boxes_xyxy) for sample in second.samples),
+        }
+
+    def _keep_best(self, folder: Path, fingerprint: str) -> str:
+        """Write the best weights of an unfinished round as a model file; return a sentence that says where."""
+        network = copy.deepcopy(self._edge.network)
+        state = load_best(folder, fingerprint, network)
+        if state is None:
+            return ""
+        path = self._folder / BEST_BEFORE_DIVERGENCE
+        save_network(path, network, self._edge.labels)
+        if state.best_epoch < 0:
+            return f"; those that this round began with are in {path}"
+        return f"; those of epoch {state.best_epoch} (validation AP {state.best_val_ap:.3f}) are in {path}"
+
+
+def _cut_short(first: TrainedRounds) -> TrainedRounds:
+    """Return the first round's outcome as that of a training that more time would continue."""
+    return replace(first, result=replace(first.result, stopped_by="deadline"))
+
+
+def _with_labels(frames: Sequence[Labelled], labels: Mapping[tuple[str, int], Annotation]) -> list[Labelled]:
+    return [(record, labels.get(record.key, annotation)) for record, annotation in frames]
+
+
+def _hash_of(network: TrainableNetwork, edge: EdgeModel) -> str:
+    return hashlib.sha256(network_bytes(network, edge.labels)).hexdigest()

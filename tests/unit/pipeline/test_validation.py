@@ -1,0 +1,42 @@
+"""What a checkpoint is chosen by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from coloured_scene import fresh_network
+from dataset_folders import add_frame, annotation, new_store
+from edge_autotuner.config import RunConfig
+from edge_autotuner.core import Deadline, FakeClock
+from edge_autotuner.errors import TrainingError
+from edge_autotuner.pipeline.edge_model import EdgeModel
+from edge_autotuner.pipeline.validation import Validation
+from edge_autotuner.training import ValidationCut
+
+
+def test_a_validation_sees_the_deadline(tmp_path: Path) -> None:
+    store, clock = new_store(tmp_path), FakeClock()
+    frames = [(add_frame(store, index), annotation((10, 10, 30, 30, 0.9, 1))) for index in range(3)]
+    network = fresh_network()
+    edge, settings = EdgeModel("m", network, store.labels, "0"), RunConfig(input_size=(64, 64))
+    validation = Validation(store, frames, edge, settings, Deadline(10, clock))
+    whole = validation(network)
+    assert 0 <= whole <= 1
+    assert Validation(store, frames, edge, settings, Deadline(None))(network) == whole
+    clock.advance(11)
+    with pytest.raises(ValidationCut) as caught:
+        validation(network)
+    assert caught.value.share_done == 0
+
+
+def test_validation_without_labels_is_an_error(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    network = fresh_network()
+    edge = EdgeModel("m", network, store.labels, "0")
+    validation = Validation(
+        store, [(add_frame(store, 0), annotation())], edge, RunConfig(input_size=(64, 64)), Deadline(None)
+    )
+    with pytest.raises(TrainingError, match=r"the validation frames have no labels; raise training\.val_fraction"):
+        validation(network)

@@ -1,0 +1,41 @@
+"""What is trained, for how many steps, and at which rate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edge_autotuner.config import TrainingConfig
+from edge_autotuner.training import choose_layers, learning_rate
+from edge_autotuner.training.schedule import steps_per_epoch
+
+
+def config(**changes: Any) -> TrainingConfig:
+    return TrainingConfig.model_validate(changes)
+
+
+@pytest.mark.parametrize(
+    ("layers", "n_boxes", "chosen"),
+    [("auto", 0, "box"), ("auto", 499, "box"), ("auto", 500, "all"), ("top", 5000, "top"), ("box", 5000, "box")],
+)
+def test_layers_follow_the_number_of_labels(layers: str, n_boxes: int, chosen: str) -> None:
+    assert choose_layers(config(layers=layers, auto_all_from_boxes=500), n_boxes) == chosen
+
+
+@pytest.mark.parametrize(
+    ("n_pictures", "limits", "n_steps"),
+    [(3, (1, 9), 2), (3, (4, 9), 4), (3, (1, 1), 1), (1, (1, 9), 1), (4, (1, 9), 2)],
+    ids=["as many as needed", "at least", "at most", "one picture", "no rest"],
+)
+def test_steps_per_epoch(n_pictures: int, limits: tuple[int, int], n_steps: int) -> None:
+    settings = config(batch_size=2, min_steps_per_epoch=limits[0], max_steps_per_epoch=limits[1])
+    assert steps_per_epoch(settings, n_pictures) == n_steps
+
+
+@pytest.mark.parametrize(
+    ("fraction", "rate"),
+    [(0, 1 / 25), (0.15, (1 + 1 / 25) / 2), (0.3, 1), (0.65, (1 + 1e-4) / 2), (1, 1e-4), (1.5, 1e-4)],
+)
+def test_the_learning_rate_is_one_cycle(fraction: float, rate: float) -> None:
+    assert learning_rate(fraction, 2.0) == pytest.approx(2 * rate)
