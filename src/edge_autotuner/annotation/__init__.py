@@ -13,7 +13,7 @@ from edge_autotuner.annotation.fusion import drop_cut_boxes, merge_views
 from edge_autotuner.annotation.labels import TrainingLabels, split_labels
 from edge_autotuner.annotation.refine import RefinementSummary, refine_dataset
 from edge_autotuner.annotation.region_teacher import RegionTeacher
-from edge_autotuner.annotation.second_look import fuse_with_student, look_again
+from edge_autotuner.annotation.second_look import UsualClasses, fuse_with_student, look_again
 from edge_autotuner.annotation.static_places import StaticPlaces, find_static_places, is_static
 from edge_autotuner.annotation.teachers import (
     known_classes,
@@ -35,6 +35,7 @@ __all__ = [
     "StaticPlaces",
     "TemporalCounts",
     "TrainingLabels",
+    "UsualClasses",
     "View",
     "annotate_dataset",
     "drop_cut_boxes",

@@ -2,8 +2,9 @@
 
 A teacher knows the world, a tuned student knows the camera. Looking at magnified views, the student finds what the
 teacher overlooks and disagrees with its flukes, and what both say is better than either. What an object is called
-remains the teacher's business: where its classes waver, a student learns the more frequent one, and with a vote it
-would soon rename every object. The labels that judge the student, those of the test frames, remain the teacher's alone.
+remains the teacher's business, but a teacher that wavers is taken at its word: where the student is surer of another
+class, the object gets that class if the teacher itself says it at least as often in that place. The labels that judge
+the student, those of the test frames, remain the teacher's alone.
 
 Sources: self-training as in Xie et al., "Noisy Student", arXiv 1911.04252; the fusion is Solovyev et al.'s, arXiv
 1910.13302. Asking the student on magnified views of its own camera is ours.
@@ -22,9 +23,10 @@ from edge_autotuner.annotation.region_teacher import RegionTeacher
 from edge_autotuner.annotation.weighted_fusion import fuse_boxes
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Deadline, Detections, Progress, covered_fraction, iou_matrix
-from edge_autotuner.core.types import ImageArray
+from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, IntArray
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 
+_SAME_PLACE_IOU = 0.3  # boxes of two frames that overlap more stand in one place
 _LOOKED_FRACTION = 0.5  # of a box that the student found must lie where the teacher has looked
 
 Labelled = tuple[FrameRecord, Annotation]
@@ -63,13 +65,13 @@ def look_again(
     asked = [(r, a) for r in store.frames("train") if (a := store.annotation_of(r, raw_fingerprint)) is not None]
     ordered = [asked[i] for i in spread_order(len(asked))]
     left = [(r, a) for r, a in ordered if store.annotation_of(r, fingerprint) is None]
-    whole_frames = student.looking("tiles")
+    whole_frames, usual = student.looking("tiles"), UsualClasses([a.detections for _, a in asked], config.min_score)
     progress.start("second look", len(left))
     try:
         for record, annotation in left:
             if deadline.has_passed:
                 break
-            both = fuse_with_student(annotation, whole_frames, store.read_image(record), config)
+            both = fuse_with_student(annotation, whole_frames, store.read_image(record), config, usual)
             store.add_annotation(record, both, teacher=f"{teacher} + {student.name}", fingerprint=fingerprint)
             progress.advance()
     finally:
@@ -80,19 +82,43 @@ def look_again(
     return _refined(store, [record for record, _ in asked], fingerprint, config)
 
 
+class UsualClasses:
+    """What a teacher usually calls the objects in each place of the picture.
+
+    Args:
+        found: what it found in each frame.
+        min_score: only boxes from here on count.
+    """
+
+    def __init__(self, found: Sequence[Detections], min_score: float) -> None:
+        self._labels = Detections.concatenate([one.above(min_score) for one in found])
+
+    def allows(self, boxes_xyxy: FloatArray, old_ids: IntArray, new_ids: IntArray) -> BoolArray:
+        """Return (N,) whether the teacher calls objects at each box `new` at least as often as `old`.
+
+        Args:
+            boxes_xyxy: (N, 4).
+            old_ids: (N,) classes.
+            new_ids: (N,) classes.
+        """
+        is_there = iou_matrix(boxes_xyxy, self._labels.boxes_xyxy) > _SAME_PLACE_IOU  # (N, T)
+        counts = [(is_there & (self._labels.class_ids == ids[:, None])).sum(axis=1) for ids in (old_ids, new_ids)]
+        return np.asarray(counts[1] >= counts[0], np.bool_)
+
+
 def fuse_with_student(
-    annotation: Annotation, student: RegionTeacher, image_bgr: ImageArray, config: AnnotationConfig
+    annotation: Annotation, student: RegionTeacher, image_bgr: ImageArray, config: AnnotationConfig, usual: UsualClasses
 ) -> Annotation:
     """Return what teacher and student say together about a (H, W, 3) frame.
 
-    Both count the same, but an object that the teacher has labelled keeps its class. Where the teacher has not looked,
-    the student alone decides nothing.
+    Both count the same, but for classes (see above). Where the teacher has not looked, the student alone decides
+    nothing.
     """
     seen = student.annotate(image_bgr, None)
     inside = covered_fraction(seen.detections.boxes_xyxy, annotation.looked_xyxy).max(axis=1, initial=0.0)
     found = seen.detections.select(inside >= _LOOKED_FRACTION)
     fused = fuse_boxes(
-        [annotation.detections, _named_by(annotation.detections.above(config.min_score), found, config.fusion_iou)],
+        list(_with_one_name(annotation.detections, found, config, usual)),
         weights=(1.0, 1.0),
         knows=np.ones((2, len(student.labels)), np.bool_),
         fusion_iou=config.fusion_iou,
@@ -106,13 +132,24 @@ def fuse_with_student(
     )
 
 
-def _named_by(labels: Detections, found: Detections, iou: float) -> Detections:
-    """Return what the student found; boxes that overlap a label by more than `iou` get its class."""
+def _with_one_name(
+    labels: Detections, found: Detections, config: AnnotationConfig, usual: UsualClasses
+) -> tuple[Detections, Detections]:
+    """Return the boxes of teacher and student; where both mean one object, both have the same class."""
     if len(labels) == 0 or len(found) == 0:
-        return found
+        return labels, found
     overlaps = iou_matrix(found.boxes_xyxy, labels.boxes_xyxy)  # (S, T)
-    names = labels.class_ids[overlaps.argmax(axis=1)]
-    return replace(found, class_ids=np.where(overlaps.max(axis=1) > iou, names, found.class_ids))
+    partner = overlaps.argmax(axis=1)
+    theirs = labels.class_ids[partner]
+    is_pair = (overlaps.max(axis=1) > config.fusion_iou) & (labels.scores[partner] >= config.min_score)
+    differs = is_pair & (theirs != found.class_ids) & (found.scores > labels.scores[partner])
+    renames = np.flatnonzero(differs)
+    renames = renames[usual.allows(found.boxes_xyxy[renames], theirs[renames], found.class_ids[renames])]
+    renames = renames[np.argsort(found.scores[renames], kind="stable")]  # of several, the surest comes last and counts
+    label_ids = labels.class_ids.copy()
+    label_ids[partner[renames]] = found.class_ids[renames]
+    found_ids = np.where(is_pair, label_ids[partner], found.class_ids)
+    return replace(labels, class_ids=label_ids), replace(found, class_ids=found_ids)
 
 
 def _refined(

@@ -123,8 +123,8 @@ def _find_weights(config: RunConfig) -> tuple[str, Path, str | None]:
         return path.stem, path, config.architecture
     if path.suffix in WEIGHTS_SUFFIXES or path.parent != Path():
         raise ConfigError(
-            f"edge model {path} does not exist; give a weights file, a bundle, a folder of the "
-            "transformers library, or a known model's name"
+            f"edge model {path} does not exist; give a weights file, a bundle, a known model's name, or "
+            "the folder of a detector of the transformers library"
         )
     model = find_model(config.edge_model)
     if model.architecture is None:

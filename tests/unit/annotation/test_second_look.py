@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dataset_folders import add_frame, annotation, new_store
-from edge_autotuner.annotation import RegionTeacher, fuse_with_student, look_again
+from edge_autotuner.annotation import RegionTeacher, UsualClasses, fuse_with_student, look_again
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.config.annotation import NO_REFINEMENT
 from edge_autotuner.core import Annotation, Deadline, Detections, FakeClock, LabelMap, NoProgress
@@ -88,22 +88,38 @@ def test_the_student_says_nothing_about_places_that_the_teacher_has_not_looked_a
         teacher, _ = student_of(store, WALKER, (40.0, 10.0, 50.0, 34.0, 0.9, 0))
         left_half = np.array([[0, 0, 32, 48]], np.float32)
         before = Annotation(annotation(WALKER).detections, left_half)
-        both = fuse_with_student(before, teacher, np.zeros((48, 64, 3), np.uint8), CONFIG)
+        said = UsualClasses([before.detections], CONFIG.min_score)
+        both = fuse_with_student(before, teacher, np.zeros((48, 64, 3), np.uint8), CONFIG, said)
     assert len(both.detections) == 1
     np.testing.assert_array_equal(both.looked_xyxy, left_half)
 
 
-def test_an_object_that_the_teacher_has_labelled_keeps_its_class(tmp_path: Path) -> None:
-    """The student is surer that it is something else; of what the teacher does not label it may say what it is."""
-    renamed = (*WALKER[:4], 0.95, 1)
+@pytest.mark.parametrize(
+    ("usual", "sure", "expected"),
+    [
+        pytest.param([0, 0, 1], 0.95, 0, id="the teacher usually calls it otherwise"),
+        pytest.param([0, 1, 1], 0.95, 1, id="the teacher wavers, and the student is surer"),
+        pytest.param([0, 1, 1], 0.7, 0, id="the student is less sure"),
+    ],
+)
+def test_an_object_gets_another_class_only_if_the_teacher_says_so_itself(
+    tmp_path: Path, usual: list[int], sure: float, expected: int
+) -> None:
+    box = WALKER[:4]
+    said = UsualClasses([annotation((*box, 0.8, class_id)).detections for class_id in usual], CONFIG.min_score)
     with filled(tmp_path) as store:
-        teacher, _ = student_of(store, renamed, (40.0, 10.0, 50.0, 34.0, 0.9, 1))
-        _, both = look(store, teacher)[0]
-        unsure = Annotation(annotation((*WALKER[:4], 0.2, 0)).detections, np.array([[0, 0, 64, 48]], np.float32))
-        named = fuse_with_student(unsure, teacher, np.zeros((48, 64, 3), np.uint8), CONFIG)
-    assert both.detections.class_ids.tolist() == [0, 1]
-    np.testing.assert_allclose(both.detections.scores, [(0.8 + 0.95) / 2, 0.45], rtol=1e-5)
-    assert set(named.detections.class_ids.tolist()) == {1}
+        teacher, _ = student_of(store, (*box, sure, 1))
+        both = fuse_with_student(annotation(WALKER), teacher, np.zeros((48, 64, 3), np.uint8), CONFIG, said)
+    assert both.detections.class_ids.tolist() == [expected]
+    np.testing.assert_allclose(both.detections.scores, [(0.8 + sure) / 2], rtol=1e-5)
+
+
+def test_what_the_teacher_does_not_label_is_called_what_the_student_says(tmp_path: Path) -> None:
+    said = UsualClasses([annotation(WALKER).detections], CONFIG.min_score)
+    with filled(tmp_path) as store:
+        teacher, _ = student_of(store, (40.0, 10.0, 50.0, 34.0, 0.9, 1))
+        both = fuse_with_student(annotation(WALKER), teacher, np.zeros((48, 64, 3), np.uint8), CONFIG, said)
+    assert both.detections.class_ids.tolist() == [1, 0], "by falling score"
 
 
 def test_a_student_is_asked_once_about_a_frame(tmp_path: Path) -> None:

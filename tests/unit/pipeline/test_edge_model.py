@@ -158,7 +158,7 @@ def test_teachers_that_are_there(samples: Samples) -> None:
 
 
 def test_teachers_that_are_not(samples: Samples, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"teacher no\.onnx does not exist; give an ONNX file, a known model's name"):
+    with pytest.raises(ConfigError, match=r"teacher no\.onnx does not exist; give an ONNX file, the folder of a detector"):
         check_teacher(teacher("no.onnx"))
     with pytest.raises(ConfigError, match="teacher a/b does not exist"):
         check_teacher(teacher("a/b"))

@@ -100,7 +100,7 @@ def promotion(data: ReportData) -> dict[str, Any] | None:
         lower=decision.lower_bound,
         middle=decision.difference,
         upper=decision.upper_bound,
-        x_title="difference of AP50:95, specialized minus deployed",
+        x_title=f"difference of {decision.metric}, specialized minus deployed",
     )
     return {"decision": decision, "chart": interval, "rows": _promotion_rows(decision)}
 
