@@ -202,7 +202,7 @@ SETTINGS = {
     "unknown-model": (given("--edge-model", "nobody"), 2, r"unknown model 'nobody'; known models: street-nano, yolox"),
     "teacher-as-edge": (given("--edge-model", "deimv2-femto"), 2, r"cannot be trained, .*; edge models: street-nano"),
     "unknown-teacher": (given("--teacher", "nobody"), 2, r"unknown model 'nobody'; known models: "),
-    "missing-teacher": (given("--teacher", "no.onnx"), 2, r"teacher no\.onnx does not exist; give an ONNX file, the folder of"),
+    "missing-teacher": (given("--teacher", "no.onnx"), 2, r"teacher no\.onnx does not exist; give an ONNX file, the f"),
     "edge-as-teacher": (given("--teacher", "yolox-s"), 2, r"use --edge-model yolox-s with --teacher zoom"),
     "garbage-teacher": (garbage("t.onnx"), 7, r"t\.onnx is not a usable ONNX model: "),
     "no-adapter": (teacher_without_adapter, 2, r"say with --adapter how to read it \(deim, picodet, yolox\)"),

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from edge_autotuner.core.labels import LabelMap
 from edge_autotuner.core.types import SizeWH
+from edge_autotuner.errors import ConfigError
 from edge_autotuner.models.detector_spec import DetectorSpec, Resize
 from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.models.transformers_folder import DETR_NMS_IOU, PixelScaling
@@ -165,6 +166,22 @@ class TransformersDetr(TrainableNetwork):
             name: tensor[list(rows)] if name.removeprefix("detr.").startswith(_CLASS_LAYERS) else tensor
             for name, tensor in self.state_dict().items()
         }
+
+    def check_input_size(self, size_wh: SizeWH, setting: str) -> None:
+        """Make sure that the network can have an input of this size, and that there is a place for every query.
+
+        Raises:
+            ConfigError: it cannot.
+        """
+        super().check_input_size(size_wh, setting)
+        width, height = size_wh
+        config: Any = self.detr.config
+        n_places = sum((width // stride) * (height // stride) for stride in config.feat_strides)
+        if n_places < config.num_queries:
+            raise ConfigError(
+                f"{setting}: {width}x{height} has {n_places} places for the {config.num_queries} queries of "
+                f"{self.architecture}; choose a larger input"
+            )
 
     def of_classes(self, n_classes: int) -> Self:
         """Return a network of the same layers for another number of classes."""

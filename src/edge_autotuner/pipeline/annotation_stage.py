@@ -117,8 +117,8 @@ def _find_teacher(config: RunConfig, name: str) -> tuple[Path, DetectorSpec]:
         return path, describe_onnx(path, config.annotation.adapter)
     if path.suffix == _ONNX_SUFFIX or path.parent != Path():
         raise ConfigError(
-            f"teacher {path} does not exist; give an ONNX file, a known model's name, zoom, or the "
-            "folder of a detector of the transformers library"
+            f"teacher {path} does not exist; give an ONNX file, the folder of a detector of the "
+            "transformers library, a known model's name, or zoom"
         )
     model = find_model(name)
     if model.detector is None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from coloured_scene import LABELS, coloured_sample
 from edge_autotuner.core import LabelMap
-from edge_autotuner.errors import WeightsError
+from edge_autotuner.errors import ConfigError, WeightsError
 from edge_autotuner.models import load_network, with_classes
 from edge_autotuner.models.torch_detector import TorchDetector
 from edge_autotuner.models.transformers_detr import DetrPlan, FrozenBatchNorm, TransformersDetr, corners_of
@@ -172,6 +172,24 @@ def test_configurations_that_cannot_be_built(changes: dict[str, Any], message: s
 def test_answers_of_an_earlier_layer_are_refused() -> None:
     with pytest.raises(WeightsError, match="eval_idx 0 is not the last decoder layer, 1"):
         TransformersDetr(D_FINE, 2, DetrPlan(tiny_config(D_FINE) | {"eval_idx": 0}, PixelScaling()))
+
+
+@pytest.mark.parametrize(
+    ("size_wh", "message"),
+    [
+        pytest.param((64, 32), None, id="32 + 8 + 2 places for 24 queries"),
+        pytest.param((32, 32), "input_size: 32x32 has 21 places for the 24 queries of d-fine", id="too small"),
+        pytest.param((64, 60), "both sides must be multiples of 32 for d-fine", id="no multiple"),
+    ],
+)
+def test_input_sizes(size_wh: tuple[int, int], message: str | None) -> None:
+    network = tiny_network(D_FINE)
+    if message is None:
+        network.check_input_size(size_wh, "input_size")
+        assert network(torch.zeros(1, 3, size_wh[1], size_wh[0])).shape[1] == N_QUERIES
+        return
+    with pytest.raises(ConfigError, match=message):
+        network.check_input_size(size_wh, "input_size")
 
 
 def test_a_plan_comes_back() -> None:

@@ -89,7 +89,7 @@ def test_wrong_classes(classes: tuple[str, ...], message: str, samples: Samples)
 
 def test_edge_models_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"a/b does not exist; give a weights file, a bundle, or a known model's name"
+        ConfigError, match=r"a/b does not exist; give a weights file, a bundle, a known model's name, or the folder"
     ):
         open_edge_model(config("a/b"))
     with pytest.raises(ConfigError, match=r"w\.pth does not exist; give a weights file"):
@@ -158,7 +158,9 @@ def test_teachers_that_are_there(samples: Samples) -> None:
 
 
 def test_teachers_that_are_not(samples: Samples, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"teacher no\.onnx does not exist; give an ONNX file, the folder of a detector"):
+    with pytest.raises(
+        ConfigError, match=r"teacher no\.onnx does not exist; give an ONNX file, the folder of a detector"
+    ):
         check_teacher(teacher("no.onnx"))
     with pytest.raises(ConfigError, match="teacher a/b does not exist"):
         check_teacher(teacher("a/b"))
