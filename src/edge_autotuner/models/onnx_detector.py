@@ -103,7 +103,7 @@ def open_session(model: Path | bytes, name: str, n_threads: int | None = None) -
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
     # Left to itself, the runtime counts the cores of the machine. Threads that wait busily for each other on the one
-    # core that a container may use are several times slower than a single one.
+    # core that a container may use are slower than a single one.
     options.intra_op_num_threads = n_threads or len(os.sched_getaffinity(0))
     source = str(model) if isinstance(model, Path) else model
     try:

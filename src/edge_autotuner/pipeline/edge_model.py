@@ -57,7 +57,7 @@ def open_edge_model(config: RunConfig, *, of_dataset: LabelMap | None = None) ->
     name, path, architecture = _find_weights(config)
     network, all_labels = load_network(path, architecture=architecture)
     network.check_input_size(config.input_size, "input_size")
-    if config.annotation.teacher == ZOOM:
+    if ZOOM in config.annotation.teachers or config.training.second_look.enabled:
         network.check_input_size(config.annotation.zoom_input, "annotation.zoom_input")
     labels = _choose_labels(all_labels, config.annotation.classes)
     if of_dataset is not None and labels != of_dataset:

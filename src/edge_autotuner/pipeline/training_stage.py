@@ -30,7 +30,7 @@ from edge_autotuner.pipeline.session import Session
 from edge_autotuner.training import TrainingSample
 
 CANDIDATE_WEIGHTS = "candidate.safetensors"
-_CLOSING_S = 0.5  # to write the candidate and the records; a slow disk takes a tenth of it
+_CLOSING_S = 0.5  # to write the candidate and the records
 _REPLAY_S_PER_FRAME = 0.02  # to offer a frame to the reservoir
 _NOT_OF_THE_RESULT: dict[str, Any] = {
     "deadline_s": True,
@@ -73,10 +73,7 @@ def train(session: Session) -> None:
             )
             trained = rounds.train(training, validation)
             save_network(weights, trained.result.network, edge.labels)
-            offered = [
-                (record, a, sample) for (record, a), sample in zip(trained.labelled, trained.samples, strict=True)
-            ]
-            keep_for_replay(session, store, offered, fingerprint)
+            keep_for_replay(session, store, trained.with_samples(), fingerprint)
             summary.update(
                 trained.summary(),
                 allowed_s=_allowed_s(session.config),

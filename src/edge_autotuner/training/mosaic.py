@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge_autotuner.config import AugmentationConfig
-from edge_autotuner.core.types import FloatArray, SizeWH
+from edge_autotuner.core.types import SizeWH
 from edge_autotuner.models.detector_spec import Resize
+from edge_autotuner.training.patches import placement
 from edge_autotuner.training.samples import Scene, Tile, fit_ratios
 
 N_TILES = 4
@@ -57,12 +58,6 @@ def _tile(
     zoom = max(to_fill, rng.uniform(_MIN_ZOOM, 1 + augmentation.scale))
     size = full * zoom
     x, y = area[:2] - rng.uniform(0, 1, 2) * np.maximum(size - (area[2:] - area[:2]), 0)
-    sx, sy = ratios[0] * zoom, ratios[1] * zoom
-    return Tile(scene, _placed(sx, sy, x, y, size[0], is_mirrored=rng.random() < augmentation.flip), area_xyxy)
-
-
-def _placed(sx: float, sy: float, x: float, y: float, width: float, *, is_mirrored: bool) -> FloatArray:
-    """Return the (2, 3) map that puts a picture's corner at a point of the canvas."""
-    if is_mirrored:
-        return np.array([[-sx, 0, x + width], [0, sy, y]], np.float32)
-    return np.array([[sx, 0, x], [0, sy, y]], np.float32)
+    scale = ratios[0] * zoom, ratios[1] * zoom
+    to_canvas = placement(scale, (x, y), size[0], is_mirrored=rng.random() < augmentation.flip)
+    return Tile(scene, to_canvas, area_xyxy)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
@@ -19,16 +20,18 @@ from edge_autotuner.training.targets import LossParts, Target
 from edge_autotuner.training.transformers_losses import Places, detr_loss
 
 
-class Objective(Protocol):
-    """The loss of one architecture, for training pictures of one size."""
+@dataclass(frozen=True)
+class Objective:
+    """The loss of one architecture, for training pictures of one size.
 
-    @property
-    def centres(self) -> Tensor:
-        """(N, 2) where each output looks, pixels of the picture; what is known of a place is known of its output.
+    Attributes:
+        centres: (N, 2) where each output looks, pixels of the picture; what is known of a place is known of its output.
+            Of a network without fixed places, the cells that its outputs may fall into.
+        compare: the loss function, with everything bound that depends on the size of the pictures.
+    """
 
-        Of a network without fixed places, the cells that its outputs may fall into.
-        """
-        ...
+    centres: Tensor
+    compare: Callable[..., LossParts]
 
     def loss(
         self, outputs: Tensor, targets: Sequence[Target], *, reference: Tensor | None, distill_weight: float
@@ -41,7 +44,7 @@ class Objective(Protocol):
             reference: outputs of the starting model for the same pictures, for distillation.
             distill_weight: weight of the pull towards `reference` where no label speaks.
         """
-        ...
+        return self.compare(outputs, targets=targets, reference=reference, distill_weight=distill_weight)
 
 
 def objective_for(network: TrainableNetwork, size_wh: SizeWH, *, scarce: Tensor | None = None) -> Objective:
@@ -58,66 +61,15 @@ def objective_for(network: TrainableNetwork, size_wh: SizeWH, *, scarce: Tensor 
     width, height = size_wh
     device = next(network.parameters()).device
     if isinstance(network, Yolox):
-        grid = CellGrid.of_input(height, width)
-        return YoloxObjective(CellGrid(grid.corners.to(device), grid.strides.to(device)), scarce)
+        cells = CellGrid.of_input(height, width)
+        grid = CellGrid(cells.corners.to(device), cells.strides.to(device))
+        return Objective(grid.centres, partial(detection_loss, grid=grid, scarce=scarce))
     if isinstance(network, Ssdlite):
-        anchors = Anchors.of_input(height, width)
-        on_device = (anchors.centres.to(device), anchors.sizes.to(device), anchors.strides.to(device))
-        return SsdliteObjective(Anchors(*on_device), scarce)
+        boxes = Anchors.of_input(height, width)
+        anchors = Anchors(boxes.centres.to(device), boxes.sizes.to(device), boxes.strides.to(device))
+        return Objective(anchors.centres, partial(ssdlite_loss, anchors=anchors, scarce=scarce))
     if isinstance(network, TransformersDetr):
-        return DetrObjective(size_wh, network.n_classes, scarce)
+        places = Places(size_wh)
+        compare = partial(detr_loss, n_classes=network.n_classes, places=places, scarce=scarce)
+        return Objective(places.centres, compare)
     raise TypeError(f"no loss is known for {type(network).__name__}")
-
-
-class YoloxObjective:
-    """The YOLOX loss on the cells of one picture size."""
-
-    def __init__(self, grid: CellGrid, scarce: Tensor | None = None) -> None:
-        self._grid, self._scarce = grid, scarce
-        self.centres = grid.centres
-
-    def loss(
-        self, outputs: Tensor, targets: Sequence[Target], *, reference: Tensor | None, distill_weight: float
-    ) -> LossParts:
-        """Compare a batch's logits with its labels."""
-        return detection_loss(
-            outputs, self._grid, targets, reference=reference, distill_weight=distill_weight, scarce=self._scarce
-        )
-
-
-class SsdliteObjective:
-    """The SSDLite loss on the anchors of one picture size."""
-
-    def __init__(self, anchors: Anchors, scarce: Tensor | None = None) -> None:
-        self._anchors, self._scarce = anchors, scarce
-        self.centres = anchors.centres
-
-    def loss(
-        self, outputs: Tensor, targets: Sequence[Target], *, reference: Tensor | None, distill_weight: float
-    ) -> LossParts:
-        """Compare a batch's codes and logits with its labels."""
-        return ssdlite_loss(
-            outputs, self._anchors, targets, reference=reference, distill_weight=distill_weight, scarce=self._scarce
-        )
-
-
-class DetrObjective:
-    """The loss of RT-DETR v2 and D-FINE on pictures of one size."""
-
-    def __init__(self, size_wh: SizeWH, n_classes: int, scarce: Tensor | None = None) -> None:
-        self._places, self._n_classes, self._scarce = Places(size_wh), n_classes, scarce
-        self.centres = self._places.centres
-
-    def loss(
-        self, outputs: Tensor, targets: Sequence[Target], *, reference: Tensor | None, distill_weight: float
-    ) -> LossParts:
-        """Compare a batch's boxes and logits with its labels."""
-        return detr_loss(
-            outputs,
-            self._n_classes,
-            self._places,
-            targets,
-            reference=reference,
-            distill_weight=distill_weight,
-            scarce=self._scarce,
-        )

@@ -16,27 +16,30 @@ def aligned_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
     return _iou(a_xyxy, b_xyxy)
 
 
-def _iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
-    """Return the overlaps of (..., 4) corners, one side after the other: products over an axis of two are slow."""
-    width = torch.minimum(a_xyxy[..., 2], b_xyxy[..., 2]) - torch.maximum(a_xyxy[..., 0], b_xyxy[..., 0])
-    height = torch.minimum(a_xyxy[..., 3], b_xyxy[..., 3]) - torch.maximum(a_xyxy[..., 1], b_xyxy[..., 1])
-    inter = width.clamp(min=0) * height.clamp(min=0)
-    return inter / (_areas(a_xyxy) + _areas(b_xyxy) - inter + 1e-9)
-
-
 def aligned_giou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
     """Return (...) generalized overlaps in [-1, 1] of (..., 4) corners; the shapes need only fit by broadcasting.
 
     The overlap, less the share of the smallest box around both that neither covers: boxes that do not touch are told
     near from far (Rezatofighi et al., arXiv 1902.09630).
     """
-    width = torch.minimum(a_xyxy[..., 2], b_xyxy[..., 2]) - torch.maximum(a_xyxy[..., 0], b_xyxy[..., 0])
-    height = torch.minimum(a_xyxy[..., 3], b_xyxy[..., 3]) - torch.maximum(a_xyxy[..., 1], b_xyxy[..., 1])
-    inter = width.clamp(min=0) * height.clamp(min=0)
-    union = _areas(a_xyxy) + _areas(b_xyxy) - inter
+    inter, union = _shared_and_joint(a_xyxy, b_xyxy)
     around = torch.minimum(a_xyxy[..., :2], b_xyxy[..., :2]), torch.maximum(a_xyxy[..., 2:], b_xyxy[..., 2:])
     hull = _areas(torch.cat(around, dim=-1))
     return inter / (union + 1e-9) - (hull - union) / (hull + 1e-9)
+
+
+def _iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
+    """Return the overlaps of (..., 4) corners."""
+    inter, union = _shared_and_joint(a_xyxy, b_xyxy)
+    return inter / (union + 1e-9)
+
+
+def _shared_and_joint(a_xyxy: Tensor, b_xyxy: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the areas of both boxes and of either, one side after the other: products over an axis of two are slow."""
+    width = torch.minimum(a_xyxy[..., 2], b_xyxy[..., 2]) - torch.maximum(a_xyxy[..., 0], b_xyxy[..., 0])
+    height = torch.minimum(a_xyxy[..., 3], b_xyxy[..., 3]) - torch.maximum(a_xyxy[..., 1], b_xyxy[..., 1])
+    inter = width.clamp(min=0) * height.clamp(min=0)
+    return inter, _areas(a_xyxy) + _areas(b_xyxy) - inter
 
 
 def _areas(boxes_xyxy: Tensor) -> Tensor:

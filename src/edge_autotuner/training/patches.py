@@ -26,6 +26,23 @@ class Patch:
     gain_bgr: FloatArray
 
 
+def placement(
+    scale_xy: tuple[float, float], corner_xy: tuple[float, float], width: float, *, is_mirrored: bool
+) -> FloatArray:
+    """Return the (2, 3) map that puts a picture on a canvas.
+
+    Args:
+        scale_xy: canvas pixels per pixel of the picture.
+        corner_xy: where its top left corner comes to lie, canvas pixels.
+        width: of the picture there, canvas pixels.
+        is_mirrored: left and right are swapped.
+    """
+    (sx, sy), (x, y) = scale_xy, corner_xy
+    if is_mirrored:
+        return np.array([[-sx, 0, x + width], [0, sy, y]], np.float32)
+    return np.array([[sx, 0, x], [0, sy, y]], np.float32)
+
+
 def compose(outer: FloatArray, inner: FloatArray) -> FloatArray:
     """Return the (2, 3) map that applies `inner` first and `outer` to its result."""
     composed = outer[:, :2] @ inner

@@ -13,7 +13,7 @@ from edge_autotuner.core.boxes import as_boxes, box_areas
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, IntArray, SizeWH
 from edge_autotuner.models.detector_spec import Resize
 from edge_autotuner.training.epoch_order import Origin
-from edge_autotuner.training.patches import Patch, compose, draw_patch_in_place, pixel_warp
+from edge_autotuner.training.patches import Patch, compose, draw_patch_in_place, pixel_warp, placement
 
 PAD_VALUE = 114  # grey around letterboxed pictures, as the off-the-shelf weights were trained
 _MIN_VISIBLE = 0.35  # labelled boxes of which less is left inside the picture become "unknown"
@@ -199,15 +199,13 @@ def _placement(
 ) -> FloatArray:
     """Return the (2, 3) map from picture pixels to canvas pixels."""
     if augmentation is None:
-        return np.array([[ratios[0], 0, 0], [0, ratios[1], 0]], np.float32)
+        return placement(ratios, (0, 0), 0, is_mirrored=False)
     factor = rng.uniform(1 - augmentation.scale, 1 + augmentation.scale)
     sx, sy = ratios[0] * factor, ratios[1] * factor
     width, height = size_wh[0] * sx, size_wh[1] * sy
     dx, dy = rng.uniform(-augmentation.translate, augmentation.translate, 2) * canvas_wh
     dx, dy = dx + (size_wh[0] * ratios[0] - width) / 2, dy + (size_wh[1] * ratios[1] - height) / 2
-    if rng.random() < augmentation.flip:
-        return np.array([[-sx, 0, dx + width], [0, sy, dy]], np.float32)
-    return np.array([[sx, 0, dx], [0, sy, dy]], np.float32)
+    return placement((sx, sy), (dx, dy), width, is_mirrored=rng.random() < augmentation.flip)
 
 
 def _draw(tile: Tile) -> ImageArray:

@@ -117,9 +117,17 @@ def tune(
     deadline = deadline or Deadline(config.deadline_s)
     with cpu_threads(config.n_threads):
         run = _Training(
-            network, samples, config, input_size_wh, validate, folder, fingerprint, deadline, previous or network
+            network,
+            samples,
+            config,
+            input_size_wh,
+            validate,
+            folder,
+            fingerprint,
+            deadline,
+            previous or network,
+            may_keep_start,
         )
-        run.may_keep_start = may_keep_start
         return run.to_the_end(progress or NoProgress())
 
 
@@ -137,8 +145,10 @@ class _Training(Generic[Network]):
         fingerprint: str,
         deadline: Deadline,
         previous: Network,
+        may_keep_start: bool,
     ) -> None:
         self.config, self.validate, self.folder = config, validate, folder
+        self.may_keep_start = may_keep_start
         layers = choose_layers(config, sum(len(sample.boxes_xyxy) for sample in samples))
         self.learner = Learner(start, layers, config, previous=previous)
         self.best: Network = copy.deepcopy(start).eval()
@@ -163,7 +173,6 @@ class _Training(Generic[Network]):
             write_s=self.state.write_s,
         )
         self.fraction_done = 0.0
-        self.may_keep_start = True
 
     def to_the_end(self, progress: Progress) -> TuningResult[Network]:
         progress.start("training", self.n_steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,11 +118,6 @@ def test_weights_of_another_architecture(samples: Samples) -> None:
 def test_the_input_must_fit_the_network(samples: Samples) -> None:
     with pytest.raises(ConfigError, match=r"^input_size: both sides must be multiples of 32 for yolox-nano, got 300x"):
         open_edge_model(config(samples.edge_model, input_size=300))
-    zoom = {"edge_model": str(samples.edge_model), "annotation": {"teacher": "zoom", "zoom_input": "416x300"}}
-    with pytest.raises(ConfigError, match=r"^annotation\.zoom_input: both sides must be multiples of 32"):
-        open_edge_model(RunConfig.model_validate(zoom))
-    zoom["annotation"] = {"teacher": "deimv2-femto", "zoom_input": "416x300"}  # then nobody zooms
-    assert open_edge_model(RunConfig.model_validate(zoom)).labels == STREET_6
 
 
 def test_an_ssdlite_takes_any_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,3 +169,24 @@ def test_teachers_that_are_not(samples: Samples, tmp_path: Path) -> None:
     (tmp_path / "t.onnx").write_bytes(b"garbage")
     with pytest.raises(WeightsError, match="is not a usable ONNX model"):
         check_teacher(teacher(tmp_path / "t.onnx", "yolox"))
+
+
+@pytest.mark.parametrize(("teacher", "second_look"), [("zoom,deimv2-femto", False), ("deimv2-femto", True)])
+def test_the_input_for_magnified_views_is_checked_before_a_long_run(
+    teacher: str, second_look: bool, samples: Samples
+) -> None:
+    """Whoever lets the edge model look at magnified views: as one of the teachers, or at the second look."""
+    with pytest.raises(ConfigError, match=r"annotation\.zoom_input: both sides must be multiples of 32"):
+        open_edge_model(_magnifying(samples, teacher, second_look=second_look))
+
+
+def test_an_input_for_magnified_views_that_nobody_uses(samples: Samples) -> None:
+    assert open_edge_model(_magnifying(samples, "deimv2-femto", second_look=False)).labels == STREET_6
+
+
+def _magnifying(samples: Samples, teacher: str, *, second_look: bool) -> RunConfig:
+    annotation: dict[str, Any] = {"zoom_input": 100, "teacher": teacher}
+    training = {"second_look": {"enabled": second_look}}
+    return RunConfig.model_validate(
+        {"edge_model": str(samples.edge_model), "annotation": annotation, "training": training}
+    )
