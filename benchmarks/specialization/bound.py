@@ -41,7 +41,7 @@ _HALVES = Scene(
     pick=lambda images: images,
     map_classes=NGSIM.map_classes,
 )
-HUMAN_TRIAL = Trial("bound-human", _HALVES)
+HUMAN_TRIAL = Trial("bound-human", _HALVES, settings={"training.second_look.enabled": False})  # people need none
 TEACHER_TRIAL = Trial("bound-teacher", _HALVES)
 OTHERS_TRIAL = Trial("bound-teacher-other-pictures", NGSIM, settings={"capture.max_images": N_TRAINED})
 

@@ -97,7 +97,8 @@ def labels_key(config: RunConfig, scene: Scene) -> str:
 
 def settings_key(config: RunConfig) -> str:
     """Return a hash of the settings that a result depends on, the same on every machine."""
-    values = config.model_dump(mode="json", exclude={"models_dir": True, "training": {"n_threads"}})
+    elsewhere: dict[str, Any] = {"models_dir": True, "training": {"n_threads"}, "annotation": {"service"}}  # not what
+    values = config.model_dump(mode="json", exclude=elsewhere)
     values["evaluation"] = {key: values["evaluation"][key] for key in ("map_classes", "max_detections", "min_score")}
     values["training"].get("replay", {}).pop("folder", None)
     return fingerprint_of(values)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
+from edge_autotuner.annotation.ahead import look_ahead
 from edge_autotuner.annotation.background_labels import BackgroundLabels
 from edge_autotuner.annotation.ensemble import EnsembleTeacher
 from edge_autotuner.annotation.region_teacher import RegionTeacher
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Deadline, LabelMap, Progress, Teacher
 from edge_autotuner.dataset import DatasetStore, FrameRecord
-from edge_autotuner.errors import ConfigError, DatasetError, NoLabelsFound
+from edge_autotuner.errors import ConfigError, DatasetError, NoLabelsFound, TeacherTimeout
 
 NOTE_KEY = "annotation"
 N_SCORE_BINS = 20
@@ -68,6 +70,8 @@ def annotate_dataset(
     fingerprint: str,
     deadline: Deadline,
     progress: Progress,
+    n_parallel: int = 1,
+    stop: Callable[[], object] = lambda: None,
 ) -> AnnotationSummary:
     """Label all frames; frames that have an annotation of this fingerprint are left as they are.
 
@@ -82,11 +86,15 @@ def annotate_dataset(
         fingerprint: changes when the teacher or a setting does.
         deadline: no frame is begun after it.
         progress: hears of every frame.
+        n_parallel: frames that are looked at at the same time. Motion crops are looked at one after the other: the
+            labels of a background are made once for all frames that have it.
+        stop: makes calls of the teacher that wait for a service end soon; called when an error or Ctrl-C ends the work.
 
     Raises:
         ConfigError: the teacher has other classes than the dataset.
         DatasetError: there are no frames, or a picture is damaged.
         NoLabelsFound: no training frame has a label; what was stored stays.
+        TeacherError: the teacher cannot label a frame; what was stored stays, and a later call goes on there.
     """
     if teacher.labels != store.labels:
         raise ConfigError(
@@ -103,13 +111,16 @@ def annotate_dataset(
     )
     left = [frame for frame in frames if store.annotation_of(frame, fingerprint) is None]
     look = _Looker(store, teacher, config)
+    in_time = takewhile(lambda _: not deadline.has_passed, left)
     progress.start("annotate", len(left))
     try:
-        for frame in left:
-            if deadline.has_passed:
-                break
-            store.add_annotation(frame, look.at(frame), teacher=teacher.name, fingerprint=fingerprint)
+        n_threads = n_parallel if look.is_parallel else 1
+        for frame, annotation in look_ahead(in_time, look.at, n_threads=n_threads, stop=stop):
+            store.add_annotation(frame, annotation, teacher=teacher.name, fingerprint=fingerprint)
             progress.advance()
+    except TeacherTimeout:
+        if not deadline.has_passed:
+            raise
     finally:
         progress.finish()
         seconds = spent_before_s + deadline.elapsed_s - started_s
@@ -140,6 +151,11 @@ class _Looker:
         self._whole_frame_teacher = _looking_at_tiles(teacher)
         self._crops_only = config.look == "crops"
         self._background = BackgroundLabels(store, self._whole_frame_teacher, config)
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether frames may be looked at in any order, and at the same time."""
+        return not self._crops_only
 
     def at(self, record: FrameRecord) -> Annotation:
         image_bgr = self._store.read_image(record)

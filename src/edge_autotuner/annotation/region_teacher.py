@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -10,10 +11,11 @@ from edge_autotuner.annotation.fusion import is_cut, merge_views
 from edge_autotuner.annotation.uncertain import as_uncertain
 from edge_autotuner.annotation.views import View, looked_rectangles, plan_views
 from edge_autotuner.config import AnnotationConfig
-from edge_autotuner.core import Annotation, Detections, Detector, LabelMap, covered_fraction
+from edge_autotuner.core import Annotation, BatchDetector, Detections, Detector, LabelMap, covered_fraction
 from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 from edge_autotuner.errors import ConfigError, TeacherError
 
+_VIEWS_AT_ONCE = 16  # copies of views in memory; as many as frames are usually cut into
 _EXPLAINED_FRACTION = 0.5  # a cut box that lies this much inside a kept box of its class shows that same object
 
 
@@ -81,8 +83,7 @@ class RegionTeacher:
         views = plan_views(size_wh, regions_xyxy, self._config, detector_input_wh=self._detector.input_size_wh)
         whole: list[Detections] = []
         cut: list[Detections] = []
-        for view in views:
-            found = self._detect(image_bgr, view)
+        for view, found in zip(views, self._look(image_bgr, views), strict=True):
             at_border = is_cut(found, view, self._config.cut_border_px)
             whole.append(found.select(~at_border))
             cut.append(found.select(at_border))
@@ -92,11 +93,20 @@ class RegionTeacher:
         n_pixels = sum(view.n_pixels for view in views)
         return Annotation(merged, looked_rectangles(views), n_calls=len(views), n_pixels=n_pixels)
 
-    def _detect(self, image_bgr: ImageArray, view: View) -> Detections:
-        """Return what a view shows, in frame pixels and classes of the dataset."""
+    def _look(self, image_bgr: ImageArray, views: Sequence[View]) -> Iterator[Detections]:
+        """Yield what each view shows, in frame pixels and classes of the dataset."""
+        for start in range(0, len(views), _VIEWS_AT_ONCE):
+            group = views[start : start + _VIEWS_AT_ONCE]
+            for view, found in zip(group, self._detect([_cut_out(image_bgr, view) for view in group]), strict=True):
+                yield self._placed(found, view)
+
+    def _detect(self, pictures: list[ImageArray]) -> list[Detections]:
+        if isinstance(self._detector, BatchDetector):
+            return self._detector.detect_batch(pictures)
+        return [self._detector.detect(picture) for picture in pictures]
+
+    def _placed(self, found: Detections, view: View) -> Detections:
         x1, y1, x2, y2 = view.rect_xyxy
-        picture = np.ascontiguousarray(image_bgr[y1:y2, x1:x2])
-        found = self._detector.detect(picture)
         if not (np.isfinite(found.boxes_xyxy).all() and np.isfinite(found.scores).all()):
             raise TeacherError(f"teacher {self._name} returned a box that is not finite; its model file may be damaged")
         found = found.above(self._config.uncertain_score).clipped((x2 - x1, y2 - y1))
@@ -121,3 +131,8 @@ class RegionTeacher:
         unexplained = cut.select(inside.max(axis=1, initial=0.0) < _EXPLAINED_FRACTION)
         joined = Detections.concatenate([merged, as_uncertain(unexplained, self._config)])
         return joined.sorted_by_score(self._config.max_detections)
+
+
+def _cut_out(image_bgr: ImageArray, view: View) -> ImageArray:
+    x1, y1, x2, y2 = view.rect_xyxy
+    return np.ascontiguousarray(image_bgr[y1:y2, x1:x2])

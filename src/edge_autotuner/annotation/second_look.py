@@ -14,9 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 import numpy as np
 
+from edge_autotuner.annotation.ahead import look_ahead
 from edge_autotuner.annotation.annotate import spread_order
 from edge_autotuner.annotation.refine import find_places, refine_frames
 from edge_autotuner.annotation.region_teacher import RegionTeacher
@@ -43,6 +45,7 @@ def look_again(
     fingerprint: str,
     deadline: Deadline,
     progress: Progress,
+    n_parallel: int = 1,
 ) -> list[Labelled]:
     """Let a tuned student look at the training frames, and return labels that both have made, refined.
 
@@ -58,6 +61,7 @@ def look_again(
         fingerprint: under which the fused answers are stored; it must change when the student does.
         deadline: no frame is begun after it.
         progress: hears of every frame.
+        n_parallel: frames that are looked at at the same time.
 
     Returns:
         The training frames that the student has looked at, by time; all of them, unless the deadline passed.
@@ -66,12 +70,15 @@ def look_again(
     ordered = [asked[i] for i in spread_order(len(asked))]
     left = [(r, a) for r, a in ordered if store.annotation_of(r, fingerprint) is None]
     whole_frames, usual = student.looking("tiles"), UsualClasses([a.detections for _, a in asked], config.min_score)
+
+    def look(asked_again: Labelled) -> Annotation:
+        record, annotation = asked_again
+        return fuse_with_student(annotation, whole_frames, store.read_image(record), config, usual)
+
+    in_time = takewhile(lambda _: not deadline.has_passed, left)
     progress.start("second look", len(left))
     try:
-        for record, annotation in left:
-            if deadline.has_passed:
-                break
-            both = fuse_with_student(annotation, whole_frames, store.read_image(record), config, usual)
+        for (record, _), both in look_ahead(in_time, look, n_threads=n_parallel):
             store.add_annotation(record, both, teacher=f"{teacher} + {student.name}", fingerprint=fingerprint)
             progress.advance()
     finally:

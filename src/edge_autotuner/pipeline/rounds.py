@@ -20,6 +20,7 @@ from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.errors import DeadlineTooShort, TrainingDiverged
 from edge_autotuner.models.torch_weights import network_bytes, save_network
 from edge_autotuner.models.trainable import TrainableNetwork
+from edge_autotuner.pipeline.annotation_stage import cores_of, threads_of_detector
 from edge_autotuner.pipeline.edge_model import EdgeModel, open_as_detector
 from edge_autotuner.pipeline.run_folder import StageRecord, fingerprint_of
 from edge_autotuner.pipeline.samples import make_samples
@@ -186,9 +187,9 @@ class Rounds:
         raw = str(self._annotated.summary["fingerprint"])
         size = annotation.zoom_input
         path = self._folder / f"student-{fingerprint_of(student.sha256, size)}.onnx"
-        detector = open_as_detector(
-            student, size, path, min_score=annotation.uncertain_score, n_threads=self._config.training.n_threads
-        )
+        n_parallel = cores_of(self._config)
+        n_threads = threads_of_detector(self._config, n_parallel)
+        detector = open_as_detector(student, size, path, min_score=annotation.uncertain_score, n_threads=n_threads)
         labelled = look_again(
             self._store,
             RegionTeacher(detector, annotation, labels=self._edge.labels, name=_STUDENT),
@@ -199,6 +200,7 @@ class Rounds:
             fingerprint=fingerprint_of("second look", raw, student.sha256, size),
             deadline=self._share_of_time(_LOOK_SHARE),
             progress=self._session.progress,
+            n_parallel=n_parallel,
         )
         return {record.key: found for record, found in labelled}
 

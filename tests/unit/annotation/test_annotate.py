@@ -20,6 +20,7 @@ from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Deadline, FakeClock, LabelMap, NoProgress
 from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset import DatasetStore
+from edge_autotuner.dataset.records import annotation_to_json
 from edge_autotuner.errors import ConfigError, DatasetError, NoLabelsFound, TeacherError
 from plain_scene import GreyDetector, boxes_of, paint
 
@@ -275,3 +276,16 @@ def test_progress_hears_of_every_frame(tmp_path: Path) -> None:
 )
 def test_spread_order(n_items: int, expected: list[int]) -> None:
     assert spread_order(n_items) == expected
+
+
+@pytest.mark.parametrize("look", ["tiles", "full", "crops"])
+def test_frames_looked_at_at_the_same_time_get_the_labels_of_one_after_the_other(tmp_path: Path, look: str) -> None:
+    teacher, config = grey_teacher(look=look)
+    found = []
+    for n_parallel in (1, 3):
+        with filled(tmp_path / str(n_parallel), n_train=7) as store:
+            summary = run(store, teacher, config, n_parallel=n_parallel)
+            annotations = [store.annotation_of(frame) for frame in store.frames()]
+            found.append((summary, [annotation_to_json(a) for a in annotations if a is not None]))
+    assert found[0] == found[1]
+    assert len(found[0][1]) == 9

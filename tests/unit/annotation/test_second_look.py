@@ -15,6 +15,7 @@ from edge_autotuner.config.annotation import NO_REFINEMENT
 from edge_autotuner.core import Annotation, Deadline, Detections, FakeClock, LabelMap, NoProgress
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.dataset import DatasetStore
+from edge_autotuner.dataset.records import annotation_to_json
 
 CONFIG = AnnotationConfig(look="full", refine=NO_REFINEMENT)
 Row = tuple[float, float, float, float, float, int]
@@ -51,7 +52,12 @@ def filled(folder: Path, n_frames: int = 6) -> DatasetStore:
 
 
 def look(
-    store: DatasetStore, teacher: RegionTeacher, *, fingerprint: str = "both", deadline: Deadline | None = None
+    store: DatasetStore,
+    teacher: RegionTeacher,
+    *,
+    fingerprint: str = "both",
+    deadline: Deadline | None = None,
+    n_parallel: int = 1,
 ) -> list[tuple[int, Annotation]]:
     labelled = look_again(
         store,
@@ -63,6 +69,7 @@ def look(
         fingerprint=fingerprint,
         deadline=deadline or Deadline(None),
         progress=NoProgress(),
+        n_parallel=n_parallel,
     )
     return [(record.index, found) for record, found in labelled]
 
@@ -187,3 +194,14 @@ def test_no_opinion_at_all_is_an_empty_annotation(tmp_path: Path, rows: tuple[Ro
         teacher, _ = student_of(store, *rows)
         ((_, found),) = look(store, teacher)
     assert len(found.detections) == len(rows)
+
+
+def test_frames_looked_at_at_the_same_time_get_the_labels_of_one_after_the_other(tmp_path: Path) -> None:
+    found = []
+    for n_parallel in (1, 3):
+        with filled(tmp_path / str(n_parallel)) as store:
+            teacher, student = student_of(store, WALKER, (40.0, 10.0, 50.0, 34.0, 0.9, 1))
+            both = look(store, teacher, n_parallel=n_parallel)
+            found.append([(index, annotation_to_json(one)) for index, one in both])
+        assert student.n_asked == 6 * both[0][1].n_calls - 6 * annotation(WALKER).n_calls
+    assert found[0] == found[1]
