@@ -11,6 +11,8 @@ import typer
 from benchmarks import tables
 from benchmarks.capture import quality, soak, speed
 from benchmarks.capture import tables as capture_tables
+from benchmarks.service import load as service_load
+from benchmarks.service import tables as service_tables
 from benchmarks.specialization import runner
 from edge_autotuner.cli.progress_bar import ProgressBar
 from edge_autotuner.errors import EdgeAutotunerError
@@ -72,6 +74,24 @@ def run_capture_soak(
 ) -> None:
     """Watch a simulated day at 25 pictures per second: does memory grow, do stamps drift?"""
     typer.echo(capture_tables.soak_table(soak.run_soak(hours=hours, progress=ProgressBar())))
+
+
+@app.command("service-load")
+def run_service_load(
+    part: Annotated[list[str] | None, typer.Option(help="load, memory; both if none.")] = None,
+    quick: _Quick = False,
+    requests: Annotated[
+        int, typer.Option(min=100, help="Requests of the memory part; another number than the default is not stored.")
+    ] = service_load.MEMORY_REQUESTS,
+) -> None:
+    """Let 1, 8 and 64 cameras post crops to one service with a stub teacher. Needs a quiet machine."""
+    parts = tuple(name for name in service_load.PARTS if not part or name in part)
+    plan = None if quick else service_load.Plan(n_memory_requests=requests)
+    results = service_load.run_load(parts=parts, quick=quick, plan=plan, progress=ProgressBar())
+    if "load" in parts:
+        typer.echo(f"{service_tables.load_table(results)}\n\n{service_tables.overhead_line(results)}")
+    if "memory" in parts:
+        typer.echo(service_tables.memory_line(results))
 
 
 @app.command("tables")

@@ -33,13 +33,15 @@ MAY_IMPORT = {
     "config": {"core", "errors"},
     **{stage: BASE | {"models", "dataset"} for stage in STAGES},
     "dataset": BASE,  # models store files with it: the other direction would be a cycle
-    **dict.fromkeys(JOINTS, BASE | STAGES | JOINTS),
-    **dict.fromkeys(FRONTS, BASE | STAGES | JOINTS | FRONTS),
+    "client": BASE | {"models", "dataset"},  # no stage: what was fetched and what is done with it meet in `pipeline`
+    **dict.fromkeys(JOINTS, BASE | STAGES | JOINTS | {"client"}),
+    **dict.fromkeys(FRONTS, BASE | STAGES | JOINTS | FRONTS | {"client"}),
 }
 
 TRAIN_ONLY = {"torch", "onnx", "onnxscript", "safetensors", "faster_coco_eval", "jinja2"}
 HEAVY = TRAIN_ONLY | {"cv2", "onnxruntime", "av", "pydantic", "typer", "rich", "yaml", "numpy"}
-EDGE_PACKAGES = ("core", "config", "capture", "dataset", "models", "deployment")
+SERVER_ONLY = {"fastapi", "starlette", "uvicorn", "sqlalchemy", "prometheus_client"}
+EDGE_PACKAGES = ("core", "config", "capture", "dataset", "models", "deployment", "client")
 # modules of `models` that are written in torch begin like this
 NETWORKS = ("yolox", "ssdlite", "trainable", "torch_", "transformers_")
 
@@ -129,7 +131,11 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 def test_edge_packages_load_without_the_train_extra(package: str) -> None:
     names = [name for name in modules_of(package) if not name.rpartition(".")[2].startswith(NETWORKS)]
     assert f"edge_autotuner.{package}" in names
-    assert heavy_modules_loaded_by(names, TRAIN_ONLY) == {}
+    assert heavy_modules_loaded_by(names, TRAIN_ONLY | SERVER_ONLY) == {}
+
+
+def test_the_service_needs_no_http_client() -> None:
+    assert heavy_modules_loaded_by(["edge_autotuner.client", "edge_autotuner.client.messages"], {"httpx2", "cv2"}) == {}
 
 
 def public_names(tree: ast.Module) -> set[str]:

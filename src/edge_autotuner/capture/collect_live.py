@@ -3,46 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from edge_autotuner.capture.capture_pass import CapturePass, finished_summary, remember_summary, why_nothing
 from edge_autotuner.capture.events import EventLog
 from edge_autotuner.capture.live import LiveSource
+from edge_autotuner.capture.live_progress import LiveProgress
 from edge_autotuner.capture.summary import CaptureSummary, SourceNumbers
 from edge_autotuner.config import CaptureConfig
 from edge_autotuner.core import Clock, Deadline, Detector, Frame, Progress
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import ConfigError, VideoError
 
-_NOTE, _PROGRESS_NOTE = "capture_live", "live_progress"
+_NOTE = "capture_live"
 _REMEMBER_EVERY_S = 30.0
-
-
-@dataclass(frozen=True)
-class LiveProgress:
-    """How far a camera has been watched; what an interrupted watch continues from.
-
-    Attributes:
-        watched_s: seconds of the camera's time line that are over.
-        n_frames: frames that the camera has given, dropped ones included.
-    """
-
-    watched_s: float = 0.0
-    n_frames: int = 0
-
-    @classmethod
-    def of(cls, store: DatasetStore) -> LiveProgress:
-        """Return where the watch of a dataset stopped; the start for a new one."""
-        note: Any = store.note(_PROGRESS_NOTE)
-        progress = cls(**note) if isinstance(note, dict) else cls()
-        # a kill may have come after the last frame and before the note
-        records = store.frames()
-        return cls(
-            max([progress.watched_s, *(record.time_s for record in records)]),
-            max([progress.n_frames, *(record.index + 1 for record in records)]),
-        )
 
 
 def plan_end_s(config: CaptureConfig, before: LiveProgress, deadline: Deadline) -> float:
@@ -219,7 +195,7 @@ class _Watch:
 
     def _remember(self) -> None:
         self._events.write_to(self._store)
-        self._store.set_note(_PROGRESS_NOTE, asdict(LiveProgress(self._watched_s, self._n_given)))
+        LiveProgress(self._watched_s, self._n_given).remember(self._store)
         self._remembered_s = self._watched_s
 
 

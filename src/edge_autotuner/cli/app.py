@@ -9,10 +9,16 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from edge_autotuner._version import __version__
+from edge_autotuner.cli import audit as audit_command
+from edge_autotuner.cli import keys as keys_command
 from edge_autotuner.cli import models as models_command
+from edge_autotuner.cli import registry as registry_command
 from edge_autotuner.cli import replay as replay_command
+from edge_autotuner.cli import tokens as tokens_command
 from edge_autotuner.cli.detect import detect
+from edge_autotuner.cli.edge import edge
 from edge_autotuner.cli.run import run
+from edge_autotuner.cli.serve import serve
 from edge_autotuner.cli.settings import config_app
 from edge_autotuner.cli.simulate import simulate
 from edge_autotuner.cli.stages import annotate, capture, evaluate, export, report, tune
@@ -31,10 +37,16 @@ for _stage in (capture, annotate, tune, evaluate, export, report):
     app.command(rich_help_panel="One stage at a time, on the folder of a run")(_stage)
 app.command()(watch)
 app.command()(detect)
+app.command()(edge)
+app.command()(serve)
 app.command()(simulate)
 app.add_typer(models_command.app, name="models")
 app.add_typer(replay_command.app, name="replay")
 app.add_typer(config_app, name="config")
+app.add_typer(tokens_command.app, name="tokens")
+app.add_typer(keys_command.app, name="keys")
+app.add_typer(audit_command.app, name="audit")
+app.add_typer(registry_command.app, name="registry")
 
 
 def _print_version(value: bool) -> None:

@@ -69,8 +69,8 @@ def run(
     teacher: Annotated[
         str | None,
         typer.Option(
-            help="zoom, a known model's name, an ONNX file, or a folder of the transformers library. The labels of "
-            "several, such as zoom,deimv2-femto, are fused. [zoom]",
+            help="zoom, a known model's name, an ONNX file, a folder of the transformers library, or remote:NAME. The "
+            "labels of several, such as zoom,deimv2-femto, are fused. [zoom]",
             rich_help_panel=_LABELS,
         ),
     ] = None,

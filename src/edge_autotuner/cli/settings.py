@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
 
 from edge_autotuner.config import RunConfig, resolve_config
 from edge_autotuner.errors import ConfigError
@@ -47,6 +48,9 @@ Replay = Annotated[
     typer.Option("--replay", help="Folder of earlier pictures to learn from again, and to keep these in; made if new."),
 ]
 
+REQUIRED = "required"
+"""Stands for the default of a setting that has none."""
+
 config_app = typer.Typer(help="Show settings.", no_args_is_help=True)
 
 
@@ -59,12 +63,19 @@ def show(config: ConfigFile = None, setting: Setting = None) -> None:
 
 @config_app.command("explain")
 def explain(
-    markdown: Annotated[bool, typer.Option("--markdown", help="As the page docs/reference/settings.md.")] = False,
+    node: Annotated[bool, typer.Option("--node", help="Those of an edge node, `run` left out.")] = False,
+    service: Annotated[bool, typer.Option("--service", help="Those of the service.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As a page of docs/reference.")] = False,
 ) -> None:
     """Print what every setting means."""
-    rows = describe_settings()
+    describe, page = describe_settings, settings_page
+    if node:
+        describe, page = describe_node_settings, node_settings_page
+    if service:
+        describe, page = describe_service_settings, service_settings_page
+    rows = describe()
     if markdown:
-        typer.echo(settings_page(rows).rstrip())
+        typer.echo(page(rows).rstrip())
     else:
         typer.echo("\n".join(f"{key} (default {default}): {text}" for key, default, text in rows))
 
@@ -74,17 +85,71 @@ def describe_settings() -> list[tuple[str, str, str]]:
     return _describe(RunConfig, "")
 
 
+def describe_node_settings() -> list[tuple[str, str, str]]:
+    """Return the same for an edge node; how its cameras learn has a page of its own."""
+    from edge_autotuner.config.node import (
+        CameraConfig,
+        JsonLinesConfig,
+        MqttConfig,
+        NodeConfig,
+        RegistryConfig,
+        WebhookConfig,
+    )
+
+    optional: dict[str, type[BaseModel]] = {
+        "registry": RegistryConfig,
+        "outputs.json_lines": JsonLinesConfig,
+        "outputs.mqtt": MqttConfig,
+        "outputs.webhook": WebhookConfig,
+    }
+    rows = [
+        row for row in _describe(NodeConfig, "") if not row[0].startswith(("run.", "cameras", "registry", "outputs."))
+    ]
+    rows += _describe(CameraConfig, "cameras[].")
+    for name, model in optional.items():
+        rows += _describe(model, f"{name}.")
+    return rows
+
+
+def describe_service_settings() -> list[tuple[str, str, str]]:
+    """Return the same for the service."""
+    from edge_autotuner.config.server import ServedModel, ServerConfig, TlsConfig
+
+    rows = [row for row in _describe(ServerConfig, "") if row[0] not in ("models", "tls")]
+    return rows + _describe(TlsConfig, "tls.") + _describe(ServedModel, "models.NAME.")
+
+
 def settings_page(rows: list[tuple[str, str, str]]) -> str:
     """Return the reference page of all settings."""
-    lines = [
-        "# Settings",
-        "",
+    intro = [
         "Every setting of `edge-autotuner run`: a key of the YAML file (dots are levels), or `--set KEY=VALUE`. Made",
         "by `edge-autotuner config explain --markdown`.",
-        "",
-        "| setting | default | meaning |",
-        "|---|---|---|",
     ]
+    return _page("Settings", intro, rows)
+
+
+def node_settings_page(rows: list[tuple[str, str, str]]) -> str:
+    """Return the reference page of the settings of an edge node."""
+    intro = [
+        "Every setting of `edge-autotuner edge`, besides `run`, which holds [the settings of a run](settings.md) for",
+        "all cameras, and `cameras[].settings`, which changes them for one. Detections go to those of the `outputs`",
+        "that are given; without any, as lines of JSON to standard output. Made by",
+        "`edge-autotuner config explain --node --markdown`.",
+    ]
+    return _page("Settings of an edge node", intro, rows)
+
+
+def service_settings_page(rows: list[tuple[str, str, str]]) -> str:
+    """Return the reference page of the settings of the service."""
+    intro = [
+        "Every setting of `edge-autotuner serve`. `models` holds what is served, by the names that requests use;",
+        "without `tls` the service speaks plain HTTP. Made by `edge-autotuner config explain --service --markdown`.",
+    ]
+    return _page("Settings of the service", intro, rows)
+
+
+def _page(title: str, intro: list[str], rows: list[tuple[str, str, str]]) -> str:
+    lines = [f"# {title}", "", *intro, "", "| setting | default | meaning |", "|---|---|---|"]
     lines += [f"| `{key}` | {default} | {text} |" for key, default, text in rows]
     return "\n".join(lines) + "\n"
 
@@ -95,9 +160,18 @@ def merge_settings(file: Path | None, pairs: list[str] | None, flags: Mapping[st
     Raises:
         ConfigError: a setting is wrong.
     """
-    overrides = dict(_parse_pair(pair) for pair in pairs or [])
+    overrides = parse_pairs(pairs)
     overrides |= {key: value for key, value in flags.items() if value is not None}
     return resolve_config(file, overrides, cleared=[key for key, value in overrides.items() if value is None])
+
+
+def parse_pairs(pairs: list[str] | None) -> dict[str, Any]:
+    """Read KEY=VALUE settings, the values as YAML; None clears a setting.
+
+    Raises:
+        ConfigError: one is not of this form.
+    """
+    return dict(_parse_pair(pair) for pair in pairs or [])
 
 
 def parse_class_map(pairs: list[str] | None) -> dict[str, str] | None:
@@ -129,7 +203,7 @@ def _parse_pair(pair: str) -> tuple[str, Any]:
 def _describe(model: type[BaseModel], prefix: str) -> list[tuple[str, str, str]]:
     rows: list[tuple[str, str, str]] = []
     for name, field in model.model_fields.items():
-        default = field.get_default(call_default_factory=True)
+        default = REQUIRED if field.is_required() else field.get_default(call_default_factory=True)
         if isinstance(default, BaseModel):
             rows += _describe(type(default), f"{prefix}{name}.")
         else:
@@ -138,6 +212,4 @@ def _describe(model: type[BaseModel], prefix: str) -> list[tuple[str, str, str]]
 
 
 def _as_yaml(value: object) -> str:
-    if isinstance(value, tuple):
-        value = list(value)
-    return str(yaml.safe_dump(value, default_flow_style=True)).replace("\n...", "").strip()
+    return str(yaml.safe_dump(to_jsonable_python(value), default_flow_style=True)).replace("\n...", "").strip()

@@ -63,8 +63,8 @@ def annotate(
     teacher: Annotated[
         str | None,
         typer.Option(
-            help="zoom, a known model's name, an ONNX file, or a folder of the transformers library. The labels of "
-            "several, such as zoom,deimv2-femto, are fused."
+            help="zoom, a known model's name, an ONNX file, a folder of the transformers library, or remote:NAME. The "
+            "labels of several, such as zoom,deimv2-femto, are fused."
         ),
     ] = None,
     adapter: Annotated[str | None, typer.Option(help="How to read an unknown ONNX file: deim, picodet, yolox.")] = None,

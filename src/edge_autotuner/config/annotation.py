@@ -8,7 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from edge_autotuner.config.base import FrozenConfig, InputSize
+from edge_autotuner.config.base import FrozenConfig, InputSize, fingerprint_values
+from edge_autotuner.config.service import ServiceConfig
+
+REMOTE = "remote:"
+"""What the name of a teacher begins with that is a model of the service."""
 
 
 def _join_names(value: object) -> object:
@@ -92,9 +96,9 @@ class AnnotationConfig(FrozenConfig):
 
     teacher: TeacherNames = Field(
         "zoom",
-        description="zoom (the edge model itself on magnified views), a known model's name, an ONNX file, or the "
-        "folder of a detector of the transformers library; several, separated by commas, are asked all, and their "
-        "boxes fused.",
+        description="zoom (the edge model itself on magnified views), a known model's name, an ONNX file, the "
+        "folder of a detector of the transformers library, or remote:NAME, a model of the service; several, separated "
+        "by commas, are asked all, and their boxes fused.",
     )
     teacher_weights: tuple[float, ...] | None = Field(
         None, description="How much each of several teachers counts, in their order; null: all the same."
@@ -129,15 +133,23 @@ class AnnotationConfig(FrozenConfig):
     )
     max_detections: int = Field(300, ge=1, description="Most boxes kept per frame.")
     refine: RefinementConfig = RefinementConfig()
+    service: ServiceConfig = ServiceConfig()
 
     @property
     def teachers(self) -> tuple[str, ...]:
         """The teachers that `teacher` names, in order."""
         return tuple(name.strip() for name in self.teacher.split(","))
 
+    @property
+    def remote_models(self) -> tuple[str, ...]:
+        """The models of the service among the teachers, without `remote:`."""
+        return tuple(name.removeprefix(REMOTE) for name in self.teachers if name.startswith(REMOTE))
+
     def teacher_fingerprint(self) -> str:
         """Return a short hash that changes when a setting does that the teacher must be asked again for."""
-        return self.model_copy(update={"refine": NO_REFINEMENT}).fingerprint()
+        plain = self.model_copy(update={"refine": NO_REFINEMENT}).model_dump(mode="json", exclude={"service"})
+        service = self.service.shaping_labels() if self.remote_models else None
+        return fingerprint_values(plain if service is None else {**plain, "service": service})
 
     @model_validator(mode="after")
     def _band_is_ordered(self) -> AnnotationConfig:
@@ -150,6 +162,8 @@ class AnnotationConfig(FrozenConfig):
         names, weights = self.teachers, self.teacher_weights
         if not all(names) or len(set(names)) < len(names):
             raise ValueError(f"teacher must name one teacher, or several different ones, got '{self.teacher}'")
+        if "" in self.remote_models or (self.remote_models and self.service.url is None):
+            raise ValueError("a teacher remote:NAME needs the name of a model, and annotation.service.url")
         if weights is not None and (len(weights) != len(names) or not all(0 < w < math.inf for w in weights)):
             raise ValueError(f"teacher_weights must be one positive number for each of {', '.join(names)}")
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
@@ -21,8 +22,12 @@ class FrozenConfig(BaseModel):
 
     def fingerprint(self) -> str:
         """Return a short hash that changes when any setting does."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return fingerprint_values(self.model_dump(mode="json"))
+
+
+def fingerprint_values(values: Mapping[str, object]) -> str:
+    """Return a short hash of JSON values, whatever order their keys have."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _to_seconds(value: object) -> object:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from edge_autotuner.config.run import RunConfig
 from edge_autotuner.errors import ConfigError
+
+_Config = TypeVar("_Config", bound=BaseModel)
 
 
 def load_config(path: Path) -> RunConfig:
@@ -23,9 +25,17 @@ def load_config(path: Path) -> RunConfig:
 
 
 def resolve_config(path: Path | None, overrides: Mapping[str, Any], *, cleared: Collection[str] = ()) -> RunConfig:
+    """Merge defaults, an optional YAML file and flags for `edge-autotuner run`; see `resolve_settings`."""
+    return resolve_settings(RunConfig, path, overrides, cleared=cleared)
+
+
+def resolve_settings(
+    model: type[_Config], path: Path | None, overrides: Mapping[str, Any], *, cleared: Collection[str] = ()
+) -> _Config:
     """Merge defaults, an optional YAML file and flags, in rising precedence.
 
     Args:
+        model: which settings there are.
         path: YAML file, or None.
         overrides: dotted keys, for example {"training.layers": "box"}; None values are ignored.
         cleared: dotted keys that are set to nothing, whatever the file says.
@@ -41,7 +51,7 @@ def resolve_config(path: Path | None, overrides: Mapping[str, Any], *, cleared: 
     for dotted in cleared:
         _set_nested(values, dotted.split("."), None)
     try:
-        return RunConfig.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as exc:
         raise ConfigError(_explain(exc, text, path, {**overrides, **dict.fromkeys(cleared, "null")})) from exc
 
@@ -127,6 +137,10 @@ def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
     node = yaml.compose(text, Loader=yaml.SafeLoader) if text else None
     line = None
     for key in keys:
+        if isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):
+            node = node.value[int(key)]
+            line = node.start_mark.line + 1
+            continue
         if not isinstance(node, yaml.MappingNode):
             break
         match = next(((k, v) for k, v in node.value if k.value == key), None)

@@ -17,7 +17,7 @@ from edge_autotuner.core.events import EVENT_KINDS, CaptureEvent, EventKind, OnE
 from edge_autotuner.core.frame import Frame
 from edge_autotuner.core.labels import COCO_80, COCO_CATEGORY_IDS, STREET_6, LabelMap
 from edge_autotuner.core.progress import NoProgress, Progress
-from edge_autotuner.core.protocols import BackgroundModel, Detector, FrameSource, Teacher
+from edge_autotuner.core.protocols import BackgroundModel, BatchDetector, Detector, FrameSource, Teacher
 from edge_autotuner.core.source_info import SourceInfo
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "STREET_6",
     "Annotation",
     "BackgroundModel",
+    "BatchDetector",
     "CaptureEvent",
     "Clock",
     "Deadline",

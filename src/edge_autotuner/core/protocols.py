@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from edge_autotuner.core.annotations import Annotation
@@ -66,6 +66,15 @@ class Detector(Protocol):
 
     def detect(self, image_bgr: ImageArray) -> Detections:
         """Return the objects of a (H, W, 3) uint8 picture, in its pixels, by falling score."""
+        ...
+
+
+@runtime_checkable
+class BatchDetector(Detector, Protocol):
+    """A detector that looks at several pictures in one call, in less time than one after the other."""
+
+    def detect_batch(self, images: Sequence[ImageArray]) -> list[Detections]:
+        """Return what `detect` would for each of the pictures, which may differ in size, in their order."""
         ...
 
 

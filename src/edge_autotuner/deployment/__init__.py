@@ -3,6 +3,7 @@
 from edge_autotuner.deployment.bundle import BundleFile, ModelBundle, read_bundle, write_bundle
 from edge_autotuner.deployment.deployed import bundle_folder, deploy, deployed_bundle, new_bundle_folder
 from edge_autotuner.deployment.export import ExportCheck, check_export, export_onnx
+from edge_autotuner.deployment.installing import install_bundle
 from edge_autotuner.deployment.runtime import load_edge_detector
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "deploy",
     "deployed_bundle",
     "export_onnx",
+    "install_bundle",
     "load_edge_detector",
     "new_bundle_folder",
     "read_bundle",

@@ -1,6 +1,7 @@
 """A model bundle: one folder that holds everything a camera needs to run a model, and why it was chosen.
 
     bundle.json           what the bundle is: this module's format, version 1
+    bundle.json.sig       signature of these bytes, where the bundle was signed; see `signing`
     model.onnx            the network with decoding inside; ONNX Runtime runs it without torch
     weights.safetensors   the same weights for further training; only hashed here
 
@@ -28,6 +29,7 @@ from edge_autotuner.models.detector_spec import DetectorSpec
 FORMAT = "edge-autotuner-bundle"
 FORMAT_VERSION = 1
 DESCRIPTION_FILE = "bundle.json"
+SIGNATURE_FILE = "bundle.json.sig"
 MODEL_FILE = "model.onnx"
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -153,10 +155,61 @@ def read_bundle(folder: Path) -> ModelBundle:
         ModelBundleError: it is missing or damaged, a file does not have its hash, the format is unknown, or a
             file name points elsewhere.
     """
-    bundle = _parsed(folder, _read_description(folder))
-    for file in (bundle.model, bundle.weights):
-        _verify(folder, file)
+    bundle = parse_description(read_description(folder), folder)
+    verify_files(bundle)
     return bundle
+
+
+def read_description(folder: Path) -> bytes:
+    """Return the content of a bundle's description as it was written; a signature is one of these bytes.
+
+    Raises:
+        ModelBundleError: there is none, or it is too large to be one.
+    """
+    path = folder / DESCRIPTION_FILE
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_DESCRIPTION_BYTES + 1)
+    except OSError as exc:
+        raise ModelBundleError(f"{folder} is not a model bundle: cannot read {path.name}: {exc.strerror}") from exc
+    if len(content) > MAX_DESCRIPTION_BYTES:
+        raise ModelBundleError(f"{path} is larger than {MAX_DESCRIPTION_BYTES >> 20} MB: not a bundle's description")
+    return content
+
+
+def parse_description(content: bytes, folder: Path = Path()) -> ModelBundle:
+    """Return what a description says; no file is looked at.
+
+    Args:
+        content: of bundle.json.
+        folder: where the bundle lies, or will lie.
+
+    Raises:
+        ModelBundleError: it is damaged, the format is unknown, or a file name points elsewhere.
+    """
+    path = folder / DESCRIPTION_FILE
+    try:
+        description = json.loads(content, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as exc:
+        raise ModelBundleError(f"{path} is not valid JSON: {exc}") from exc
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise ModelBundleError(f"{path} is not the description of a model bundle")
+    if description.get("version") != FORMAT_VERSION:
+        raise ModelBundleError(
+            f"{path} has format version {description.get('version')!r}, this installation reads version "
+            f"{FORMAT_VERSION}; use the version of edge-autotuner that wrote it, or export the model again"
+        )
+    return _parsed(folder, description)
+
+
+def verify_files(bundle: ModelBundle) -> None:
+    """Check sizes and hashes of a bundle's files.
+
+    Raises:
+        ModelBundleError: a file is missing, or does not have its hash.
+    """
+    for file in (bundle.model, bundle.weights):
+        _verify(bundle.folder, file)
 
 
 def is_plain_name(name: str) -> bool:
@@ -188,29 +241,6 @@ def _write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
         raise
 
 
-def _read_description(folder: Path) -> Mapping[str, Any]:
-    path = folder / DESCRIPTION_FILE
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_DESCRIPTION_BYTES + 1)
-    except OSError as exc:
-        raise ModelBundleError(f"{folder} is not a model bundle: cannot read {path.name}: {exc.strerror}") from exc
-    if len(content) > MAX_DESCRIPTION_BYTES:
-        raise ModelBundleError(f"{path} is larger than {MAX_DESCRIPTION_BYTES >> 20} MB: not a bundle's description")
-    try:
-        description = json.loads(content, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as exc:
-        raise ModelBundleError(f"{path} is not valid JSON: {exc}") from exc
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise ModelBundleError(f"{path} is not the description of a model bundle")
-    if description.get("version") != FORMAT_VERSION:
-        raise ModelBundleError(
-            f"{path} has format version {description.get('version')!r}, this installation reads version "
-            f"{FORMAT_VERSION}; use the version of edge-autotuner that wrote it, or export the model again"
-        )
-    return description
-
-
 def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is not a JSON number")
 
@@ -218,6 +248,7 @@ def _refuse_constant(text: str) -> None:
 def _parsed(folder: Path, description: Mapping[str, Any]) -> ModelBundle:
     where = folder / DESCRIPTION_FILE
     try:
+        files = _parsed_files(_typed(description, "files", dict))
         return ModelBundle(
             folder=folder,
             name=_typed(description, "name", str),
@@ -227,8 +258,8 @@ def _parsed(folder: Path, description: Mapping[str, Any]) -> ModelBundle:
             promotion=_typed(description, "promotion", dict),
             lineage=_typed(description, "lineage", dict),
             created_at=_parsed_time(_typed(description, "created_at", str)),
-            model=_parsed_file(_typed(description, "files", dict), "model"),
-            weights=_parsed_file(_typed(description, "files", dict), "weights"),
+            model=files["model"],
+            weights=files["weights"],
         )
     except ModelBundleError as exc:
         raise ModelBundleError(f"{where}: {exc}") from exc
@@ -249,6 +280,14 @@ def _parsed_time(text: str) -> datetime:
     if time.tzinfo is None:
         raise ModelBundleError(f"created_at: expected a time with its zone, got '{text}'")
     return time
+
+
+def _parsed_files(values: Mapping[str, Any]) -> Mapping[str, BundleFile]:
+    files = {role: _parsed_file(values, role) for role in ("model", "weights")}
+    names = {DESCRIPTION_FILE, SIGNATURE_FILE, *(file.name for file in files.values())}
+    if len(names) < 4:
+        raise ModelBundleError(f"files: one name is used twice, or for {DESCRIPTION_FILE} or {SIGNATURE_FILE}")
+    return files
 
 
 def _parsed_file(files: Mapping[str, Any], role: str) -> BundleFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ class OnnxDetector:
         self._session = open_session(model, spec.name, n_threads)
         self._input_names = [node.name for node in self._session.get_inputs()]
         _check_inputs(self._session, spec)
+        self._has_free_batch = all(n.shape and not isinstance(n.shape[0], int) for n in self._session.get_inputs())
 
     @property
     def spec(self) -> DetectorSpec:
@@ -76,20 +78,45 @@ class OnnxDetector:
             ValueError: the picture has another shape or type.
             WeightsError: the model's outputs are not those of the spec.
         """
-        pixels, placement = prepare_input(image_bgr, self._spec)
+        return self._detect_prepared([prepare_input(image_bgr, self._spec)])[0]
+
+    def detect_batch(self, images: Sequence[ImageArray]) -> list[Detections]:
+        """Return the objects of each of some pictures, which may differ in size; see `detect`.
+
+        They enter the model together where its file leaves the number open, else one by one.
+        """
+        prepared = [prepare_input(image, self._spec) for image in images]
+        if self._has_free_batch and len(prepared) > 1:
+            return self._detect_prepared(prepared)
+        return [found for one in prepared for found in self._detect_prepared([one])]
+
+    def _detect_prepared(self, prepared: Sequence[tuple[FloatArray, Placement]]) -> list[Detections]:
+        placements = [placement for _, placement in prepared]
         try:
-            outputs = self._session.run(None, self._feed(pixels, placement))
-            return decode_outputs(
-                outputs, self._spec, placement, min_score=self._min_score, max_detections=self._max_detections
-            )
+            outputs = self._session.run(None, self._feed([pixels for pixels, _ in prepared], placements))
+            return [self._decode(_part(outputs, i, len(prepared)), placement) for i, placement in enumerate(placements)]
         except Exception as exc:  # onnxruntime raises classes of its own that have no public base but Exception
             raise WeightsError(f"{self._spec.name} does not run as '{self._spec.decode}': {_one_line(exc)}") from exc
 
-    def _feed(self, pixels: FloatArray, placement: Placement) -> dict[str, Any]:
-        feed: dict[str, Any] = {self._input_names[0]: pixels}
+    def _feed(self, pixels: Sequence[FloatArray], placements: Sequence[Placement]) -> dict[str, Any]:
+        feed: dict[str, Any] = {self._input_names[0]: pixels[0] if len(pixels) == 1 else np.concatenate(pixels)}
         if self._spec.decode == "deim":
-            feed[self._input_names[1]] = np.array([placement.frame_size_wh], np.int64)
+            feed[self._input_names[1]] = np.array([placement.frame_size_wh for placement in placements], np.int64)
         return feed
+
+    def _decode(self, outputs: list[Any], placement: Placement) -> Detections:
+        return decode_outputs(
+            outputs, self._spec, placement, min_score=self._min_score, max_detections=self._max_detections
+        )
+
+
+def _part(outputs: list[Any], index: int, n_pictures: int) -> list[Any]:
+    """Return the outputs for one of the pictures, as a batch of one."""
+    if n_pictures == 1:
+        return outputs
+    if any(output.ndim == 0 or len(output) != n_pictures for output in outputs):
+        raise ValueError(f"expected outputs for {n_pictures} pictures, got {[output.shape for output in outputs]}")
+    return [output[index : index + 1] for output in outputs]
 
 
 def open_session(model: Path | bytes, name: str, n_threads: int | None = None) -> Any:  # noqa: ANN401 (untyped library)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from edge_autotuner.core.detections import Detections
 from edge_autotuner.core.labels import LabelMap
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.models.decode import decode_outputs
+from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.preprocess import Placement, input_of_resized, resized_picture
 from edge_autotuner.models.trainable import TrainableNetwork
 
@@ -64,6 +66,11 @@ class TorchDetector:
         self._n_threads = n_threads
 
     @property
+    def spec(self) -> DetectorSpec:
+        """How the network is fed and read."""
+        return self._spec
+
+    @property
     def labels(self) -> LabelMap:
         """The classes that it knows."""
         return self._spec.labels
@@ -81,19 +88,30 @@ class TorchDetector:
         """Return a (H, W, 3) uint8 picture as small as the network sees it, for looking at it again and again."""
         return ResizedPicture(*resized_picture(image_bgr, self._spec))
 
-    @torch.inference_mode()
     def detect_resized(self, picture: ResizedPicture) -> Detections:
         """Return the objects of a picture from `resized`, in the pixels of the original, by falling score."""
-        pixels = input_of_resized(picture.image_bgr, self._spec)
+        return self._detect_resized([picture])[0]
+
+    def detect_batch(self, images: Sequence[ImageArray]) -> list[Detections]:
+        """Return the objects of each of some (H, W, 3) uint8 pictures, which may differ in size."""
+        return self._detect_resized([self.resized(image) for image in images]) if images else []
+
+    @torch.inference_mode()
+    def _detect_resized(self, pictures: Sequence[ResizedPicture]) -> list[Detections]:
+        pixels = np.concatenate([input_of_resized(picture.image_bgr, self._spec) for picture in pictures])
         with _cpu_threads(self._n_threads):
-            boxes, scores = self._decoded(torch.from_numpy(pixels).to(self._device))
-        return decode_outputs(
-            [boxes.cpu().numpy(), scores.cpu().numpy()],
-            self._spec,
-            picture.placement,
-            min_score=self._min_score,
-            max_detections=self._max_detections,
-        )
+            outputs = self._decoded(torch.from_numpy(pixels).to(self._device))
+        boxes, scores = (output.cpu().numpy() for output in outputs)
+        return [
+            decode_outputs(
+                [boxes[i : i + 1], scores[i : i + 1]],
+                self._spec,
+                picture.placement,
+                min_score=self._min_score,
+                max_detections=self._max_detections,
+            )
+            for i, picture in enumerate(pictures)
+        ]
 
 
 @contextmanager

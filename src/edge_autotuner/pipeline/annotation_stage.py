@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from edge_autotuner.annotation import (
@@ -13,15 +14,19 @@ from edge_autotuner.annotation import (
     refine_dataset,
 )
 from edge_autotuner.config import AnnotationConfig, RunConfig
+from edge_autotuner.config.annotation import REMOTE
+from edge_autotuner.core import Deadline, LabelMap
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.models import DetectorSpec, describe_onnx, find_model, locate
 from edge_autotuner.models.transformers_folder import is_detector_folder, read_detector_folder
 from edge_autotuner.pipeline.edge_model import ZOOM, EdgeModel, model_sha256, open_as_detector, open_edge_model
+from edge_autotuner.pipeline.remote_teacher import RemoteTeachers, remote_teachers
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
 
 _ONNX_SUFFIX = ".onnx"
+_ATTEMPTS_BEFORE_CAPTURE = 3
 
 
 def annotate(session: Session) -> None:
@@ -34,9 +39,13 @@ def annotate(session: Session) -> None:
     """
     captured = session.folder.require("capture", before="annotation")
     config = session.config
-    with DatasetStore.open(session.folder.dataset) as store:
+    deadline = session.annotation_deadline()
+    with (
+        remote_teachers(config.annotation, deadline) as remote,
+        DatasetStore.open(session.folder.dataset) as store,
+    ):
         edge = open_edge_model(config, of_dataset=store.labels)
-        teacher, teacher_hash = _open_teacher(session, edge)
+        teacher, teacher_hash = _open_teacher(session, edge, remote)
         raw = fingerprint_of(captured.fingerprint, config.annotation.teacher_fingerprint(), teacher_hash)
         rules = config.annotation.refine
         fingerprint = fingerprint_of(raw, rules.fingerprint()) if rules.is_on else raw
@@ -49,8 +58,10 @@ def annotate(session: Session) -> None:
                 teacher,
                 config.annotation,
                 fingerprint=raw,
-                deadline=session.annotation_deadline(),
+                deadline=deadline,
                 progress=session.progress,
+                n_parallel=frames_at_once(config),
+                stop=remote.stop if remote is not None else lambda: None,
             )
             summary.update(done.to_json(), input_size_wh=list(teacher.input_size_wh))
             if rules.is_on:
@@ -66,10 +77,36 @@ def check_teacher(config: RunConfig) -> None:
     Raises:
         ConfigError: there is no such teacher, or it is not said how to read it.
         WeightsError: its file is missing or not usable.
+        TeacherError: it is at a service that does not answer or refuses.
+        MissingDependency: it is at a service, and the HTTP library is not installed.
     """
-    for name in config.annotation.teachers:
-        if name != ZOOM:
-            _find_teacher(config, name)
+    with remote_teachers(_with_little_patience(config.annotation), Deadline()) as remote:
+        for name in config.annotation.teachers:
+            if remote is not None and name.startswith(REMOTE):
+                remote.open(_alone(config, name), lambda labels: labels)
+            elif name != ZOOM:
+                _find_teacher(config, name)
+
+
+def frames_at_once(config: RunConfig) -> int:
+    """Return how many frames are looked at at the same time: one for each core.
+
+    Motion crops come one frame after the other, and torch spreads each picture over all cores by itself.
+    """
+    local = [name for name in config.annotation.teachers if name != ZOOM and not name.startswith(REMOTE)]
+    if config.annotation.look == "crops" or any(_find_teacher(config, name)[0].is_dir() for name in local):
+        return 1
+    return cores_of(config)
+
+
+def cores_of(config: RunConfig) -> int:
+    """Return how many cores the job may use."""
+    return config.training.n_threads or len(os.sched_getaffinity(0))
+
+
+def threads_of_detector(config: RunConfig, n_parallel: int) -> int | None:
+    """Return the CPU threads of a detector of which `n_parallel` pictures are asked at the same time; None for all."""
+    return config.training.n_threads if n_parallel == 1 else 1
 
 
 def _may_continue(session: Session) -> bool:
@@ -78,33 +115,56 @@ def _may_continue(session: Session) -> bool:
     return record is not None and sum(record.summary["n_left"].values()) > 0 and session.config.deadline_s is None
 
 
-def _open_teacher(session: Session, edge: EdgeModel) -> tuple[RegionTeacher | EnsembleTeacher, str]:
+def _open_teacher(
+    session: Session, edge: EdgeModel, remote: RemoteTeachers | None
+) -> tuple[RegionTeacher | EnsembleTeacher, str]:
     """Return the teacher or teachers that the settings name, and a hash of what they are."""
     config = session.config.annotation
-    opened = [_open_member(session, edge, name) for name in config.teachers]
+    opened = [_open_member(session, edge, remote, name) for name in config.teachers]
     if len(opened) == 1:
         return opened[0]
     ensemble = EnsembleTeacher([teacher for teacher, _ in opened], config, labels=edge.labels)
     return ensemble, fingerprint_of(*(teacher_hash for _, teacher_hash in opened))
 
 
-def _open_member(session: Session, edge: EdgeModel, name: str) -> tuple[RegionTeacher, str]:
+def _open_member(
+    session: Session, edge: EdgeModel, remote: RemoteTeachers | None, name: str
+) -> tuple[RegionTeacher, str]:
     config = session.config
-    alone = config.annotation.model_copy(update={"teacher": name})
+    alone = _alone(config, name)
     if name == ZOOM:
         return _open_zoom(session, edge, alone)
+
+    def choose_labels(known: LabelMap) -> LabelMap:
+        is_alone = len(config.annotation.teachers) == 1
+        return edge.labels if is_alone else known_classes(edge.labels, known, teacher=name)
+
+    if remote is not None and name.startswith(REMOTE):
+        return remote.open(alone, choose_labels)
     path, spec = _find_teacher(config, name)
-    is_alone = len(config.annotation.teachers) == 1
-    labels = edge.labels if is_alone else known_classes(edge.labels, spec.labels, teacher=name)
-    teacher = open_detector_teacher(alone, labels, model_path=path, spec=spec, n_threads=config.training.n_threads)
+    labels = choose_labels(spec.labels)
+    teacher = open_detector_teacher(
+        alone, labels, model_path=path, spec=spec, n_threads=threads_of_detector(config, frames_at_once(config))
+    )
     return teacher, model_sha256(path)
+
+
+def _with_little_patience(annotation: AnnotationConfig) -> AnnotationConfig:
+    """Return the same settings for a question that somebody at a terminal waits for."""
+    n_attempts = min(annotation.service.max_attempts, _ATTEMPTS_BEFORE_CAPTURE)
+    service = annotation.service.model_copy(update={"max_attempts": n_attempts})
+    return annotation.model_copy(update={"service": service})
+
+
+def _alone(config: RunConfig, name: str) -> AnnotationConfig:
+    return config.annotation.model_copy(update={"teacher": name})
 
 
 def _open_zoom(session: Session, edge: EdgeModel, annotation: AnnotationConfig) -> tuple[RegionTeacher, str]:
     size = annotation.zoom_input
     name = f"zoom-{fingerprint_of(edge.sha256, edge.labels.names, size)}{_ONNX_SUFFIX}"
     path = session.folder.path / "teacher" / name
-    n_threads = session.config.training.n_threads
+    n_threads = threads_of_detector(session.config, frames_at_once(session.config))
     detector = open_as_detector(edge, size, path, min_score=annotation.uncertain_score, n_threads=n_threads)
     return open_detector_teacher(annotation, edge.labels, edge_detector=detector), edge.sha256
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from edge_autotuner.annotation import EnsembleTeacher, make_zoom_teacher
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Teacher
-from plain_scene import LABELS, GreyDetector, paint
+from plain_scene import LABELS, GreyDetector, TogetherDetector, paint
 
 OBJECTS = [("car", (20, 20, 60, 50)), ("person", (200, 100, 215, 140))]
 REGIONS = np.array([[10, 10, 70, 60], [190, 90, 230, 150]], np.float32)
 
 
-@pytest.fixture(params=["tiles", "crops", "full", "ensemble, tiles", "ensemble, crops", "ensemble, full"])
+LOOKS = ("tiles", "crops", "full")
+
+
+@pytest.fixture(params=[f"{kind}, {look}" for kind in ("one by one", "together", "ensemble") for look in LOOKS])
 def teacher(request: pytest.FixtureRequest) -> Teacher:
-    look = request.param.removeprefix("ensemble, ")
-    zoom = make_zoom_teacher(GreyDetector(), AnnotationConfig(look=look), LABELS)
-    if look == request.param:
+    kind, look = request.param.split(", ")
+    detector = TogetherDetector() if kind == "together" else GreyDetector()
+    zoom = make_zoom_teacher(detector, AnnotationConfig(look=look), LABELS)
+    if kind != "ensemble":
         return zoom
     other = make_zoom_teacher(GreyDetector(score=0.6), AnnotationConfig(look=look), LABELS)
     return EnsembleTeacher([zoom, other], AnnotationConfig(look=look, teacher="a,b"), labels=LABELS)
@@ -68,3 +74,20 @@ def test_nothing_to_look_at_and_nothing_there(teacher: Teacher) -> None:
     assert same(teacher.annotate(image, np.zeros((0, 4), np.float32)), Annotation.nothing_seen())
     assert len(teacher.annotate(paint((300, 200), []), None).detections) == 0
     assert len(teacher.annotate(paint((1, 1), []), None).detections) == 0
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("tile_grid", [1, 2, 6])
+def test_views_that_travel_together_give_the_same_answer(look: Any, tile_grid: int) -> None:
+    """36 tiles and the frame are more than go together at once."""
+    config = AnnotationConfig(look=look, tile_grid=tile_grid)
+    one_by_one, together = GreyDetector(), TogetherDetector()
+    image = paint((300, 200), OBJECTS)  # type: ignore[arg-type]
+    for regions in (None, REGIONS, REGIONS[:0]):
+        answers = [make_zoom_teacher(d, config, LABELS).annotate(image, regions) for d in (one_by_one, together)]
+        assert same(*answers)
+    assert together.shapes_seen == one_by_one.shapes_seen
+    assert sum(together.n_together) == len(together.shapes_seen)
+    assert max(together.n_together) <= 16
+    if (look, tile_grid) == ("tiles", 6):
+        assert together.n_together[:3] == [16, 16, 5]

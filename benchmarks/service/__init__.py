@@ -1,0 +1,1 @@
+"""How much the annotation service adds to its models: time per request, throughput, memory."""

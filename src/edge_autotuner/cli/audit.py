@@ -1,0 +1,74 @@
+"""`edge-autotuner audit`: what happened at the service that matters for security."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_autotuner.cli.database_option import (
+    ConfigOption,
+    DatabaseOption,
+    DataOption,
+    find_database_url,
+    load_server_part,
+)
+from edge_autotuner.errors import ConfigError, StorageError
+
+if TYPE_CHECKING:
+    from edge_autotuner.server.audit import AuditLog
+
+app = typer.Typer(help="The service's audit log: show, verify.", no_args_is_help=True)
+
+
+@app.command()
+def show(
+    last: Annotated[int, typer.Option(min=1, help="So many entries, the newest ones.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON per entry.")] = False,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Show the newest entries, oldest first."""
+    for entry in _opened(find_database_url(config, data, database)).last(last):
+        if as_json:
+            typer.echo(json.dumps(asdict(entry) | {"at": entry.at.isoformat()}))
+        else:
+            time = entry.at.strftime("%Y-%m-%d %H:%M:%S")
+            line = (
+                f"{entry.seq}  {time}  {entry.client}  {entry.action}  {entry.subject}  {entry.outcome}  {entry.detail}"
+            )
+            typer.echo(line.rstrip())
+
+
+@app.command()
+def verify(
+    known: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER:HASH", help="An entry that was kept elsewhere, as this command prints the last."),
+    ] = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Check that no entry was changed, removed or put in; the exit code says it, too."""
+    check = _opened(find_database_url(config, data, database)).verify(_parse_known(known))
+    if check.damage is not None:
+        raise StorageError(f"the audit log was tampered with or is damaged: {check.damage}")
+    typer.echo(f"{check.n_entries} entries are as they were written; the last is {check.n_entries}:{check.head_sha256}")
+
+
+def _opened(url: str) -> AuditLog:
+    log: AuditLog = load_server_part("audit").AuditLog(load_server_part("database").Database(url))
+    return log
+
+
+def _parse_known(text: str | None) -> tuple[int, str] | None:
+    if text is None:
+        return None
+    number, _, sha256 = text.partition(":")
+    if not number.isdecimal() or len(sha256) != 64:
+        raise ConfigError(f"--known {text}: write NUMBER:HASH, as `audit verify` prints it")
+    return int(number), sha256

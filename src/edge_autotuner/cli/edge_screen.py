@@ -1,0 +1,104 @@
+"""What `edge-autotuner edge` prints, and how it is stopped."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from edge_autotuner.cli.settings import parse_pairs
+from edge_autotuner.config import resolve_settings
+from edge_autotuner.config.node import NodeConfig
+from edge_autotuner.core import Clock, SystemClock
+from edge_autotuner.pipeline.node.node import Node
+from edge_autotuner.pipeline.node.outputs import Outputs
+
+_SAY_EVERY_S = 60.0
+
+
+def run_node(path: Path, pairs: list[str] | None) -> None:
+    """Run a node until SIGINT or SIGTERM, or until its recordings are over.
+
+    Args:
+        path: the settings file.
+        pairs: KEY=VALUE settings that come before those of the file.
+
+    Raises:
+        ConfigError: a setting is wrong.
+        DatasetError: another node works in its folder.
+    """
+    clock, config = SystemClock(), read_node_settings(path, pairs)
+    with Outputs(config.outputs, config.cameras, clock=clock) as outputs:
+        node = Node(config, outputs=outputs, clock=clock)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: node.stop())
+        node.run(StatusScreen(clock).show)
+
+
+def check_node(path: Path, pairs: list[str] | None) -> None:
+    """Read the settings and print what would be watched."""
+    config = read_node_settings(path, pairs)
+    for camera in config.cameras:
+        run = config.run_of(camera)
+        what = f" ({camera.place})" if camera.place else ""
+        typer.echo(f"{camera.name}{what}: edge model {run.edge_model}, teacher {run.annotation.teacher}")
+    typer.echo(f"everything is kept in {config.folder}")
+
+
+def read_node_settings(path: Path, pairs: list[str] | None) -> NodeConfig:
+    """Return the settings of a file, with KEY=VALUE pairs before them.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    overrides = parse_pairs(pairs)
+    cleared = [key for key, value in overrides.items() if value is None]
+    return resolve_settings(NodeConfig, path, overrides, cleared=cleared)
+
+
+class StatusScreen:
+    """Prints a line for each camera when something about it has changed, and once a minute."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lines: dict[str, str] = {}
+        self._said_s: dict[str, float] = {}
+
+    def show(self, status: Mapping[str, Any]) -> None:
+        """Print what is new."""
+        now_s = self._clock.monotonic_s()
+        for name, camera in status["cameras"].items():
+            line = _what_matters(camera)
+            is_due = now_s - self._said_s.get(name, float("-inf")) >= _SAY_EVERY_S
+            if line != self._lines.get(name) or is_due:
+                self._lines[name], self._said_s[name] = line, now_s
+                typer.echo(f"{name}: {line}; {_counts(camera)}", err=True)
+
+
+def _what_matters(camera: Mapping[str, Any]) -> str:
+    """Return what is worth a line when it changes."""
+    parts = [f"model {camera['model']}" if camera["model"] else "no model yet"]
+    if camera["problem"]:
+        parts.append(f"PROBLEM: {camera['problem']}")
+    if camera["refused_model"]:
+        parts.append(f"refused: {camera['refused_model']}")
+    if "batch" in camera:
+        parts.append(f"collecting batch {camera['batch']}")
+    if camera["is_learning"]:
+        task = camera["learning"].get("task")
+        parts.append(f"learning ({task})" if task else "learning")
+    if camera["learning_problem"]:
+        parts.append(f"learning failed: {camera['learning_problem']}")
+    if camera["last_outcome"]:
+        parts.append(f"last batch {camera['last_outcome']}")
+    return ", ".join(parts)
+
+
+def _counts(camera: Mapping[str, Any]) -> str:
+    text = f"{camera['n_frames']} frames, {camera['n_looked']} looked at"
+    if "batch" in camera:
+        text += f", {camera['n_train']} for training, {camera['n_test']} for the evaluation"
+    return text

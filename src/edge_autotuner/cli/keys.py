@@ -1,0 +1,63 @@
+"""`edge-autotuner keys`: keys that sign bundles, and the public halves that cameras trust."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Keys for signing bundles: new, show, sign, verify.", no_args_is_help=True)
+
+KeyFile = Annotated[Path, typer.Argument(help="File of a key.", show_default=False)]
+Folder = Annotated[
+    Path, typer.Argument(help="Folder of a bundle, or of a run: its deployed bundle.", show_default=False)
+]
+
+
+@app.command()
+def new(key: KeyFile) -> None:
+    """Make a key: KEY is secret, KEY.pub is for the settings of cameras."""
+    from edge_autotuner.deployment.signing import create_key, public_path_of
+
+    public = create_key(key).public
+    typer.echo(f"{key}: signs, keep it secret\n{public_path_of(key)}: verifies\n{public.text}")
+
+
+@app.command()
+def show(key: KeyFile) -> None:
+    """Show the public half of a key, from either file, as settings take it."""
+    from edge_autotuner.deployment.signing import public_half
+
+    public = public_half(key)
+    typer.echo(f"{public.text}\nfingerprint {public.fingerprint}")
+
+
+@app.command()
+def sign(bundle: Folder, key: KeyFile) -> None:
+    """Verify a bundle and put a signature beside it."""
+    from edge_autotuner.deployment.acceptance import sign_bundle
+    from edge_autotuner.deployment.deployed import bundle_folder
+    from edge_autotuner.deployment.signing import read_signing_key
+
+    signing = read_signing_key(key)
+    folder = bundle_folder(bundle)
+    sign_bundle(folder, signing)
+    typer.echo(f"{folder} is signed by {signing.public.fingerprint}")
+
+
+@app.command()
+def verify(
+    bundle: Folder,
+    trusted: Annotated[
+        list[str],
+        typer.Option("--trust", help="A public key or its file; may be repeated.", show_default=False),
+    ],
+) -> None:
+    """Check a bundle as a camera does: its hashes, and that a trusted key signed it."""
+    from edge_autotuner.deployment.acceptance import accept_bundle
+    from edge_autotuner.deployment.deployed import bundle_folder
+    from edge_autotuner.deployment.signing import trusted_keys
+
+    accepted = accept_bundle(bundle_folder(bundle), trusted_keys(trusted))
+    typer.echo(f"{accepted.folder} is whole, and signed by a trusted key")

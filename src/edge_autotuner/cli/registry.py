@@ -1,0 +1,137 @@
+"""`edge-autotuner registry`: the models of the cameras at a service, seen and changed from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import ValidationError
+
+from edge_autotuner.config.service import ServiceConfig
+from edge_autotuner.errors import ConfigError, MissingDependency, ServiceRefused
+
+if TYPE_CHECKING:
+    from edge_autotuner.client import RegistryClient
+    from edge_autotuner.client.messages import BundleInfo
+
+app = typer.Typer(
+    help="Models of cameras at a service: cameras, list, add, promote, rollback, archive.", no_args_is_help=True
+)
+
+Camera = Annotated[str, typer.Argument(help="Name of the camera.", show_default=False)]
+BundleId = Annotated[str, typer.Argument(help="Id of the bundle, as `registry list` shows it.", show_default=False)]
+Url = Annotated[
+    str,
+    typer.Option("--url", envvar="EDGE_AUTOTUNER_SERVICE", help="Address of the service.", show_default=False),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(help="File that holds the token. Else the variable EDGE_AUTOTUNER_TOKEN.", show_default=False),
+]
+CaFile = Annotated[
+    Path | None, typer.Option(help="PEM file of who vouches for the service. [the system's]", show_default=False)
+]
+
+
+@app.command()
+def cameras(url: Url, token_file: TokenFile = None, ca_file: CaFile = None) -> None:
+    """List the cameras and what each runs."""
+    with _connected(url, token_file, ca_file) as registry:
+        found = registry.cameras()
+    for camera in found:
+        facts = ", ".join(text for text in (camera.place, camera.shows) if text)
+        typer.echo(f"{camera.camera}  {camera.deployed or '-'}  {facts}".rstrip())
+
+
+@app.command("list")
+def list_bundles(camera: Camera, url: Url, token_file: TokenFile = None, ca_file: CaFile = None) -> None:
+    """List the bundles of CAMERA, newest first."""
+    with _connected(url, token_file, ca_file) as registry:
+        found = registry.bundles(camera)
+    for bundle in found:
+        typer.echo(_line(bundle))
+
+
+@app.command()
+def add(
+    camera: Camera,
+    bundle: Annotated[
+        Path, typer.Argument(help="Folder of a bundle, or of a run: its deployed bundle.", show_default=False)
+    ],
+    url: Url,
+    parent: Annotated[str | None, typer.Option(help="Id of the bundle that it was tuned from.")] = None,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
+) -> None:
+    """Upload BUNDLE with its signature, if it has one, as a candidate of CAMERA, which is added where needed."""
+    from edge_autotuner.deployment import bundle_folder, read_bundle
+    from edge_autotuner.deployment.acceptance import read_signature, signature_to_text
+    from edge_autotuner.deployment.bundle import read_description
+
+    whole = read_bundle(bundle_folder(bundle))
+    signature = read_signature(whole.folder)
+    with _connected(url, token_file, ca_file) as registry:
+        if camera not in {known.camera for known in registry.cameras()}:
+            registry.put_camera(camera)
+        added = registry.publish(
+            camera,
+            read_description(whole.folder),
+            {whole.model.sha256: whole.model_path, whole.weights.sha256: whole.weights_path},
+            signature=signature_to_text(signature) if signature is not None else None,
+            parent=parent,
+        )
+    typer.echo(f"{added.id}  {added.stage}  {'signed' if signature is not None else 'not signed'}")
+
+
+@app.command()
+def promote(
+    camera: Camera, bundle_id: BundleId, url: Url, token_file: TokenFile = None, ca_file: CaFile = None
+) -> None:
+    """Deploy a bundle on CAMERA."""
+    with _connected(url, token_file, ca_file) as registry:
+        registry.promote(camera, bundle_id)
+    typer.echo(f"{camera} runs {bundle_id} as soon as its node asks")
+
+
+@app.command()
+def rollback(camera: Camera, url: Url, token_file: TokenFile = None, ca_file: CaFile = None) -> None:
+    """Deploy again what CAMERA ran before."""
+    with _connected(url, token_file, ca_file) as registry:
+        leaving = {known.camera: known.deployed for known in registry.cameras()}.get(camera)
+        if leaving is None:
+            raise ServiceRefused(f"camera '{camera}' has no deployed bundle to go back from")
+        target = registry.roll_back(camera, leaving=leaving).id
+    typer.echo(f"{camera} runs {target} instead of {leaving} as soon as its node asks")
+
+
+@app.command()
+def archive(
+    camera: Camera, bundle_id: BundleId, url: Url, token_file: TokenFile = None, ca_file: CaFile = None
+) -> None:
+    """Say that a bundle of CAMERA is not in use any more."""
+    with _connected(url, token_file, ca_file) as registry:
+        registry.archive(camera, bundle_id)
+    typer.echo(f"{bundle_id} is archived")
+
+
+@contextmanager
+def _connected(url: str, token_file: Path | None, ca_file: Path | None) -> Iterator[RegistryClient]:
+    try:
+        config = ServiceConfig(url=url, token_file=token_file, ca_file=ca_file)
+    except ValidationError as exc:
+        raise ConfigError(f"--url {url}: {exc.errors()[0]['msg']}") from exc
+    try:
+        from edge_autotuner.client import Connection, RegistryClient
+    except ModuleNotFoundError as exc:
+        raise MissingDependency(f"this needs {exc.name}: pip install 'edge-autotuner[edge]'") from exc
+    with Connection(config) as connection:
+        yield RegistryClient(connection)
+
+
+def _line(bundle: BundleInfo) -> str:
+    added = bundle.added_at.strftime("%Y-%m-%d %H:%M UTC")
+    signed = "signed" if bundle.is_signed else "not signed"
+    return f"{bundle.id}  {bundle.stage}  {bundle.name}  {signed}  added {added} by {bundle.added_by}"

@@ -1,0 +1,38 @@
+"""`edge-autotuner serve`: the annotation service as a process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_autotuner.cli.database_option import load_server_part
+
+
+def serve(
+    config: Annotated[
+        Path | None, typer.Argument(help="YAML file with the settings of the service.", show_default=False)
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one. [8080]")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of everything that is kept. [server-data]")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="NAME=SOURCE", help="A groundtruth model; instead of those of the file."),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, for example batching.max_batch=16."),
+    ] = None,
+    show: Annotated[bool, typer.Option("--dry-run", help="Only print all settings.")] = False,
+) -> None:
+    """Annotate the pictures of edge nodes over HTTP, until SIGTERM or Ctrl-C; clients need a token."""
+    from edge_autotuner.cli.server_settings import merge_server_settings, settings_text
+
+    flags = {"host": host, "port": port, "data": data}
+    resolved = merge_server_settings(config, setting, flags, models=model)
+    if show:
+        typer.echo(settings_text(resolved))
+        return
+    load_server_part("process").run_server(resolved, say=typer.echo)

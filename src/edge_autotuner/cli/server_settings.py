@@ -1,0 +1,52 @@
+"""How flags and files become the settings of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from edge_autotuner.cli.settings import parse_pairs
+from edge_autotuner.config import resolve_settings
+from edge_autotuner.config.server import ServerConfig
+from edge_autotuner.errors import ConfigError
+
+
+def merge_server_settings(
+    file: Path | None, pairs: list[str] | None, flags: Mapping[str, Any], *, models: list[str] | None
+) -> ServerConfig:
+    """Merge defaults, a file, `--set` pairs and flags, in rising precedence.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
+    overrides = parse_pairs(pairs) | {key: value for key, value in flags.items() if value is not None}
+    if models:
+        overrides["models"] = _parse_models(models)
+    cleared = [key for key, value in overrides.items() if value is None]
+    return resolve_settings(ServerConfig, file, overrides, cleared=cleared)
+
+
+def settings_text(config: ServerConfig) -> str:
+    """Return all settings as YAML, without the password of the database."""
+    values = config.model_dump(mode="json")
+    if config.database_url is not None and "@" in config.database_url:
+        values["database_url"] = "(set, not shown: it may hold a password)"
+    return yaml.safe_dump(values, sort_keys=False).rstrip()
+
+
+def _parse_models(texts: list[str]) -> dict[str, dict[str, str]]:
+    """Read NAME=SOURCE; a name alone is its own source.
+
+    >>> _parse_models(["street-nano", "big=models/big.onnx"])
+    {'street-nano': {'source': 'street-nano'}, 'big': {'source': 'models/big.onnx'}}
+    """
+    models = {}
+    for text in texts:
+        name, equals, source = text.partition("=")
+        if not name or (equals and not source):
+            raise ConfigError(f"--model {text}: write NAME=SOURCE, for example femto=deimv2-femto")
+        models[name] = {"source": source or name}
+    return models

@@ -1,0 +1,108 @@
+"""`edge-autotuner tokens`: who may use the service, and for what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_autotuner.cli.database_option import (
+    ConfigOption,
+    DatabaseOption,
+    DataOption,
+    find_database_url,
+    load_server_part,
+)
+from edge_autotuner.core.clock import parse_duration_s
+
+if TYPE_CHECKING:
+    from edge_autotuner.server.tokens import NewToken, TokenInfo, Tokens
+
+app = typer.Typer(help="Tokens of the service's clients: add, list, rotate, revoke.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Name of the client, for example the node's.", show_default=False)]
+Expires = Annotated[
+    str | None, typer.Option(help="How long it is valid, for example 90d. Else as the old one, or for ever.")
+]
+
+
+@app.command()
+def add(
+    name: Name,
+    scope: Annotated[
+        list[str],
+        typer.Option("--scope", help="annotate, train, deploy or admin; may be repeated.", show_default=False),
+    ],
+    expires: Expires = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Make the token of a new client, and print it: it can't be shown again."""
+    lifetime_s = parse_duration_s(expires) if expires is not None else None
+    with _opened(find_database_url(config, data, database)) as tokens:
+        _print_new(tokens.add(name, scope, expires_after_s=lifetime_s))
+
+
+@app.command()
+def rotate(
+    name: Name,
+    overlap: Annotated[
+        str | None, typer.Option(help="How long the old token stays valid, for example 1d. Else it ends now.")
+    ] = None,
+    expires: Expires = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Replace a client's token by a new one with the same scopes, and print that."""
+    overlap_s = parse_duration_s(overlap) if overlap is not None else 0.0
+    lifetime_s = parse_duration_s(expires) if expires is not None else None
+    with _opened(find_database_url(config, data, database)) as tokens:
+        _print_new(tokens.rotate(name, overlap_s=overlap_s, expires_after_s=lifetime_s))
+
+
+@app.command()
+def revoke(name: Name, config: ConfigOption = None, data: DataOption = None, database: DatabaseOption = None) -> None:
+    """End all tokens of a client; a running service notices within seconds."""
+    with _opened(find_database_url(config, data, database)) as tokens:
+        n_revoked = tokens.revoke(name)
+    typer.echo(f"{n_revoked} token{'s' if n_revoked > 1 else ''} of '{name}' revoked")
+
+
+@app.command("list")
+def list_tokens(config: ConfigOption = None, data: DataOption = None, database: DatabaseOption = None) -> None:
+    """List all tokens that were ever made, without their secrets."""
+    with _opened(find_database_url(config, data, database)) as tokens:
+        for token in tokens.all():
+            typer.echo(_line(token))
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Tokens]:
+    tokens: Tokens = load_server_part("tokens").open_authenticator(url)
+    try:
+        yield tokens
+    finally:
+        tokens.close()
+
+
+def _print_new(token: NewToken) -> None:
+    """Print the secret alone on standard output, so that it can go straight to a file."""
+    until = "it does not expire" if token.expires_at is None else f"it expires at {_minute(token.expires_at)}"
+    typer.echo(f"the token of '{token.client}', shown only now; {until}", err=True)
+    typer.echo(token.text)
+
+
+def _line(token: TokenInfo) -> str:
+    expires = "never expires" if token.expires_at is None else f"expires {_minute(token.expires_at)}"
+    used = "never used" if token.last_used_at is None else f"used {_minute(token.last_used_at)}"
+    scopes = ",".join(token.scopes)
+    return f"{token.client}  eat_{token.id}_...  {token.state}  {scopes}  {expires}  {used}"
+
+
+def _minute(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,48 @@
+"""The edge's side of the wire: one connection to a service, and what can be asked there.
+
+`Connection` bounds every request in time, bytes and attempts; `RemoteDetector` is a detector whose model runs at the
+service; `RegistryClient` publishes and fetches bundles. `messages` holds everything that goes over the wire, for both
+sides. The names below are loaded when they are first used: the service needs the messages and no HTTP client.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edge_autotuner.client.annotation import RemoteDetector, find_remote_model
+    from edge_autotuner.client.budget import UploadBudget
+    from edge_autotuner.client.connection import Connection, path_of
+    from edge_autotuner.client.download import fetch_file
+    from edge_autotuner.client.registry import RegistryClient
+
+_HOMES = {
+    "Connection": "connection",
+    "RegistryClient": "registry",
+    "RemoteDetector": "annotation",
+    "UploadBudget": "budget",
+    "fetch_file": "download",
+    "find_remote_model": "annotation",
+    "path_of": "connection",
+}
+
+__all__ = [
+    "Connection",
+    "RegistryClient",
+    "RemoteDetector",
+    "UploadBudget",
+    "fetch_file",
+    "find_remote_model",
+    "path_of",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (any public name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

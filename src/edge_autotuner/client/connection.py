@@ -1,0 +1,388 @@
+"""One connection to a service: bounded in time, bytes and attempts, and with one token for one origin.
+
+Everything that a client asks goes through `Connection`. Requests are tried again only when the service did not answer
+or was busy; what it refuses stays refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx2
+from pydantic import BaseModel
+
+from edge_autotuner._version import __version__
+from edge_autotuner.client.budget import UploadBudget
+from edge_autotuner.client.credentials import make_ssl_context, read_token, warn_if_others_can_read
+from edge_autotuner.client.messages import API_PREFIX
+from edge_autotuner.client.replies import MAX_REPLY_BYTES, Message, check_status, read_json, was_not_carried_out
+from edge_autotuner.client.transport import PATIENCE, Patience, PatientTransport
+from edge_autotuner.config.service import ServiceConfig
+from edge_autotuner.core.clock import Clock, Deadline, SystemClock
+from edge_autotuner.errors import ConfigError, ServiceError, ServiceUnreachable
+
+logger = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+Query = Mapping[str, str | int | float]
+
+
+def path_of(*segments: str) -> str:
+    """Return a path whose segments cannot leave their place, whatever they contain.
+
+    >>> path_of("models", "a/b c", "annotations")
+    '/models/a%2Fb%20c/annotations'
+    """
+    if any(segment in {"", ".", ".."} for segment in segments):
+        raise ConfigError(f"'{'/'.join(segments)}' cannot be asked for: a name is empty or only dots")
+    return "".join(f"/{quote(segment, safe='')}" for segment in segments)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request, in a form that can be sent several times.
+
+    Attributes:
+        method: of HTTP.
+        path: from `path_of`, behind the interface's prefix.
+        query: parameters.
+        headers: besides those that every request has.
+        arguments: returns arguments of httpx2's `build_request`, anew for each attempt; headers among them are added.
+        is_repeatable: whether doing it twice is the same as doing it once.
+        silence_s: how much longer than usual the service may keep silent.
+    """
+
+    method: str
+    path: str
+    query: Query = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    arguments: Callable[[], Mapping[str, Any]] = dict
+    is_repeatable: bool = True
+    silence_s: float = 0.0
+
+
+class Connection:
+    """Talks to one service; may be used by several threads, and is closed when it is not needed any more.
+
+    Args:
+        config: address, credentials, patience and thrift.
+        clock: where time comes from.
+        sleep: waits so many seconds; by default until the connection is closed at most.
+        rng: spreads attempts of many clients.
+        transport: carries requests; tests give their own.
+
+    Raises:
+        ConfigError: there is no address, or certificates cannot be used.
+    """
+
+    def __init__(
+        self,
+        config: ServiceConfig,
+        *,
+        clock: Clock | None = None,
+        sleep: Callable[[float], object] | None = None,
+        rng: random.Random | None = None,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        if config.url is None:
+            raise ConfigError("there is no address of a service; set annotation.service.url")
+        self._config = config
+        self._base = config.url + API_PREFIX
+        self._clock = clock or SystemClock()
+        self._closed = threading.Event()
+        self._sleep = sleep or self._closed.wait
+        self._rng = rng or random.Random()
+        if config.token_file is not None:
+            warn_if_others_can_read(config.token_file)
+        self._http = httpx2.Client(
+            transport=transport or PatientTransport(make_ssl_context(config), self._budget()),
+            headers={"User-Agent": f"edge-autotuner/{__version__}", "Accept-Encoding": "identity"},
+            trust_env=False,  # a proxy or a .netrc of the environment would see the token
+            follow_redirects=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all requests and waits, also those of other threads, which raise `ServiceError`."""
+        self._closed.set()
+        self._http.close()
+
+    @property
+    def url(self) -> str:
+        """The address of the service."""
+        return self._base.removesuffix(API_PREFIX)
+
+    def get_json(
+        self,
+        path: str,
+        reply: type[Message],
+        *,
+        query: Query | None = None,
+        deadline: Deadline | None = None,
+        max_bytes: int = MAX_REPLY_BYTES,
+    ) -> Message:
+        """Ask for a message.
+
+        Args:
+            path: from `path_of`.
+            reply: the message that is expected.
+            query: parameters.
+            deadline: no attempt is begun after it.
+            max_bytes: a larger reply is refused.
+
+        Raises:
+            ServiceUnreachable: no answer within the attempts or before the deadline.
+            ServiceRefused: the service does not do it.
+            ServiceBadReply: the answer is something else.
+        """
+        return self.call(Ask("GET", path, query or {}), _json_reader(reply, max_bytes), deadline)
+
+    def poll_json(
+        self, path: str, reply: type[Message], *, query: Query, wait_s: float, deadline: Deadline | None = None
+    ) -> Message | None:
+        """Ask for news, for which the service may take `wait_s`; None when there are none. Raises as `get_json`."""
+
+        def read(response: httpx2.Response) -> Message | None:
+            return None if response.status_code == 204 else read_json(response, reply, max_bytes=MAX_REPLY_BYTES)
+
+        return self.call(Ask("GET", path, query, silence_s=wait_s), read, deadline)
+
+    def post_json(
+        self,
+        path: str,
+        message: BaseModel,
+        reply: type[Message],
+        *,
+        method: str = "POST",
+        query: Query | None = None,
+        is_repeatable: bool = True,
+        deadline: Deadline | None = None,
+    ) -> Message:
+        """Send a message and return the answer.
+
+        Args:
+            path: from `path_of`.
+            message: what to say.
+            reply: the message that is expected.
+            method: POST or PUT.
+            query: parameters.
+            is_repeatable: False when doing it twice is not the same as once; it is then tried again only if it has
+                certainly not been done.
+            deadline: no attempt is begun after it.
+
+        Raises:
+            As `get_json`.
+        """
+        content = message.model_dump_json().encode()
+        headers = {"Content-Type": "application/json"}
+        ask = Ask(method, path, query or {}, headers, lambda: {"content": content}, is_repeatable)
+        return self.call(ask, _json_reader(reply, MAX_REPLY_BYTES), deadline)
+
+    def post_bytes(
+        self,
+        path: str,
+        content: bytes,
+        content_type: str,
+        reply: type[Message],
+        *,
+        query: Query | None = None,
+        deadline: Deadline | None = None,
+        max_bytes: int = MAX_REPLY_BYTES,
+    ) -> Message:
+        """Send bytes of some type and return the answer. Raises as `get_json`."""
+        ask = Ask("POST", path, query or {}, {"Content-Type": content_type}, lambda: {"content": content})
+        return self.call(ask, _json_reader(reply, max_bytes), deadline)
+
+    def post_files(
+        self,
+        path: str,
+        fields: Mapping[str, str],
+        files: Sequence[tuple[str, bytes, str]],
+        read: Callable[[httpx2.Response], Answer],
+        *,
+        deadline: Deadline | None = None,
+    ) -> Answer:
+        """Send a form with fields and files (name of the field, content, type); `read` may ask for another attempt.
+
+        Raises:
+            As `get_json`.
+        """
+        parts = [(name, (str(number), content, kind)) for number, (name, content, kind) in enumerate(files)]
+        return self.call(Ask("POST", path, arguments=lambda: {"data": dict(fields), "files": parts}), read, deadline)
+
+    def put_stream(
+        self,
+        path: str,
+        open_body: Callable[[], Iterable[bytes]],
+        n_bytes: int,
+        reply: type[Message],
+        *,
+        deadline: Deadline | None = None,
+    ) -> Message:
+        """Upload a stream of known length, from its beginning at each attempt.
+
+        Raises:
+            ServiceError: the stream has another length.
+            As `get_json`.
+        """
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(n_bytes)}
+        ask = Ask("PUT", path, {}, headers, lambda: {"content": _exactly(open_body(), n_bytes)})
+        return self.call(ask, _json_reader(reply, MAX_REPLY_BYTES), deadline)
+
+    def call(self, ask: Ask, read: Callable[[httpx2.Response], Answer], deadline: Deadline | None = None) -> Answer:
+        """Send a request until it is answered, and return what `read` makes of the answer.
+
+        `read` gets replies of 200 to 299 with the body still on the wire, and may raise `ServiceUnreachable` to have
+        the request sent again.
+
+        Raises:
+            As `get_json`.
+        """
+        deadline = deadline or Deadline(None, self._clock)
+        n_attempts = 0
+        while True:
+            n_attempts += 1
+            try:
+                return self._attempt(ask, read, deadline)
+            except _NobodyKnows as exc:
+                if not ask.is_repeatable:
+                    raise ServiceUnreachable(f"{exc}; it may have been done or not: look before asking again") from exc
+                self._wait(exc.error, n_attempts, deadline)
+            except ServiceUnreachable as exc:
+                self._wait(exc, n_attempts, deadline)
+
+    def _attempt(self, ask: Ask, read: Callable[[httpx2.Response], Answer], deadline: Deadline) -> Answer:
+        with _translated(self.url):
+            reply = self._send(ask, deadline)
+            try:
+                check_status(reply, now=self._clock.now())
+                return read(reply)
+            except ServiceUnreachable as exc:
+                if was_not_carried_out(reply):
+                    raise
+                raise _NobodyKnows(exc) from exc
+            finally:
+                reply.close()
+
+    def _send(self, ask: Ask, deadline: Deadline) -> httpx2.Response:
+        if self._closed.is_set():
+            raise ServiceError(f"the connection to {self.url} was closed")
+        config = self._config
+        token = read_token(config)
+        arguments = dict(ask.arguments())
+        headers = {**ask.headers, **arguments.pop("headers", {})}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        patience = Patience(config.request_timeout_s + ask.silence_s, deadline, self._clock)
+        timeout = httpx2.Timeout(
+            connect=config.connect_timeout_s,
+            read=config.read_timeout_s + ask.silence_s,
+            write=config.read_timeout_s,
+            pool=config.request_timeout_s,
+        )
+        request = self._http.build_request(
+            ask.method,
+            self._base + ask.path,
+            params=dict(ask.query),
+            headers=headers,
+            timeout=timeout,
+            extensions={PATIENCE: patience},
+            **arguments,
+        )
+        try:
+            return self._http.send(request, stream=True)
+        except RuntimeError as exc:  # the library's word for a client that another thread has closed meanwhile
+            if not self._closed.is_set():
+                raise
+            raise ServiceError(f"the connection to {self.url} was closed") from exc
+
+    def _wait(self, error: ServiceUnreachable, n_attempts: int, deadline: Deadline) -> None:
+        """Wait before the next attempt, or raise when there is none.
+
+        The wait is drawn from zero to a limit that doubles ("full jitter"), so that many clients of a service that
+        comes back do not ask at the same moment. It comes after what the service asks for.
+        """
+        config = self._config
+        asked_s = error.retry_after_s or 0.0
+        if self._closed.is_set():
+            raise ServiceError(f"the connection to {self.url} was closed")
+        if n_attempts >= config.max_attempts or asked_s > config.longest_retry_s or deadline.has_passed:
+            raise error
+        limit_s = min(config.first_retry_s * 2.0 ** (n_attempts - 1), config.longest_retry_s)
+        wait_s = min(asked_s + self._rng.uniform(0.0, limit_s), deadline.remaining_s)
+        logger.warning("%s; attempt %d of %d in %.1f s", error, n_attempts + 1, config.max_attempts, wait_s)
+        self._sleep(wait_s)
+        if deadline.has_passed:
+            raise error
+
+    def _budget(self) -> UploadBudget | None:
+        kbps = self._config.max_upload_kbps
+        return None if kbps is None else UploadBudget(kbps, clock=self._clock, sleep=self._sleep)
+
+
+class _NobodyKnows(Exception):
+    """A request broke off after it may have reached the service."""
+
+    def __init__(self, error: ServiceUnreachable) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@contextmanager
+def _translated(url: str) -> Iterator[None]:
+    """Turn every error of the HTTP library into one of ours."""
+    try:
+        yield
+    except httpx2.ConnectError as exc:
+        if (refusal := _certificate_error(exc)) is not None:
+            raise ServiceError(f"{url} does not prove that it is the right service: {refusal}") from exc
+        raise ServiceUnreachable(f"{url} cannot be reached ({exc})") from exc
+    except httpx2.ConnectTimeout as exc:
+        raise ServiceUnreachable(f"{url} cannot be reached (no connection in time)") from exc
+    except httpx2.TimeoutException as exc:
+        raise _NobodyKnows(ServiceUnreachable(f"{url} does not answer in time ({exc})")) from exc
+    except (httpx2.NetworkError, httpx2.RemoteProtocolError) as exc:
+        raise _NobodyKnows(ServiceUnreachable(f"the connection to {url} broke off ({exc})")) from exc
+    except (httpx2.HTTPError, httpx2.InvalidURL) as exc:
+        raise ServiceError(f"cannot ask {url}: {exc}") from exc
+
+
+def _certificate_error(error: BaseException | None) -> str | None:
+    """Return why a certificate was not accepted, if that is what is behind an error."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _exactly(blocks: Iterable[bytes], n_bytes: int) -> Iterator[bytes]:
+    """Yield the blocks, and stop before a request would break its own promise."""
+    n_left = n_bytes
+    for block in blocks:
+        n_left -= len(block)
+        if n_left < 0:
+            break
+        yield block
+    if n_left != 0:
+        raise ServiceError(f"what is uploaded does not have the {n_bytes} bytes that it had; was it changed meanwhile?")
+
+
+def _json_reader(reply: type[Message], max_bytes: int) -> Callable[[httpx2.Response], Message]:
+    return lambda response: read_json(response, reply, max_bytes=max_bytes)

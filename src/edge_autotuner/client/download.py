@@ -1,0 +1,116 @@
+"""Fetches one content by its hash: it goes on where it broke off, and appears only when it is the right one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import httpx2
+
+from edge_autotuner.client.connection import Ask, Connection
+from edge_autotuner.client.replies import check_plain
+from edge_autotuner.core.clock import Deadline
+from edge_autotuner.dataset.atomic import TEMPORARY_SUFFIX, storage_errors, sync_folder
+from edge_autotuner.errors import ServiceBadReply
+
+_BLOCK_BYTES = 1 << 18
+_RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)")
+
+
+def fetch_file(
+    connection: Connection, path: str, target: Path, *, sha256: str, n_bytes: int, deadline: Deadline | None = None
+) -> None:
+    """Fetch a file; one that is there stays until the new one is complete and has its hash.
+
+    What arrived before a break is kept beside the target, also over the end of this process, and only the rest is asked
+    for. Two processes must not fetch the same target at once.
+
+    Args:
+        connection: to the service.
+        path: from `path_of`.
+        target: its final name; the folder exists.
+        sha256: hash that it must have.
+        n_bytes: size that it must have.
+        deadline: no attempt is begun after it.
+
+    Raises:
+        ServiceUnreachable: it did not arrive within the attempts or before the deadline; the part is kept.
+        ServiceRefused: there is no such content for this client.
+        ServiceBadReply: what arrived has another size or hash.
+        StorageError: the disk is full or refuses; the part is kept.
+        ValueError: `n_bytes` is not positive.
+    """
+    if n_bytes < 1:
+        raise ValueError(f"a file has at least one byte, got {n_bytes}")
+    part = target.with_name(f".{target.name}.{sha256[:16]}{TEMPORARY_SUFFIX}")
+    if _size_of(part) < n_bytes:
+        connection.call(_ask_for_rest(path, part), _appender(part, n_bytes), deadline)
+    _take_name(part, target, sha256, path)
+
+
+def _ask_for_rest(path: str, part: Path) -> Ask:
+    """Return a request for what is missing when it is sent, which differs between attempts."""
+
+    def arguments() -> Mapping[str, Any]:
+        n_there = _size_of(part)
+        return {"headers": {"Range": f"bytes={n_there}-"}} if n_there else {}
+
+    return Ask("GET", path, arguments=arguments)
+
+
+def _appender(part: Path, n_bytes: int) -> Callable[[httpx2.Response], None]:
+    def read(reply: httpx2.Response) -> None:
+        check_plain(reply)
+        start = _start_of(reply, _size_of(part))
+        with storage_errors(part), part.open("r+b" if start else "wb") as file:
+            file.seek(start)
+            _copy(reply, file, n_bytes - start)
+            file.flush()
+            os.fsync(file.fileno())
+        if _size_of(part) < n_bytes:
+            part.unlink()
+            raise ServiceBadReply(f"{reply.request.url} has fewer than the {n_bytes} bytes it was announced to have")
+
+    return read
+
+
+def _start_of(reply: httpx2.Response, n_there: int) -> int:
+    """Return where in the file the body begins: a service may send all of it although a part was asked for."""
+    if reply.status_code == 200:
+        return 0
+    found = _RANGE.fullmatch(reply.headers.get("content-range", "").strip())
+    if reply.status_code != 206 or found is None or int(found[1]) != n_there:
+        raise ServiceBadReply(f"{reply.request.url} did not answer with the rest from byte {n_there} on")
+    return n_there
+
+
+def _copy(reply: httpx2.Response, file: IO[bytes], n_left: int) -> None:
+    for block in reply.iter_raw():  # as it arrives: blocks of one size would lose the last one at a break
+        n_left -= len(block)
+        if n_left < 0:
+            raise ServiceBadReply(f"{reply.request.url} has more bytes than it was announced to have")
+        file.write(block)
+
+
+def _size_of(path: Path) -> int:
+    with suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0
+
+
+def _take_name(part: Path, target: Path, sha256: str, what: str) -> None:
+    digest = hashlib.sha256()
+    with storage_errors(part), part.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    if digest.hexdigest() != sha256:
+        part.unlink()
+        raise ServiceBadReply(f"{what} is another file than expected: sha256 {digest.hexdigest()} instead of {sha256}")
+    with storage_errors(target):
+        os.replace(part, target)
+        sync_folder(target.parent)

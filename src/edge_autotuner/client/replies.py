@@ -1,0 +1,147 @@
+"""Reads what a service answers, and trusts none of it: size, encoding, kind and form are checked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TypeVar
+
+import httpx2
+from pydantic import BaseModel, ValidationError
+
+from edge_autotuner.client.messages import ProblemReply
+from edge_autotuner.errors import ServiceBadReply, ServiceBusy, ServiceError, ServiceRefused, ServiceUnreachable
+
+Message = TypeVar("Message", bound=BaseModel)
+
+MAX_REPLY_BYTES = 8 << 20
+
+_MAX_PROBLEM_BYTES = 64 << 10
+_MAX_TEXT = 300
+_LATER = {408, 425, 502, 503, 504, 507}  # a proxy or the service says: not now; 507 is its full disk
+_CARRIED_OUT_BY_NOBODY = {429, 503}
+
+
+def read_json(reply: httpx2.Response, message: type[Message], *, max_bytes: int) -> Message:
+    """Return the body of a good reply as a message.
+
+    Raises:
+        ServiceBadReply: it is not JSON, has another form, is compressed, or is too large.
+    """
+    kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise ServiceBadReply(f"{_asked(reply)} answered with '{_printable(kind)}' instead of application/json")
+    body = read_bounded(reply, max_bytes)
+    try:
+        return message.model_validate_json(body, strict=True)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise ServiceBadReply(
+            f"{_asked(reply)} did not answer with a {message.__name__}: {_printable(where)}: {_printable(first['msg'])}"
+        ) from None  # the cause would show the whole reply
+
+
+def read_bounded(reply: httpx2.Response, max_bytes: int) -> bytes:
+    """Return the body, and never hold more of it than allowed.
+
+    Raises:
+        ServiceBadReply: it is larger, or compressed: this side asks for plain bytes, and a small compressed reply
+            may be a huge one.
+    """
+    check_plain(reply)
+    announced = reply.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > max_bytes:
+        raise ServiceBadReply(f"{_asked(reply)} announces {announced} bytes, more than the {max_bytes} expected")
+    body = bytearray()
+    for block in reply.iter_raw():
+        body += block
+        if len(body) > max_bytes:
+            raise ServiceBadReply(f"{_asked(reply)} answers with more than the {max_bytes} bytes expected")
+    return bytes(body)
+
+
+def check_plain(reply: httpx2.Response) -> None:
+    """Refuse a compressed body.
+
+    Raises:
+        ServiceBadReply: it is.
+    """
+    encoding = reply.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise ServiceBadReply(f"{_asked(reply)} answers with content-encoding '{_printable(encoding)}', unasked")
+
+
+def check_status(reply: httpx2.Response, *, now: datetime) -> None:
+    """Raise the error that a reply stands for; return for 200 to 299.
+
+    Raises:
+        ServiceBusy: 429.
+        ServiceUnreachable: a reply that means "later".
+        ServiceRefused: any other 4xx.
+        ServiceBadReply: anything else; redirects are not followed, because a token is for one origin only.
+    """
+    status = reply.status_code
+    if 200 <= status < 300:
+        return
+    if 300 <= status < 400:
+        raise ServiceBadReply(f"{_asked(reply)} leads elsewhere ({status}); set annotation.service.url to where it is")
+    kind, reason = _problem(reply)
+    said = f"{_asked(reply)} answered {status}: {reason}"
+    if status == 429:
+        raise ServiceBusy(said, retry_after_s=_retry_after_s(reply, now))
+    if status in _LATER:
+        raise ServiceUnreachable(said, retry_after_s=_retry_after_s(reply, now))
+    if 400 <= status < 500:
+        raise ServiceRefused(said, status=status, kind=kind)
+    raise ServiceBadReply(said)
+
+
+def error_of_problem(problem: ProblemReply, about: str) -> ServiceError:
+    """Return the error for one part of a request that was not carried out while others were."""
+    said = f"{about}: {problem.status}: {_printable(problem.detail or problem.title)}"
+    if problem.status == 429:
+        return ServiceBusy(said)
+    if problem.status in _LATER:
+        return ServiceUnreachable(said)
+    if 400 <= problem.status < 500:
+        return ServiceRefused(said, status=problem.status, kind=_printable(problem.type))
+    return ServiceBadReply(said)
+
+
+def was_not_carried_out(reply: httpx2.Response) -> bool:
+    """Whether a reply says that nothing happened, so that asking again cannot do it twice."""
+    return reply.status_code in _CARRIED_OUT_BY_NOBODY
+
+
+def _problem(reply: httpx2.Response) -> tuple[str, str]:
+    """Return kind and reason of a problem; both are short and printable whoever wrote them."""
+    try:
+        problem = ProblemReply.model_validate_json(read_bounded(reply, _MAX_PROBLEM_BYTES))
+    except (ValidationError, ServiceBadReply):
+        phrases = {status.value: status.phrase for status in HTTPStatus}
+        return "", phrases.get(reply.status_code, "no reason given")
+    return _printable(problem.type), _printable(problem.detail or problem.title)
+
+
+def _retry_after_s(reply: httpx2.Response, now: datetime) -> float | None:
+    """Read the header, which is a number of seconds or a date."""
+    text = reply.headers.get("retry-after", "").strip()
+    if text.isdigit() and len(text) < 10:
+        return float(text)
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (date - now).total_seconds()) if date.tzinfo is not None else None
+
+
+def _asked(reply: httpx2.Response) -> str:
+    return f"{reply.request.method} {reply.request.url.copy_with(query=None)}"
+
+
+def _printable(text: str) -> str:
+    """Return text from outside as one short line that a terminal and a log can bear."""
+    line = " ".join(text[: 4 * _MAX_TEXT].split())
+    return "".join(character if character.isprintable() else "?" for character in line)[:_MAX_TEXT]

@@ -1,0 +1,218 @@
+"""Settings of an edge node: its cameras, what runs beside the detection, and where detections go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from edge_autotuner.config.base import FrozenConfig, Seconds
+from edge_autotuner.config.run import RunConfig
+from edge_autotuner.config.service import ServiceConfig
+
+CameraName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+"""Letters, digits, dots, dashes and underscores: it names a folder, topics and the camera's models."""
+
+
+class CameraConfig(FrozenConfig):
+    """One camera: a context of its own, with models of its own."""
+
+    name: CameraName = Field(description="Names its folder, its topics and its models.")
+    source: str = Field(min_length=1, description="An address such as rtsp://camera/stream, a webcam, or a recording.")
+    place: str = Field("", max_length=200, description="Where it hangs, for people.")
+    shows: str = Field("", max_length=200, description="What it shows, for people.")
+    settings: Mapping[str, Any] = Field(
+        default_factory=dict, description="What differs from `run` for this camera, in the same layout."
+    )
+
+
+class DetectConfig(FrozenConfig):
+    """How the deployed model looks at the camera."""
+
+    max_rate_hz: float = Field(5.0, gt=0, le=1000, description="Most frames per second that are looked at.")
+    min_score: float = Field(0.3, gt=0, lt=1, description="Weaker detections are not reported.")
+    max_detections: int = Field(100, ge=1, description="Most detections per frame.")
+    n_threads: int = Field(1, ge=1, description="CPU threads of the model.")
+
+
+class BatchConfig(FrozenConfig):
+    """When a camera has collected enough to learn from (paper, section 4.2: by count, or at a deadline)."""
+
+    max_frames: int = Field(300, ge=10, description="With so many training frames a batch is full.")
+    max_age_s: Seconds = Field(
+        6 * 3600.0,
+        gt=0,
+        description="At this age a batch is closed too, if it has `min_frames`; else when it has them.",
+    )
+    min_frames: int = Field(40, ge=1, description="Fewer training frames are not worth a training.")
+    pause_s: Seconds | None = Field(
+        24 * 3600.0, gt=0, description="Time after a batch in which nothing is collected; null: collect one batch only."
+    )
+
+    @model_validator(mode="after")
+    def _can_be_full(self) -> BatchConfig:
+        if self.min_frames > self.max_frames:
+            raise ValueError(f"min_frames {self.min_frames} is above max_frames {self.max_frames}")
+        return self
+
+
+class BackgroundWorkConfig(FrozenConfig):
+    """What annotation and training may use of the machine beside the detection."""
+
+    max_cpu_percent: float = Field(
+        50.0, gt=0, le=100, description="Share of all cores of the machine that background work may use."
+    )
+    priority: Literal["idle", "low", "normal"] = Field(
+        "idle",
+        description="idle: only cores that nothing else wants; low: nice 19; normal: like the detection itself. Where "
+        "other programs keep all cores busy, idle work never ends.",
+    )
+    first_retry_s: Seconds = Field(60.0, gt=0, description="Wait after a failed attempt; doubles each time.")
+    longest_retry_s: Seconds = Field(3600.0, gt=0, description="Longest wait between two attempts.")
+
+
+class StorageConfig(FrozenConfig):
+    """What is kept on the disk, and for how long."""
+
+    min_free_mb: float = Field(500.0, ge=0, description="No frame is collected while less is free; megabytes.")
+    keep_pictures_s: Seconds = Field(
+        30 * 24 * 3600.0, gt=0, description="Pictures of a batch are deleted this long after it was closed."
+    )
+    keep_batches: int = Field(10, ge=1, description="Older finished batches are deleted, with reports and models.")
+    keep_bundles: int = Field(5, ge=1, description="Models kept to go back to, besides the deployed one.")
+
+
+class JsonLinesConfig(FrozenConfig):
+    """Detections as lines of JSON."""
+
+    path: Path | None = Field(None, description="File that lines are added to; null: standard output.")
+    max_mb: float = Field(100.0, gt=0, description="A larger file is moved to NAME.1, and a new one begun; megabytes.")
+
+
+class MqttConfig(FrozenConfig):
+    """Detections to an MQTT broker, in the form that Home Assistant discovers."""
+
+    host: str = Field(min_length=1, description="The broker.")
+    port: int = Field(1883, ge=1, le=65535, description="Its port; 8883 is usual with TLS.")
+    username: str | None = Field(None, description="How the node logs in.")
+    password_file: Path | None = Field(None, description="File with the password; never the password itself.")
+    tls: bool = Field(False, description="Encrypt, and check the broker's certificate.")
+    ca_file: Path | None = Field(None, description="Who signed that certificate; null: the system's authorities.")
+    topic: CameraName = Field(
+        "edge-autotuner", description="First part of all topics; each node at a broker needs its own."
+    )
+    discovery_topic: CameraName | None = Field(
+        "homeassistant", description="Where Home Assistant looks for devices; null: do not announce any."
+    )
+    clear_after_s: Seconds = Field(5.0, gt=0, description="A class counts as gone when it was not seen for so long.")
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> MqttConfig:
+        if self.password_file is not None and self.username is None:
+            raise ValueError("password_file needs a username")
+        if self.ca_file is not None and not self.tls:
+            raise ValueError("ca_file is for tls: true")
+        return self
+
+
+class WebhookConfig(FrozenConfig):
+    """Detections as HTTP POST requests with a JSON body."""
+
+    url: str = Field(pattern=r"^https?://[^\s@/]+(/\S*)?$", description="Where to; without a login.")
+    token_file: Path | None = Field(None, description="File with a bearer token; never the token itself.")
+    ca_file: Path | None = Field(None, description="Who signed the certificate; null: the system's authorities.")
+    timeout_s: Seconds = Field(5.0, gt=0, description="Longest wait for an answer.")
+    min_gap_s: Seconds = Field(1.0, gt=0, description="Least time between two requests for one camera.")
+    when: Literal["change", "detection"] = Field(
+        "change",
+        description="change: when the number of objects of a class changes, and once after the start; detection: "
+        "whenever there is one.",
+    )
+
+
+class OutputsConfig(FrozenConfig):
+    """Where detections go."""
+
+    json_lines: JsonLinesConfig | None = Field(None, description="As lines of JSON; null: not.")
+    mqtt: MqttConfig | None = Field(None, description="To an MQTT broker; null: not.")
+    webhook: WebhookConfig | None = Field(None, description="As HTTP requests; null: not.")
+
+
+class RegistryConfig(FrozenConfig):
+    """The model registry of a service: models are published there, promotions and rollbacks are carried out here."""
+
+    service: ServiceConfig = Field(description="Where the registry is; as `annotation.service` of a run.")
+    trusted_keys: tuple[str, ...] = Field(
+        (),
+        description="Public keys, `ed25519:...` or PEM files: only bundles that one of them has signed are taken over.",
+    )
+    allow_unsigned: bool = Field(
+        False, description="Take over bundles without a signature: whoever holds a token of the registry is trusted."
+    )
+    signing_key: Path | None = Field(
+        None, description="Private key (PEM) that signs what is published; null: not signed."
+    )
+    decides: Literal["node", "registry"] = Field(
+        "node",
+        description="node: a winner is deployed here and promoted there; registry: winners wait there for a promotion.",
+    )
+    poll_every_s: Seconds = Field(10.0, gt=0, description="Time between two questions.")
+
+    @model_validator(mode="after")
+    def _trusts_somebody(self) -> RegistryConfig:
+        if self.service.url is None:
+            raise ValueError("service.url is needed")
+        if not self.trusted_keys and not self.allow_unsigned:
+            raise ValueError("trusted_keys are needed: who may sign models; or set allow_unsigned")
+        return self
+
+
+class NodeConfig(FrozenConfig):
+    """An edge node: several cameras, each of which learns by itself."""
+
+    folder: Path = Field(Path("node"), description="Everything that the node keeps.")
+    cameras: tuple[CameraConfig, ...] = Field(min_length=1, description="The cameras.")
+    learns: bool = Field(
+        True, description="Whether the node collects and trains; false: it runs the models that the registry deploys."
+    )
+    run: RunConfig = Field(RunConfig(), description="How all cameras learn; see the settings of `run`.")
+    detect: DetectConfig = DetectConfig()
+    batch: BatchConfig = BatchConfig()
+    background: BackgroundWorkConfig = BackgroundWorkConfig()
+    storage: StorageConfig = StorageConfig()
+    registry: RegistryConfig | None = Field(None, description="A registry to share models with; null: none.")
+    outputs: OutputsConfig = OutputsConfig(json_lines=JsonLinesConfig())
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> NodeConfig:
+        if not self.learns and self.registry is None:
+            raise ValueError("a node that does not learn gets its models from a registry: set registry")
+        mqtt = self.outputs.mqtt
+        if mqtt is not None and 1 / self.detect.max_rate_hz >= mqtt.clear_after_s:
+            raise ValueError("outputs.mqtt.clear_after_s must be longer than the time between two looks at a camera")
+        names = [camera.name for camera in self.cameras]
+        if len({name.lower() for name in names}) < len(names):
+            raise ValueError(f"cameras need different names, got {', '.join(names)}")
+        for camera in self.cameras:
+            try:
+                self.run_of(camera)
+            except ValidationError as exc:
+                first = exc.errors()[0]
+                where = ".".join(str(part) for part in first["loc"])
+                raise ValueError(f"settings of camera {camera.name}: {where}: {first['msg']}") from exc
+        return self
+
+    def run_of(self, camera: CameraConfig) -> RunConfig:
+        """Return how one camera learns: `run`, with what differs for it."""
+        return RunConfig.model_validate(_merged(self.run.model_dump(), camera.settings))
+
+
+def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(values)
+    for key, change in changes.items():
+        there = merged.get(key)
+        both_nested = isinstance(there, Mapping) and isinstance(change, Mapping)
+        merged[key] = _merged(there, change) if both_nested else change  # type: ignore[arg-type]
+    return merged

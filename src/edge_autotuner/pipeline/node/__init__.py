@@ -1,0 +1,1 @@
+"""The edge node: cameras are watched for ever, and learn by themselves beside the detection."""

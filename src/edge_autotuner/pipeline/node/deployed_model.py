@@ -1,0 +1,105 @@
+"""The model that looks at a camera's frames; a new one takes over between two frames."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_autotuner.config.node import DetectConfig
+from edge_autotuner.core import Detections, Frame, LabelMap
+from edge_autotuner.deployment import ModelBundle, deployed_bundle, read_bundle
+from edge_autotuner.errors import ModelBundleError, WeightsError
+from edge_autotuner.models.onnx_detector import OnnxDetector
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    bundle: ModelBundle
+    detector: OnnxDetector
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a model found in one frame.
+
+    Attributes:
+        model: name of its bundle's folder.
+        labels: its classes.
+        detections: in frame pixels.
+    """
+
+    model: str
+    labels: LabelMap
+    detections: Detections
+
+
+class DeployedModel:
+    """Follows the link to a camera's deployed bundle.
+
+    `refresh` loads and checks a new bundle, from whatever thread; the thread that detects meets the old model or the
+    new one, and never waits for the change. A bundle that is damaged is refused, and the old model stays.
+
+    Args:
+        folder: of the camera.
+        config: of the detection.
+    """
+
+    def __init__(self, folder: Path, config: DetectConfig) -> None:
+        self._folder, self._config = folder, config
+        self._loaded: _Loaded | None = None
+        self._refused: str | None = None
+
+    @property
+    def bundle(self) -> ModelBundle | None:
+        """The bundle in use; None before the first."""
+        return self._loaded.bundle if self._loaded else None
+
+    @property
+    def detector(self) -> OnnxDetector | None:
+        """Its detector."""
+        return self._loaded.detector if self._loaded else None
+
+    @property
+    def refused(self) -> str | None:
+        """Why the bundle that the link names is not in use; None if it is."""
+        return self._refused
+
+    def refresh(self) -> bool:
+        """Take over the bundle that is deployed now, if it is another one; return whether it was."""
+        try:
+            folder = deployed_bundle(self._folder)
+            if folder is None or (self._loaded and self._loaded.bundle.folder.name == folder.name):
+                self._refused = None
+                return False
+            self._loaded = self._load(folder)
+        except (ModelBundleError, WeightsError) as exc:
+            if str(exc) != self._refused:
+                logger.error("%s: the new model is refused, the old one stays: %s", self._folder.name, exc)
+            self._refused = str(exc)
+            return False
+        self._refused = None
+        logger.info("%s: model %s is in use", self._folder.name, folder.name)
+        return True
+
+    def look(self, frame: Frame) -> Seen | None:
+        """Return what the model in use finds; None before there is one."""
+        loaded = self._loaded
+        if loaded is None:
+            return None
+        found = loaded.detector.detect(frame.image_bgr)
+        return Seen(loaded.bundle.folder.name, loaded.detector.labels, found)
+
+    def _load(self, folder: Path) -> _Loaded:
+        bundle = read_bundle(folder)
+        detector = OnnxDetector(
+            bundle.read_model(),
+            bundle.detector,
+            n_threads=min(self._config.n_threads, len(os.sched_getaffinity(0))),
+            min_score=self._config.min_score,
+            max_detections=self._config.max_detections,
+        )
+        return _Loaded(bundle, detector)

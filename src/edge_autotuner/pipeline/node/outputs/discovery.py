@@ -1,0 +1,157 @@
+"""Topics of the MQTT output, and the messages by which Home Assistant finds cameras as devices.
+
+Each class of a camera's model becomes two entities of the camera's device: whether one is there, and how many. The form
+is that of single components, one retained message each, so that a class that a new model does not know is removed by
+one empty message: https://www.home-assistant.io/integrations/mqtt/#discovery-messages,
+https://www.home-assistant.io/integrations/binary_sensor.mqtt/, https://www.home-assistant.io/integrations/sensor.mqtt/
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from edge_autotuner._version import __version__
+from edge_autotuner.config.node import CameraConfig, MqttConfig
+from edge_autotuner.core import LabelMap
+
+ONLINE, OFFLINE = b"online", b"offline"
+PRESENT, ABSENT = b"ON", b"OFF"
+STATE_QOS = 1
+
+_DEFAULT_BIRTH_TOPIC = "homeassistant/status"  # Home Assistant's own, whatever its discovery topic is
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9_-]")
+
+
+class Topics:
+    """Names of all topics of a node.
+
+    Args:
+        config: of the output.
+    """
+
+    def __init__(self, config: MqttConfig) -> None:
+        self._root, self._discovery = config.topic, config.discovery_topic
+        self.status = f"{config.topic}/status"
+        """Retained: `online`, or `offline` by the node itself or as its last will."""
+
+    def detections(self, camera: str) -> str:
+        """Where the reports of a camera go, not retained."""
+        return f"{self._root}/{camera}/detections"
+
+    def count(self, camera: str, class_id: str) -> str:
+        """Where the number of objects of a class is retained."""
+        return f"{self._root}/{camera}/{class_id}/count"
+
+    def present(self, camera: str, class_id: str) -> str:
+        """Where `ON` or `OFF` is retained."""
+        return f"{self._root}/{camera}/{class_id}/present"
+
+    def is_of_camera(self, topic: str, camera: str) -> bool:
+        """Whether a topic is one of a camera's states."""
+        return topic.startswith(f"{self._root}/{camera}/") and not {"+", "#"} & set(topic)
+
+    def config(self, component: str, camera: str, class_id: str, kind: str) -> str:
+        """Where one entity is announced."""
+        object_id = plain_id(f"{camera}:{class_id}:{kind}")
+        return f"{self._discovery}/{component}/{plain_id(self._root)}/{object_id}/config"
+
+    @property
+    def configs(self) -> str | None:
+        """Matches all announcements of this node; None if it makes none."""
+        return f"{self._discovery}/+/{plain_id(self._root)}/+/config" if self._discovery else None
+
+    @property
+    def of_interest(self) -> list[str]:
+        """What the node listens to."""
+        return [self.status, *([self.configs] if self.configs else []), *sorted(self.births)]
+
+    @property
+    def births(self) -> frozenset[str]:
+        """Where Home Assistant says that it has started."""
+        return frozenset({_DEFAULT_BIRTH_TOPIC, f"{self._discovery}/status"}) if self._discovery else frozenset()
+
+
+def plain_id(name: str) -> str:
+    """Return a name in letters, digits, `_` and `-`; different names stay different by a checksum.
+
+    >>> plain_id("front-door")
+    'front-door'
+    >>> plain_id("garage.2")
+    'garage_2-a2b3b0b7'
+    """
+    plain = _NOT_PLAIN.sub("_", name)
+    return plain if plain == name and name else f"{plain}-{zlib.crc32(name.encode()):08x}"
+
+
+def class_ids_in_topics(labels: LabelMap) -> dict[str, str]:
+    """Return how each class is called in topics: blanks become `_`, and other characters as in `plain_id`.
+
+    >>> class_ids_in_topics(LabelMap(("person", "traffic light")))
+    {'person': 'person', 'traffic light': 'traffic_light'}
+    """
+    names: dict[str, str] = {}
+    for label in labels:
+        name = plain_id(label.replace(" ", "_"))
+        names[label] = plain_id(label) if name in labels and name != label else name
+    return names
+
+
+def discovery_messages(config: MqttConfig, camera: CameraConfig, labels: LabelMap) -> dict[str, bytes]:
+    """Return the messages, by topic, that make a camera a device with two entities per class; none if not wanted."""
+    if config.discovery_topic is None:
+        return {}
+    topics = Topics(config)
+    messages = {}
+    for label, class_id in class_ids_in_topics(labels).items():
+        title = label[:1].upper() + label[1:]
+        presence = {
+            "name": title,
+            "state_topic": topics.present(camera.name, class_id),
+            "device_class": "occupancy",
+            "payload_on": PRESENT.decode(),
+            "payload_off": ABSENT.decode(),
+        }
+        count = {
+            "name": f"{title} count",
+            "state_topic": topics.count(camera.name, class_id),
+            "state_class": "measurement",
+            "icon": "mdi:counter",
+        }
+        for component, kind, entity in (("binary_sensor", "present", presence), ("sensor", "count", count)):
+            shared = _shared(config, camera, f"{config.topic}:{camera.name}:{class_id}:{kind}")
+            messages[topics.config(component, camera.name, class_id, kind)] = _encode(entity | shared)
+    return messages
+
+
+def camera_of_announcement(payload: bytes) -> tuple[str, str] | None:
+    """Return camera and state topic of an announcement that this node made in an earlier life; None for others."""
+    try:
+        entity = json.loads(payload)
+        _, camera, _, _ = entity["unique_id"].split(":")
+        return camera, str(entity["state_topic"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _shared(config: MqttConfig, camera: CameraConfig, unique_id: str) -> dict[str, Any]:
+    device = {
+        "identifiers": [f"{config.topic}:{camera.name}"],
+        "name": camera.name,
+        "manufacturer": "Edge AutoTuner",
+        "sw_version": __version__,
+    }
+    return {
+        "unique_id": unique_id,
+        "availability_topic": Topics(config).status,
+        "qos": STATE_QOS,
+        "device": device | ({"suggested_area": camera.place} if camera.place else {}),
+        "origin": {"name": "edge-autotuner", "sw_version": __version__},
+    }
+
+
+def _encode(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode("ascii")

@@ -1,0 +1,94 @@
+"""What leaves the node: the detections of one frame, in one documented form for every output."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from edge_autotuner.core import Detections, LabelMap
+from edge_autotuner.core.types import SizeWH
+
+_SCORE_DIGITS = 4
+_BOX_DIGITS = 1  # a tenth of a pixel is finer than any detector
+_TIME_DIGITS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class DetectionReport:
+    """What the deployed model saw in one frame.
+
+    Attributes:
+        camera: name of the camera.
+        model: name of the bundle.
+        labels: the classes that the model knows.
+        index: of the frame; see `Frame.index`.
+        time_s: seconds since the start of the source.
+        captured_at: aware UTC wall time of the frame; None for a recorded source.
+        size_wh: of the frame, pixels.
+        detections: in pixels of the frame.
+
+    Raises:
+        ValueError: a class id is none of the labels', or a number is not finite, which JSON does not know.
+    """
+
+    camera: str
+    model: str
+    labels: LabelMap
+    index: int
+    time_s: float
+    captured_at: datetime | None
+    size_wh: SizeWH
+    detections: Detections
+
+    def __post_init__(self) -> None:
+        found = self.detections
+        if len(found) and not 0 <= found.class_ids.min() <= found.class_ids.max() < len(self.labels):
+            raise ValueError(f"class_ids must be in 0..{len(self.labels) - 1}, got {set(found.class_ids.tolist())}")
+        if not (np.isfinite(found.boxes_xyxy).all() and np.isfinite(found.scores).all()):
+            raise ValueError(f"boxes and scores of camera {self.camera} must be finite")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values: the form of every line, message and request.
+
+        `captured_at` is in ISO 8601 with its offset, or null; `box_xyxy` are left, top, right and bottom in pixels.
+        """
+        width, height = self.size_wh
+        return {
+            "camera": self.camera,
+            "model": self.model,
+            "frame_index": self.index,
+            "time_s": round(self.time_s, _TIME_DIGITS),
+            "captured_at": self.captured_at.isoformat() if self.captured_at else None,
+            "width": width,
+            "height": height,
+            "objects": self._objects(),
+        }
+
+    @cached_property
+    def json_text(self) -> str:
+        """`to_json` as one line of ASCII without a line end."""
+        return json.dumps(self.to_json(), separators=(",", ":"), allow_nan=False)
+
+    @cached_property
+    def counts(self) -> Mapping[str, int]:
+        """Number of objects of each class that is there; other classes are left out."""
+        return Counter(self.labels[class_id] for class_id in self.detections.class_ids.tolist())
+
+    def _objects(self) -> list[dict[str, Any]]:
+        found = self.detections
+        rows = zip(found.class_ids.tolist(), found.scores.tolist(), found.boxes_xyxy.tolist(), strict=True)
+        return [
+            {
+                "class": self.labels[class_id],
+                "score": round(score, _SCORE_DIGITS),
+                "box_xyxy": [round(side, _BOX_DIGITS) for side in box],
+            }
+            for class_id, score, box in rows
+        ]

@@ -1,0 +1,82 @@
+"""What an output counts, and how it complains: once when something stops working, once when it works again."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OutputStatus:
+    """How one output does.
+
+    Attributes:
+        name: of the output.
+        n_sent: messages that were written, published or accepted.
+        n_dropped: reports that the other side should have got and did not.
+        n_failures: attempts that failed.
+        problem: why it does not work just now, without secrets; None if it does.
+        last_error: the last problem there was, without secrets; None if there was none.
+    """
+
+    name: str
+    n_sent: int
+    n_dropped: int
+    n_failures: int
+    problem: str | None
+    last_error: str | None
+
+
+class Tally:
+    """Counts for one output; may be used by several threads.
+
+    Args:
+        name: of the output, for the log.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._n_sent = self._n_dropped = self._n_failures = 0
+        self._n_dropped_before = 0
+        self._problem: str | None = None
+        self._last_error: str | None = None
+
+    @property
+    def status(self) -> OutputStatus:
+        """All counts of one moment."""
+        with self._lock:
+            counts = self._n_sent, self._n_dropped, self._n_failures
+            return OutputStatus(self._name, *counts, self._problem, self._last_error)
+
+    def add_sent(self, n: int = 1) -> None:
+        """Count messages that arrived."""
+        with self._lock:
+            self._n_sent += n
+
+    def add_dropped(self, n: int = 1) -> None:
+        """Count reports that are lost to the other side."""
+        with self._lock:
+            self._n_dropped += n
+
+    def add_failure(self, reason: str) -> None:
+        """Count a failed attempt; a reason is logged when it is another one than before."""
+        with self._lock:
+            self._n_failures += 1
+            is_new = self._problem != reason
+            if self._problem is None:
+                self._n_dropped_before = self._n_dropped
+            self._problem = self._last_error = reason
+        if is_new:
+            logger.warning("output %s: %s; detection goes on, and this output is tried again", self._name, reason)
+
+    def set_working(self) -> None:
+        """Say that it works; logged if it did not before."""
+        with self._lock:
+            had_problem, self._problem = self._problem is not None, None
+            n_lost = self._n_dropped - self._n_dropped_before
+        if had_problem:
+            logger.info("output %s works again; %d reports were dropped meanwhile", self._name, n_lost)

@@ -1,0 +1,275 @@
+"""Keeps a node's models and the registry of a service the same, over a link that may be away for days.
+
+Every bundle of a camera is published. Who decides what is deployed is a setting: the node itself (its winners are then
+promoted at the registry, too), or somebody there. Either way a promotion or a rollback at the registry is carried out
+here. Nothing that comes from there is used before its hashes and its signature were checked.
+
+CAMERA/registry.json            which deployment of the registry was carried out last
+CAMERA/bundles/NAME/registry.json    as what the bundle is known there
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+from edge_autotuner.client import Connection, RegistryClient
+from edge_autotuner.client.messages import DeployedBundle
+from edge_autotuner.config.node import CameraConfig, RegistryConfig
+from edge_autotuner.dataset import atomic_write_json
+from edge_autotuner.deployment import ModelBundle, deploy, deployed_bundle, install_bundle, read_bundle
+from edge_autotuner.deployment.acceptance import (
+    accept_bundle,
+    read_signature,
+    sign_bundle,
+    signature_from_text,
+    signature_to_text,
+    write_signature,
+)
+from edge_autotuner.deployment.bundle import DESCRIPTION_FILE
+from edge_autotuner.deployment.deployed import BUNDLES_FOLDER
+from edge_autotuner.deployment.signing import PublicKey, SigningKey, read_signing_key, trusted_keys
+from edge_autotuner.errors import EdgeAutotunerError, ModelBundleError
+from edge_autotuner.pipeline.node.camera_folder import CameraFolder
+
+logger = logging.getLogger(__name__)
+
+_NOTE_FILE = "registry.json"
+_INCOMING = "incoming"
+
+
+class CameraSync:
+    """One camera's models here and there.
+
+    Every step may be interrupted: the next call goes on, and doing a finished one again changes nothing.
+
+    Args:
+        camera: what the registry is told about it.
+        folder: what the node keeps of it.
+        client: asks the registry.
+        config: who decides.
+        trusted: keys of which one must have signed what is fetched; none: unsigned bundles are accepted.
+        key: signs what is published; None: it is not signed.
+
+    Attributes:
+        problem: why the registry's deployed bundle is not in use here; None if it is.
+    """
+
+    def __init__(
+        self,
+        camera: CameraConfig,
+        folder: CameraFolder,
+        client: RegistryClient,
+        config: RegistryConfig,
+        *,
+        trusted: tuple[PublicKey, ...],
+        key: SigningKey | None,
+    ) -> None:
+        self._camera, self._folder, self._client, self._config = camera, folder, client, config
+        self._trusted, self._key = trusted, key
+        self._is_known = False
+        self._refused: str | None = None
+        self.problem: str | None = None
+
+    def step(self) -> None:
+        """Publish what is new here, and carry out what was decided there.
+
+        Raises:
+            ServiceError: the service cannot be reached, or refuses.
+            StorageError: the disk refused.
+        """
+        if not self._is_known:
+            self._client.put_camera(self._camera.name, place=self._camera.place, shows=self._camera.shows)
+            self._is_known = True
+        for path in _bundles(self._folder):
+            if _note(path) is None:
+                self._publish(path)
+        done = _note(self._folder.path)
+        decided = self._client.deployed(self._camera.name, after=done)
+        if decided is not None:
+            self._carry_out(decided)
+        elif self._config.decides == "node":
+            self._promote_own(done)
+
+    def _publish(self, path: Path) -> None:
+        """Publish a bundle; a damaged one is left out."""
+        try:
+            bundle = read_bundle(path)
+            signature = self._signature_of(path)
+        except ModelBundleError as exc:
+            logger.error("%s: %s is not published: %s", self._camera.name, path.name, exc)
+            return
+        files = {file.sha256: path / file.name for file in (bundle.model, bundle.weights)}
+        added = self._client.publish(
+            self._camera.name,
+            (path / DESCRIPTION_FILE).read_bytes(),
+            files,
+            signature=signature,
+            parent=self._parent_of(bundle),
+        )
+        _write_note(path, added.id)
+        logger.info("%s: %s is published as %s", self._camera.name, path.name, added.id)
+
+    def _signature_of(self, path: Path) -> str | None:
+        signature = read_signature(path)
+        if signature is None and self._key is not None:
+            signature = sign_bundle(path, self._key)
+        return None if signature is None else signature_to_text(signature)
+
+    def _parent_of(self, bundle: ModelBundle) -> str | None:
+        """Return the registry's id of the bundle that this one was tuned from; None if it is not of this camera."""
+        name = str(bundle.lineage.get("edge_model"))
+        parents = [path for path in _bundles(self._folder) if path.name == name]
+        return _note(parents[0]) if parents else None
+
+    def _promote_own(self, done: str | None) -> None:
+        """Tell the registry which bundle the node has deployed itself."""
+        deployed = deployed_bundle(self._folder.path)
+        own = _note(deployed) if deployed else None
+        if own is not None and own != done:
+            self._client.promote(self._camera.name, own)
+            _write_note(self._folder.path, own)
+
+    def _carry_out(self, decided: DeployedBundle) -> None:
+        """Deploy what the registry says; what cannot be trusted is refused, and the old model stays."""
+        if decided.id == self._refused:
+            return
+        try:
+            name = self._here(decided.id) or self._fetch(decided)
+            deploy(self._folder.path, name)
+        except ModelBundleError as exc:
+            self._refused, self.problem = decided.id, f"{decided.id} is refused: {exc}"
+            logger.error("%s: %s", self._camera.name, self.problem)
+            return
+        self._refused = self.problem = None
+        _write_note(self._folder.path, decided.id)
+        logger.info("%s: %s is deployed, as the registry says", self._camera.name, name)
+
+    def _here(self, bundle_id: str) -> str | None:
+        """Return the name of a bundle that is here and whole, by the registry's id."""
+        for path in _bundles(self._folder):
+            if _note(path) == bundle_id:
+                read_bundle(path)
+                return path.name
+        return None
+
+    def _fetch(self, decided: DeployedBundle) -> str:
+        incoming = self._folder.path / _INCOMING / decided.id
+        if not incoming.is_dir():
+            self._client.fetch(decided, incoming)
+        if decided.signature is not None:
+            write_signature(incoming, signature_from_text(decided.signature))
+        try:
+            accept_bundle(incoming, self._trusted)
+            installed = install_bundle(incoming, self._folder.path, decided.id)
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+        if decided.signature is not None:
+            write_signature(installed.folder, signature_from_text(decided.signature))
+        _write_note(installed.folder, decided.id)
+        return installed.folder.name
+
+
+class RegistrySync:
+    """Synchronizes all cameras of a node, from a thread of its own.
+
+    Attributes:
+        problem: why the last round failed; None if it did not.
+    """
+
+    def __init__(
+        self, cameras: dict[str, CameraFolder], configs: tuple[CameraConfig, ...], config: RegistryConfig
+    ) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            cameras: folders by the cameras' names.
+            configs: the cameras.
+            config: the registry.
+
+        Raises:
+            ConfigError: a key or certificate cannot be used.
+            MissingDependency: what signatures or connections need is not installed.
+        """
+        self._every_s = config.poll_every_s
+        self._connection = Connection(config.service)
+        trusted = trusted_keys(config.trusted_keys)
+        key = read_signing_key(config.signing_key) if config.signing_key else None
+        client = RegistryClient(self._connection)
+        self._syncs = {
+            camera.name: CameraSync(camera, cameras[camera.name], client, config, trusted=trusted, key=key)
+            for camera in configs
+        }
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
+        self.problem: str | None = None
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """How it does, JSON values."""
+        refused = {name: sync.problem for name, sync in self._syncs.items() if sync.problem}
+        return {"problem": self.problem, "refused": refused}
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End soon, also in the middle of a transfer."""
+        self._stop.set()
+        self._connection.close()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait until it has ended."""
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self.problem = self._round()
+            self._stop.wait(self._every_s)
+
+    def _round(self) -> str | None:
+        """Synchronize every camera once; return what was wrong with the last that failed."""
+        problem = None
+        for name, sync in self._syncs.items():
+            if self._stop.is_set():
+                return problem
+            try:
+                sync.step()
+            except EdgeAutotunerError as exc:
+                problem = f"{name}: {exc}"
+            except Exception as exc:  # the thread's edge
+                logger.exception("%s: unexpected error while talking to the registry", name)
+                problem = f"{name}: unexpected {type(exc).__name__}: {exc}"
+        if problem and problem != self.problem and not self._stop.is_set():
+            logger.error("registry: %s", problem)
+        return problem
+
+
+def _bundles(folder: CameraFolder) -> list[Path]:
+    """Return a camera's bundles, the oldest first, so that parents are published before their children."""
+    bundles = folder.path / BUNDLES_FOLDER
+    if not bundles.is_dir():
+        return []
+    whole = [
+        path for path in bundles.iterdir() if (path / DESCRIPTION_FILE).is_file() and not path.name.startswith(".")
+    ]
+    return sorted(whole, key=lambda path: (path / DESCRIPTION_FILE).stat().st_mtime_ns)
+
+
+def _note(folder: Path) -> str | None:
+    """Return the registry's id that was noted in a folder; None where there is none, or it is damaged."""
+    try:
+        values = json.loads((folder / _NOTE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    found = values.get("id") if isinstance(values, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _write_note(folder: Path, bundle_id: str) -> None:
+    atomic_write_json(folder / _NOTE_FILE, {"id": bundle_id})

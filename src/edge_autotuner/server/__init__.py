@@ -1,0 +1,1 @@
+"""The service in the data center: groundtruth models annotate the pictures of edge nodes, over HTTP."""

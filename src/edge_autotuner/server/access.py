@@ -1,0 +1,71 @@
+"""Who is asking, and what they may do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, Literal, Protocol
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from edge_autotuner.server.problems import Problem
+
+Scope = Literal["annotate", "train", "deploy", "admin"]
+SCOPES: tuple[Scope, ...] = ("annotate", "train", "deploy", "admin")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A client that has shown a valid token.
+
+    Attributes:
+        client: its name; quotas, audit log and metrics use it.
+        scopes: what it may do; `admin` may do everything.
+    """
+
+    client: str
+    scopes: frozenset[Scope]
+
+    def may(self, scope: Scope) -> bool:
+        """Whether it may do something."""
+        return scope in self.scopes or "admin" in self.scopes
+
+
+class Authenticator(Protocol):
+    """Knows the tokens."""
+
+    def identify(self, token: str) -> Caller | None:
+        """Return whose token this is; None for one that is unknown, expired or revoked. Takes a constant time."""
+        ...
+
+
+_bearer = HTTPBearer(auto_error=False, description="A token made with `edge-autotuner tokens add`.")
+
+
+def caller_with(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
+    """Return a dependency that gives the caller, if it has one of these scopes.
+
+    Raises:
+        Problem: 401 without a valid token, 403 for one without any of the scopes.
+    """
+
+    async def find_caller(
+        request: Request, shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    ) -> Caller:
+        authenticator: Authenticator = request.app.state.services.authenticator
+        caller = authenticator.identify(shown.credentials) if shown is not None else None
+        if caller is None:
+            raise Problem(
+                401,
+                "no-valid-token",
+                "send the header `Authorization: Bearer TOKEN` with a token of this service",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        request.state.client = caller.client
+        if not any(caller.may(scope) for scope in scopes):
+            wanted = " or ".join(f"'{scope}'" for scope in scopes)
+            raise Problem(403, "scope-missing", f"this token is not for {wanted}; ask for one that is")
+        return caller
+
+    return find_caller

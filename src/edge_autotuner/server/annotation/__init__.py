@@ -1,0 +1,1 @@
+"""Annotating pictures for many clients: models, batches of pictures, results that are kept, and quotas."""

@@ -1,0 +1,85 @@
+"""How much each client may ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edge_autotuner.core.clock import Clock, SystemClock
+
+_MINUTE_S = 60.0
+
+
+@dataclass
+class TokenBucket:
+    """Fills up steadily to a minute's worth, and lets through while there is at least one in it.
+
+    What is taken may be more than is left: the next one then waits for longer. So a request that is larger than the
+    whole bucket passes now and then, and the mean is kept.
+
+    Attributes:
+        per_minute: how much flows in.
+        filled_at_s: when `level` was right, monotonic seconds.
+        level: what is left; negative where more was taken.
+    """
+
+    per_minute: float
+    filled_at_s: float
+    level: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.level = self.per_minute
+
+    def wait_s(self, now_s: float) -> float:
+        """Return the time until something may be taken, 0 for now."""
+        self._fill(now_s)
+        return max(0.0, min(1.0, self.per_minute) - self.level) * _MINUTE_S / self.per_minute
+
+    def take(self, amount: float, now_s: float) -> None:
+        """Take something out."""
+        self._fill(now_s)
+        self.level -= amount
+
+    def _fill(self, now_s: float) -> None:
+        passed_s = max(0.0, now_s - self.filled_at_s)
+        self.level = min(self.per_minute, self.level + passed_s * self.per_minute / _MINUTE_S)
+        self.filled_at_s = max(now_s, self.filled_at_s)
+
+
+class Quotas:
+    """Requests and pixels of each client; those that come from the cache cost no pixels.
+
+    Args:
+        requests_per_minute: of one client; None: no limit.
+        pixels_per_minute: of one client; None: no limit.
+        clock: its monotonic time counts.
+    """
+
+    def __init__(
+        self, *, requests_per_minute: float | None, pixels_per_minute: float | None, clock: Clock | None = None
+    ) -> None:
+        self._per_minute = {"requests": requests_per_minute, "pixels": pixels_per_minute}
+        self._clock = clock or SystemClock()
+        self._buckets: dict[tuple[str, str], TokenBucket] = {}
+
+    def wait_s(self, client: str) -> float:
+        """Return how long a client has to wait until it may ask for something, 0 for not at all."""
+        now_s = self._clock.monotonic_s()
+        return max((bucket.wait_s(now_s) for bucket in self._buckets_of(client).values()), default=0.0)
+
+    def take(self, client: str, *, n_requests: int = 0, n_pixels: int = 0) -> None:
+        """Count what a client has got."""
+        now_s = self._clock.monotonic_s()
+        buckets = self._buckets_of(client)
+        for kind, amount in (("requests", n_requests), ("pixels", n_pixels)):
+            if kind in buckets and amount:
+                buckets[kind].take(amount, now_s)
+
+    def _buckets_of(self, client: str) -> dict[str, TokenBucket]:
+        found = {}
+        for kind, per_minute in self._per_minute.items():
+            if per_minute is not None:
+                bucket = self._buckets.get((client, kind))
+                if bucket is None:
+                    bucket = self._buckets[client, kind] = TokenBucket(per_minute, self._clock.monotonic_s())
+                found[kind] = bucket
+        return found

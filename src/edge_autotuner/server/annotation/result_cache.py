@@ -1,0 +1,111 @@
+"""Results that are kept in memory and on disk, both bounded, the least recently used ones leaving first."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+
+from edge_autotuner.core.detections import Detections
+from edge_autotuner.server.annotation.result_codec import pack, unpack
+from edge_autotuner.server.annotation.result_store import ResultStore
+
+logger = logging.getLogger(__name__)
+
+_OVERHEAD_BYTES = 200  # of an entry in memory, beside its value
+
+
+@dataclass(frozen=True)
+class ResultKey:
+    """What a result depends on.
+
+    Attributes:
+        picture_sha256: of the file that was looked at.
+        model_sha256: of the model's file.
+        settings: hash of the model's settings.
+    """
+
+    picture_sha256: str
+    model_sha256: str
+    settings: str
+
+    def to_bytes(self) -> bytes:
+        """Return the key as the store has it."""
+        return bytes.fromhex(self.picture_sha256) + bytes.fromhex(self.model_sha256) + self.settings.encode()
+
+
+class ResultCache:
+    """Remembers detections; may be used by several threads.
+
+    Args:
+        max_memory_bytes: of results in memory; 0: none.
+        store: what survives a restart; None: nothing does.
+    """
+
+    def __init__(self, max_memory_bytes: int, store: ResultStore | None = None) -> None:
+        self._max_bytes = max_memory_bytes
+        self._store = store
+        self._lock = threading.Lock()
+        self._packed: OrderedDict[bytes, bytes] = OrderedDict()
+        self._n_bytes = 0
+
+    @property
+    def n_bytes(self) -> int:
+        """Size of what is in memory."""
+        return self._n_bytes
+
+    def get(self, key: ResultKey) -> Detections | None:
+        """Return a result, or None; may wait for the disk."""
+        found = self.recall(key)
+        if found is not None or self._store is None:
+            return found
+        packed = self._store.get(key.to_bytes())
+        if packed is None:
+            return None
+        with suppress(ValueError):
+            found = unpack(packed)
+            self._remember(key.to_bytes(), packed)
+            return found
+        logger.warning("a damaged result in the cache is ignored")
+        return None
+
+    def recall(self, key: ResultKey) -> Detections | None:
+        """Return a result that is in memory, or None; at once."""
+        name = key.to_bytes()
+        with self._lock:
+            packed = self._packed.get(name)
+            if packed is None:
+                return None
+            self._packed.move_to_end(name)
+        return unpack(packed)
+
+    def put(self, key: ResultKey, found: Detections) -> None:
+        """Remember a result; it reaches the disk a little later."""
+        name, packed = key.to_bytes(), pack(found)
+        self._remember(name, packed)
+        if self._store is not None:
+            self._store.put(name, packed)
+
+    def close(self) -> None:
+        """Write what is not on disk yet."""
+        if self._store is not None:
+            self._store.close()
+
+    def _remember(self, name: bytes, packed: bytes) -> None:
+        size = _size(name, packed)
+        if size > self._max_bytes:
+            return
+        with self._lock:
+            before = self._packed.pop(name, None)
+            if before is not None:
+                self._n_bytes -= _size(name, before)
+            self._packed[name] = packed
+            self._n_bytes += size
+            while self._n_bytes > self._max_bytes:
+                self._n_bytes -= _size(*self._packed.popitem(last=False))
+
+
+def _size(name: bytes, packed: bytes) -> int:
+    return len(name) + len(packed) + _OVERHEAD_BYTES

@@ -1,0 +1,191 @@
+"""Results on disk: one SQLite file that a kill does not harm, and that may be deleted at any time.
+
+Nothing here stops the service: without a disk that works, results are computed again.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from edge_autotuner.dataset.atomic import make_folder
+
+logger = logging.getLogger(__name__)
+
+_FORMAT_VERSION = 1
+_OVERHEAD_BYTES = 60  # of a row on disk, beside key and value
+_MAX_PENDING = 4096
+_MAX_TOGETHER = 256  # rows of one transaction
+_KEPT_FRACTION = 0.9  # of the limit, when it was reached: then it is not reached again at once
+
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS results (key BLOB PRIMARY KEY, value BLOB NOT NULL, used_at INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS results_by_use ON results (used_at);
+PRAGMA user_version = {_FORMAT_VERSION};
+"""
+
+_Row = tuple[bytes, bytes | None]  # without a value: the row was used
+
+
+class ResultStore:
+    """Values by key in a file; reading takes the caller's time, writing a thread's own.
+
+    Args:
+        path: the file; its folder is made if new.
+        max_bytes: of keys and values.
+
+    Raises:
+        StorageError: the folder cannot be made.
+    """
+
+    def __init__(self, path: Path, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        make_folder(path.parent)
+        self._reader = _open(path)
+        self._pending: queue.Queue[_Row | None] = queue.Queue(_MAX_PENDING)
+        self._writer = threading.Thread(target=self._write_all, args=(_open(path),), name="result-store", daemon=True)
+        self._writer.start()
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return a value, or None; errors of the disk are logged."""
+        if self._reader is None:
+            return None
+        with self._lock, _logged("read"):
+            row = self._reader.execute("SELECT value FROM results WHERE key = ?", (key,)).fetchone()
+            if row is not None:
+                self._enqueue((key, None))
+                return bytes(row[0])
+        return None
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Store a value soon; left out where the disk cannot keep up."""
+        if self._reader is not None:
+            self._enqueue((key, value))
+
+    def close(self) -> None:
+        """Write what is pending, and close the file."""
+        self._pending.put(None)
+        self._writer.join()
+        with self._lock:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
+
+    def _enqueue(self, row: _Row) -> None:
+        with suppress(queue.Full):
+            self._pending.put_nowait(row)
+
+    def _write_all(self, connection: sqlite3.Connection | None) -> None:
+        n_bytes = _total_bytes(connection) if connection is not None else 0
+        is_open = True
+        while is_open:
+            rows, is_open = self._next_rows()
+            if connection is not None and rows:
+                with _logged("write"):
+                    n_bytes = self._write(connection, rows, n_bytes)
+        if connection is not None:
+            connection.close()
+
+    def _next_rows(self) -> tuple[list[_Row], bool]:
+        """Wait for rows; return all that are there, and whether more may come."""
+        rows: list[_Row] = []
+        row = self._pending.get()
+        while row is not None:
+            rows.append(row)
+            if len(rows) == _MAX_TOGETHER:
+                return rows, True
+            try:
+                row = self._pending.get_nowait()
+            except queue.Empty:
+                return rows, True
+        return rows, False
+
+    def _write(self, connection: sqlite3.Connection, rows: Sequence[_Row], n_bytes: int) -> int:
+        """Write rows and keep the limit, in one transaction; return the size after it."""
+        now = time.time_ns()
+        added = 0
+        with connection:
+            for key, value in rows:
+                if value is None:
+                    connection.execute("UPDATE results SET used_at = ? WHERE key = ?", (now, key))
+                else:
+                    insert = "INSERT OR IGNORE INTO results VALUES (?, ?, ?)"
+                    added += _row_bytes(key, value) * connection.execute(insert, (key, value, now)).rowcount
+            n_bytes += added
+            if n_bytes > self._max_bytes:
+                n_bytes -= _evict(connection, n_bytes - int(self._max_bytes * _KEPT_FRACTION))
+        return n_bytes
+
+
+def _evict(connection: sqlite3.Connection, n_bytes: int) -> int:
+    """Delete what has not been used for longest, at least so many bytes; return how many."""
+    gone, keys = 0, []
+    size = f"length(key) + length(value) + {_OVERHEAD_BYTES}"
+    for key, row_bytes in connection.execute(f"SELECT key, {size} FROM results ORDER BY used_at"):
+        keys.append((key,))
+        gone += row_bytes
+        if gone >= n_bytes:
+            break
+    connection.executemany("DELETE FROM results WHERE key = ?", keys)
+    return gone
+
+
+def _open(path: Path) -> sqlite3.Connection | None:
+    """Return a connection, None if the disk refuses; a file that is damaged or of another version is replaced."""
+    try:
+        try:
+            return _connect(path)
+        except sqlite3.OperationalError:  # the disk, or another process: the file itself is fine
+            raise
+        except sqlite3.DatabaseError as exc:
+            logger.warning("the results in %s are not usable (%s); starting anew", path.name, exc)
+            for suffix in ("", "-wal", "-shm"):
+                with suppress(OSError):
+                    path.with_name(path.name + suffix).unlink()
+            return _connect(path)
+    except sqlite3.Error as exc:
+        logger.error("results are not kept on disk: %s: %s", path.name, exc)
+        return None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=10, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")  # a power cut may lose the last results, and nothing else
+        connection.execute("PRAGMA journal_size_limit = 4000000")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, _FORMAT_VERSION):
+            raise sqlite3.DatabaseError(f"version {version}")
+        connection.executescript(_SCHEMA)
+        connection.execute("SELECT count(*) FROM (SELECT key, value, used_at FROM results LIMIT 1)").fetchone()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _total_bytes(connection: sqlite3.Connection) -> int:
+    with _logged("read"), closing(connection.cursor()) as cursor:
+        size = f"length(key) + length(value) + {_OVERHEAD_BYTES}"
+        return int(cursor.execute(f"SELECT coalesce(sum({size}), 0) FROM results").fetchone()[0])
+    return 0
+
+
+def _row_bytes(key: bytes, value: bytes) -> int:
+    return len(key) + len(value) + _OVERHEAD_BYTES
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as exc:
+        logger.warning("cannot %s results on disk: %s", what, exc)

@@ -1,0 +1,128 @@
+"""Bodies are counted while they arrive: none is ever in memory beyond its limit, whatever its headers say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from edge_autotuner.server.problems import Problem
+
+_BUSY_RETRY_S = "2"
+
+_CLOSE = {"Connection": "close"}  # the rest of the body is not wanted: no other request can follow it
+
+
+class BodyLimit:
+    """Middleware that ends requests whose body is too large, or comes while too many others are in memory.
+
+    Args:
+        app: what it protects.
+        max_bytes: of one body.
+        max_total_bytes: of all bodies of requests that are not answered yet.
+        max_pause_s: longest time without another piece of a body.
+        is_streamed: whether a request's body goes to the disk as it comes, with a limit of its own there.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int,
+        max_total_bytes: int,
+        max_pause_s: float,
+        is_streamed: Callable[[Scope], bool],
+    ) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+        self._max_total_bytes = max_total_bytes
+        self._max_pause_s = max_pause_s
+        self._is_streamed = is_streamed
+        self._n_held = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http" or self._is_streamed(scope):
+            await self._app(scope, receive, send)
+            return
+        if _declared_bytes(scope) > self._max_bytes:
+            await self.too_large().response()(scope, receive, send)
+            return
+        body = _CountedBody(self, receive, send)
+        try:
+            await self._app(scope, body.receive, body.send)
+        finally:
+            self._n_held -= body.n_bytes
+        if body.problem is not None and not body.has_answered:
+            await body.problem.response()(scope, receive, send)
+
+    async def wait_for(self, receive: Receive) -> Message:
+        """Return the next piece of a body.
+
+        Raises:
+            TimeoutError: it does not come.
+        """
+        async with asyncio.timeout(self._max_pause_s):
+            return await receive()
+
+    def hold(self, n_bytes: int) -> Problem | None:
+        """Count more bytes in memory; return why they are too many."""
+        self._n_held += n_bytes
+        if self._n_held <= self._max_total_bytes:
+            return None
+        headers = {**_CLOSE, "Retry-After": _BUSY_RETRY_S}
+        return Problem(429, "too-many-bodies", "too many requests are being received; try again", headers=headers)
+
+    def check(self, n_bytes: int) -> Problem | None:
+        """Return why a body of so many bytes is refused."""
+        return self.too_large() if n_bytes > self._max_bytes else None
+
+    def too_large(self) -> Problem:
+        """Return what a client is told whose body is too large."""
+        text = f"the body of a request may have {self._max_bytes} bytes at most"
+        return Problem(413, "body-too-large", text, headers=_CLOSE)
+
+
+class _CountedBody:
+    """One request's body. Once it is refused, so is whatever the application answers."""
+
+    def __init__(self, limit: BodyLimit, receive: Receive, send: Send) -> None:
+        self._limit = limit
+        self._receive = receive
+        self._send = send
+        self.n_bytes = 0
+        self.problem: Problem | None = None
+        self.has_answered = False
+        self._is_whole = False
+
+    async def receive(self) -> Message:
+        if self.problem is not None:
+            raise self.problem
+        if self._is_whole:
+            return await self._receive()  # what comes now is that the client has gone
+        try:
+            message = await self._limit.wait_for(self._receive)
+        except TimeoutError:
+            self.problem = Problem(408, "body-too-slow", "the rest of the body did not come", headers=_CLOSE)
+            raise self.problem from None
+        self._is_whole = not message.get("more_body", False)
+        n_bytes = len(message.get("body", b""))
+        self.n_bytes += n_bytes
+        self.problem = self._limit.hold(n_bytes) or self._limit.check(self.n_bytes)
+        if self.problem is not None:
+            raise self.problem
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self.problem is not None and not self.has_answered:
+            return  # the framework turns an error of `receive` into an answer of its own
+        self.has_answered = True
+        await self._send(message)
+
+
+def _declared_bytes(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit():
+            return int(value[:20])
+    return 0

@@ -1,0 +1,47 @@
+"""What the service counts, for Prometheus."""
+
+from __future__ import annotations
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_PREFIX = "edge_autotuner"
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+MEDIA_TYPE = prometheus_client.CONTENT_TYPE_LATEST
+
+
+class Metrics:
+    """Counters of one service; each service has its own, so that tests do not share them.
+
+    Labels have few values: names of models, clients and routes as they are known, never what a request says.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        prometheus_client.ProcessCollector(registry=self.registry)
+        self.requests = self._counter("requests", "Answered requests.", "method", "route", "status", "client")
+        self.request_seconds = self._histogram("request_seconds", "Time until an answer.", _SECONDS, "route")
+        self.received_bytes = self._counter("received_bytes", "Bytes of bodies that came in.", "route")
+        self.sent_bytes = self._counter("sent_bytes", "Bytes of bodies that went out.", "route")
+        self.pictures = self._counter(
+            "pictures", "Answered pictures: computed, cached, or shared with one under way.", "model", "client", "how"
+        )
+        self.batch_pictures = self._histogram("batch_pictures", "Pictures of one call.", _BATCHES, "model")
+        self.call_seconds = self._histogram("call_seconds", "Time of one call of a model.", _SECONDS, "model")
+        self.queue_pictures = self._gauge("queue_pictures", "Pictures that wait for a model.", "model")
+        self.cache_bytes = self._gauge("cache_memory_bytes", "Results in memory.")
+
+    def page(self) -> bytes:
+        """Return all of it in Prometheus' text format."""
+        return prometheus_client.generate_latest(self.registry)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"{_PREFIX}_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(f"{_PREFIX}_{name}", text, labels, registry=self.registry, buckets=buckets)

@@ -1,0 +1,142 @@
+"""What every request has in common: security headers, one line in the log, metrics, and no traceback for the client."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from edge_autotuner.client.messages import API_PREFIX
+from edge_autotuner.core.clock import Clock, SystemClock
+from edge_autotuner.errors import StorageError
+from edge_autotuner.server.metrics import Metrics
+from edge_autotuner.server.problems import Problem
+
+logger = logging.getLogger(__name__)
+access_logger = logging.getLogger("edge_autotuner.access")
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+_UNKNOWN = "-"
+_UNANSWERED = 499  # as other servers log it: the client went away
+_STORAGE_RETRY_S = "60"
+_STOPPING_RETRY_S = "10"
+
+
+class Observing:
+    """Outermost middleware.
+
+    Args:
+        app: what it observes.
+        metrics: told of each request.
+        clock: its monotonic time measures.
+    """
+
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, clock: Clock | None = None) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._clock = clock or SystemClock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and note what became of it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(receive, send, _HEADERS if scope["scheme"] == "http" else {**_HEADERS, **_TLS_HEADERS})
+        started_s = self._clock.monotonic_s()
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except asyncio.CancelledError:  # the service is being stopped, and this took longer than it waits
+            if exchange.status is None:
+                await _stopping().response()(scope, exchange.receive, exchange.send)
+            raise
+        except Exception as exc:  # the edge of the process: the client gets an answer, the log the rest
+            problem = _unexpected(exc, _route(scope))
+            if exchange.status is None:
+                await problem.response()(scope, exchange.receive, exchange.send)
+        finally:
+            self._note(scope, exchange, self._clock.monotonic_s() - started_s)
+
+    def _note(self, scope: Scope, exchange: _Exchange, seconds: float) -> None:
+        method = scope["method"] if scope["method"] in _METHODS else _UNKNOWN
+        route, client, status = _route(scope), _client(scope), str(exchange.status or _UNANSWERED)
+        self._metrics.requests.labels(method, route, status, client).inc()
+        self._metrics.request_seconds.labels(route).observe(seconds)
+        self._metrics.received_bytes.labels(route).inc(exchange.n_received)
+        self._metrics.sent_bytes.labels(route).inc(exchange.n_sent)
+        access_logger.info(
+            "client=%s method=%s route=%s status=%s ms=%.1f received=%d sent=%d",
+            client,
+            method,
+            route,
+            status,
+            seconds * 1000,
+            exchange.n_received,
+            exchange.n_sent,
+        )
+
+
+class _Exchange:
+    """Counts what goes through, and adds headers."""
+
+    def __init__(self, receive: Receive, send: Send, headers: dict[str, str]) -> None:
+        self._receive = receive
+        self._send = send
+        self._headers = headers
+        self.status: int | None = None
+        self.n_received = 0
+        self.n_sent = 0
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self.n_received += len(message.get("body", b""))
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in self._headers.items():
+                headers.setdefault(name, value)
+        self.n_sent += len(message.get("body", b""))
+        await self._send(message)
+
+
+def _stopping() -> Problem:
+    return Problem(503, "stopping", "the service is being stopped", headers={"Retry-After": _STOPPING_RETRY_S})
+
+
+def _unexpected(exc: Exception, route: str) -> Problem:
+    reference = uuid.uuid4().hex[:12]
+    if isinstance(exc, StorageError):
+        logger.error("%s (%s): %s", route, reference, exc)
+        text = f"the service cannot use its disk or database now; its log says why: {reference}"
+        return Problem(503, "storage", text, headers={"Retry-After": _STORAGE_RETRY_S})
+    logger.error("%s failed (%s)", route, reference, exc_info=exc)
+    return Problem(500, "unexpected", f"something unexpected happened; the log of the service says what: {reference}")
+
+
+def _route(scope: Scope) -> str:
+    """Return the template of the route, never the address itself: that may hold anything."""
+    template = getattr(scope.get("route"), "path", None)
+    if template is None:
+        return _UNKNOWN
+    # From FastAPI 0.13x on, routes of an included router do not know the prefix that they were included with.
+    is_below = scope["path"].startswith(f"{API_PREFIX}/") and not template.startswith(f"{API_PREFIX}/")
+    return f"{API_PREFIX}{template}" if is_below else str(template)
+
+
+def _client(scope: Scope) -> str:
+    state: dict[str, Any] = scope.get("state", {})
+    return str(state.get("client", _UNKNOWN))

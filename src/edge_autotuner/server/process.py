@@ -1,0 +1,133 @@
+"""Runs the service: listens, serves, and ends in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Iterator, Mapping
+
+import uvicorn
+
+from edge_autotuner.config.server import ServerConfig
+from edge_autotuner.errors import ConfigError
+from edge_autotuner.server.annotation.models import ModelLoader
+from edge_autotuner.server.app import create_app
+from edge_autotuner.server.services import Services, open_services
+
+logger = logging.getLogger(__name__)
+
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+_LOOPBACK = ("127.", "::1", "localhost")
+_BACKLOG = 2048
+_KEEP_ALIVE_S = 75
+
+
+def run_server(
+    config: ServerConfig, *, say: Callable[[str], None], loaders: Mapping[str, ModelLoader] | None = None
+) -> None:
+    """Serve until SIGTERM or SIGINT, then finish what was asked for, as long as `drain_s` allows.
+
+    Args:
+        config: all settings.
+        say: told where the service listens, once it does.
+        loaders: other models than those of the settings, by the same names.
+
+    Raises:
+        ConfigError: the address is taken, or the certificates cannot be used.
+        EdgeAutotunerError: a model, the data folder or the database cannot be used.
+    """
+    _log_to_stderr()
+    services = open_services(config, loaders=loaders)
+    try:
+        server = _Server(_uvicorn_config(config, services), services)
+        listener = _listen(config.host, config.port)
+        scheme = "http" if config.tls is None else "https"
+        if config.tls is None and not config.host.startswith(_LOOPBACK):
+            logger.warning("no TLS: tokens and pictures can be read on the way; set tls, or put a proxy in front")
+        say(f"listening on {scheme}://{_shown(listener)}")
+        sys.stdout.flush()
+        asyncio.run(server.serve(sockets=[listener]))
+    finally:
+        services.close()
+    if services.failure is not None:
+        raise services.failure
+
+
+class _Server(uvicorn.Server):
+    """Ends with success after a signal; the original raises the signal again when it has ended."""
+
+    def __init__(self, config: uvicorn.Config, services: Services) -> None:
+        super().__init__(config)
+        self._services = services
+        services.on_failure = self._stop
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._services.stop()
+        await super().shutdown(sockets)
+
+    def _stop(self) -> None:
+        self.should_exit = True
+
+
+def _uvicorn_config(config: ServerConfig, services: Services) -> uvicorn.Config:
+    tls = config.tls
+    result = uvicorn.Config(
+        create_app(services),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        lifespan="on",
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=max(1, round(config.drain_s)),
+        limit_concurrency=config.limits.max_connections,
+        ssl_certfile=None if tls is None else tls.certificate,
+        ssl_keyfile=None if tls is None else tls.key,
+        ssl_ca_certs=None if tls is None or tls.client_ca is None else str(tls.client_ca),
+        ssl_cert_reqs=_cert_requirement(config),
+    )
+    try:
+        result.load()
+    except OSError as exc:  # also ssl.SSLError
+        raise ConfigError(f"tls: the certificates cannot be used: {exc.strerror or exc}") from exc
+    return result
+
+
+def _cert_requirement(config: ServerConfig) -> int:
+    needs_one = config.tls is not None and config.tls.client_ca is not None
+    return ssl.CERT_REQUIRED if needs_one else ssl.CERT_NONE
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as exc:
+        raise ConfigError(f"cannot listen on {host}, port {port}: {exc.strerror or exc}") from exc
+
+
+def _shown(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _log_to_stderr() -> None:
+    """Log plain lines, as a journal wants them."""
+    logging.basicConfig(level=logging.WARNING, format=_LOG_FORMAT, stream=sys.stderr, force=True)
+    package = logging.getLogger("edge_autotuner")
+    package.setLevel(min(package.level or logging.INFO, logging.INFO))

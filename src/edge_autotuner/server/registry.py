@@ -1,0 +1,419 @@
+"""The model registry: which bundles each camera has, which one it shall run, and what it can return to.
+
+A bundle begins as a candidate. `promote` deploys it and archives the one before; `roll_back` deploys that one again.
+The bundles that a camera ran lie on a pile: promoting puts one on top, rolling back takes it away. Whatever is done is
+one transaction together with its line in the audit log, so a kill leaves the old state or the new one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from starlette.concurrency import run_in_threadpool
+
+from edge_autotuner.client.messages import (
+    BundleAdded,
+    BundleFileInfo,
+    BundleInfo,
+    BundleRequest,
+    CameraInfo,
+    CameraRequest,
+    CollectedGarbage,
+    DeployedBundle,
+    Stage,
+)
+from edge_autotuner.core.clock import Clock, SystemClock
+from edge_autotuner.deployment.bundle import ModelBundle, parse_description
+from edge_autotuner.errors import ModelBundleError
+from edge_autotuner.server.audit import AuditLog
+from edge_autotuner.server.blobs import Blobs
+from edge_autotuner.server.database import Database, from_stored_time, to_stored_time
+from edge_autotuner.server.deployment_news import DeploymentNews
+from edge_autotuner.server.problems import Problem
+from edge_autotuner.server.retention import (
+    ProtectedBlobs,
+    RetentionRules,
+    blobs_in_use,
+    bundles_to_remove,
+    read_uses,
+    sizes_and_young,
+)
+from edge_autotuner.server.schema import bundle_files, bundles, cameras, deployments
+
+RECHECK_S = 5.0
+"""How late a waiting request learns of a promotion that another process made; of one in this process, at once."""
+
+_REMOVED_AT_ONCE = 500
+
+
+class Registry:
+    """Cameras and their bundles; safe to share between threads.
+
+    Args:
+        database: where they are kept.
+        blobs: their files.
+        audit: where changes are logged.
+        rules: what garbage collection keeps.
+        protected: finds contents that are needed although no bundle refers to them.
+        clock: for times of changes.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: Blobs,
+        audit: AuditLog,
+        *,
+        rules: RetentionRules | None = None,
+        protected: Sequence[ProtectedBlobs] = (),
+        clock: Clock | None = None,
+    ) -> None:
+        self._database = database
+        self._blobs = blobs
+        self._audit = audit
+        self._rules = rules or RetentionRules()
+        self._protected = protected
+        self._clock = clock or SystemClock()
+        self._news = DeploymentNews()
+
+    def put_camera(self, camera: str, facts: CameraRequest, *, client: str) -> CameraInfo:
+        """Add a camera, or change what is known about it."""
+        values = {"place": facts.place, "shows": facts.shows}
+        with self._database.writing() as connection:
+            there = connection.execute(select(cameras).where(cameras.c.camera == camera)).first()
+            if there is None:
+                connection.execute(insert(cameras).values(camera=camera, added_at=self._now(), **values))
+            else:
+                connection.execute(update(cameras).where(cameras.c.camera == camera).values(values))
+            if there is None or (there.place, there.shows) != (facts.place, facts.shows):
+                action = "camera-added" if there is None else "camera-changed"
+                self._audit.append(connection, action, client=client, subject=camera)
+            return CameraInfo(camera=camera, deployed=_deployed_id(connection, camera), **values)
+
+    def cameras(self) -> list[CameraInfo]:
+        """Return all cameras, by name."""
+        joined = cameras.outerjoin(bundles, (bundles.c.camera == cameras.c.camera) & (bundles.c.stage == "deployed"))
+        query = select(cameras.c.camera, cameras.c.place, cameras.c.shows, bundles.c.id).select_from(joined)
+        with self._database.reading() as connection:
+            rows = connection.execute(query.order_by(cameras.c.camera)).all()
+        return [CameraInfo(camera=row.camera, place=row.place, shows=row.shows, deployed=row.id) for row in rows]
+
+    def add(self, camera: str, request: BundleRequest, *, client: str) -> BundleAdded:
+        """Add a bundle as a candidate; the same description again gives the same answer and changes nothing.
+
+        Raises:
+            Problem: 404 there is no such camera; 409 files have not been uploaded, or the bundle is here with another
+                signature; 422 the description is not one.
+        """
+        content, bundle, summary = _checked(request)
+        sha256 = hashlib.sha256(content).hexdigest()
+        with self._database.writing() as connection:
+            _check_camera(connection, camera)
+            there = connection.execute(
+                select(bundles).where(bundles.c.camera == camera, bundles.c.description_sha256 == sha256)
+            ).first()
+            if there is not None:
+                self._add_signature(connection, there, request.signature, client)
+                return BundleAdded(id=there.id, stage=there.stage)
+            self._check_files(bundle)
+            bundle_id = f"b{secrets.token_hex(8)}"
+            now = self._now()
+            values = {
+                "id": bundle_id,
+                "camera": camera,
+                "stage": "candidate",
+                "stage_since": now,
+                "description": request.description,
+                "description_sha256": sha256,
+                "summary": summary,
+                "signature": request.signature,
+                "parent": request.parent,
+                "data_sha256": request.data_sha256,
+                "added_at": now,
+                "added_by": client,
+            }
+            connection.execute(insert(bundles).values(values))
+            files = [{"bundle_id": bundle_id, **vars(file)} for file in (bundle.model, bundle.weights)]
+            connection.execute(insert(bundle_files), files)
+            self._audit.append(
+                connection, "bundle-added", client=client, subject=f"{camera}/{bundle_id}", detail=f"sha256 {sha256}"
+            )
+        return BundleAdded(id=bundle_id, stage="candidate")
+
+    def bundles(self, camera: str) -> list[BundleInfo]:
+        """Return the bundles of a camera, newest first.
+
+        Raises:
+            Problem: 404 there is no such camera.
+        """
+        query = select(bundles).where(bundles.c.camera == camera).order_by(bundles.c.added_at.desc(), bundles.c.id)
+        with self._database.reading() as connection:
+            _check_camera(connection, camera)
+            rows = connection.execute(query).all()
+            files = _files_of(connection, [row.id for row in rows])
+        return [BundleInfo(**_facts(row, files[row.id])) for row in rows]
+
+    def deployed(self, camera: str) -> DeployedBundle | None:
+        """Return the bundle that a camera shall run; None before the first promotion.
+
+        Raises:
+            Problem: 404 there is no such camera.
+        """
+        query = select(bundles).where(bundles.c.camera == camera, bundles.c.stage == "deployed")
+        with self._database.reading() as connection:
+            _check_camera(connection, camera)
+            row = connection.execute(query).first()
+            if row is None:
+                return None
+            files = _files_of(connection, [row.id])[row.id]
+        return DeployedBundle(**_facts(row, files), description=row.description, signature=row.signature)
+
+    async def wait_for_deployed(self, camera: str, *, after: str | None, wait_s: float) -> DeployedBundle | None:
+        """Return the deployed bundle as soon as it is another one than `after`; None when the time is over.
+
+        Raises:
+            Problem: 404 there is no such camera.
+        """
+        ends_at_s = self._clock.monotonic_s() + wait_s
+        while True:
+            with self._news.subscribed(camera) as news:  # first listen, then look: nothing falls between
+                found = await run_in_threadpool(self.deployed, camera)
+                if found is not None and found.id != after:
+                    return found
+                left_s = ends_at_s - self._clock.monotonic_s()
+                if left_s <= 0 or self._news.is_closed:
+                    return None
+                await _wait(news, min(left_s, RECHECK_S))
+
+    def promote(self, camera: str, bundle_id: str, *, client: str) -> BundleAdded:
+        """Deploy a bundle and archive the one before; one that is deployed stays so.
+
+        Raises:
+            Problem: 404 there is no such camera or bundle.
+        """
+        with self._database.writing() as connection:
+            row = _bundle(connection, camera, bundle_id)
+            if row.stage != "deployed":
+                former = self._deploy(connection, camera, bundle_id)
+                query = select(func.coalesce(func.max(deployments.c.position), 0))
+                top = connection.execute(query.where(deployments.c.camera == camera)).scalar_one()
+                connection.execute(
+                    insert(deployments).values(
+                        camera=camera,
+                        position=top + 1,
+                        bundle_id=bundle_id,
+                        deployed_at=self._now(),
+                        deployed_by=client,
+                    )
+                )
+                detail = f"instead of {former or 'nothing'}"
+                subject = f"{camera}/{bundle_id}"
+                self._audit.append(connection, "bundle-promoted", client=client, subject=subject, detail=detail)
+        self._news.tell(camera)
+        return BundleAdded(id=bundle_id, stage="deployed")
+
+    def roll_back(self, camera: str, *, leaving: str | None = None, client: str) -> BundleAdded:
+        """Deploy again what was deployed before, and archive the one that is deployed.
+
+        Args:
+            camera: its name.
+            leaving: id of the bundle to go away from: with it, a request that is repeated because its answer was lost
+                does not go back twice.
+            client: who asks.
+
+        Raises:
+            Problem: 404 there is no such camera; 409 there is nothing to return to, or `leaving` is not deployed.
+        """
+        with self._database.writing() as connection:
+            _check_camera(connection, camera)
+            deployed = _deployed_id(connection, camera)
+            if leaving is not None and leaving != deployed:
+                raise Problem(409, "deployed-differs", f"'{leaving}' is not deployed, but {deployed or 'nothing'}")
+            target = self._take_from_pile(connection, camera, deployed)
+            if target is None:
+                raise Problem(409, "nothing-before", f"camera '{camera}' has no earlier bundle to return to")
+            self._deploy(connection, camera, target)
+            subject = f"{camera}/{target}"
+            detail = f"instead of {deployed}"
+            self._audit.append(connection, "bundle-rolled-back", client=client, subject=subject, detail=detail)
+        self._news.tell(camera)
+        return BundleAdded(id=target, stage="deployed")
+
+    def archive(self, camera: str, bundle_id: str, *, client: str) -> BundleAdded:
+        """Say that a bundle is not in use any more; one that is archived stays so.
+
+        Raises:
+            Problem: 404 there is no such camera or bundle; 409 it is deployed.
+        """
+        with self._database.writing() as connection:
+            row = _bundle(connection, camera, bundle_id)
+            if row.stage == "deployed":
+                raise Problem(409, "is-deployed", f"'{bundle_id}' is deployed; promote another one, or roll back")
+            if row.stage == "candidate":
+                self._set_stage(connection, bundle_id, "archived")
+                self._audit.append(connection, "bundle-archived", client=client, subject=f"{camera}/{bundle_id}")
+        return BundleAdded(id=bundle_id, stage="archived")
+
+    def collect_garbage(self, *, client: str) -> CollectedGarbage:
+        """Remove what the rules do not keep.
+
+        Bundles go first and their files after that, so a kill in between leaves contents that nothing refers to, and
+        the next collection removes these.
+        """
+        sizes, young = sizes_and_young(self._blobs.all(), self._rules.grace_s)
+        removed_bundles = self._remove_bundles(sizes, young, client)
+        removed_blobs: dict[str, int] = {}
+        old = sorted(set(sizes) - young)
+        for start in range(0, len(old), _REMOVED_AT_ONCE):
+            removed_blobs |= self._remove_blobs(old[start : start + _REMOVED_AT_ONCE], client)
+        return CollectedGarbage(
+            bundles=tuple(removed_bundles), blobs=tuple(sorted(removed_blobs)), n_bytes=sum(removed_blobs.values())
+        )
+
+    def close(self) -> None:
+        """Answer those who wait, and let nobody wait from now on."""
+        self._news.close()
+
+    def _now(self) -> str:
+        return to_stored_time(self._clock.now())
+
+    def _check_files(self, bundle: ModelBundle) -> None:
+        """Check that all files are here, and keep them until the transaction refers to them."""
+        files = (bundle.model, bundle.weights)
+        there = self._blobs.claim(file.sha256 for file in files)
+        missing = [file for file in files if file.sha256 not in there]
+        if missing:
+            names = ", ".join(f"{file.name} ({file.sha256})" for file in missing)
+            raise Problem(409, "blobs-missing", f"upload first: {names}")
+        for file in files:
+            if there[file.sha256] != file.n_bytes:
+                detail = f"{file.name} has {there[file.sha256]} bytes, not {file.n_bytes} as the description says"
+                raise Problem(422, "not-a-bundle", detail)
+
+    def _add_signature(self, connection: Connection, row: Row[Any], signature: str | None, client: str) -> None:
+        if signature is None or signature == row.signature:
+            return
+        if row.signature is not None:
+            raise Problem(409, "signature-differs", f"this bundle is here as '{row.id}', with another signature")
+        connection.execute(update(bundles).where(bundles.c.id == row.id).values(signature=signature))
+        self._audit.append(connection, "bundle-signed", client=client, subject=f"{row.camera}/{row.id}")
+
+    def _deploy(self, connection: Connection, camera: str, bundle_id: str) -> str | None:
+        """Make a bundle the deployed one, and return the one that was."""
+        former = _deployed_id(connection, camera)
+        if former is not None:
+            self._set_stage(connection, former, "archived")
+        self._set_stage(connection, bundle_id, "deployed")
+        return former
+
+    def _set_stage(self, connection: Connection, bundle_id: str, stage: Stage) -> None:
+        values = {"stage": stage, "stage_since": self._now()}
+        connection.execute(update(bundles).where(bundles.c.id == bundle_id).values(values))
+
+    def _take_from_pile(self, connection: Connection, camera: str, deployed: str | None) -> str | None:
+        """Take the deployed bundle from the pile and return what lies below; None where nothing does."""
+        of_camera = deployments.c.camera == camera
+        pile = connection.execute(
+            select(deployments.c.position, deployments.c.bundle_id)
+            .where(of_camera, deployments.c.bundle_id != deployed)  # it lies twice where what was between is gone
+            .order_by(deployments.c.position.desc())
+            .limit(1)
+        ).first()
+        if pile is None:
+            return None
+        connection.execute(delete(deployments).where(of_camera, deployments.c.position > pile.position))
+        return str(pile.bundle_id)
+
+    def _remove_bundles(self, sizes: dict[str, int], young: set[str], client: str) -> list[str]:
+        with self._database.writing() as connection:
+            uses = read_uses(connection, self._rules.n_rollbacks)
+            others = young.union(*(find(connection) for find in self._protected))
+            removed = bundles_to_remove(uses, sizes, others, self._rules, self._clock.now())
+            for bundle_id in removed:
+                row = connection.execute(select(bundles.c.camera).where(bundles.c.id == bundle_id)).one()
+                connection.execute(delete(deployments).where(deployments.c.bundle_id == bundle_id))
+                connection.execute(delete(bundle_files).where(bundle_files.c.bundle_id == bundle_id))
+                connection.execute(delete(bundles).where(bundles.c.id == bundle_id))
+                subject = f"{row.camera}/{bundle_id}"
+                self._audit.append(connection, "bundle-collected", client=client, subject=subject)
+        return removed
+
+    def _remove_blobs(self, hashes: Sequence[str], client: str) -> dict[str, int]:
+        """Remove those contents that nothing refers to; as the only writer, so that nothing begins to meanwhile."""
+        with self._database.writing() as connection:
+            unused = set(hashes) - blobs_in_use(connection, self._protected)
+            removed = self._blobs.remove(unused, min_age_s=self._rules.grace_s)
+            if removed:
+                detail = f"{len(removed)} contents, {sum(removed.values())} bytes"
+                self._audit.append(connection, "blobs-collected", client=client, subject="-", detail=detail)
+        return removed
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), timeout_s)
+    except TimeoutError:
+        return
+
+
+def _checked(request: BundleRequest) -> tuple[bytes, ModelBundle, str]:
+    """Return a description's bytes, what it says, and what lists of bundles show of it."""
+    try:
+        content = request.description.encode()
+        bundle = parse_description(content)
+        summary = json.dumps({"name": bundle.name, "metrics": bundle.metrics}, allow_nan=False)
+        json.loads(summary.encode()), bundle.name.encode(), json.dumps(bundle.metrics, ensure_ascii=False).encode()
+    except (ModelBundleError, ValueError, RecursionError) as exc:  # ValueError: no UTF-8, or an infinite number
+        raise Problem(422, "not-a-bundle", f"the description cannot be used: {exc!s:.500}") from exc
+    return content, bundle, summary
+
+
+def _check_camera(connection: Connection, camera: str) -> None:
+    if connection.execute(select(cameras.c.camera).where(cameras.c.camera == camera)).first() is None:
+        raise Problem(404, "unknown-camera", f"there is no camera '{camera}'; PUT /v1/cameras/{camera} adds one")
+
+
+def _bundle(connection: Connection, camera: str, bundle_id: str) -> Row[Any]:
+    _check_camera(connection, camera)
+    query = select(bundles.c.stage).where(bundles.c.camera == camera, bundles.c.id == bundle_id)
+    row = connection.execute(query).first()
+    if row is None:
+        raise Problem(404, "unknown-bundle", f"camera '{camera}' has no bundle '{bundle_id}'")
+    return row
+
+
+def _deployed_id(connection: Connection, camera: str) -> str | None:
+    query = select(bundles.c.id).where(bundles.c.camera == camera, bundles.c.stage == "deployed")
+    return connection.execute(query).scalar_one_or_none()
+
+
+def _files_of(connection: Connection, ids: Iterable[str]) -> dict[str, list[BundleFileInfo]]:
+    files: dict[str, list[BundleFileInfo]] = {bundle_id: [] for bundle_id in ids}
+    query = select(bundle_files).where(bundle_files.c.bundle_id.in_(files)).order_by(bundle_files.c.name)
+    for row in connection.execute(query):
+        files[row.bundle_id].append(BundleFileInfo(name=row.name, n_bytes=row.n_bytes, sha256=row.sha256))
+    return files
+
+
+def _facts(row: Row[Any], files: Sequence[BundleFileInfo]) -> dict[str, Any]:
+    summary = cast("dict[str, Any]", json.loads(row.summary))
+    return {
+        "id": row.id,
+        "camera": row.camera,
+        "stage": row.stage,
+        "name": summary["name"],
+        "metrics": summary["metrics"],
+        "files": tuple(files),
+        "description_sha256": row.description_sha256,
+        "is_signed": row.signature is not None,
+        "parent": row.parent,
+        "data_sha256": row.data_sha256,
+        "added_at": from_stored_time(row.added_at),
+        "added_by": row.added_by,
+    }

@@ -1,0 +1,149 @@
+"""Which bundles and contents may go: by age and by space, and never what a camera needs or may return to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from edge_autotuner.client.messages import Stage
+from edge_autotuner.server.blobs import Blob
+from edge_autotuner.server.database import from_stored_time
+from edge_autotuner.server.schema import bundle_files, bundles, deployments
+
+ProtectedBlobs = Callable[[Connection], Collection[str]]
+"""Returns hashes of contents that something else than a bundle refers to, such as a training that still runs."""
+
+DAY_S = 86400.0
+
+
+@dataclass(frozen=True)
+class RetentionRules:
+    """How long what is kept.
+
+    Attributes:
+        max_age_s: a bundle that has not been in use for so long is removed.
+        min_age_s: a bundle that came, or was in use, so lately stays, whatever the disk says.
+        n_rollbacks: so many earlier deployed bundles of each camera stay, whatever their age.
+        max_bytes: while contents take more, the oldest bundles that may go are removed; None for no limit.
+        grace_s: a content that nothing refers to stays for so long after it was uploaded or claimed.
+    """
+
+    max_age_s: float = 90 * DAY_S
+    min_age_s: float = 7 * DAY_S
+    n_rollbacks: int = 3
+    max_bytes: int | None = None
+    grace_s: float = DAY_S
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_age_s <= self.max_age_s:
+            raise ValueError(f"min_age_s {self.min_age_s} must be from 0 to max_age_s {self.max_age_s}")
+        if self.n_rollbacks < 0 or self.grace_s < 0:
+            raise ValueError("n_rollbacks and grace_s must not be negative")
+
+
+@dataclass(frozen=True)
+class BundleUse:
+    """What retention needs to know of a bundle.
+
+    Attributes:
+        id: of the bundle.
+        stage: where it stands.
+        since: when it came to this stage.
+        blobs: hashes of its files.
+        is_rollback: whether it is one of the bundles that a rollback of its camera returns to.
+    """
+
+    id: str
+    stage: Stage
+    since: datetime
+    blobs: frozenset[str]
+    is_rollback: bool
+
+
+def bundles_to_remove(
+    uses: Iterable[BundleUse],
+    sizes: Mapping[str, int],
+    other_blobs: Collection[str],
+    rules: RetentionRules,
+    now: datetime,
+) -> list[str]:
+    """Return ids of bundles to remove, oldest first.
+
+    Args:
+        uses: all bundles.
+        sizes: bytes of every content on the disk.
+        other_blobs: hashes of contents that stay in any case.
+        rules: what stays how long.
+        now: aware time.
+    """
+    uses = sorted(uses, key=lambda use: (use.since, use.id))
+    removable = [use for use in uses if _may_go(use, rules, now)]
+    n_uses = Counter(sha256 for use in uses for sha256 in use.blobs)
+    n_uses.update(other_blobs)
+    n_bytes = sum(sizes.get(sha256, 0) for sha256 in n_uses)
+    removed = []
+    for use in removable:
+        is_old = (now - use.since).total_seconds() > rules.max_age_s
+        if not is_old and (rules.max_bytes is None or n_bytes <= rules.max_bytes):
+            break  # the next ones are younger
+        removed.append(use.id)
+        n_uses.subtract(use.blobs)
+        n_bytes -= sum(sizes.get(sha256, 0) for sha256 in use.blobs if n_uses[sha256] == 0)
+    return removed
+
+
+def _may_go(use: BundleUse, rules: RetentionRules, now: datetime) -> bool:
+    age_s = (now - use.since).total_seconds()
+    return use.stage != "deployed" and not use.is_rollback and age_s >= rules.min_age_s
+
+
+def read_uses(connection: Connection, n_rollbacks: int) -> list[BundleUse]:
+    """Return all bundles."""
+    blobs: dict[str, set[str]] = {}
+    for bundle_id, sha256 in connection.execute(select(bundle_files.c.bundle_id, bundle_files.c.sha256)):
+        blobs.setdefault(bundle_id, set()).add(sha256)
+    rollbacks = _rollback_ids(connection, n_rollbacks)
+    rows = connection.execute(select(bundles.c.id, bundles.c.stage, bundles.c.stage_since))
+    return [
+        BundleUse(
+            row.id,
+            row.stage,
+            from_stored_time(row.stage_since),
+            frozenset(blobs.get(row.id, ())),
+            row.id in rollbacks,
+        )
+        for row in rows
+    ]
+
+
+def _rollback_ids(connection: Connection, n_rollbacks: int) -> set[str]:
+    """Return the different bundles that come below the deployed one of each camera, so many of each."""
+    query = select(deployments.c.camera, deployments.c.bundle_id).order_by(
+        deployments.c.camera, deployments.c.position.desc()
+    )
+    piles: dict[str, list[str]] = {}
+    for camera, bundle_id in connection.execute(query):
+        pile = piles.setdefault(camera, [])
+        if bundle_id not in pile:
+            pile.append(bundle_id)
+    return {bundle_id for pile in piles.values() for bundle_id in pile[1 : n_rollbacks + 1]}
+
+
+def blobs_in_use(connection: Connection, protected: Sequence[ProtectedBlobs]) -> set[str]:
+    """Return hashes of all contents that something refers to."""
+    used = set(connection.execute(select(bundle_files.c.sha256)).scalars())
+    return used.union(*(find(connection) for find in protected))
+
+
+def sizes_and_young(blobs: Iterable[Blob], grace_s: float) -> tuple[dict[str, int], set[str]]:
+    """Return the sizes of contents, and which are too young to go."""
+    sizes, young = {}, set()
+    for blob in blobs:
+        sizes[blob.sha256] = blob.n_bytes
+        if blob.age_s < grace_s:
+            young.add(blob.sha256)
+    return sizes, young

@@ -1,0 +1,56 @@
+"""`/v1/blobs`: contents by their hash."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Path, Request
+from fastapi.responses import Response, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from edge_autotuner.client.messages import BlobQuestion, MissingBlobs, StoredBlob
+from edge_autotuner.server.access import caller_with
+from edge_autotuner.server.downloads import open_download
+
+router = APIRouter(prefix="/blobs", tags=["blobs"])
+
+_WRITERS = [Depends(caller_with("train", "deploy"))]
+_READERS = [
+    Depends(caller_with("annotate", "train", "deploy"))
+]  # an edge node fetches its model; who knows a hash, may
+
+Hash = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the content.")]
+
+_CONTENT = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}}
+_BYTES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {}}, "description": "The content."},
+    206: {"content": {"application/octet-stream": {}}, "description": "The part that was asked for."},
+}
+
+
+@router.post("/missing", dependencies=_WRITERS)
+async def find_missing(question: BlobQuestion, request: Request) -> MissingBlobs:
+    """Return which contents are not here; the others are kept for a while, so that they can be referred to."""
+    there = await run_in_threadpool(request.app.state.services.blobs.claim, question.sha256)
+    return MissingBlobs(missing=tuple(sha256 for sha256 in question.sha256 if sha256 not in there))
+
+
+@router.put("/{sha256}", status_code=201, dependencies=_WRITERS, openapi_extra=_CONTENT)
+async def put_blob(
+    sha256: Hash, request: Request, content_length: Annotated[int | None, Header(ge=0)] = None
+) -> StoredBlob:
+    """Store a content; the same one again does no harm."""
+    blobs = request.app.state.services.blobs
+    n_bytes = await blobs.receive(sha256, request.stream(), declared_bytes=content_length)
+    return StoredBlob(sha256=sha256, n_bytes=n_bytes)
+
+
+@router.get("/{sha256}", dependencies=_READERS, response_class=Response, responses=_BYTES)
+async def get_blob(
+    sha256: Hash, request: Request, range_: Annotated[str | None, Header(alias="Range")] = None
+) -> Response:
+    """Return a content, or the part that a Range header asks for."""
+    download = await run_in_threadpool(open_download, request.app.state.services.blobs, sha256, range_)
+    return StreamingResponse(
+        download.blocks(), download.status, headers=download.headers, media_type="application/octet-stream"
+    )

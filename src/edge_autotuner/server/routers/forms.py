@@ -1,0 +1,87 @@
+"""Reads the form of a batch, without writing any of it to the disk."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi import Request
+from pydantic import ValidationError
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from edge_autotuner.client.messages import BatchRequest, Placement
+from edge_autotuner.server.annotation.pictures import Upload
+from edge_autotuner.server.problems import Problem
+
+_MAX_REQUEST_BYTES = 1 << 18
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A form that was read.
+
+    Attributes:
+        request: what is asked for.
+        uploads: the pictures, in order.
+        placements: where each of them lies.
+    """
+
+    request: BatchRequest
+    uploads: Sequence[Upload]
+    placements: Sequence[Placement]
+
+
+class _InMemoryParser(MultiPartParser):
+    """The whole body is bounded already; its parts need not go to temporary files."""
+
+    spool_max_size = sys.maxsize
+
+
+async def read_batch(request: Request, *, max_pictures: int) -> Batch:
+    """Return the fields of a form.
+
+    Raises:
+        Problem: 400 for what is no form, 413 for too many pictures, 415 for another type, 422 for wrong fields.
+    """
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise Problem(415, "form-type", "send the pictures as multipart/form-data")
+    parser = _InMemoryParser(
+        request.headers, request.stream(), max_files=max_pictures, max_fields=1, max_part_size=_MAX_REQUEST_BYTES
+    )
+    try:
+        form = await parser.parse()
+    except MultiPartException as exc:
+        if exc.message.startswith("Too many files"):
+            raise Problem(413, "too-many-pictures", f"a request may have {max_pictures} pictures at most") from exc
+        raise Problem(400, "form-damaged", f"this is no usable form: {exc.message}") from exc
+    try:
+        return await _read(form)
+    finally:
+        await form.close()
+
+
+async def _read(form: FormData) -> Batch:
+    unknown = sorted({name for name, _ in form.multi_items()} - {"request", "pictures"})
+    if unknown:
+        raise Problem(422, "invalid-request", "a form has the fields request and pictures, and no other")
+    files = [file for file in form.getlist("pictures") if isinstance(file, UploadFile)]
+    asked = _read_request(form.get("request"))
+    placements = (Placement(),) * len(files) if asked.placements is None else asked.placements
+    if not files or len(files) < len(form.getlist("pictures")):
+        raise Problem(422, "invalid-request", "pictures: expected one or more files, each with a file name")
+    if len(placements) != len(files):
+        raise Problem(422, "invalid-request", f"placements: expected {len(files)}, one for each picture")
+    uploads = [Upload(await file.read(), (file.content_type or "").lower()) for file in files]
+    return Batch(asked, uploads, placements)
+
+
+def _read_request(field: UploadFile | str | None) -> BatchRequest:
+    if isinstance(field, UploadFile):
+        raise Problem(422, "invalid-request", "request: expected a field without a file name")
+    try:
+        return BatchRequest() if field is None else BatchRequest.model_validate_json(field)
+    except ValidationError as exc:
+        wrong = "; ".join(f"{'.'.join(map(str, error['loc'])) or 'request'}: {error['msg']}" for error in exc.errors())
+        raise Problem(422, "invalid-request", wrong[:1000]) from exc

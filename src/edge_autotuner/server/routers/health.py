@@ -1,0 +1,47 @@
+"""Whether the service lives, whether it can be used, and what it counts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from edge_autotuner.client.messages import Reply
+from edge_autotuner.server.metrics import MEDIA_TYPE
+from edge_autotuner.server.problems import Problem
+from edge_autotuner.server.routers.documented import problems
+
+router = APIRouter(tags=["health"])
+metrics_router = APIRouter(tags=["health"])
+
+_RETRY_S = "5"
+_TEXT: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Prometheus text format.", "content": {"text/plain": {}}}
+}
+
+
+class Health(Reply):
+    """The service answers."""
+
+    status: str = "ok"
+
+
+@router.get("/health")
+async def health() -> Health:
+    """Say that the service lives. Needs no token."""
+    return Health()
+
+
+@router.get("/ready", responses=problems(503))
+async def ready(request: Request) -> Health:
+    """Say that all models are loaded and that disk and database work, or else (503) what does not. Needs no token."""
+    reasons = await request.app.state.services.not_ready()
+    if reasons:
+        raise Problem(503, "not-ready", "; ".join(reasons), headers={"Retry-After": _RETRY_S})
+    return Health()
+
+
+@metrics_router.get("/metrics", response_class=Response, responses={**_TEXT, **problems(401, 403)})
+async def metrics(request: Request) -> Response:
+    """Return what the service counts, for Prometheus. Needs the scope admin unless the settings say otherwise."""
+    return Response(request.app.state.services.metrics.page(), media_type=MEDIA_TYPE)

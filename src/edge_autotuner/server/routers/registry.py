@@ -1,0 +1,105 @@
+"""`/v1/cameras`: cameras, their bundles, and which one each shall run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from edge_autotuner.client.messages import (
+    BundleAdded,
+    BundleList,
+    BundleRequest,
+    CameraInfo,
+    CameraList,
+    CameraRequest,
+    CollectedGarbage,
+    DeployedBundle,
+)
+from edge_autotuner.server.access import Caller, caller_with
+from edge_autotuner.server.registry import Registry
+
+router = APIRouter(tags=["registry"])
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+Camera = Annotated[str, Path(pattern=_NAME, description="Name of the camera.")]
+BundleId = Annotated[str, Path(pattern=_NAME, description="Id of the bundle.")]
+OptionalId = Annotated[str | None, Query(pattern=_NAME)]
+
+Reader = Depends(caller_with("annotate", "train", "deploy"))
+Trainer = Annotated[Caller, Depends(caller_with("train"))]
+Deployer = Annotated[Caller, Depends(caller_with("deploy"))]
+Admin = Annotated[Caller, Depends(caller_with("admin"))]
+
+_NO_NEWS: dict[int | str, dict[str, Any]] = {
+    204: {"description": "The deployed bundle is still the one named `after`."}
+}
+
+
+def _registry(request: Request) -> Registry:
+    found: Registry = request.app.state.services.registry
+    return found
+
+
+Models = Annotated[Registry, Depends(_registry)]
+
+
+@router.get("/cameras", dependencies=[Reader])
+async def list_cameras(registry: Models) -> CameraList:
+    """Return all cameras."""
+    return CameraList(cameras=tuple(await run_in_threadpool(registry.cameras)))
+
+
+@router.put("/cameras/{camera}")
+async def put_camera(camera: Camera, facts: CameraRequest, registry: Models, caller: Trainer) -> CameraInfo:
+    """Add a camera, or change what is known about it."""
+    return await run_in_threadpool(registry.put_camera, camera, facts, client=caller.client)
+
+
+@router.post("/cameras/{camera}/bundles")
+async def add_bundle(camera: Camera, bundle: BundleRequest, registry: Models, caller: Trainer) -> BundleAdded:
+    """Add a bundle whose files have been uploaded; the same one again changes nothing."""
+    return await run_in_threadpool(registry.add, camera, bundle, client=caller.client)
+
+
+@router.get("/cameras/{camera}/bundles", dependencies=[Reader])
+async def list_bundles(camera: Camera, registry: Models) -> BundleList:
+    """Return the bundles of a camera, newest first."""
+    return BundleList(bundles=tuple(await run_in_threadpool(registry.bundles, camera)))
+
+
+@router.get("/cameras/{camera}/deployed", dependencies=[Reader], response_model=DeployedBundle, responses=_NO_NEWS)
+async def wait_for_deployed(
+    camera: Camera,
+    registry: Models,
+    after: OptionalId = None,
+    wait_s: Annotated[float, Query(ge=0, le=60, description="Longest wait for another one than `after`.")] = 0.0,
+) -> DeployedBundle | Response:
+    """Return the bundle that the camera shall run, as soon as it is another one than `after`."""
+    found = await registry.wait_for_deployed(camera, after=after, wait_s=wait_s)
+    return found if found is not None else Response(status_code=204)
+
+
+@router.post("/cameras/{camera}/bundles/{bundle_id}/promote")
+async def promote_bundle(camera: Camera, bundle_id: BundleId, registry: Models, caller: Deployer) -> BundleAdded:
+    """Deploy a bundle; the one before is archived, and a rollback returns to it."""
+    return await run_in_threadpool(registry.promote, camera, bundle_id, client=caller.client)
+
+
+@router.post("/cameras/{camera}/rollback")
+async def roll_back(camera: Camera, registry: Models, caller: Deployer, leaving: OptionalId = None) -> BundleAdded:
+    """Deploy again what was deployed before; with `leaving`, only if that bundle is still deployed."""
+    return await run_in_threadpool(registry.roll_back, camera, leaving=leaving, client=caller.client)
+
+
+@router.post("/cameras/{camera}/bundles/{bundle_id}/archive")
+async def archive_bundle(camera: Camera, bundle_id: BundleId, registry: Models, caller: Deployer) -> BundleAdded:
+    """Say that a bundle is not in use any more."""
+    return await run_in_threadpool(registry.archive, camera, bundle_id, client=caller.client)
+
+
+@router.post("/collect-garbage")
+async def collect_garbage(registry: Models, caller: Admin) -> CollectedGarbage:
+    """Remove bundles and contents that the retention rules do not keep."""
+    return await run_in_threadpool(registry.collect_garbage, client=caller.client)

@@ -1,0 +1,211 @@
+"""The collaborators of the HTTP interface, in one place: routes find them in `app.state.services`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from starlette.concurrency import run_in_threadpool
+
+from edge_autotuner.config.server import ServedModel, ServerConfig
+from edge_autotuner.dataset.atomic import make_folder, storage_errors
+from edge_autotuner.errors import EdgeAutotunerError, StorageError
+from edge_autotuner.server.access import Authenticator
+from edge_autotuner.server.annotation.batch_queue import BatchRules
+from edge_autotuner.server.annotation.models import ModelLoader, find_loader
+from edge_autotuner.server.annotation.quotas import Quotas
+from edge_autotuner.server.annotation.result_cache import ResultCache
+from edge_autotuner.server.annotation.result_store import ResultStore
+from edge_autotuner.server.annotation.service import AnnotationService
+from edge_autotuner.server.audit import AuditLog
+from edge_autotuner.server.blobs import Blobs
+from edge_autotuner.server.database import Database
+from edge_autotuner.server.metrics import Metrics
+from edge_autotuner.server.registry import Registry
+from edge_autotuner.server.tokens import Tokens
+
+logger = logging.getLogger(__name__)
+
+RESULTS_FILE = "results.sqlite"
+DATABASE_FILE = "service.sqlite"
+BLOBS_FOLDER = "blobs"
+
+ReadinessCheck = Callable[[], str | None]
+"""Says what does not work, None for nothing; may take a while."""
+
+
+@dataclass
+class Services:
+    """What routes call.
+
+    Attributes:
+        config: all settings.
+        authenticator: knows the tokens.
+        annotations: the groundtruth models.
+        metrics: what is counted.
+        blobs: uploaded contents; None: the service only annotates.
+        registry: cameras and their bundles; None: the service only annotates.
+        checks: what readiness depends on, beside the models.
+        on_failure: called when the service cannot go on; it is then to be stopped.
+        failure: why it cannot.
+        stopping: set when the service is being stopped.
+        closers: called when it has stopped.
+    """
+
+    config: ServerConfig
+    authenticator: Authenticator
+    annotations: AnnotationService
+    metrics: Metrics
+    blobs: Blobs | None = None
+    registry: Registry | None = None
+    checks: tuple[ReadinessCheck, ...] = ()
+    on_failure: Callable[[], None] = lambda: None
+    failure: EdgeAutotunerError | None = None
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    closers: list[Callable[[], None]] = field(default_factory=list)
+
+    async def load(self) -> None:
+        """Load the models; where one cannot be loaded, say so and ask to be stopped."""
+        try:
+            await self.annotations.load()
+        except EdgeAutotunerError as exc:
+            self.failure = exc
+            self.on_failure()
+
+    def stop(self) -> None:
+        """Let those who wait for news wait no longer: the service is being stopped."""
+        self.stopping.set()
+        if self.registry is not None:
+            self.registry.close()
+
+    def close(self) -> None:
+        """Write what is pending, and let go of files and threads; once more does nothing."""
+        while self.closers:
+            self.closers.pop()()
+
+    async def not_ready(self) -> list[str]:
+        """Return why not all of the service can be used now, nothing when it can."""
+        reasons = ["the service is being stopped"] if self.stopping.is_set() else []
+        found = [await run_in_threadpool(check) for check in self.checks]
+        return reasons + self.annotations.not_ready() + [reason for reason in found if reason is not None]
+
+
+def open_services(config: ServerConfig, *, loaders: Mapping[str, ModelLoader] | None = None) -> Services:
+    """Return all that the settings ask for; models are found and not loaded yet.
+
+    Args:
+        config: all settings.
+        loaders: other models than those of the settings, by the same names.
+
+    Raises:
+        ConfigError, WeightsError, ModelBundleError, MissingDependency: a model is not there, or a setting does not fit.
+        StorageError: the data folder or the database cannot be used.
+    """
+    make_folder(config.data)
+    metrics = Metrics()
+    annotations = open_annotations(config, metrics, loaders=loaders)
+    database = Database(database_url(config))
+    audit = AuditLog(database)
+    tokens = Tokens(database, audit)
+    blobs = Blobs(config.data / BLOBS_FOLDER)
+    return Services(
+        config=config,
+        authenticator=tokens,
+        annotations=annotations,
+        metrics=metrics,
+        blobs=blobs,
+        registry=Registry(database, blobs, audit),
+        checks=(disk_check(config.data), database_check(database)),
+        closers=[database.close, tokens.close, annotations.close],
+    )
+
+
+def database_url(config: ServerConfig) -> str:
+    """Return where tokens, registry and jobs are kept."""
+    return config.database_url or f"sqlite:///{(config.data / DATABASE_FILE).absolute()}"
+
+
+def open_annotations(
+    config: ServerConfig, metrics: Metrics, *, loaders: Mapping[str, ModelLoader] | None = None
+) -> AnnotationService:
+    """Return the annotation service of some settings, with models that are found and not loaded yet.
+
+    Args:
+        config: all settings.
+        metrics: told of everything.
+        loaders: other models than those of the settings, by the same names.
+
+    Raises:
+        ConfigError, WeightsError, ModelBundleError, MissingDependency: a model is not there.
+        StorageError: the data folder cannot be used.
+    """
+    found = loaders or {name: find_loader(name, model, config.models_dir) for name, model in config.models.items()}
+    quotas = Quotas(
+        requests_per_minute=config.quotas.requests_per_minute,
+        pixels_per_minute=_in_units(config.quotas.megapixels_per_minute),
+    )
+    return AnnotationService(
+        found,
+        {name: _rules(config, model) for name, model in config.models.items()},
+        limits=config.limits,
+        quotas=quotas,
+        cache=_open_cache(config),
+        metrics=metrics,
+    )
+
+
+def disk_check(folder: Path) -> ReadinessCheck:
+    """Return a check that a folder can be written to."""
+
+    def check() -> str | None:
+        try:
+            with storage_errors(folder), tempfile.TemporaryFile(dir=folder) as file:
+                file.write(b"ready")
+                file.flush()
+        except StorageError as exc:
+            logger.error("not ready: %s", exc)
+            return "the data folder cannot be written to"
+        return None
+
+    return check
+
+
+def database_check(database: Database) -> ReadinessCheck:
+    """Return a check that the database answers."""
+
+    def check() -> str | None:
+        try:
+            with database.reading():
+                return None
+        except StorageError as exc:
+            logger.error("not ready: %s", exc)
+            return "the database does not answer"
+
+    return check
+
+
+def _rules(config: ServerConfig, model: ServedModel) -> BatchRules:
+    batching = config.batching
+    return BatchRules(
+        max_batch=batching.max_batch,
+        max_wait_s=batching.max_wait_ms / 1000,
+        max_items=batching.max_queue,
+        max_pixels=int(batching.max_queue_megapixels * 1e6),
+        n_parallel=model.n_parallel,
+    )
+
+
+def _open_cache(config: ServerConfig) -> ResultCache:
+    store = None
+    if config.cache.disk_mb > 0:
+        make_folder(config.data)
+        store = ResultStore(config.data / RESULTS_FILE, int(config.cache.disk_mb * 1e6))
+    return ResultCache(int(config.cache.memory_mb * 1e6), store)
+
+
+def _in_units(mega: float | None) -> float | None:
+    return None if mega is None else mega * 1e6

@@ -1,0 +1,356 @@
+"""The tokens of the service: made, shown once, recognised, replaced and revoked.
+
+A token is `eat_ID_SECRET`: the id is public and finds the row, the secret is 256 random bits. Only the SHA-256 of the
+whole text is stored. A slow password hash would protect guessable secrets; nobody guesses 256 random bits, however fast
+the hash, and a slow one would cost every request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+import re
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from edge_autotuner.core.clock import Clock, SystemClock
+from edge_autotuner.errors import ConfigError, EdgeAutotunerError
+from edge_autotuner.server.access import SCOPES, Caller, Scope
+from edge_autotuner.server.audit import COMMAND_LINE, AuditLog
+from edge_autotuner.server.database import Database, from_stored_time, to_stored_time
+from edge_autotuner.server.schema import tokens
+
+logger = logging.getLogger(__name__)
+
+REVOCATION_DELAY_S = 5.0
+"""How long other processes may still accept a token after it was revoked; the process that revokes forgets at once."""
+
+_TOKEN = re.compile(r"eat_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
+_CLIENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_NO_SUCH_SHA256 = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
+_USE_NOTED_EVERY_S = 600.0
+_REFUSALS_NOTED_EVERY_S = 60.0
+
+
+@dataclass(frozen=True)
+class NewToken:
+    """A token that was just made.
+
+    Attributes:
+        text: what the client sends; this is the only time that it can be seen.
+        client: whose it is.
+        expires_at: aware UTC time; None for never.
+    """
+
+    text: str = field(repr=False)
+    client: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class TokenInfo:
+    """What is known about a token.
+
+    Attributes:
+        id: the public part of its text.
+        client: whose it is.
+        scopes: what it is for.
+        state: current; replaced: an older one in its overlap; expired or revoked.
+        created_at: aware UTC time.
+        expires_at: None for never.
+        last_used_at: to about ten minutes; None for never.
+    """
+
+    id: str
+    client: str
+    scopes: tuple[Scope, ...]
+    state: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A row as it was read."""
+
+    caller: Caller
+    sha256: str
+    expires_at: datetime | None
+    is_revoked: bool
+    read_at_s: float
+
+
+class Tokens:
+    """Makes and recognises tokens; the service's `Authenticator`.
+
+    Rows are remembered for `REVOCATION_DELAY_S`, so that most requests need no database. When a token was last used,
+    and which were refused, is written now and then by a thread of its own: no request waits for the disk.
+    """
+
+    def __init__(self, database: Database, audit: AuditLog, clock: Clock | None = None) -> None:
+        self._database = database
+        self._audit = audit
+        self._clock = clock or SystemClock()
+        self._known: dict[str, _Known] = {}
+        self._notes = _Notes(database, audit, self._clock)
+
+    def add(self, client: str, scopes: Iterable[str], *, expires_after_s: float | None = None) -> NewToken:
+        """Make the first token of a client.
+
+        Raises:
+            ConfigError: the name or a scope is not a valid one, or the client has a token.
+        """
+        if not _CLIENT.fullmatch(client):
+            raise ConfigError(f"a client's name has letters, digits, dots, dashes and underscores, got {client!r:.80}")
+        checked = _checked_scopes(scopes)
+        with self._database.writing() as connection:
+            row = self._current(connection, client)
+            if row is not None and not _has_passed(row.expires_at, self._clock.now()):
+                raise ConfigError(f"'{client}' has a token; use `tokens rotate {client}`, or revoke it first")
+            if row is not None:
+                self._replace(connection, row, overlap_s=0.0)
+            made = self._insert(connection, client, checked, expires_after_s)
+            self._audit.append(connection, "token-added", client=COMMAND_LINE, subject=client, detail=" ".join(checked))
+        return made
+
+    def rotate(self, client: str, *, overlap_s: float = 0.0, expires_after_s: float | None = None) -> NewToken:
+        """Replace a client's token by a new one with the same scopes.
+
+        Args:
+            client: its name.
+            overlap_s: how long the old token stays valid, so that the client can be given the new one.
+            expires_after_s: lifetime of the new one; None for that of the old one.
+
+        Raises:
+            ConfigError: the client has no valid token.
+        """
+        with self._database.writing() as connection:
+            row = self._current(connection, client)
+            if row is None:
+                raise ConfigError(f"'{client}' has no token to rotate; use `tokens add {client} --scope ...`")
+            self._replace(connection, row, overlap_s=overlap_s)
+            lifetime_s = row.lifetime_s if expires_after_s is None else expires_after_s
+            made = self._insert(connection, client, tuple(row.scopes.split()), lifetime_s)
+            detail = f"the old one is valid for {overlap_s:g} s more"
+            self._audit.append(connection, "token-rotated", client=COMMAND_LINE, subject=client, detail=detail)
+        self._known.clear()
+        return made
+
+    def revoke(self, client: str) -> int:
+        """End all tokens of a client, at once, and return how many were valid.
+
+        Raises:
+            ConfigError: there was none.
+        """
+        now = to_stored_time(self._clock.now())
+        of_client = (tokens.c.client == client) & tokens.c.revoked_at.is_(None)
+        with self._database.writing() as connection:
+            expiries = connection.execute(select(tokens.c.expires_at).where(of_client)).scalars()
+            n_valid = len([expires_at for expires_at in expiries if expires_at is None or expires_at > now])
+            if not n_valid:
+                raise ConfigError(f"'{client}' has no valid token; `tokens list` shows all")
+            connection.execute(update(tokens).where(of_client).values(revoked_at=now, is_current=False))
+            self._audit.append(connection, "token-revoked", client=COMMAND_LINE, subject=client)
+        self._known.clear()
+        return n_valid
+
+    def all(self) -> list[TokenInfo]:
+        """Return all tokens that were ever made, by client and time."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(tokens).order_by(tokens.c.client, tokens.c.created_at)).all()
+        now = self._clock.now()
+        return [_info(row, now) for row in rows]
+
+    def identify(self, token: str) -> Caller | None:
+        """Return whose token this is; None for one that is unknown, expired or revoked.
+
+        The hash is compared in constant time, and for an unknown id with a hash that nothing has, so the time tells
+        nothing about ids or secrets.
+
+        Raises:
+            StorageError: the database cannot be read.
+        """
+        match = _TOKEN.fullmatch(token)
+        if match is None:
+            self._notes.add_refusal("not a token", "")
+            return None
+        token_id = match[1]
+        known = self._lookup(token_id)
+        shown = hashlib.sha256(token.encode("ascii")).hexdigest()
+        is_right = hmac.compare_digest(shown, _NO_SUCH_SHA256 if known is None else known.sha256)
+        if known is None or not is_right:
+            self._notes.add_refusal("unknown", "")
+            return None
+        if known.is_revoked or (known.expires_at is not None and known.expires_at <= self._clock.now()):
+            self._notes.add_refusal("revoked" if known.is_revoked else "expired", known.caller.client)
+            return None
+        self._notes.add_use(token_id)
+        return known.caller
+
+    def close(self) -> None:
+        """Write what is still to be noted."""
+        self._notes.close()
+
+    def _lookup(self, token_id: str) -> _Known | None:
+        known = self._known.get(token_id)
+        now_s = self._clock.monotonic_s()
+        if known is not None and now_s - known.read_at_s < REVOCATION_DELAY_S:
+            return known
+        with self._database.reading() as connection:
+            row = connection.execute(select(tokens).where(tokens.c.id == token_id)).first()
+        if row is None:
+            return None
+        known = _Known(
+            caller=Caller(row.client, frozenset(_known_scopes(row.scopes))),
+            sha256=row.sha256,
+            expires_at=None if row.expires_at is None else from_stored_time(row.expires_at),
+            is_revoked=row.revoked_at is not None,
+            read_at_s=now_s,
+        )
+        self._known[token_id] = known
+        return known
+
+    def _current(self, connection: Connection, client: str) -> Row[Any] | None:
+        return connection.execute(select(tokens).where(tokens.c.client == client, tokens.c.is_current)).first()
+
+    def _replace(self, connection: Connection, row: Row[Any], *, overlap_s: float) -> None:
+        """Let a token end after the overlap, or earlier where it would have expired by then."""
+        ends_at = to_stored_time(self._clock.now() + timedelta(seconds=overlap_s))
+        expires_at = ends_at if row.expires_at is None else min(ends_at, row.expires_at)
+        connection.execute(update(tokens).where(tokens.c.id == row.id).values(is_current=False, expires_at=expires_at))
+
+    def _insert(
+        self, connection: Connection, client: str, scopes: tuple[str, ...], lifetime_s: float | None
+    ) -> NewToken:
+        now = self._clock.now()
+        token_id = secrets.token_hex(8)
+        text = f"eat_{token_id}_{secrets.token_urlsafe(32)}"
+        expires_at = None if lifetime_s is None else now + timedelta(seconds=lifetime_s)
+        values = {
+            "id": token_id,
+            "client": client,
+            "scopes": " ".join(scopes),
+            "sha256": hashlib.sha256(text.encode("ascii")).hexdigest(),
+            "is_current": True,
+            "lifetime_s": lifetime_s,
+            "created_at": to_stored_time(now),
+            "expires_at": None if expires_at is None else to_stored_time(expires_at),
+        }
+        connection.execute(insert(tokens).values(values))
+        return NewToken(text, client, expires_at)
+
+
+class _Notes:
+    """Collects what is to be written about uses and refusals, and writes it from a thread of its own."""
+
+    def __init__(self, database: Database, audit: AuditLog, clock: Clock) -> None:
+        self._database = database
+        self._audit = audit
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="token-notes")
+        self._noted_at_s: dict[str, float] = {}
+        self._uses: dict[str, str] = {}
+        self._refusals: Counter[tuple[str, str]] = Counter()
+        self._refusals_written_at_s = -_REFUSALS_NOTED_EVERY_S
+
+    def add_use(self, token_id: str) -> None:
+        now_s = self._clock.monotonic_s()
+        with self._lock:
+            if now_s - self._noted_at_s.get(token_id, -_USE_NOTED_EVERY_S) < _USE_NOTED_EVERY_S:
+                return
+            self._noted_at_s[token_id] = now_s
+            self._uses[token_id] = to_stored_time(self._clock.now())
+        self._wake_writer()
+
+    def add_refusal(self, reason: str, client: str) -> None:
+        """Count a refusal; the first is written at once, the next ones together once a minute."""
+        now_s = self._clock.monotonic_s()
+        with self._lock:
+            self._refusals[reason, client] += 1
+            if now_s - self._refusals_written_at_s < _REFUSALS_NOTED_EVERY_S:
+                return
+            self._refusals_written_at_s = now_s
+        self._wake_writer()
+
+    def close(self) -> None:
+        self._writer.shutdown()
+        self._write()
+
+    def _wake_writer(self) -> None:
+        with suppress(RuntimeError):  # closed: a last request while the service stops
+            self._writer.submit(self._write)
+
+    def _write(self) -> None:
+        with self._lock:
+            uses, refusals = self._uses, self._refusals
+            self._uses, self._refusals = {}, Counter()
+        if not uses and not refusals:
+            return
+        try:
+            with self._database.writing() as connection:
+                for token_id, used_at in uses.items():
+                    connection.execute(update(tokens).where(tokens.c.id == token_id).values(last_used_at=used_at))
+                for (reason, client), count in sorted(refusals.items()):
+                    detail = f"{count} requests"
+                    self._audit.append(
+                        connection, "token-refused", client=client or "-", subject="-", outcome=reason, detail=detail
+                    )
+        except EdgeAutotunerError as exc:  # requests go on without these notes
+            logger.warning("uses and refusals of tokens could not be noted: %s", exc)
+
+
+def open_authenticator(database_url: str) -> Tokens:
+    """Return the tokens of a database.
+
+    Raises:
+        ConfigError: the URL cannot be used.
+        StorageError: the database cannot be opened.
+    """
+    database = Database(database_url)
+    return Tokens(database, AuditLog(database))
+
+
+def _checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
+    asked = set(scopes)
+    wrong = sorted(asked - set(SCOPES))
+    if wrong or not asked:
+        raise ConfigError(f"scopes are {', '.join(SCOPES)}; got {', '.join(wrong) or 'none'}")
+    return tuple(scope for scope in SCOPES if scope in asked)
+
+
+def _known_scopes(text: str) -> list[Scope]:
+    return [scope for scope in SCOPES if scope in text.split()]
+
+
+def _has_passed(expires_at: str | None, now: datetime) -> bool:
+    return expires_at is not None and from_stored_time(expires_at) <= now
+
+
+def _info(row: Row[Any], now: datetime) -> TokenInfo:
+    if row.revoked_at is not None:
+        state = "revoked"
+    elif _has_passed(row.expires_at, now):
+        state = "expired"
+    else:
+        state = "current" if row.is_current else "replaced"
+    return TokenInfo(
+        id=row.id,
+        client=row.client,
+        scopes=tuple(_known_scopes(row.scopes)),
+        state=state,
+        created_at=from_stored_time(row.created_at),
+        expires_at=None if row.expires_at is None else from_stored_time(row.expires_at),
+        last_used_at=None if row.last_used_at is None else from_stored_time(row.last_used_at),
+    )

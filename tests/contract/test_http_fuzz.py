@@ -1,0 +1,113 @@
+"""Requests made from the OpenAPI description, right and wrong: none breaks the service, answers are as described."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from hypothesis import HealthCheck, given, settings
+
+from edge_autotuner.config.server import ServerConfig
+from edge_autotuner.server.annotation.models import LoadedModel
+from edge_autotuner.server.api_page import describe_api
+from edge_autotuner.server.app import create_app
+from edge_autotuner.server.services import open_services
+from service_samples import MODEL_SHA256, WAIT_S, FixedTokens, StubDetector, png
+
+schemathesis = pytest.importorskip("schemathesis")
+
+N_EXAMPLES = 10
+ADMIN = {"Authorization": "Bearer cam1-admin"}
+PICTURE_PATH = "/v1/models/{model}/annotations"
+
+OPERATIONS = [(path, method) for path, methods in describe_api()["paths"].items() for method in methods]
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Give the description of an app with everything in it."""
+    folder: Path = tmp_path_factory.mktemp("service")
+    config = ServerConfig.model_validate({"data": folder, "models": {"stub": {"source": "stub"}}})
+    model = LoadedModel(StubDetector(), MODEL_SHA256, "settings")
+    services = open_services(config, loaders={"stub": lambda: model})
+    services.authenticator = FixedTokens()
+    server = uvicorn.Server(uvicorn.Config(create_app(services), log_config=None, lifespan="on"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        wait_until_ready(url)
+        services.stop()  # nobody waits for news
+        services.stopping.clear()  # ready nevertheless
+        try:
+            yield schemathesis.openapi.from_url(f"{url}/v1/openapi.json")
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def wait_until_ready(url: str) -> None:
+    until_s = time.monotonic() + WAIT_S
+    while True:
+        try:
+            urllib.request.urlopen(f"{url}/v1/ready", timeout=WAIT_S).close()
+        except OSError:
+            assert time.monotonic() < until_s, "the service does not become ready"
+            time.sleep(0.02)
+        else:
+            return
+
+
+def check(case: Any) -> None:
+    from schemathesis.checks import not_a_server_error
+    from schemathesis.specs.openapi import checks
+
+    case.call_and_validate(
+        headers=ADMIN,
+        timeout=WAIT_S,
+        checks=[
+            not_a_server_error,
+            checks.status_code_conformance,
+            checks.content_type_conformance,
+            checks.response_schema_conformance,
+        ],
+    )
+
+
+bounded = settings(max_examples=N_EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.parametrize("mode", ["POSITIVE", "NEGATIVE"])
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_no_request_breaks_the_service(path: str, method: str, mode: str, api: Any) -> None:
+    operation = api[path][method]
+    if mode == "NEGATIVE" and not (list(operation.iter_parameters()) or operation.body):
+        pytest.skip("nothing can be wrong")
+    made_up = operation.as_strategy(generation_mode=schemathesis.GenerationMode[mode])
+
+    @bounded
+    @given(case=made_up)
+    def ask(case: Any) -> None:
+        check(case)
+
+    ask()
+
+
+def test_a_known_model_answers_any_query(api: Any) -> None:
+    """With a real name and a real picture, the made-up query reaches what lies behind both."""
+
+    @bounded
+    @given(case=api[PICTURE_PATH]["post"].as_strategy())
+    def ask(case: Any) -> None:
+        case.path_parameters = {"model": "stub"}
+        case.body, case.media_type = png(), "image/png"
+        check(case)
+
+    ask()

@@ -1,0 +1,655 @@
+"""Outputs against real brokers, addresses and files, which are slow, refuse, break and die."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_autotuner.capture.live.backoff import Backoff
+from edge_autotuner.config import StreamConfig
+from edge_autotuner.config.node import MqttConfig, WebhookConfig
+from edge_autotuner.core import FakeClock, LabelMap
+from edge_autotuner.pipeline.node.outputs.mqtt import MqttOutput
+from edge_autotuner.pipeline.node.outputs.webhook import FRESH_S, WebhookOutput
+from helpers import REPOSITORY
+from live_servers import CameraServer
+from output_samples import FRONT, GARAGE, LABELS, Hook, Listener, make_report, wait_until
+
+pytest.importorskip("paho.mqtt.client")
+pytest.importorskip("httpx2")
+
+STUB = "mqtt_broker.py"
+
+
+@pytest.fixture(params=[STUB, "mosquitto.py"])
+def broker(request: pytest.FixtureRequest) -> Iterator[CameraServer]:
+    if request.param == "mosquitto.py" and shutil.which("mosquitto") is None:
+        pytest.skip("Mosquitto is not installed")
+    with CameraServer(request.param) as server:
+        yield server
+
+
+def impatient() -> Backoff:
+    """Return short waits between attempts."""
+    return Backoff(StreamConfig(first_retry_s=0.02, longest_retry_s=0.1), np.random.default_rng(0))
+
+
+@contextlib.contextmanager
+def publishing(port: int, *, clock: FakeClock | None = None, **settings: object) -> Iterator[MqttOutput]:
+    config = MqttConfig.model_validate({"host": "127.0.0.1", "port": port, "topic": "node"} | settings)
+    output = MqttOutput(config, [FRONT, GARAGE], clock=clock, backoff=impatient())
+    try:
+        yield output
+    finally:
+        output.close()
+
+
+def announced(listener: Listener) -> dict[str, dict[str, object]]:
+    """Return the announcements that the broker holds, by unique id."""
+    entities = [
+        json.loads(payload) for topic, payload in listener.last.items() if topic.endswith("/config") and payload
+    ]
+    return {str(entity["unique_id"]): entity for entity in entities}
+
+
+def test_a_report_and_the_states_arrive(broker: CameraServer) -> None:
+    with Listener(broker.port) as listener, publishing(broker.port) as output:
+        listener.expect(node__status=b"online")
+        output.take(make_report(0, 0, index=3))
+        listener.expect(
+            node__front__person__count=b"2", node__front__person__present=b"ON",
+            node__front__traffic_light__count=b"0", node__front__traffic_light__present=b"OFF",
+        )  # fmt: skip
+        wait_until(lambda: "node/front/detections" in listener.last)
+        assert json.loads(listener.last["node/front/detections"]) == make_report(0, 0, index=3).to_json()
+        assert set(announced(listener)) == {
+            f"node:front:{name}:{kind}" for name in ("person", "traffic_light") for kind in ("present", "count")
+        }
+        wait_until(lambda: output.status.n_sent == 1)
+    listener_topics = {topic for topic, _, _ in listener.heard}
+    assert not any(topic.startswith("node/garage.2") for topic in listener_topics)
+
+
+def test_what_stays_at_the_broker_is_what_should(broker: CameraServer) -> None:
+    with publishing(broker.port) as output:
+        output.take(make_report(1))
+        with Listener(broker.port) as early:
+            early.expect(node__front__traffic_light__present=b"ON")
+        with Listener(broker.port) as late:
+            late.expect(node__status=b"online", node__front__traffic_light__present=b"ON")
+            assert all(was_retained for _, _, was_retained in late.heard)
+            assert "node/front/detections" not in late.last
+    with Listener(broker.port) as after:
+        after.expect(node__status=b"offline")
+
+
+def test_a_camera_is_announced_before_it_sees_anything(broker: CameraServer) -> None:
+    with Listener(broker.port) as listener, publishing(broker.port) as output:
+        output.announce("garage.2", LABELS)
+        listener.expect(**{"node__garage.2__person__count": b"0", "node__garage.2__person__present": b"OFF"})
+        assert len(announced(listener)) == 4
+
+
+def test_states_change_only_when_they_do_and_flicker_is_left_out(broker: CameraServer) -> None:
+    clock = FakeClock()
+    with Listener(broker.port) as listener, publishing(broker.port, clock=clock, clear_after_s=5) as output:
+        for index, class_ids in enumerate([(), (0,), (), (0,), (0, 0), (), (1,)]):
+            output.take(make_report(*class_ids, index=index))
+            wait_until(lambda index=index: output.status.n_sent == index + 1)
+            clock.advance(1.0)
+        listener.expect(node__front__traffic_light__present=b"ON", node__front__person__count=b"2")
+        clock.advance(60.0)  # nothing more is seen, and nothing more is reported
+        listener.expect(node__front__traffic_light__present=b"OFF", node__front__person__present=b"OFF")
+        listener.expect(node__front__person__count=b"0")
+    said = [(topic, payload) for topic, payload, _ in listener.heard]
+    counts = [payload for topic, payload in said if topic == "node/front/person/count"]
+    assert counts == [b"0", b"1", b"2", b"0"]
+    assert [payload for topic, payload in said if topic == "node/front/person/present"] == [b"OFF", b"ON", b"OFF"]
+
+
+def test_a_broker_that_was_killed_knows_everything_afterwards(broker: CameraServer) -> None:
+    """It keeps nothing over a restart, so all that it knows was said again."""
+    with publishing(broker.port) as output:
+        output.take(make_report(0))
+        with Listener(broker.port) as before:
+            before.expect(node__front__person__count=b"1")
+        broker.kill()
+        wait_until(lambda: output.status.problem)
+        output.take(make_report(0, 0, 0, index=1))
+        output.take(make_report(0, camera="garage.2"))
+        wait_until(lambda: output.status.n_dropped == 2)
+        broker.start_again()
+        with Listener(broker.port) as after:
+            after.expect(
+                node__status=b"online", node__front__person__count=b"3", node__front__person__present=b"ON",
+                **{"node__garage.2__person__count": b"1"},
+            )  # fmt: skip
+            assert len(announced(after)) == 8
+            output.take(make_report(index=2))
+            wait_until(lambda: "node/front/detections" in after.last)
+        assert output.status.problem is None
+        assert output.status.n_failures > 0
+
+
+def test_older_states_never_come_after_newer_ones(broker: CameraServer) -> None:
+    """Killed and started again while states change: each listener ends up with the last one."""
+    labels = LabelMap(tuple(f"class {n}" for n in range(30)))
+    with publishing(broker.port, clear_after_s=0.001) as output:
+        for life in range(4):
+            for index in range(20):
+                output.take(make_report(*([index] * (index + 1)), labels=labels))
+            broker.kill()
+            broker.start_again()
+            output.take(make_report(*([life] * 50), labels=labels))
+            with Listener(broker.port) as listener:
+                wait_until(lambda: "node/status" in listener.last)
+                wait_until(lambda listener=listener: all(
+                    listener.last.get(f"node/front/class_{n}/present") == b"OFF" for n in range(30)
+                ))  # fmt: skip
+
+
+def test_a_broker_that_freezes_delays_nothing(broker: CameraServer) -> None:
+    """The kernel takes some megabytes for it, and then reports are dropped."""
+    with publishing(broker.port) as output:
+        output.take(make_report(0))
+        wait_until(lambda: output.status.n_sent == 1)
+        broker.send(signal.SIGSTOP)
+        n = 1
+        while output.status.n_dropped == 0:
+            for _ in range(100):  # fewer than the queue holds
+                output.take(make_report(*[0] * 100, index=n))
+                n += 1
+            wait_until(lambda n=n: output.status.n_sent + output.status.n_dropped == n)
+        broker.send(signal.SIGCONT)
+        with Listener(broker.port) as listener:
+            listener.expect(node__front__person__count=b"100")
+            n_sent = output.status.n_sent
+            output.take(make_report(1, index=n))
+            wait_until(lambda: output.status.n_sent > n_sent)
+
+
+def test_a_broker_that_does_not_acknowledge_is_left(broker: CameraServer) -> None:
+    clock = FakeClock()
+
+    def time_passes() -> bool:
+        clock.advance(1.0)
+        return output.status.problem is None
+
+    with publishing(broker.port, clock=clock, clear_after_s=1e6) as output:
+        output.take(make_report(0))
+        with Listener(broker.port) as listener:
+            listener.expect(node__front__person__count=b"1")
+        broker.send(signal.SIGSTOP)
+        output.take(make_report(0, 0))
+        wait_until(lambda: not time_passes())
+        assert output.status.last_error == f"127.0.0.1:{broker.port} does not acknowledge what it gets"
+        broker.send(signal.SIGCONT)
+        wait_until(time_passes)
+        with Listener(broker.port) as listener:
+            listener.expect(node__front__person__count=b"2", node__status=b"online")
+
+
+def test_something_else_at_the_address_is_said_so() -> None:
+    clock = FakeClock()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with publishing(port, clock=clock) as output:
+            wait_until(lambda: clock.advance(0.1) or output.status.problem)
+            assert output.status.problem == f"127.0.0.1:{port} accepts connections, but does not speak MQTT"
+
+
+def test_attempts_to_connect_leave_nothing_open(broker: CameraServer) -> None:
+    def n_open() -> int:
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    with publishing(broker.port) as output:
+        for life in range(2):
+            with Listener(broker.port) as listener:
+                listener.expect(node__status=b"online")
+            n_before = n_open()
+            n_failures = output.status.n_failures
+            broker.kill()
+            wait_until(lambda n=n_failures: output.status.n_failures >= n + 8)
+            broker.start_again()
+            with Listener(broker.port) as listener:
+                listener.expect(node__status=b"online")
+            assert n_open() <= n_before, f"life {life}"
+
+
+def test_home_assistant_hears_everything_again_when_it_starts(broker: CameraServer) -> None:
+    with Listener(broker.port) as listener, publishing(broker.port) as output:
+        output.take(make_report(0))
+        listener.expect(node__front__person__present=b"ON", node__front__traffic_light__count=b"0")
+        wait_until(lambda: len(announced(listener)) == 4)
+        before = {topic: payload for topic, payload in listener.last.items() if "detections" not in topic}
+        listener.last.clear()
+        listener.say("homeassistant/status", b"online")
+        wait_until(lambda: before.items() <= listener.last.items())
+        listener.last.clear()
+        listener.say("homeassistant/status", b"offline")
+        output.take(make_report(0, 1, index=1))
+        listener.expect(node__front__traffic_light__count=b"1", node__front__traffic_light__present=b"ON")
+        assert set(listener.last) == {
+            "homeassistant/status", "node/front/detections",
+            "node/front/traffic_light/count", "node/front/traffic_light/present",
+        }  # fmt: skip
+
+
+def test_the_late_will_of_an_earlier_life_does_not_stay(broker: CameraServer) -> None:
+    with Listener(broker.port) as listener, publishing(broker.port):
+        listener.expect(node__status=b"online")
+        listener.say("node/status", b"offline", is_retained=True)
+        listener.expect(node__status=b"online")
+        wait_until(lambda: [p for t, p, _ in listener.heard if t == "node/status"][-2:] == [b"offline", b"online"])
+
+
+def test_classes_that_a_new_model_does_not_know_are_removed(broker: CameraServer) -> None:
+    with Listener(broker.port) as listener, publishing(broker.port) as output:
+        output.take(make_report(0))
+        output.take(make_report(1, camera="garage.2"))
+        wait_until(lambda: len(announced(listener)) == 8)
+        listener.expect(node__front__person__present=b"ON")
+        labels = LabelMap(("car", "person"))
+        output.announce("front", labels)
+        wait_until(lambda: "node:front:car:count" in announced(listener))
+        output.take(make_report(1, labels=labels))
+        listener.expect(node__front__traffic_light__present=b"", node__front__traffic_light__count=b"")
+        wait_until(lambda: len(announced(listener)) == 8)
+        assert {name for name in announced(listener) if "front" in name} == {
+            "node:front:car:present", "node:front:car:count", "node:front:person:present", "node:front:person:count",
+        }  # fmt: skip
+    presence = [payload for topic, payload, _ in listener.heard if topic == "node/front/person/present"]
+    assert presence == [b"ON"]  # the new model still sees the person
+
+
+def test_classes_of_an_earlier_life_are_removed(broker: CameraServer) -> None:
+    with publishing(broker.port) as output, Listener(broker.port) as listener:
+        output.announce("front", LABELS)
+        output.announce("garage.2", LABELS)
+        wait_until(lambda: len(announced(listener)) == 8)
+    with Listener(broker.port) as listener:
+        listener.say("homeassistant/sensor/node/foreign/config", b'{"unique_id":"somebody else"}', is_retained=True)
+    with publishing(broker.port) as output, Listener(broker.port) as listener:
+        output.announce("front", LabelMap(("person",)))
+        wait_until(lambda: listener.heard and len(announced(listener)) == 2 + 4 + 1)
+    with Listener(broker.port) as after:
+        wait_until(lambda: len(announced(after)) == 7)
+        after.expect(node__status=b"offline")
+        assert "node/front/traffic_light/count" not in after.last
+        assert "node/front/traffic_light/present" not in after.last
+        assert "node:garage.2:traffic_light:count" in announced(after)
+
+
+def test_without_discovery_only_the_states_are_there(broker: CameraServer) -> None:
+    with Listener(broker.port) as listener, publishing(broker.port, discovery_topic=None) as output:
+        output.take(make_report(0))
+        listener.expect(node__front__person__count=b"1", node__status=b"online")
+        output.take(make_report(0, labels=LabelMap(("person",))))
+        listener.expect(node__front__traffic_light__count=b"")
+    assert {topic.partition("/")[0] for topic in listener.last} == {"node"}
+
+
+def publish_in_a_process(port: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", PUBLISH_FOR_EVER, str(port)]
+    paths = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY / "tests")])
+    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": paths}, text=True)
+
+
+PUBLISH_FOR_EVER = """
+import signal, sys
+from edge_autotuner.config.node import MqttConfig
+from edge_autotuner.pipeline.node.outputs.mqtt import MqttOutput
+from output_samples import FRONT, make_report
+output = MqttOutput(MqttConfig(host="127.0.0.1", port=int(sys.argv[1]), topic="node"), [FRONT])
+output.take(make_report(0))
+signal.pause()
+"""
+
+
+def test_a_killed_node_is_offline(broker: CameraServer) -> None:
+    with Listener(broker.port) as listener:
+        node = publish_in_a_process(broker.port)
+        listener.expect(node__status=b"online", node__front__person__present=b"ON")
+        node.kill()
+        node.wait()
+        listener.expect(node__status=b"offline")
+    with Listener(broker.port) as late:
+        late.expect(node__status=b"offline")
+
+
+def test_a_login_is_needed_and_is_no_secret_of_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    password = tmp_path / "password"
+    with CameraServer(STUB, "--login", "camera:hunter2") as broker:
+        password.write_text("hunter3\n")
+        with publishing(broker.port, username="camera", password_file=password) as output:
+            wait_until(lambda: output.status.problem)
+            assert output.status.problem is not None
+            assert "refuses" in output.status.problem
+        password.write_text("hunter2\n")
+        with publishing(broker.port, username="camera", password_file=password) as output:
+            output.take(make_report(0))
+            wait_until(lambda: output.status.n_sent == 1)
+    assert "hunter" not in caplog.text
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """Return a file with key and certificate of 127.0.0.1, which is its own authority."""
+    return make_certificate(tmp_path / "server.pem", "127.0.0.1")
+
+
+def make_certificate(path: Path, address: str) -> Path:
+    import datetime
+    import ipaddress
+
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, address)])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    path.write_bytes(pem + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+# paho 2.2.0 leaves it to the garbage collector to close a socket whose handshake failed
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:Exception ignored while deallocating.*ssl.SSLSocket")
+def test_tls_is_used_and_certificates_are_checked(certificate: Path, tmp_path: Path) -> None:
+    with CameraServer(STUB, "--certificate", str(certificate)) as broker:
+        with publishing(broker.port, tls=True, ca_file=certificate) as output:
+            for index in range(50):
+                output.take(make_report(*[0] * 50, index=index))
+            wait_until(lambda: output.status.n_sent == 50)
+        with publishing(broker.port, tls=True) as output:
+            wait_until(lambda: output.status.problem)
+            assert "CERTIFICATE_VERIFY_FAILED" in str(output.status.problem)
+        with publishing(broker.port) as output:
+            output.take(make_report(0))
+            wait_until(lambda: output.status.problem)
+            assert output.status.n_sent == 0
+    other = make_certificate(tmp_path / "other.pem", "127.0.0.2")
+    with (
+        CameraServer(STUB, "--certificate", str(other)) as broker,
+        publishing(broker.port, tls=True, ca_file=other) as output,
+    ):
+        wait_until(lambda: output.status.problem)
+        assert "CERTIFICATE_VERIFY_FAILED" in str(output.status.problem)
+
+
+@contextlib.contextmanager
+def posting(hook: Hook, *, clock: FakeClock | None = None, **settings: object) -> Iterator[WebhookOutput]:
+    config = WebhookConfig.model_validate({"url": hook.url, "min_gap_s": 0.001} | settings)
+    output = WebhookOutput(config, [FRONT, GARAGE], clock=clock, backoff=impatient())
+    try:
+        yield output
+    finally:
+        output.close()
+
+
+def counts_of(hook: Hook) -> list[int]:
+    return [len(body["objects"]) for body in hook.bodies]
+
+
+def test_changes_are_posted(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("hunter2\n")
+    with Hook() as hook, posting(hook, token_file=tmp_path / "token") as output:
+        for index, class_ids in enumerate([(), (0,), (0,), (0, 0)]):
+            output.take(make_report(*class_ids, index=index))
+            wait_until(lambda index=index: len(hook.bodies) == min(index + 1, 2) + (index == 3))
+        assert hook.bodies[-1] == make_report(0, 0, index=3).to_json()
+        assert hook.headers["Authorization"] == "Bearer hunter2"
+        assert hook.headers["Content-Type"] == "application/json"
+        wait_until(lambda: output.status.n_sent == 3)
+    assert counts_of(hook) == [0, 1, 2]
+
+
+def test_the_newest_waits_for_the_gap() -> None:
+    clock = FakeClock()
+    with Hook() as hook, posting(hook, clock=clock, min_gap_s=10, when="detection") as output:
+        output.take(make_report(0))
+        wait_until(lambda: hook.bodies)
+        for n in (2, 3, 4):
+            output.take(make_report(*[0] * n))
+        output.take(make_report(0, camera="garage.2"))
+        wait_until(lambda: len(hook.bodies) == 2)  # the other camera does not wait
+        clock.advance(10.0)
+        output.take(make_report(camera="garage.2"))  # wakes the thread, whose clock it does not see
+        wait_until(lambda: len(hook.bodies) == 3)
+    assert counts_of(hook) == [1, 1, 4]
+    assert output.status.n_dropped == 0
+
+
+def test_what_waits_is_posted_at_the_end() -> None:
+    with Hook() as hook:
+        with posting(hook, min_gap_s=3600) as output:
+            output.take(make_report(0))
+            wait_until(lambda: hook.bodies)
+            output.take(make_report(0, 0))
+        assert counts_of(hook) == [1, 2]
+
+
+def test_an_address_that_died_gets_the_newest_when_it_lives_again() -> None:
+    with Hook() as hook, posting(hook) as output:
+        output.take(make_report(0))
+        wait_until(lambda: output.status.n_sent == 1)
+        hook.stop()
+        for n in (2, 3, 4):
+            output.take(make_report(*[0] * n))
+        wait_until(lambda: output.status.n_failures >= 3)
+        assert "Connection refused" in str(output.status.problem)
+        hook.start()
+        wait_until(lambda: output.status.n_sent == 2)
+        assert output.status.problem is None
+    assert counts_of(hook) == [1, 4]
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_an_answer_that_asks_for_patience_is_tried_again(status: int) -> None:
+    with Hook() as hook, posting(hook) as output:
+        hook.answer = status, {"Retry-After": "0"}
+        output.take(make_report(0))
+        wait_until(lambda: hook.n_requests >= 3)
+        hook.answer = 200, {}
+        wait_until(lambda: output.status.n_sent == 1)
+        assert output.status.n_dropped == 0
+        assert output.status.last_error == f"{hook.url.partition('/hooks')[0]} answered {status}"
+    assert counts_of(hook) == [1]
+
+
+def test_the_wait_that_an_answer_asks_for_is_kept() -> None:
+    clock = FakeClock()
+    with Hook() as hook, posting(hook, clock=clock) as output:
+        hook.answer = 429, {"Retry-After": "20"}
+        output.take(make_report(0))
+        wait_until(lambda: output.status.n_failures == 1)
+        clock.advance(19.9)
+        output.take(make_report(0, 0))
+        wait_until(lambda: output.status.n_dropped == 1)  # the first, which this one replaces
+        hook.answer = 200, {}
+        clock.advance(0.1)
+        output.take(make_report(0, 0, 0))
+        wait_until(lambda: output.status.n_sent == 1)
+        assert hook.n_requests == 2
+    assert counts_of(hook) == [3]
+
+
+@pytest.mark.parametrize("status", [301, 307, 400, 401, 404])
+def test_a_refusal_is_final(status: int) -> None:
+    with Hook() as elsewhere, Hook() as hook, posting(hook) as output:
+        hook.answer = status, {"Location": elsewhere.url}
+        output.take(make_report(0))
+        wait_until(lambda: output.status.n_dropped == 1)
+        output.take(make_report(0, index=1))  # no change
+        output.take(make_report(0, camera="garage.2"))
+        wait_until(lambda: output.status.n_dropped == 2)
+        hook.answer = 200, {}
+        output.take(make_report(0, 0, index=2))
+        wait_until(lambda: output.status.n_sent == 1)
+        assert hook.n_requests == 3
+        assert elsewhere.n_requests == 0
+    assert counts_of(hook) == [2]
+
+
+def test_stale_reports_are_dropped() -> None:
+    clock = FakeClock()
+    with Hook() as hook, posting(hook, clock=clock, when="detection") as output:
+        hook.answer = 503, {}
+        output.take(make_report(0))
+        wait_until(lambda: output.status.n_failures >= 1)
+        clock.advance(FRESH_S)
+        hook.answer = 200, {}
+        output.take(make_report(0, camera="garage.2", index=1))
+        wait_until(lambda: output.status.n_sent == 1)
+        assert output.status.n_dropped == 1
+    assert [body["camera"] for body in hook.bodies] == ["garage.2"]
+
+
+def test_an_address_that_never_answers_delays_nothing() -> None:
+    with Hook() as hook:
+        hook.gate.clear()
+        with posting(hook, timeout_s=0.2, when="detection") as output:
+            output.take(make_report(0))
+            wait_until(lambda: hook.n_requests)
+            for index in range(5000):
+                output.take(make_report(0, index=index))
+            wait_until(lambda: output.status.n_failures >= 2)
+            hook.gate.set()
+            wait_until(lambda: output.status.n_sent >= 1)
+            assert output.status.n_dropped > 4000
+
+
+def test_nothing_secret_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "token").write_text("hunter2")
+    with caplog.at_level(logging.DEBUG), Hook() as hook, posting(hook, token_file=tmp_path / "token") as output:
+        output.take(make_report(0))
+        wait_until(lambda: output.status.n_sent == 1)
+        hook.answer = 404, {}
+        output.take(make_report(0, 0))
+        wait_until(lambda: output.status.n_failures)
+        hook.stop()
+        output.take(make_report())
+        wait_until(lambda: "refused" in str(output.status.problem))
+    assert "secret" not in caplog.text + str(output.status)
+    assert "hunter2" not in caplog.text
+
+
+def test_certificates_of_addresses_are_checked(certificate: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with Hook(context) as hook:
+        with posting(hook) as output:
+            output.take(make_report(0))
+            wait_until(lambda: output.status.problem)
+            assert "CERTIFICATE_VERIFY_FAILED" in str(output.status.problem)
+        with posting(hook, ca_file=certificate) as output:
+            output.take(make_report(0))
+            wait_until(lambda: output.status.n_sent == 1)
+    assert counts_of(hook) == [1]
+
+
+WRITE_FOR_EVER = """
+import sys
+from itertools import count
+from pathlib import Path
+from edge_autotuner.pipeline.node.outputs.json_lines import JsonLinesFile
+from output_samples import make_report
+output = JsonLinesFile(Path(sys.argv[1]), max_bytes=100_000_000)
+for index in count(int(sys.argv[2])):
+    output.take(make_report(*[0] * 100, index=index))
+"""
+
+
+def test_killed_writers_tear_one_line_each_at_most(tmp_path: Path) -> None:
+    path = tmp_path / "seen.jsonl"
+    paths = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY / "tests")])
+    n_lives = 3
+    for life in range(n_lives):
+        size = path.stat().st_size if path.exists() else 0
+        command = [sys.executable, "-c", WRITE_FOR_EVER, str(path), str(life * 1_000_000)]
+        writer = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": paths})
+        wait_until(lambda size=size: path.exists() and path.stat().st_size > size + 100_000)
+        writer.kill()
+        writer.wait()
+    indices, n_torn = [], 0
+    for line in path.read_bytes().splitlines():
+        try:
+            indices.append(json.loads(line)["frame_index"])
+        except ValueError:
+            n_torn += 1
+    assert n_torn <= n_lives
+    assert {index // 1_000_000 for index in indices} == set(range(n_lives))
+    gaps = [later - earlier for earlier, later in pairwise(indices)]
+    assert all(gap == 1 or gap > 500_000 for gap in gaps)  # within a life, no line is missing
+
+
+FILL_AND_GO_ON = """
+import os, sys
+from pathlib import Path
+from edge_autotuner.pipeline.node.outputs.json_lines import JsonLinesFile
+from output_samples import make_report
+disk = Path(sys.argv[1])
+ballast = disk / "ballast"
+ballast.write_bytes(bytes(40_000))
+output = JsonLinesFile(disk / "seen.jsonl", max_bytes=100_000_000)
+index = 0
+while output.status.n_dropped < 3:
+    output.take(make_report(*[0] * 20, index=index))
+    index += 1
+print(output.status.problem)
+ballast.unlink()
+output.take(make_report(index=index))
+print(output.status.problem, output.status.n_dropped)
+sys.stdout.write((disk / "seen.jsonl").read_text())
+"""
+
+
+def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
+    """A file system of 64 KB that only the writer's own mount namespace sees."""
+    in_namespace = [shutil.which("unshare") or "", "--mount", "--map-root-user", "sh", "-c"]
+    mount = f'mount -t tmpfs -o size=64k tmpfs "{tmp_path}"'
+    if not in_namespace[0] or subprocess.run([*in_namespace, mount], capture_output=True, check=False).returncode:
+        pytest.skip("needs a mount namespace of its own (unshare --mount)")
+    environment = {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY / "tests")]),
+        "CODE": FILL_AND_GO_ON,
+    }
+    command = f'{mount} && "{sys.executable}" -c "$CODE" "{tmp_path}"'
+    done = subprocess.run([*in_namespace, command], env=environment, capture_output=True, text=True, check=False)
+    problem, end, *lines = done.stdout.splitlines()
+    assert problem.endswith("seen.jsonl: No space left on device"), done.stderr
+    assert end == "None 3"
+    indices = [json.loads(line)["frame_index"] for line in lines]
+    assert indices == [*range(len(indices) - 1), indices[-2] + 4]

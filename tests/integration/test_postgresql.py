@@ -1,0 +1,95 @@
+"""The service's tables on a real PostgreSQL, where a test is given an empty database of one."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, text, update
+
+import registry_samples
+from edge_autotuner.errors import StorageError
+from edge_autotuner.server.audit import AuditLog
+from edge_autotuner.server.database import Database
+from edge_autotuner.server.retention import RetentionRules
+from edge_autotuner.server.schema import bundles, metadata
+from registry_samples import Parts, add_bundle, open_parts, stages
+
+URL = os.environ.get("EDGE_AUTOTUNER_TEST_POSTGRESQL", "")
+
+pytestmark = pytest.mark.skipif(not URL, reason="EDGE_AUTOTUNER_TEST_POSTGRESQL names no database")
+
+
+@pytest.fixture(autouse=True)
+def empty() -> None:
+    database = Database(URL)
+    with database.engine.begin() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(text(f"DROP TABLE {table.name}"))
+    database.close()
+
+
+@pytest.fixture
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
+    monkeypatch.setattr(registry_samples, "url_of", lambda _folder: URL)
+    made = open_parts(tmp_path, rules=RetentionRules(max_age_s=1, min_age_s=1, grace_s=1, n_rollbacks=1))
+    yield made
+    made.close()
+
+
+def test_the_life_of_bundles(parts: Parts) -> None:
+    ids = [add_bundle(parts, name=name) for name in "abc"]
+    assert [add_bundle(parts, name=name) for name in "abc"] == ids
+    for bundle_id in (*ids, ids[-1]):
+        parts.registry.promote("gate", bundle_id, client="deployer")
+    assert stages(parts) == {"a": "archived", "b": "archived", "c": "deployed"}
+    parts.clock.advance(60)
+    assert parts.registry.collect_garbage(client="admin").bundles == (ids[0],)
+    assert parts.registry.roll_back("gate", client="deployer").id == ids[1]
+    assert parts.registry.cameras()[0].deployed == ids[1]
+    assert parts.audit.verify().damage is None
+
+
+def test_tokens(parts: Parts) -> None:
+    old = parts.tokens.add("gate", ["annotate"])
+    new = parts.tokens.rotate("gate", overlap_s=60)
+    assert parts.tokens.identify(old.text) == parts.tokens.identify(new.text)
+    assert parts.tokens.revoke("gate") == 2
+    assert parts.tokens.identify(new.text) is None
+
+
+def test_two_deployed_bundles_are_impossible(parts: Parts) -> None:
+    for name in "ab":
+        add_bundle(parts, name=name)
+    with pytest.raises(StorageError, match="bundles_deployed"), parts.database.writing() as connection:
+        connection.execute(update(bundles).values(stage="deployed"))
+    with parts.database.reading() as connection:
+        assert set(connection.execute(select(bundles.c.stage)).scalars()) == {"candidate"}
+
+
+def test_many_open_a_new_database_at_once_and_write() -> None:
+    failures: list[BaseException] = []
+
+    def write(client: str) -> None:
+        try:
+            database = Database(URL)
+            log = AuditLog(database)
+            for index in range(10):
+                log.record("tested", client=client, subject=str(index))
+            database.close()
+        except BaseException as exc:
+            failures.append(exc)
+
+    threads = [threading.Thread(target=write, args=(f"writer-{number}",)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    database = Database(URL)
+    check = AuditLog(database).verify()
+    assert (check.n_entries, check.damage) == (60, None)
+    database.close()

@@ -1,0 +1,66 @@
+"""Settings of an edge node: what differs for one camera, and what does not go together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_autotuner.config import resolve_settings
+from edge_autotuner.config.node import NodeConfig
+from edge_autotuner.errors import ConfigError
+
+CAMERA = {"name": "gate", "source": "gate.mp4"}
+SERVICE = {"url": "https://teacher.example"}
+
+
+def node(**values: Any) -> NodeConfig:
+    return NodeConfig.model_validate({"cameras": [CAMERA]} | values)
+
+
+def test_a_camera_is_enough() -> None:
+    config = node()
+    assert config.run_of(config.cameras[0]) == config.run
+    assert config.outputs.json_lines is not None, "somebody must hear of the detections"
+
+
+def test_one_camera_may_differ() -> None:
+    changes = {"annotation": {"min_score": 0.4}, "input_size": "640x384"}
+    config = node(
+        cameras=[CAMERA, {"name": "yard", "source": "b", "settings": changes}],
+        run={"annotation": {"min_score": 0.5, "tile_grid": 3}},
+    )
+    gate, yard = (config.run_of(camera) for camera in config.cameras)
+    assert (gate.annotation.min_score, gate.annotation.tile_grid) == (0.5, 3)
+    assert (yard.annotation.min_score, yard.annotation.tile_grid, yard.input_size) == (0.4, 3, (640, 384))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        pytest.param({"learns": False}, "gets its models from a registry", id="nothing would ever come"),
+        pytest.param({"registry": {"service": {}, "allow_unsigned": True}}, "service.url is needed", id="no address"),
+        pytest.param({"registry": {"service": SERVICE}}, "trusted_keys are needed", id="trusts nobody"),
+        pytest.param(
+            {"outputs": {"mqtt": {"host": "b", "password_file": "p"}}}, "needs a username", id="password only"
+        ),
+        pytest.param({"outputs": {"mqtt": {"host": "b", "ca_file": "c"}}}, "is for tls", id="authority without tls"),
+        pytest.param(
+            {"outputs": {"mqtt": {"host": "b"}}, "detect": {"max_rate_hz": 0.2}}, "clear_after_s must be", id="toggles"
+        ),
+        pytest.param({"outputs": {"webhook": {"url": "https://me:secret@x/"}}}, "outputs.webhook.url", id="a login"),
+        pytest.param({"outputs": {"webhook": {"url": "ftp://x/"}}}, "outputs.webhook.url", id="not http"),
+        pytest.param({"cameras": [CAMERA, CAMERA | {"name": "GATE"}]}, "need different names", id="one folder for two"),
+    ],
+)
+def test_what_does_not_go_together(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        resolve_settings(NodeConfig, None, {"cameras": [CAMERA], **values})
+
+
+def test_a_mistake_is_shown_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "node.yaml"
+    path.write_text("cameras:\n  - name: gate\n    source: a\n  - name: a/b\n    source: b\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"node\.yaml:4: cameras\.1\.name: .* \(got 'a/b'\)"):
+        resolve_settings(NodeConfig, path, {})
