@@ -196,3 +196,4 @@ def test_mistakes_in_the_settings(samples: Samples, tmp_path: Path, changes: dic
     assert outcome.code == 2
     assert message in outcome.err
     assert "node.yaml:" in outcome.err
+    assert "max_test_images" not in outcome.err, "not all settings"

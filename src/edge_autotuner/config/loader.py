@@ -126,8 +126,10 @@ def _explain(error: ValidationError, text: str, path: Path | None, overrides: Ma
             value is not None and (dotted == name or dotted.startswith(f"{name}.")) for name, value in overrides.items()
         )
         line = None if flagged else _line_of(text, keys)
-        where = f"{path}:{line}: " if line else ""
-        got = "" if item["type"] in {"missing", "extra_forbidden"} else f" (got {item['input']!r})"
+        is_whole = not keys and path is not None and not overrides  # about settings that do not go together
+        where = f"{path}:{line}: " if line else f"{path}: " if is_whole else ""
+        is_shown = item["type"] not in {"missing", "extra_forbidden"} and not isinstance(item["input"], Mapping)
+        got = f" (got {item['input']!r})" if is_shown else ""
         lines.append(f"{where}{dotted or 'settings'}: {message}{got}")
     return "; ".join(lines)
 

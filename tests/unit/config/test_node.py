@@ -49,7 +49,6 @@ def test_one_camera_may_differ() -> None:
         pytest.param(
             {"outputs": {"mqtt": {"host": "b"}}, "detect": {"max_rate_hz": 0.2}}, "clear_after_s must be", id="toggles"
         ),
-        pytest.param({"outputs": {"webhook": {"url": "https://me:secret@x/"}}}, "outputs.webhook.url", id="a login"),
         pytest.param({"outputs": {"webhook": {"url": "ftp://x/"}}}, "outputs.webhook.url", id="not http"),
         pytest.param({"cameras": [CAMERA, CAMERA | {"name": "GATE"}]}, "need different names", id="one folder for two"),
     ],

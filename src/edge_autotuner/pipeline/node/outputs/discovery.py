@@ -81,7 +81,7 @@ def plain_id(name: str) -> str:
     >>> plain_id("front-door")
     'front-door'
     >>> plain_id("garage.2")
-    'garage_2-a2b3b0b7'
+    'garage_2-5b485d70'
     """
     plain = _NOT_PLAIN.sub("_", name)
     return plain if plain == name and name else f"{plain}-{zlib.crc32(name.encode()):08x}"

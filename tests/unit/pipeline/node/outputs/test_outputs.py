@@ -55,7 +55,7 @@ def test_what_was_opened_is_closed_when_another_cannot_be(tmp_path: Path, monkey
     )
     config = OutputsConfig(
         json_lines=JsonLinesConfig(path=tmp_path / "seen.jsonl"),
-        mqtt=MqttConfig(host="broker", password_file=tmp_path / "missing"),
+        mqtt=MqttConfig(host="broker", username="node", password_file=tmp_path / "missing"),
     )
     with pytest.raises(ConfigError, match="missing"):
         Outputs(config, [FRONT])
