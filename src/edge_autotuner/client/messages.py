@@ -11,10 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-API_PREFIX = "/v1"
+from edge_autotuner.config.base import PlainName
 
-PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-"""A name of letters, digits, dots, dashes and underscores; never a path."""
+API_PREFIX = "/v1"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """The hash of some content, which is also its name."""

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from edge_autotuner.core.clock import parse_duration_s
 from edge_autotuner.errors import ConfigError
@@ -85,6 +85,9 @@ def _large_enough(size_wh: tuple[int, int]) -> tuple[int, int]:
         raise ValueError(f"both sides must be at least {_MIN_INPUT_SIDE_PX}, for example 416 or 640x384")
     return size_wh
 
+
+PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+"""Letters, digits, dots, dashes and underscores; never a path."""
 
 Seconds = Annotated[float, BeforeValidator(_to_seconds)]
 """Seconds; text such as "10min" or "1h30m" is understood."""

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from edge_autotuner.config.base import FrozenConfig, Seconds
+from edge_autotuner.config.base import FrozenConfig, PlainName, Seconds
 from edge_autotuner.config.run import RunConfig
 from edge_autotuner.config.service import ServiceConfig
-
-CameraName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-"""Letters, digits, dots, dashes and underscores: it names a folder, topics and the camera's models."""
 
 
 class CameraConfig(FrozenConfig):
     """One camera: a context of its own, with models of its own."""
 
-    name: CameraName = Field(description="Names its folder, its topics and its models.")
+    name: PlainName = Field(description="Names its folder, its topics and its models.")
     source: str = Field(min_length=1, description="An address such as rtsp://camera/stream, a webcam, or a recording.")
     place: str = Field("", max_length=200, description="Where it hangs, for people.")
     shows: str = Field("", max_length=200, description="What it shows, for people.")
@@ -100,10 +97,10 @@ class MqttConfig(FrozenConfig):
     password_file: Path | None = Field(None, description="File with the password; never the password itself.")
     tls: bool = Field(False, description="Encrypt, and check the broker's certificate.")
     ca_file: Path | None = Field(None, description="Who signed that certificate; null: the system's authorities.")
-    topic: CameraName = Field(
+    topic: PlainName = Field(
         "edge-autotuner", description="First part of all topics; each node at a broker needs its own."
     )
-    discovery_topic: CameraName | None = Field(
+    discovery_topic: PlainName | None = Field(
         "homeassistant", description="Where Home Assistant looks for devices; null: do not announce any."
     )
     clear_after_s: Seconds = Field(5.0, gt=0, description="A class counts as gone when it was not seen for so long.")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from edge_autotuner.config.base import FrozenConfig, InputSize, Seconds
-
-ModelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+from edge_autotuner.config.base import FrozenConfig, InputSize, PlainName, Seconds
 
 
 class TlsConfig(FrozenConfig):
@@ -109,7 +107,7 @@ class ServerConfig(FrozenConfig):
         description="Database of tokens, registry and jobs as SQLAlchemy writes it, such as postgresql+psycopg://host/"
         "name; null: SQLite in the data folder.",
     )
-    models: dict[ModelName, ServedModel] = Field(
+    models: dict[PlainName, ServedModel] = Field(
         {"street-nano": ServedModel(source="street-nano")},
         min_length=1,
         max_length=100,

@@ -96,6 +96,10 @@ class ModelBundle:
         """
         return _read_verified(self.folder, self.model)
 
+    def read_weights(self) -> bytes:
+        """Return the weights file's content; see `read_model`."""
+        return _read_verified(self.folder, self.weights)
+
 
 def write_bundle(
     folder: Path,
@@ -144,7 +148,7 @@ def write_bundle(
     }
     text = json.dumps(description, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     contents = {MODEL_FILE: model, WEIGHTS_FILE: weights, DESCRIPTION_FILE: text.encode()}
-    _write_folder(folder, contents)
+    write_bundle_folder(folder, contents)
     return read_bundle(folder)
 
 
@@ -221,8 +225,13 @@ def _described(name: str, content: bytes) -> BundleFile:
     return BundleFile(name, len(content), hashlib.sha256(content).hexdigest())
 
 
-def _write_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
-    """Fill a temporary folder beside the final one, then give it its name."""
+def write_bundle_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Fill a temporary folder beside the final one, then give it its name.
+
+    Raises:
+        ModelBundleError: the folder exists.
+        StorageError: the disk is full or refuses.
+    """
     make_folder(folder.parent)
     for leftover in folder.parent.glob(f".{folder.name}.*{TEMPORARY_SUFFIX}"):
         shutil.rmtree(leftover, ignore_errors=True)

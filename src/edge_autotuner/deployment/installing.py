@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
-from edge_autotuner.dataset.atomic import (
-    TEMPORARY_SUFFIX,
-    atomic_write_bytes,
-    make_folder,
-    storage_errors,
-    sync_folder,
+from edge_autotuner.deployment.bundle import (
+    DESCRIPTION_FILE,
+    ModelBundle,
+    parse_description,
+    read_bundle,
+    read_description,
+    write_bundle_folder,
 )
-from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, ModelBundle, read_bundle
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, new_bundle_folder
 from edge_autotuner.errors import ModelBundleError
 
@@ -31,30 +29,16 @@ def install_bundle(source: Path, output: Path, name: str) -> ModelBundle:
         StorageError: the disk refused; nothing is left of the copy.
         ValueError: the name is not a plain one.
     """
-    original = read_bundle(source)
-    description = (source / DESCRIPTION_FILE).read_bytes()
-    folder = _place_for(output, name, description)
-    if folder.is_dir():
-        return read_bundle(folder)
+    description = read_description(source)  # once: what is verified is what is copied
+    original = parse_description(description, source)
     contents = {
         DESCRIPTION_FILE: description,
-        original.model.name: original.model_path.read_bytes(),
-        original.weights.name: original.weights_path.read_bytes(),
+        original.model.name: original.read_model(),
+        original.weights.name: original.read_weights(),
     }
-    make_folder(folder.parent)
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
-    shutil.rmtree(temporary, ignore_errors=True)  # left by a killed process that had the same number
-    try:
-        make_folder(temporary)
-        for file_name, content in contents.items():
-            atomic_write_bytes(temporary / file_name, content)
-        read_bundle(temporary)
-        with storage_errors(folder):
-            temporary.rename(folder)
-            sync_folder(folder.parent)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    folder = _place_for(output, name, description)
+    if not folder.is_dir():
+        write_bundle_folder(folder, contents)
     return read_bundle(folder)
 
 

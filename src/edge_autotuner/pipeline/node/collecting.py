@@ -169,12 +169,11 @@ class _OpenBatch:
         events: EventLog,
     ) -> None:
         self.batch = batch
-        labels = LabelMap(model.labels.names)
         self._settings = {
             **run.capture.model_dump(mode="json", exclude={"deadline_s", "stream"}),
             "batch": node.batch.model_dump(mode="json"),
         }
-        self.store = _open_store(batch, source, labels, self._settings, clock)
+        self.store = _open_store(batch, source, model.labels, self._settings, clock)
         self.collector = BatchCollector(
             source, self.store, run.capture, node.batch, clock=clock, events=events, student=model
         )

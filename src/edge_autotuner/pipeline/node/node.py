@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 _STATUS_FILE = "status.json"
 _CONTROL_EVERY_S = 0.05  # how finely the CPU budget is kept
+_LOOK_FOR_WORK_EVERY_S = 1.0
 _HOUSEKEEPING_EVERY_S = 2.0
 _TIDY_EVERY_S = 600.0
 _STOPPING_S = 15.0
@@ -89,7 +90,7 @@ class Node:
             command=command or worker_command(config.background.priority, decides),
         )
         self._registry = self._open_registry()
-        self._kept_house_s = self._tidied_s = float("-inf")
+        self._kept_house_s = self._tidied_s = self._looked_for_work_s = float("-inf")
 
     def run(self, on_status: Callable[[Mapping[str, Any]], None] | None = None) -> None:
         """Watch until `stop`, or until all sources were recordings, have ended, and have been learned from.
@@ -104,7 +105,7 @@ class Node:
             if self._registry is not None:
                 self._registry.start()
             while not self._stop.wait(_CONTROL_EVERY_S):
-                self._background.control()
+                self._control_background()
                 if self._clock.monotonic_s() - self._kept_house_s >= _HOUSEKEEPING_EVERY_S:
                     self._keep_house(on_status)
                     if self._is_over():
@@ -161,6 +162,13 @@ class Node:
         from edge_autotuner.pipeline.node.registry_sync import RegistrySync  # needs libraries that only it needs
 
         return RegistrySync(self._folders, self._config.cameras, self._config.registry)
+
+    def _control_background(self) -> None:
+        """Keep a running process in its budget; without one, look for work on the disk now and then."""
+        now_s = self._clock.monotonic_s()
+        if self._background.busy_with is not None or now_s - self._looked_for_work_s >= _LOOK_FOR_WORK_EVERY_S:
+            self._looked_for_work_s = now_s
+            self._background.control()
 
     def _refresh(self, watch: CameraWatch) -> None:
         if watch.model.refresh() and watch.model.detector is not None:

@@ -9,7 +9,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import Field, ValidationError
 
-from edge_autotuner.client.messages import AnnotationReply, BatchReply, BatchRequest, Placement, PlainName, ProblemReply
+from edge_autotuner.client.messages import AnnotationReply, BatchReply, BatchRequest, Placement, ProblemReply
+from edge_autotuner.config.base import PlainName
 from edge_autotuner.server.access import Caller, caller_with
 from edge_autotuner.server.annotation.picture_header import PICTURE_TYPES
 from edge_autotuner.server.annotation.pictures import Upload
