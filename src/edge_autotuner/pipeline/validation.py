@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from edge_autotuner.annotation.ahead import look_ahead
 from edge_autotuner.config import RunConfig
-from edge_autotuner.core import Annotation, Deadline, Detections
+from edge_autotuner.core import Annotation, Deadline
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.errors import TrainingError
 from edge_autotuner.evaluation import score_detections, truth_from_annotation
-from edge_autotuner.models.torch_detector import TorchDetector
+from edge_autotuner.models.torch_detector import ResizedPicture, TorchDetector
 from edge_autotuner.models.trainable import TrainableNetwork
+from edge_autotuner.pipeline.annotation_stage import cores_of, threads_of_detector
 from edge_autotuner.pipeline.edge_model import EdgeModel
 from edge_autotuner.training import ValidationCut
+from edge_autotuner.training.device import choose_device
 
 
 class Validation:
@@ -34,6 +37,7 @@ class Validation:
     ) -> None:
         """Read the frames."""
         self._labels, self._config, self._deadline = store.labels, config, deadline
+        self._n_parallel = cores_of(config) if choose_device(config.training.device).type == "cpu" else 1
         resized = self._detector(edge.network).resized
         self._pictures = [resized(store.read_image(record)) for record, _ in frames]
         self._truths = [truth_from_annotation(a, min_score=config.annotation.min_score) for _, a in frames]
@@ -46,11 +50,8 @@ class Validation:
             TrainingError: no frame has a label.
         """
         detector = self._detector(network)
-        found: list[Detections] = []
-        for picture in self._pictures:
-            if self._deadline.has_passed:
-                raise ValidationCut(len(found) / len(self._pictures))
-            found.append(detector.detect_resized(picture))
+        looks = look_ahead(self._until_deadline(), detector.detect_resized, n_threads=self._n_parallel)
+        found = [detections for _, detections in looks]
         limits = self._config.evaluation
         scores = score_detections(
             found,
@@ -63,6 +64,15 @@ class Validation:
             raise TrainingError("the validation frames have no labels; raise training.val_fraction")
         return sum(c.ap * c.n_truths for c in scores.per_class.values()) / scores.n_truths
 
+    def _until_deadline(self) -> Iterator[ResizedPicture]:
+        for number, picture in enumerate(self._pictures):
+            if self._deadline.has_passed:
+                raise ValidationCut(number / len(self._pictures))
+            yield picture
+
     def _detector(self, network: TrainableNetwork) -> TorchDetector:
         config = self._config
-        return TorchDetector(network, self._labels, config.input_size, min_score=config.evaluation.min_score)
+        n_threads = threads_of_detector(config, self._n_parallel)
+        return TorchDetector(
+            network, self._labels, config.input_size, min_score=config.evaluation.min_score, n_threads=n_threads
+        )

@@ -27,6 +27,7 @@ from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.training.feature_files import CacheFiles, CacheLayout, open_cache_files
 from edge_autotuner.training.feature_store import HalfArray
 from edge_autotuner.training.packed_targets import pack_target, unpack_target
+from edge_autotuner.training.parts import Features, PartWorkers, in_parts
 from edge_autotuner.training.pictures import BatchMaker
 from edge_autotuner.training.targets import Target
 
@@ -84,6 +85,7 @@ def open_feature_source(
     fingerprint: str,
     deadline: Deadline,
     progress: Progress,
+    workers: PartWorkers | None = None,
 ) -> FeatureSource:
     """Return where the batches of a training come from: a cache if there can be one.
 
@@ -97,12 +99,13 @@ def open_feature_source(
         fingerprint: of data and settings; features of another fingerprint are not used.
         deadline: of the training; once it has passed, nothing is prepared.
         progress: told of the checking of features that are already there.
+        workers: compute the parts of a batch on a CPU; None: the calling thread does.
 
     Returns:
         A `FeatureCache`, or `RecomputedFeatures` when nothing is frozen, the settings or the disk do not allow a
         cache (a warning says so), or the deadline has passed.
     """
-    recomputed = RecomputedFeatures(network, batches, layers)
+    recomputed = RecomputedFeatures(network, batches, layers, workers)
     if layers == "all" or not config.enabled or deadline.has_passed:
         return recomputed
     maps = recomputed.view(0, 0).features
@@ -119,15 +122,19 @@ def open_feature_source(
 class RecomputedFeatures(FeatureSource):
     """Computes features in each step, of pictures that are changed anew each time."""
 
-    def __init__(self, network: TrainableNetwork, batches: BatchMaker, layers: str) -> None:
+    def __init__(
+        self, network: TrainableNetwork, batches: BatchMaker, layers: str, workers: PartWorkers | None = None
+    ) -> None:
         """Take the network whose frozen layers are used, where pictures come from, and what is trained.
 
         Args:
             network: its device is where features are computed.
             batches: gives the pictures.
             layers: "box", "top" or "all"; with "all", the features are the pictures themselves.
+            workers: compute the parts of a batch on a CPU; None: the calling thread does.
         """
         self._network, self._batches, self._layers = network, batches, layers
+        self._workers = workers or PartWorkers()
 
     @property
     def device(self) -> torch.device:
@@ -137,9 +144,11 @@ class RecomputedFeatures(FeatureSource):
     def batch(self, indices: Sequence[int], *, epoch: int, step: int) -> FeatureBatch:
         """Return what the frozen layers make of this step's pictures."""
         batch = self._batches.batch(indices, epoch=epoch, step=step)
-        with torch.no_grad():
-            features = self._network.features_before(batch.images.to(self.device), self._layers)
-        return FeatureBatch(features, batch.targets)
+        images = batch.images.to(self.device)
+        if self._layers == "all":
+            return FeatureBatch((images,), batch.targets)
+        parts = self._workers.map(self._frozen, in_parts((images,), is_cut=self.device.type == "cpu"))
+        return FeatureBatch(tuple(torch.cat(levels) for levels in zip(*parts, strict=True)), batch.targets)
 
     def view(self, index: int, view: int) -> FeatureBatch:
         """Return one of the numbered views of one sample; it is always the same."""
@@ -147,6 +156,10 @@ class RecomputedFeatures(FeatureSource):
 
     def close(self, *, keep_files: bool = False) -> None:
         """There are no files."""
+
+    @torch.no_grad()
+    def _frozen(self, images: Features) -> Features:
+        return self._network.features_before(images[0], self._layers)
 
 
 class FeatureCache(FeatureSource):

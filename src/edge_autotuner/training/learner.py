@@ -23,6 +23,7 @@ from edge_autotuner.training.distillation import move_towards
 from edge_autotuner.training.feature_cache import FeatureBatch
 from edge_autotuner.training.objectives import Objective
 from edge_autotuner.training.optimizer import ProportionalAdamW
+from edge_autotuner.training.parts import Features, PartWorkers, gradients, in_parts
 from edge_autotuner.training.targets import LossParts
 
 Network = TypeVar("Network", bound=TrainableNetwork)
@@ -40,7 +41,15 @@ class Learner(Generic[Network]):
         optimizer: changes the trained parameters of the student.
     """
 
-    def __init__(self, start: Network, layers: str, config: TrainingConfig, *, previous: Network | None = None) -> None:
+    def __init__(
+        self,
+        start: Network,
+        layers: str,
+        config: TrainingConfig,
+        *,
+        previous: Network | None = None,
+        workers: PartWorkers | None = None,
+    ) -> None:
         """Copy the starting weights to where the training computes.
 
         Args:
@@ -48,6 +57,7 @@ class Learner(Generic[Network]):
             layers: what is trained.
             config: how.
             previous: the model that is not to be forgotten, with the same frozen layers; None: `start`.
+            workers: compute the parts of a batch on a CPU; None: the calling thread does.
 
         Raises:
             ConfigError: there is no such device.
@@ -55,6 +65,7 @@ class Learner(Generic[Network]):
         self._config, self._previous = config, previous or start
         self._device = choose_device(config.device)
         self._is_mixed = has_mixed_precision(config.precision, self._device)
+        self._workers = workers or PartWorkers()
         self.layers = layers
         self.student = self._copy(start).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = self._copy(start).eval()
@@ -99,17 +110,20 @@ class Learner(Generic[Network]):
             TrainingDiverged: one of them is NaN or infinite.
         """
         targets = [target.to(self._device) for target in batch.targets]
+        parts_of_batch = in_parts(batch.features, is_cut=self._device.type == "cpu")
         with self.computing():
-            outputs = self.student.outputs_of(batch.features, self.layers)
-            reference = self._reference_outputs(batch)
-        parts = objective.loss(
-            outputs.float(), targets, reference=reference, distill_weight=self._config.distill_weight
-        )
-        self.optimizer.zero_grad(set_to_none=True)
+            outputs = self._outputs(self.student, parts_of_batch)
+            reference = self._reference_outputs(parts_of_batch)
+        joined = torch.cat([part.detach() for part in outputs]).float().requires_grad_()
+        parts = objective.loss(joined, targets, reference=reference, distill_weight=self._config.distill_weight)
         loss = float(parts.total.detach())
         if not math.isfinite(loss):
             raise TrainingDiverged(f"loss is {loss}")
-        parts.total.backward()  # type: ignore[no-untyped-call]
+        (of_outputs,) = torch.autograd.grad(parts.total, joined)
+        for parameter, gradient in zip(
+            self._trained, gradients(outputs, of_outputs, self._trained, self._workers), strict=True
+        ):
+            parameter.grad = gradient
         norm = float(nn.utils.clip_grad_norm_(self._trained, _MAX_GRADIENT_NORM, foreach=True))
         if not math.isfinite(norm):
             raise TrainingDiverged(f"loss is {loss:.3g}, but its gradient is {norm}")
@@ -126,10 +140,15 @@ class Learner(Generic[Network]):
     def _copy(self, network: Network) -> Network:
         return copy.deepcopy(network).to(self._device)
 
+    def _outputs(self, network: Network, parts_of_batch: Sequence[Features]) -> list[Tensor]:
+        return self._workers.map(lambda features: network.outputs_of(features, self.layers), parts_of_batch)
+
     @torch.no_grad()
-    def _reference_outputs(self, batch: FeatureBatch) -> Tensor | None:
+    def _reference_outputs(self, parts_of_batch: Sequence[Features]) -> Tensor | None:
         """Return what the start says; the frozen layers, whose output it is given, are the same in both networks."""
-        return None if self._reference is None else self._reference.outputs_of(batch.features, self.layers).float()
+        if self._reference is None:
+            return None
+        return torch.cat(self._outputs(self._reference, parts_of_batch)).float()
 
     @torch.no_grad()
     def _update_average(self, n_steps: int) -> None:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import torch
+
 from edge_autotuner.config import TrainingConfig
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.progress import NoProgress, Progress
@@ -23,12 +25,14 @@ from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import DeadlineTooShort, TrainingDiverged, TrainingError
 from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.training.checkpoints import TrainingState, load_checkpoint, save_checkpoint
-from edge_autotuner.training.device import cpu_threads
+from edge_autotuner.training.device import choose_device, cpu_threads
 from edge_autotuner.training.epoch_order import pictures_per_epoch
 from edge_autotuner.training.feature_cache import FeatureBatch, FeatureSource, RecomputedFeatures, open_feature_source
 from edge_autotuner.training.feature_files import remove_cache_files
 from edge_autotuner.training.learner import Learner
 from edge_autotuner.training.learning_curve import EpochRecord, EpochSums
+from edge_autotuner.training.one_ahead import one_ahead
+from edge_autotuner.training.parts import PartWorkers
 from edge_autotuner.training.pictures import BatchMaker
 from edge_autotuner.training.samples import TrainingSample
 from edge_autotuner.training.schedule import WARMUP_FRACTION, choose_layers, learning_rate, steps_per_epoch
@@ -115,7 +119,12 @@ def tune(
     if not any(len(sample.boxes_xyxy) for sample in samples):
         raise TrainingError("no labelled object in the training frames: lower annotation.min_score or capture more")
     deadline = deadline or Deadline(config.deadline_s)
-    with cpu_threads(config.n_threads):
+    n_threads = config.n_threads or torch.get_num_threads()
+    on_cpu = choose_device(config.device).type == "cpu"
+    with (
+        cpu_threads(1 if on_cpu else n_threads),  # sums of many numbers depend on how many threads share them
+        PartWorkers(n_threads if on_cpu else 1, batch_size=config.batch_size) as workers,
+    ):
         run = _Training(
             network,
             samples,
@@ -127,6 +136,7 @@ def tune(
             deadline,
             previous or network,
             may_keep_start,
+            workers,
         )
         return run.to_the_end(progress or NoProgress())
 
@@ -146,11 +156,12 @@ class _Training(Generic[Network]):
         deadline: Deadline,
         previous: Network,
         may_keep_start: bool,
+        workers: PartWorkers,
     ) -> None:
         self.config, self.validate, self.folder = config, validate, folder
-        self.may_keep_start = may_keep_start
+        self.may_keep_start, self.workers = may_keep_start, workers
         layers = choose_layers(config, sum(len(sample.boxes_xyxy) for sample in samples))
-        self.learner = Learner(start, layers, config, previous=previous)
+        self.learner = Learner(start, layers, config, previous=previous, workers=workers)
         self.best: Network = copy.deepcopy(start).eval()
         self.batches = BatchMaker(
             samples,
@@ -208,7 +219,7 @@ class _Training(Generic[Network]):
     def _rehearse(self) -> None:
         """Measure a step that changes nothing."""
         indices = self.batches.epoch_order(0, self.config.batch_size)
-        source = RecomputedFeatures(self.learner.student, self.batches, self.learner.layers)
+        source = RecomputedFeatures(self.learner.student, self.batches, self.learner.layers, self.workers)
         with self.budget.step(), suppress(TrainingDiverged):  # the first real step says where and what to do
             self.learner.find_gradients(self._batch(source, indices, 0), self.batches.objective)
 
@@ -244,16 +255,20 @@ class _Training(Generic[Network]):
         sums, size = EpochSums(), self.config.batch_size
         order = self.batches.epoch_order(self.state.epoch, self.n_per_epoch * size)
         n_planned = min(self.n_per_epoch, self.n_steps - self.state.step)
-        for i in range(n_planned):
-            if not self.budget.allows_step:
-                break
-            with self.budget.step():
-                lr = self._learning_rate(n_to_validation=n_planned - i)
-                with self._located(i, lr):
-                    batch = self._batch(source, order[i * size : (i + 1) * size], i)
-                    sums.add(self.learner.step(batch, self.batches.objective, lr, self.state.step))
-                self.state.step += 1
-                progress.advance(1, note=f"epoch {self.state.epoch + 1}, loss {sums.means()[0]:.2f}")
+        steps = range(n_planned)
+        has_thread = self.workers.n_threads > 1
+        with one_ahead(
+            steps, lambda i: self._batch(source, order[i * size : (i + 1) * size], i), has_thread=has_thread
+        ) as batches:
+            for i in steps:
+                if not self.budget.allows_step:
+                    break
+                with self.budget.step():
+                    lr = self._learning_rate(n_to_validation=n_planned - i)
+                    with self._located(i, lr):
+                        sums.add(self.learner.step(next(batches), self.batches.objective, lr, self.state.step))
+                    self.state.step += 1
+                    progress.advance(1, note=f"epoch {self.state.epoch + 1}, loss {sums.means()[0]:.2f}")
         return sums
 
     def _batch(self, source: FeatureSource, indices: Sequence[int], step: int) -> FeatureBatch:
@@ -320,6 +335,7 @@ class _Training(Generic[Network]):
                 fingerprint=self.state.fingerprint,
                 deadline=self.budget.deadline,
                 progress=progress,
+                workers=self.workers,
             )
 
     def _too_short(self, *, missing_s: float = 0.0) -> TrainingError:

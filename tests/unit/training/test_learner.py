@@ -48,7 +48,7 @@ def test_the_average_follows_fast_at_first_and_then_as_told() -> None:
         trained.step(batch, batches.objective, 1e-3, n_before)
         rows = zip(start, weights_of(trained.student), weights_of(trained.average), strict=True)
         for old, new, average in rows:
-            assert average.numpy() == pytest.approx((kept * old + (1 - kept) * new).numpy(), rel=1e-4, abs=1e-6)
+            torch.testing.assert_close(average, kept * old + (1 - kept) * new, rtol=1e-4, atol=1e-6)
 
 
 def test_a_candidate_keeps_its_share_of_the_start() -> None:
@@ -58,7 +58,7 @@ def test_a_candidate_keeps_its_share_of_the_start() -> None:
     trained.step(batch, batches.objective, 1e-2, 0)
     rows = zip(start, weights_of(trained.average), weights_of(trained.candidate()), strict=True)
     for old, average, candidate in rows:
-        assert candidate.numpy() == pytest.approx((0.25 * old + 0.75 * average).numpy(), rel=1e-4, abs=1e-6)
+        torch.testing.assert_close(candidate, 0.25 * old + 0.75 * average, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("layers", ["box", "top", "all"])

@@ -134,6 +134,17 @@ def test_the_start_is_left_unchanged_and_so_is_the_number_of_threads() -> None:
     assert not same_weights(result.network, start)
 
 
+@pytest.mark.parametrize("layers", ["box", "all"])
+def test_the_number_of_cores_changes_no_bit(layers: str) -> None:
+    """Also with batches that are made ahead."""
+    alone, together = (
+        run(settings=config(layers=layers, n_threads=n_threads, batch_size=3, features={"enabled": False}))
+        for n_threads in (1, 2)
+    )
+    assert same_weights(alone.network, together.network)
+    assert [e.loss for e in alone.history[1:]] == [e.loss for e in together.history[1:]]
+
+
 def test_history_holds_the_parts_of_the_loss() -> None:
     start, first = run(settings=config(n_epochs=1, distill_weight=0.5)).history
     assert start.loss == start.box_loss == start.seconds == 0
