@@ -11,10 +11,16 @@ import typer
 from benchmarks import tables
 from benchmarks.capture import quality, soak, speed
 from benchmarks.capture import tables as capture_tables
+from benchmarks.kills import campaign as kills
+from benchmarks.kills import tables as kills_tables
+from benchmarks.node import rate as node_rate
+from benchmarks.node import tables as node_tables
+from benchmarks.node import uplink as node_uplink
 from benchmarks.service import load as service_load
 from benchmarks.service import tables as service_tables
 from benchmarks.specialization import runner
 from edge_autotuner.cli.progress_bar import ProgressBar
+from edge_autotuner.core.clock import parse_duration_s
 from edge_autotuner.errors import EdgeAutotunerError
 
 _Quick = Annotated[bool, typer.Option("--quick", help="A short run, to see that it works; nothing is stored.")]
@@ -92,6 +98,44 @@ def run_service_load(
         typer.echo(f"{service_tables.load_table(results)}\n\n{service_tables.overhead_line(results)}")
     if "memory" in parts:
         typer.echo(service_tables.memory_line(results))
+
+
+@app.command("kills")
+def run_kills(
+    points: Annotated[int, typer.Option(min=0, help="Kills over all stages; full disks come in addition.")] = (
+        kills.N_POINTS
+    ),
+    seed: Annotated[int, typer.Option(help="Of all points.")] = kills.SEED,
+    deadline: Annotated[
+        str, typer.Option(help="No point is begun after it; the same command again goes on.")
+    ] = "30min",
+    stage: Annotated[list[str] | None, typer.Option(help="client, server, or a stage; all if none.")] = None,
+    only: Annotated[list[int] | None, typer.Option(help="Number of a point to play again.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="One kill in each stage; nothing is stored.")] = False,
+    output: Annotated[Path, typer.Option(help="Folder of states and logs; what was played is not played again.")] = (
+        Path("runs/bench/kills")
+    ),
+) -> None:
+    """Kill node and service at seeded moments, spoil links, disks and clocks, and see whether all catches up."""
+    order = kills.Order(0 if quick else points, seed, parse_duration_s(deadline), tuple(stage or ()), tuple(only or ()))
+    results = kills.run_campaign(output / "quick" if quick else output, order, say=typer.echo)
+    typer.echo(f"\n{kills_tables.kills_table(results)}\n\n{kills_tables.kills_line(results)}")
+    if any(row["failures"] for row in results["stages"]):
+        raise typer.Exit(1)
+
+
+@app.command("node-rate")
+def run_node_rate(quick: _Quick = False) -> None:
+    """Let a node detect with and without tuning beside it, in turns, about 7 minutes. Needs a quiet machine."""
+    results = {"rate": node_rate.run_rate(quick=quick, progress=ProgressBar())}
+    typer.echo(f"{node_tables.rate_table(results)}\n\n{node_tables.rate_note(results)}")
+
+
+@app.command("node-uplink")
+def run_node_uplink(quick: _Quick = False) -> None:
+    """Count the bytes that a node sends for a batch, beside every frame as JPEG; the same in every run."""
+    results = {"uplink": node_uplink.run_uplink(quick=quick, progress=ProgressBar())}
+    typer.echo(f"{node_tables.uplink_table(results)}\n\n{node_tables.uplink_note(results)}")
 
 
 @app.command("tables")

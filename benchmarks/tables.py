@@ -11,6 +11,12 @@ from typing import Any
 from benchmarks.capture import quality, soak, speed
 from benchmarks.capture import tables as capture_tables
 from benchmarks.capture.curve import CURVE, gate_curve
+from benchmarks.kills import campaign as kills
+from benchmarks.kills import tables as kills_tables
+from benchmarks.node import results as node
+from benchmarks.node import tables as node_tables
+from benchmarks.service import load as service
+from benchmarks.service import tables as service_tables
 from benchmarks.specialization import accuracy_tables, option_tables, speed_tables
 from benchmarks.specialization import results as specialization
 from edge_autotuner.errors import ConfigError
@@ -21,6 +27,7 @@ _PAGES = (
     _ROOT / "README.md",
     _ROOT / "docs" / "specialization.md",
     _ROOT / "docs" / "capture-benchmarks.md",
+    _ROOT / "docs" / "service.md",
     _ROOT / "docs" / "street-nano.md",
 )
 _CARD = packaged_weights_folder() / "street_nano.json"
@@ -43,6 +50,13 @@ def street_scores_table(card: Mapping[str, Any]) -> str:
         for camera, scores in card["scores"].items()
     ]
     return "\n".join(lines)
+
+
+def kills_table(results: Mapping[str, Any]) -> str:
+    """Return the kills by side and stage, and what was played."""
+    if not results:
+        return f"{node_tables.NOT_MEASURED.capitalize()}."
+    return f"{kills_tables.kills_table(results)}\n\n{kills_tables.kills_line(results)}"
 
 
 _TABLES: dict[str, tuple[Callable[..., str], tuple[Path, ...]]] = {
@@ -74,8 +88,21 @@ _TABLES: dict[str, tuple[Callable[..., str], tuple[Path, ...]]] = {
     "capture_ablation": (capture_tables.ablation_table, (quality.RESULTS,)),
     "capture_thresholds": (capture_tables.threshold_table, (quality.RESULTS,)),
     "capture_soak": (capture_tables.soak_table, (soak.RESULTS,)),
+    "service_aims": (service_tables.aim_table, (service.RESULTS, node.RESULTS)),
+    "service_machine": (service_tables.machine_note, (service.RESULTS,)),
+    "service_load": (service_tables.load_table, (service.RESULTS,)),
+    "service_overhead": (service_tables.overhead_line, (service.RESULTS,)),
+    "service_memory": (service_tables.memory_line, (service.RESULTS,)),
+    "node_rate": (node_tables.rate_table, (node.RESULTS,)),
+    "node_rate_note": (node_tables.rate_note, (node.RESULTS,)),
+    "node_uplink": (node_tables.uplink_table, (node.RESULTS,)),
+    "node_uplink_note": (node_tables.uplink_note, (node.RESULTS,)),
+    "kills": (kills_table, (kills.RESULTS,)),
 }
 """Name between the markers -> what writes the table, and the committed results that it is given."""
+
+_IN_PARTS = (service.RESULTS, node.RESULTS, kills.RESULTS)
+"""Results of which any part, or all, may be missing; their tables say so."""
 
 
 def filled(text: str) -> str:
@@ -113,6 +140,8 @@ def write_all() -> list[Path]:
 
 
 def _read(path: Path) -> Any:  # noqa: ANN401 (JSON)
+    if path in _IN_PARTS and not path.is_file():
+        return {}
     if not path.is_file():
         command = path.stem.replace("_", "-")
         raise ConfigError(f"there are no results {path.name} yet; run `python -m benchmarks {command}` first")

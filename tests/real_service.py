@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import yaml
 
@@ -32,18 +33,23 @@ class RealService:
         model: ONNX file.
         name: what requests call the model.
         adapter: how the file is read.
+        settings: of the service, besides port, data and model.
 
     Attributes:
         port: where it listens, also after a new start.
         token_file: of a client that may annotate.
     """
 
-    def __init__(self, folder: Path, model: Path, *, name: str, adapter: str) -> None:
+    def __init__(
+        self, folder: Path, model: Path, *, name: str, adapter: str, settings: Mapping[str, Any] | None = None
+    ) -> None:
         self.port = _free_port()
         self.token_file = folder / "token"
         self._folder = folder
         self._model, self._name, self._adapter = model, name, adapter
-        _make_token(folder / "data", self.token_file)
+        self._settings = dict(settings or {})
+        (folder / "data").mkdir(parents=True)
+        self.add_token("edge", "annotate")
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -57,6 +63,19 @@ class RealService:
     def url(self) -> str:
         """Its address."""
         return f"http://127.0.0.1:{self.port}"
+
+    def add_token(self, client: str, *scopes: str) -> Path:
+        """Return a file with a new token; that of the client `edge` is `token`."""
+        token_file = self.token_file if client == "edge" else self._folder / f"{client}-token"
+        database = Database(database_url(ServerConfig(data=self._folder / "data")))
+        tokens = Tokens(database, AuditLog(database))
+        try:
+            token_file.touch(0o600)
+            token_file.write_text(tokens.add(client, scopes).text)
+        finally:
+            tokens.close()
+            database.close()
+        return token_file
 
     def start(self, model: Path | None = None) -> None:
         """Start it, with another model where one is given, and wait until it is ready."""
@@ -80,7 +99,12 @@ class RealService:
     def _write_settings(self) -> Path:
         path = self._folder / "serve.yaml"
         model = {"source": str(self._model), "adapter": self._adapter, "n_threads": 1}
-        values = {"port": self.port, "data": str(self._folder / "data"), "models": {self._name: model}}
+        values = {
+            "port": self.port,
+            "data": str(self._folder / "data"),
+            "models": {self._name: model},
+            **self._settings,
+        }
         path.write_text(yaml.safe_dump(values), encoding="utf-8")
         return path
 
@@ -103,15 +127,3 @@ class RealService:
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
-
-
-def _make_token(data: Path, token_file: Path) -> None:
-    data.mkdir(parents=True)
-    database = Database(database_url(ServerConfig(data=data)))
-    tokens = Tokens(database, AuditLog(database))
-    try:
-        token_file.touch(0o600)
-        token_file.write_text(tokens.add("edge", ["annotate"]).text)
-    finally:
-        tokens.close()
-        database.close()

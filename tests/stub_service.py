@@ -1,6 +1,7 @@
 """`python tests/stub_service.py FOLDER KEY=VALUE...`: the service with a model that waits while FOLDER/hold exists.
 
-Prints a token of the client `cam1`, then where it listens. Each call of the model adds a line to FOLDER/calls.
+Prints a token of the client `cam1`, then where it listens. Each call of the model adds a line to FOLDER/calls. The
+clock is ahead by the seconds that are written in FOLDER/ahead.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -16,6 +18,7 @@ from edge_autotuner.cli.settings import parse_pairs
 from edge_autotuner.config import resolve_settings
 from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.core import Detections
+from edge_autotuner.core.clock import SystemClock
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.server.annotation.models import LoadedModel
@@ -42,6 +45,17 @@ class HeldDetector(StubDetector):
         return super().detect_batch(images)
 
 
+class SetClock(SystemClock):
+    """The machine's clock, as if somebody had set it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "ahead"
+
+    def now(self) -> datetime:
+        ahead_s = float(self._path.read_text()) if self._path.exists() else 0.0
+        return super().now() + timedelta(seconds=ahead_s)
+
+
 def main() -> None:
     """Serve until a signal comes."""
     folder = Path(sys.argv[1])
@@ -56,7 +70,7 @@ def main() -> None:
     tokens.close()
     print(made.text, flush=True)
     model = LoadedModel(HeldDetector(folder), MODEL_SHA256, "settings")
-    run_server(config, say=print, loaders={"stub": lambda: model})
+    run_server(config, say=print, loaders={"stub": lambda: model}, clock=SetClock(folder))
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def main(folder: Path, cost: CallCost, pairs: list[str]) -> None:
     tokens = open_authenticator(database_url(config))
     print(tokens.add("cameras", ["annotate", "admin"]).text, flush=True)
     tokens.close()
-    model = LoadedModel(StubTeacher(cost), "0" * 64, "stub")
+    model = LoadedModel(StubTeacher(cost), "0" * 64, "stub", resize="letterbox")
     run_server(config, say=print, loaders={MODEL: lambda: model})
 
 

@@ -18,7 +18,7 @@ from benchmarks.specialization.trial import Trial, labels_key, machine_paths
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import NoProgress, Progress
 from edge_autotuner.pipeline import stages
-from edge_autotuner.pipeline.evaluation_stage import Evaluation
+from edge_autotuner.pipeline.evaluation_result import Evaluation
 from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.pipeline.training_stage import CANDIDATE_WEIGHTS
 

@@ -69,8 +69,9 @@ def test_distillation_keeps_a_class_that_the_labels_call_background(start: Yolox
 @pytest.mark.slow
 def test_replay_keeps_a_class_that_the_camera_never_shows(start: Yolox) -> None:
     blue_only = [s for s in (coloured_sample(seed, n_objects=1) for seed in range(40)) if s.class_ids[0] == BLUE][:4]
-    red, _ = ap50s_of(trained(start, blue_only))
+    red, _ = ap50s_of(trained(start, blue_only, 2 * N_STEPS))
     assert red < 0.5
-    red, blue = ap50s_of(trained(start, [*blue_only, *(replace(sample, origin="generic") for sample in BOTH)]))
+    both = [*blue_only, *(replace(sample, origin="generic") for sample in BOTH)]
+    red, blue = ap50s_of(trained(start, both, 2 * N_STEPS))
     assert red > 0.7
     assert blue > 0.9

@@ -93,10 +93,15 @@ def test_a_second_video_adds_to_what_the_first_taught(samples: Samples, tmp_path
     assert len(sources) == 2
 
 
-def test_another_reservoir_is_another_training(samples: Samples, tmp_path: Path) -> None:
-    plain = settings(samples, tmp_path / "empty")
+def test_another_empty_reservoir_is_filled_as_the_first_was(samples: Samples, tmp_path: Path) -> None:
+    """It is the same training, which makes no step again; and the pictures are not lost to whoever moves on."""
+    plain = settings(samples, tmp_path / "one")
     folder = labelled_run(samples.video, tmp_path / "run", plain)
     tune(folder, plain)
-    without = training_of(folder)["fingerprint"]
-    tune(folder, settings(samples, tmp_path / "other"))
-    assert training_of(folder)["fingerprint"] != without
+    before = training_of(folder)
+    tune(folder, settings(samples, tmp_path / "other"), progress=KilledAt(1))
+    after = training_of(folder)
+    assert (after["fingerprint"], after["summary"]["n_steps"]) == (before["fingerprint"], before["summary"]["n_steps"])
+    kept, others = (ReplayReservoir(tmp_path / name).pictures() for name in ("one", "other"))
+    assert kept
+    assert [picture.sha256 for picture in others] == [picture.sha256 for picture in kept]

@@ -3,7 +3,8 @@
 `annotate_dataset` asks a teacher about every frame; `refine_dataset` then derives better labels by looking at all
 frames together. `RegionTeacher` makes a teacher of any detector, `EnsembleTeacher` one of several; `split_labels` tells
 training which boxes are objects and which places are neither object nor background. `look_again` lets a tuned student
-improve the labels that it learned from.
+improve the labels that it learned from. `PrivacyFilter` hides what others must not see; `ProtectedTeacher` is a teacher
+behind it.
 """
 
 from edge_autotuner.annotation.annotate import AnnotationSummary, annotate_dataset, spread_order
@@ -11,6 +12,7 @@ from edge_autotuner.annotation.background_labels import BackgroundLabels
 from edge_autotuner.annotation.ensemble import EnsembleTeacher
 from edge_autotuner.annotation.fusion import drop_cut_boxes, merge_views
 from edge_autotuner.annotation.labels import TrainingLabels, split_labels
+from edge_autotuner.annotation.privacy import PrivacyFilter, ProtectedTeacher, without_hidden
 from edge_autotuner.annotation.refine import RefinementSummary, refine_dataset
 from edge_autotuner.annotation.region_teacher import RegionTeacher
 from edge_autotuner.annotation.second_look import UsualClasses, fuse_with_student, look_again
@@ -30,6 +32,8 @@ __all__ = [
     "AnnotationSummary",
     "BackgroundLabels",
     "EnsembleTeacher",
+    "PrivacyFilter",
+    "ProtectedTeacher",
     "RefinementSummary",
     "RegionTeacher",
     "StaticPlaces",
@@ -55,4 +59,5 @@ __all__ = [
     "refine_over_time",
     "split_labels",
     "spread_order",
+    "without_hidden",
 ]

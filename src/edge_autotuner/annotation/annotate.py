@@ -12,6 +12,7 @@ import numpy as np
 from edge_autotuner.annotation.ahead import look_ahead
 from edge_autotuner.annotation.background_labels import BackgroundLabels
 from edge_autotuner.annotation.ensemble import EnsembleTeacher
+from edge_autotuner.annotation.privacy import ProtectedTeacher, without_hidden
 from edge_autotuner.annotation.region_teacher import RegionTeacher
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Deadline, LabelMap, Progress, Teacher
@@ -20,6 +21,7 @@ from edge_autotuner.errors import ConfigError, DatasetError, NoLabelsFound, Teac
 
 NOTE_KEY = "annotation"
 N_SCORE_BINS = 20
+_CHOOSABLE = RegionTeacher | EnsembleTeacher | ProtectedTeacher
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ def annotate_dataset(
 ) -> AnnotationSummary:
     """Label all frames; frames that have an annotation of this fingerprint are left as they are.
 
-    Test frames come first and are always looked at in tiles, because an evaluation needs every object.
+    Test frames come first and are looked at in tiles, because an evaluation needs every object; only where a teacher
+    may see nothing but what moves, they are asked about as training frames are, and judged there.
     Training frames follow in an order that covers the recording evenly at any moment, so that a deadline
     or an interruption leaves a representative part. Each annotation is on disk before the next begins.
 
@@ -150,6 +153,7 @@ class _Looker:
         self._teacher = teacher
         self._whole_frame_teacher = _looking_at_tiles(teacher)
         self._crops_only = config.look == "crops"
+        self._guarded = teacher if isinstance(teacher, ProtectedTeacher) else None
         self._background = BackgroundLabels(store, self._whole_frame_teacher, config)
 
     @property
@@ -158,6 +162,11 @@ class _Looker:
         return not self._crops_only
 
     def at(self, record: FrameRecord) -> Annotation:
+        return without_hidden(self._look_at(record), record.hidden)
+
+    def _look_at(self, record: FrameRecord) -> Annotation:
+        if self._guarded is not None and self._is_about_regions(record, self._guarded):
+            return self._guarded.annotate_frame(self._store, record)
         image_bgr = self._store.read_image(record)
         if record.split == "test":
             return self._whole_frame_teacher.annotate(image_bgr, None)
@@ -167,10 +176,14 @@ class _Looker:
             return self._whole_frame_teacher.annotate(image_bgr, None)  # else nobody would have looked anywhere
         return self._background.complete(self._teacher.annotate(image_bgr, record.sent), record)
 
+    def _is_about_regions(self, record: FrameRecord, guarded: ProtectedTeacher) -> bool:
+        """Whether a teacher that may not see everything is asked about what moves; never about the background then."""
+        return guarded.shows_regions_only or (self._crops_only and record.split == "train")
+
 
 def _looking_at_tiles(teacher: Teacher) -> Teacher:
     """Return the same teacher looking at whole frames in tiles, if it lets us choose."""
-    return teacher.looking("tiles") if isinstance(teacher, RegionTeacher | EnsembleTeacher) else teacher
+    return teacher.looking("tiles") if isinstance(teacher, _CHOOSABLE) else teacher
 
 
 def _in_order(store: DatasetStore) -> list[FrameRecord]:

@@ -6,12 +6,11 @@ from pathlib import Path
 
 from edge_autotuner.annotation.region_teacher import RegionTeacher
 from edge_autotuner.config import AnnotationConfig
+from edge_autotuner.config.annotation import ZOOM
 from edge_autotuner.core import Detector, LabelMap
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.onnx_detector import OnnxDetector
-
-ZOOM = "zoom"
 
 
 def open_detector_teacher(

@@ -63,9 +63,14 @@ def plan_views(
     elif config.look == "tiles" or regions_xyxy is None:
         rects = [frame, *grid_of_tiles(frame, (config.tile_grid, config.tile_grid), config.tile_overlap)]
     else:
-        crops = merge_crops([crop_around(region, size_wh, config) for region in as_boxes(regions_xyxy)])
+        crops = _crops(regions_xyxy, size_wh, config)
         rects = [rect for crop in crops for rect in (crop, *_magnifying_tiles(crop, detector_input_wh, config))]
     return tuple(_view(rect, size_wh) for rect in dict.fromkeys(rects))
+
+
+def shown_rectangles(regions_xyxy: FloatArray, size_wh: SizeWH, config: AnnotationConfig) -> FloatArray:
+    """Return the (C, 4) crops that `look: crops` makes of (R, 4) motion regions, whole pixels; R = 0: none."""
+    return as_boxes(np.array(_crops(regions_xyxy, size_wh, config), np.float32))
 
 
 def looked_rectangles(views: tuple[View, ...]) -> FloatArray:
@@ -111,6 +116,10 @@ def merge_crops(crops: list[Rect]) -> list[Rect]:
         merged.append(joined)
         pair = _mergeable_pair(merged)
     return merged
+
+
+def _crops(regions_xyxy: FloatArray, size_wh: SizeWH, config: AnnotationConfig) -> list[Rect]:
+    return merge_crops([crop_around(region, size_wh, config) for region in as_boxes(regions_xyxy)])
 
 
 def _magnifying_tiles(crop: Rect, input_wh: SizeWH, config: AnnotationConfig) -> list[Rect]:

@@ -10,6 +10,7 @@ from rich.logging import RichHandler
 
 from edge_autotuner._version import __version__
 from edge_autotuner.cli import audit as audit_command
+from edge_autotuner.cli import jobs as jobs_command
 from edge_autotuner.cli import keys as keys_command
 from edge_autotuner.cli import models as models_command
 from edge_autotuner.cli import registry as registry_command
@@ -17,12 +18,14 @@ from edge_autotuner.cli import replay as replay_command
 from edge_autotuner.cli import tokens as tokens_command
 from edge_autotuner.cli.detect import detect
 from edge_autotuner.cli.edge import edge
+from edge_autotuner.cli.forget import forget
 from edge_autotuner.cli.run import run
 from edge_autotuner.cli.serve import serve
 from edge_autotuner.cli.settings import config_app
 from edge_autotuner.cli.simulate import simulate
 from edge_autotuner.cli.stages import annotate, capture, evaluate, export, report, tune
 from edge_autotuner.cli.watch import watch
+from edge_autotuner.cli.work import work
 
 app = typer.Typer(
     name="edge-autotuner",
@@ -39,7 +42,9 @@ app.command()(watch)
 app.command()(detect)
 app.command()(edge)
 app.command()(serve)
+app.command()(work)
 app.command()(simulate)
+app.command()(forget)
 app.add_typer(models_command.app, name="models")
 app.add_typer(replay_command.app, name="replay")
 app.add_typer(config_app, name="config")
@@ -47,6 +52,7 @@ app.add_typer(tokens_command.app, name="tokens")
 app.add_typer(keys_command.app, name="keys")
 app.add_typer(audit_command.app, name="audit")
 app.add_typer(registry_command.app, name="registry")
+app.add_typer(jobs_command.app, name="jobs")
 
 
 def _print_version(value: bool) -> None:

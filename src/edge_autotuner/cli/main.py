@@ -65,6 +65,8 @@ def _after_interrupt(arguments: Sequence[str]) -> str:
         return "interrupted; what a run has finished is kept: the same command continues it"
     if command == "watch":
         return "interrupted; a watch captures nothing: the same command begins anew"
+    if command == "jobs":
+        return "interrupted; a job that the service has goes on there: the same command follows it"
     return "interrupted; the same command begins anew"
 
 

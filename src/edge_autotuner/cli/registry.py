@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 
-from edge_autotuner.config.service import ServiceConfig
-from edge_autotuner.errors import ConfigError, MissingDependency, ServiceRefused
+from edge_autotuner.cli.service_options import CaFile, TokenFile, Url, connected
+from edge_autotuner.errors import ServiceRefused
 
 if TYPE_CHECKING:
     from edge_autotuner.client import RegistryClient
@@ -23,17 +22,6 @@ app = typer.Typer(
 
 Camera = Annotated[str, typer.Argument(help="Name of the camera.", show_default=False)]
 BundleId = Annotated[str, typer.Argument(help="Id of the bundle, as `registry list` shows it.", show_default=False)]
-Url = Annotated[
-    str,
-    typer.Option("--url", envvar="EDGE_AUTOTUNER_SERVICE", help="Address of the service.", show_default=False),
-]
-TokenFile = Annotated[
-    Path | None,
-    typer.Option(help="File that holds the token. Else the variable EDGE_AUTOTUNER_TOKEN.", show_default=False),
-]
-CaFile = Annotated[
-    Path | None, typer.Option(help="PEM file of who vouches for the service. [the system's]", show_default=False)
-]
 
 
 @app.command()
@@ -119,15 +107,9 @@ def archive(
 
 @contextmanager
 def _connected(url: str, token_file: Path | None, ca_file: Path | None) -> Iterator[RegistryClient]:
-    try:
-        config = ServiceConfig(url=url, token_file=token_file, ca_file=ca_file)
-    except ValidationError as exc:
-        raise ConfigError(f"--url {url}: {exc.errors()[0]['msg']}") from exc
-    try:
-        from edge_autotuner.client import Connection, RegistryClient
-    except ModuleNotFoundError as exc:
-        raise MissingDependency(f"this needs {exc.name}: pip install 'edge-autotuner[edge]'") from exc
-    with Connection(config) as connection:
+    with connected(url, token_file, ca_file) as connection:
+        from edge_autotuner.client import RegistryClient
+
         yield RegistryClient(connection)
 
 

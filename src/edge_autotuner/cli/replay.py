@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from edge_autotuner.core.clock import parse_duration_s
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.dataset.replay_records import ReplayPicture, check_origin
 from edge_autotuner.errors import ConfigError
 
-app = typer.Typer(help="Reservoirs of earlier pictures: add, show.", no_args_is_help=True)
+app = typer.Typer(help="Reservoirs of earlier pictures: add, show, forget.", no_args_is_help=True)
 
 Reservoir = Annotated[Path, typer.Argument(help="Folder of a replay reservoir.", show_default=False)]
 
@@ -53,6 +55,21 @@ def show(reservoir: Reservoir) -> None:
     """Show how many pictures RESERVOIR holds: by origin, class and time."""
     there = ReplayReservoir(reservoir)
     typer.echo("\n".join(_describe(there.pictures(), there)))
+
+
+@app.command()
+def forget(
+    reservoir: Reservoir,
+    older_than: Annotated[
+        str,
+        typer.Option(help="Delete what came to the reservoir longer ago than this, such as 30d.", show_default=False),
+    ],
+) -> None:
+    """Delete old pictures of RESERVOIR."""
+    before = datetime.now(UTC) - timedelta(seconds=parse_duration_s(older_than))
+    there = ReplayReservoir(reservoir)
+    n_deleted = there.forget(before=before) if there.exists else len(there.pictures())  # which says what is wrong
+    typer.echo(f"{n_deleted} pictures were deleted, {len(there.pictures())} are in {reservoir}")
 
 
 def _describe(pictures: Sequence[ReplayPicture], reservoir: ReplayReservoir) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edge_autotuner.evaluation import Scores
-    from edge_autotuner.pipeline.evaluation_stage import Evaluation
+    from edge_autotuner.pipeline.evaluation_result import Evaluation
     from edge_autotuner.pipeline.run import RunResult
 
 

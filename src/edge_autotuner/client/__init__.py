@@ -1,8 +1,9 @@
 """The edge's side of the wire: one connection to a service, and what can be asked there.
 
 `Connection` bounds every request in time, bytes and attempts; `RemoteDetector` is a detector whose model runs at the
-service; `RegistryClient` publishes and fetches bundles. `messages` holds everything that goes over the wire, for both
-sides. The names below are loaded when they are first used: the service needs the messages and no HTTP client.
+service; `RegistryClient` publishes and fetches bundles; `JobsClient` has models tuned. `messages` holds everything that
+goes over the wire, for both sides. The names below are loaded when they are first used: the service needs the messages
+and no HTTP client.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from edge_autotuner.client.budget import UploadBudget
     from edge_autotuner.client.connection import Connection, path_of
     from edge_autotuner.client.download import fetch_file
+    from edge_autotuner.client.jobs import JobsClient
     from edge_autotuner.client.registry import RegistryClient
 
 _HOMES = {
     "Connection": "connection",
+    "JobsClient": "jobs",
     "RegistryClient": "registry",
     "RemoteDetector": "annotation",
     "UploadBudget": "budget",
@@ -29,6 +32,7 @@ _HOMES = {
 
 __all__ = [
     "Connection",
+    "JobsClient",
     "RegistryClient",
     "RemoteDetector",
     "UploadBudget",

@@ -104,7 +104,7 @@ class Connection:
         if config.token_file is not None:
             warn_if_others_can_read(config.token_file)
         self._http = httpx2.Client(
-            transport=transport or PatientTransport(make_ssl_context(config), self._budget()),
+            transport=transport or PatientTransport(_ssl_context_of(config), self._budget()),
             headers={"User-Agent": f"edge-autotuner/{__version__}", "Accept-Encoding": "identity"},
             trust_env=False,  # a proxy or a .netrc of the environment would see the token
             follow_redirects=False,
@@ -334,6 +334,10 @@ class Connection:
     def _budget(self) -> UploadBudget | None:
         kbps = self._config.max_upload_kbps
         return None if kbps is None else UploadBudget(kbps, clock=self._clock, sleep=self._sleep)
+
+
+def _ssl_context_of(config: ServiceConfig) -> ssl.SSLContext:
+    return make_ssl_context(config.ca_file, client_cert=config.client_cert, client_key=config.client_key)
 
 
 class _NobodyKnows(Exception):

@@ -1,4 +1,4 @@
-"""How this side proves who it is, and how it finds out that the service is the right one."""
+"""How this side proves who it is, and how it finds out that the other side is the right one."""
 
 from __future__ import annotations
 
@@ -15,25 +15,32 @@ from edge_autotuner.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
-_MAX_TOKEN_BYTES = 4096
+_MAX_BYTES = 4096
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
-def make_ssl_context(config: ServiceConfig) -> ssl.SSLContext:
+def make_ssl_context(
+    ca_file: Path | None, *, client_cert: Path | None = None, client_key: Path | None = None
+) -> ssl.SSLContext:
     """Return the TLS settings: certificates are always checked, and TLS is 1.2 or newer.
 
+    Args:
+        ca_file: the only authorities that may vouch for the other side; None: the system's.
+        client_cert: this side's own certificate.
+        client_key: its private key; None: it is in the same file.
+
     Raises:
-        ConfigError: a certificate file is missing or is none.
+        ConfigError: a certificate file is missing or is none, or there is a key without a certificate.
     """
-    if config.client_key is not None and config.client_cert is None:
-        raise ConfigError("annotation.service.client_key needs annotation.service.client_cert")
+    if client_key is not None and client_cert is None:
+        raise ConfigError("client_key needs client_cert, the certificate that it belongs to")
     try:
-        context = ssl.create_default_context(cafile=config.ca_file)
+        context = ssl.create_default_context(cafile=ca_file)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if config.client_cert is not None:
-            context.load_cert_chain(config.client_cert, config.client_key)
+        if client_cert is not None:
+            context.load_cert_chain(client_cert, client_key)
     except (OSError, ValueError) as exc:
-        files = ", ".join(str(path) for path in (config.ca_file, config.client_cert, config.client_key) if path)
+        files = ", ".join(str(path) for path in (ca_file, client_cert, client_key) if path)
         raise ConfigError(f"cannot use the certificates {files}: {exc}; they must be readable PEM files") from exc
     return context
 
@@ -45,9 +52,30 @@ def read_token(config: ServiceConfig, environment: Mapping[str, str] | None = No
         ConfigError: the file is missing, or its content cannot be a token. No message shows any of it.
     """
     if config.token_file is not None:
-        return _checked(_read_file(config.token_file), str(config.token_file))
+        return read_token_file(config.token_file)
     value = (os.environ if environment is None else environment).get(config.token_env)
     return _checked(value, f"the environment variable {config.token_env}") if value else None
+
+
+def read_token_file(path: Path) -> str:
+    """Return the token that a file holds.
+
+    Raises:
+        ConfigError: the file cannot be read, or its content cannot be a token. No message shows any of it.
+    """
+    return _checked(_read_text(path, "token"), str(path))
+
+
+def read_secret(path: Path) -> str:
+    """Return the one line that a file holds, such as a password, without its line end.
+
+    Raises:
+        ConfigError: the file cannot be read, is empty, or holds something else. No message shows any of it.
+    """
+    secret = _read_text(path, "secret").removesuffix("\n").removesuffix("\r")
+    if not secret or not secret.isprintable():
+        raise ConfigError(f"{path} does not hold a secret: expected one line of text")
+    return secret
 
 
 def warn_if_others_can_read(path: Path) -> None:
@@ -60,18 +88,23 @@ def warn_if_others_can_read(path: Path) -> None:
         logger.warning("%s can be read by other users of this machine; `chmod 600` it", path)
 
 
-def _read_file(path: Path) -> str:
+def _read_text(path: Path, what: str) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(_MAX_TOKEN_BYTES + 1).decode("ascii")
+            data = file.read(_MAX_BYTES + 1)
     except OSError as exc:
-        raise ConfigError(f"cannot read the token file {path}: {exc.strerror}") from exc
+        raise ConfigError(f"cannot read {path}: {exc.strerror or type(exc).__name__}") from exc
+    try:
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
-        raise ConfigError(f"{path} does not hold a token: expected one line of ASCII characters") from None
+        raise ConfigError(f"{path} does not hold a {what}: expected one line of text") from None
+    if len(data) > _MAX_BYTES:
+        raise ConfigError(f"{path} does not hold a {what}: it has more than {_MAX_BYTES} bytes")
+    return text
 
 
 def _checked(text: str, where: str) -> str:
     token = text.strip()
-    if len(token) > _MAX_TOKEN_BYTES or not _TOKEN.fullmatch(token):
+    if len(token) > _MAX_BYTES or not _TOKEN.fullmatch(token):
         raise ConfigError(f"{where} does not hold a token: expected one line of ASCII characters without spaces")
     return token

@@ -9,13 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from edge_autotuner.client.connection import Connection, path_of
 from edge_autotuner.client.download import fetch_file
 from edge_autotuner.client.messages import (
-    BlobQuestion,
     BundleAdded,
     BundleFileInfo,
     BundleInfo,
@@ -25,10 +24,9 @@ from edge_autotuner.client.messages import (
     CameraList,
     CameraRequest,
     DeployedBundle,
-    MissingBlobs,
     Request,
-    StoredBlob,
 )
+from edge_autotuner.client.uploads import upload_missing
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.dataset.atomic import (
     TEMPORARY_SUFFIX,
@@ -42,7 +40,6 @@ from edge_autotuner.errors import ModelBundleError, ServiceBadReply
 _DESCRIPTION_FILE = "bundle.json"  # as `deployment` calls it
 _MAX_DESCRIPTION_BYTES = 4 << 20
 _MAX_FILE_BYTES = 1 << 30
-_BLOCK_BYTES = 1 << 18
 
 
 class _Nothing(Request):
@@ -91,7 +88,8 @@ class RegistryClient:
             deadline: no request is begun after it.
 
         Raises:
-            ModelBundleError: the description is not UTF-8 text, or a file cannot be read.
+            ModelBundleError: the description is not UTF-8 text.
+            StorageError: a file cannot be read.
             ServiceRefused: there is no such camera, or the service finds something wrong with the bundle.
         """
         try:
@@ -112,16 +110,9 @@ class RegistryClient:
             deadline: no request is begun after it.
 
         Raises:
-            ModelBundleError: a file cannot be read.
+            StorageError: a file cannot be read.
         """
-        question = BlobQuestion(sha256=tuple(files))
-        path = path_of("blobs", "missing")
-        for sha256 in self._connection.post_json(path, question, MissingBlobs, deadline=deadline).missing:
-            if sha256 not in files:
-                raise ServiceBadReply(f"the service misses a content that nobody asked about: {sha256}")
-            n_bytes = _size_of(files[sha256])
-            blob = path_of("blobs", sha256)
-            self._connection.put_stream(blob, _reader(files[sha256]), n_bytes, StoredBlob, deadline=deadline)
+        upload_missing(self._connection, files, deadline=deadline)
 
     def deployed(
         self, camera: str, *, after: str | None = None, wait_s: float = 0.0, deadline: Deadline | None = None
@@ -209,22 +200,3 @@ def _remove_partial(folder: Path) -> None:
     """Delete what was begun of other bundles under this name."""
     for leftover in folder.parent.glob(f".{folder.name}.*{TEMPORARY_SUFFIX}"):
         shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _size_of(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError as exc:
-        raise ModelBundleError(f"cannot read {path}: {exc.strerror}") from exc
-
-
-def _reader(path: Path) -> Callable[[], Iterator[bytes]]:
-    def read() -> Iterator[bytes]:
-        try:
-            with path.open("rb") as file:
-                while block := file.read(_BLOCK_BYTES):
-                    yield block
-        except OSError as exc:
-            raise ModelBundleError(f"cannot read {path}: {exc.strerror}") from exc
-
-    return read

@@ -8,6 +8,7 @@ from edge_autotuner.config.evaluation import EvaluationConfig
 from edge_autotuner.config.feature_cache import FeatureCacheConfig
 from edge_autotuner.config.loader import load_config, resolve_config, resolve_settings
 from edge_autotuner.config.motion import MotionConfig
+from edge_autotuner.config.privacy import PrivacyConfig
 from edge_autotuner.config.replay import ReplayConfig
 from edge_autotuner.config.run import RunConfig
 from edge_autotuner.config.second_look import SecondLookConfig
@@ -24,6 +25,7 @@ __all__ = [
     "EvaluationConfig",
     "FeatureCacheConfig",
     "MotionConfig",
+    "PrivacyConfig",
     "RefinementConfig",
     "ReplayConfig",
     "RunConfig",

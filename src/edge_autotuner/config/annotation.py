@@ -11,6 +11,9 @@ from pydantic import BeforeValidator, Field, model_validator
 from edge_autotuner.config.base import FrozenConfig, InputSize, fingerprint_values
 from edge_autotuner.config.service import ServiceConfig
 
+ZOOM = "zoom"
+"""The teacher that is the edge model itself, looking at magnified views."""
+
 REMOTE = "remote:"
 """What the name of a teacher begins with that is a model of the service."""
 

@@ -28,7 +28,7 @@ class CaptureConfig(FrozenConfig):
     test_frames: FrameRange | None = Field(None, description="Evaluate on these frames only, START:STOP.")
     test_every: int | None = Field(None, ge=1, description="Evaluate every n-th frame of the kept part instead.")
     picture_format: Literal["jpg", "png"] = Field(
-        "jpg", description="How frames of a video are stored; pictures of a folder are copied as they are."
+        "jpg", description="How frames of a video are stored; pictures of a folder are copied, without metadata."
     )
 
     @model_validator(mode="after")

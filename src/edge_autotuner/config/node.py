@@ -75,7 +75,20 @@ class StorageConfig(FrozenConfig):
 
     min_free_mb: float = Field(500.0, ge=0, description="No frame is collected while less is free; megabytes.")
     keep_pictures_s: Seconds = Field(
-        30 * 24 * 3600.0, gt=0, description="Pictures of a batch are deleted this long after it was closed."
+        30 * 24 * 3600.0,
+        gt=0,
+        description="Pictures of a batch that was learned from are deleted this long after it was closed.",
+    )
+    keep_waiting_s: Seconds = Field(
+        90 * 24 * 3600.0,
+        gt=0,
+        description="Pictures that nothing could be learned from so far are deleted this long after their batch was "
+        "closed, or, of one that does not become complete, begun.",
+    )
+    keep_replay_s: Seconds = Field(
+        365 * 24 * 3600.0,
+        gt=0,
+        description="Pictures of the replay reservoir are deleted this long after they came there.",
     )
     keep_batches: int = Field(10, ge=1, description="Older finished batches are deleted, with reports and models.")
     keep_bundles: int = Field(5, ge=1, description="Models kept to go back to, besides the deployed one.")
@@ -166,6 +179,13 @@ class RegistryConfig(FrozenConfig):
         return self
 
 
+class LearningConfig(FrozenConfig):
+    """What the learning process of one camera is told."""
+
+    run: RunConfig = Field(description="How the camera learns.")
+    service: RegistryConfig | None = Field(None, description="The service that trains; null: training is done here.")
+
+
 class NodeConfig(FrozenConfig):
     """An edge node: several cameras, each of which learns by itself."""
 
@@ -173,6 +193,11 @@ class NodeConfig(FrozenConfig):
     cameras: tuple[CameraConfig, ...] = Field(min_length=1, description="The cameras.")
     learns: bool = Field(
         True, description="Whether the node collects and trains; false: it runs the models that the registry deploys."
+    )
+    trains_on: Literal["node", "service"] = Field(
+        "node",
+        description="Where batches are trained on: node: here, which needs torch; service: at the one of `registry`, "
+        "which gets the pictures; then this machine needs no torch, and `run.edge_model` is the folder of a bundle.",
     )
     run: RunConfig = Field(RunConfig(), description="How all cameras learn; see the settings of `run`.")
     detect: DetectConfig = DetectConfig()
@@ -186,6 +211,12 @@ class NodeConfig(FrozenConfig):
     def _makes_sense(self) -> NodeConfig:
         if not self.learns and self.registry is None:
             raise ValueError("a node that does not learn gets its models from a registry: set registry")
+        if self.trains_on == "service" and not self.learns:
+            raise ValueError("trains_on: service is for a node that learns, and learns is false")
+        if self.trains_on == "service" and self.registry is None:
+            raise ValueError(
+                "trains_on: service needs a registry: its service trains, and its keys say what is trusted"
+            )
         mqtt = self.outputs.mqtt
         if mqtt is not None and 1 / self.detect.max_rate_hz >= mqtt.clear_after_s:
             raise ValueError("outputs.mqtt.clear_after_s must be longer than the time between two looks at a camera")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edge_autotuner.config.annotation import AnnotationConfig
 from edge_autotuner.config.base import FrozenConfig, InputSize, Seconds
 from edge_autotuner.config.capture import CaptureConfig
 from edge_autotuner.config.evaluation import EvaluationConfig
+from edge_autotuner.config.privacy import PrivacyConfig
 from edge_autotuner.config.training import TrainingConfig
 
 
@@ -36,3 +37,18 @@ class RunConfig(FrozenConfig):
     annotation: AnnotationConfig = AnnotationConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
+
+    @model_validator(mode="after")
+    def _privacy_can_be_kept(self) -> RunConfig:
+        privacy, annotation = self.privacy, self.annotation
+        if privacy.send == "crops" and annotation.remote_models and annotation.look != "crops":
+            raise ValueError("privacy.send crops forbids whole frames and tiles: set annotation.look to crops, too")
+        if privacy.hide_classes and annotation.classes is None:
+            raise ValueError("privacy.hide_classes needs annotation.classes: which classes are learned instead")
+        both = sorted(set(privacy.hide_classes) & set(annotation.classes or ()))
+        if both:
+            raise ValueError(
+                f"{', '.join(both)} cannot be learned and hidden: leave annotation.classes or hide_classes"
+            )
+        return self

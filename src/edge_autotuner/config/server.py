@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from edge_autotuner.config.base import FrozenConfig, InputSize, PlainName, Seconds
 
+_DAY_S = 86400.0
+
 
 class TlsConfig(FrozenConfig):
     """Certificates, PEM files."""
@@ -70,6 +72,22 @@ class LimitsConfig(FrozenConfig):
     max_pause_s: Seconds = Field(
         30.0, gt=0, le=3600, description="Longest time without another piece of a body; then the request ends (408)."
     )
+    max_head_s: Seconds = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="Longest time from a connection, or from the first byte of a request, to the end of its headers; "
+        "then the connection is closed.",
+    )
+    max_body_s: Seconds = Field(
+        3600.0, gt=0, le=7 * 86400, description="Longest time for a whole body; then the request ends (408)."
+    )
+    max_unread_s: Seconds = Field(
+        300.0,
+        gt=0,
+        le=86400,
+        description="Longest time in which a client takes nothing of its answer; then the connection is closed.",
+    )
     max_megapixels: float = Field(25.0, gt=0, le=1000, description="Largest picture, width times height / 10^6.")
     max_batch_pictures: int = Field(16, ge=1, le=256, description="Most pictures of one request.")
     request_timeout_s: Seconds = Field(60.0, gt=0, le=3600, description="Longest that a request waits for a model.")
@@ -92,6 +110,96 @@ class ResultCacheConfig(FrozenConfig):
 
     memory_mb: float = Field(64.0, ge=0, le=100_000, description="Results in memory, MB; 0: none.")
     disk_mb: float = Field(512.0, ge=0, le=1_000_000, description="Results in the data folder, MB; 0: none.")
+    max_age_s: Seconds = Field(
+        30 * _DAY_S,
+        gt=0,
+        description="A result on the disk goes so long after its picture came last.",
+    )
+
+
+class BlobsConfig(FrozenConfig):
+    """Uploaded contents: the files of bundles, and the pictures of trainings."""
+
+    max_content_mb: float = Field(1024.0, gt=0, le=1_000_000, description="Largest content, MB of 10^6 bytes.")
+    reserve_mb: float = Field(
+        1024.0, ge=0, le=100_000_000, description="MB of the disk that uploads leave free; others are refused (507)."
+    )
+
+
+class RetentionConfig(FrozenConfig):
+    """How long bundles and uploaded contents are kept, and when the rest is removed."""
+
+    max_age_s: Seconds = Field(90 * _DAY_S, gt=0, description="A bundle goes that has not been in use for so long.")
+    min_age_s: Seconds = Field(
+        7 * _DAY_S,
+        gt=0,
+        description="A bundle stays that came, or was in use, so lately, whatever the disk says.",
+    )
+    n_rollbacks: int = Field(
+        3, ge=0, le=1000, description="Earlier deployed bundles of each camera that stay, whatever their age."
+    )
+    max_contents_mb: float | None = Field(
+        None,
+        ge=0,
+        description="While contents take more MB, the oldest bundles that may go are removed; null: no limit.",
+    )
+    grace_s: Seconds = Field(
+        _DAY_S,
+        gt=0,
+        description="A content that nothing refers to goes so long after it was last uploaded or asked about.",
+    )
+    pictures_max_age_s: Seconds = Field(
+        30 * _DAY_S,
+        gt=0,
+        description="A content that belongs to no bundle, such as a picture, goes so long after it was last uploaded "
+        "or asked about, even if a training still waits for it.",
+    )
+    every_s: Seconds | None = Field(
+        6 * 3600.0,
+        ge=1,
+        le=365 * _DAY_S,
+        description="Time between two collections of what may go; null: only when an administrator asks.",
+    )
+    first_after_s: Seconds = Field(
+        300.0, gt=0, le=_DAY_S, description="Time from the start of the service to its first look at what may go."
+    )
+
+    @model_validator(mode="after")
+    def _ages_fit(self) -> RetentionConfig:
+        if self.min_age_s > self.max_age_s:
+            raise ValueError("retention.min_age_s must not be above retention.max_age_s")
+        if self.grace_s > self.pictures_max_age_s:
+            raise ValueError("retention.grace_s must not be above retention.pictures_max_age_s")
+        return self
+
+
+class JobsConfig(FrozenConfig):
+    """Tuning jobs: trainings that clients leave to the service."""
+
+    n_workers: int = Field(
+        1,
+        ge=0,
+        le=64,
+        description="Jobs at the same time; each has a process of its own. 0: only those of `edge-autotuner work`.",
+    )
+    n_threads: int | None = Field(None, ge=1, le=256, description="CPU threads of one job; null: all cores.")
+    priority: Literal["idle", "low", "normal"] = Field(
+        "low", description="Of a job's process. idle: it runs only when nothing else wants a core."
+    )
+    max_unfinished: int = Field(
+        20, ge=1, le=100_000, description="Most queued and running jobs of one client; more are refused (429)."
+    )
+    max_kills: int = Field(
+        3, ge=1, le=1000, description="A job has failed that takes its process down so often without getting further."
+    )
+    max_run_s: Seconds = Field(_DAY_S, gt=0, le=30 * _DAY_S, description="Longest time from a job's start to its end.")
+    max_dataset_mb: float = Field(20_000.0, gt=0, le=1e9, description="Most MB of one job's pictures.")
+    keep_s: Seconds = Field(
+        7 * _DAY_S, gt=0, description="How long a job that has ended, and what it left, can be asked for."
+    )
+    signing_key: Path | None = Field(
+        None, description="Private key that candidates are signed with; null: they are not."
+    )
 
 
 class ServerConfig(FrozenConfig):
@@ -122,6 +230,9 @@ class ServerConfig(FrozenConfig):
     limits: LimitsConfig = LimitsConfig()
     quotas: QuotaConfig = QuotaConfig()
     cache: ResultCacheConfig = ResultCacheConfig()
+    blobs: BlobsConfig = BlobsConfig()
+    retention: RetentionConfig = RetentionConfig()
+    jobs: JobsConfig = JobsConfig()
 
     @model_validator(mode="after")
     def _requests_fit(self) -> ServerConfig:

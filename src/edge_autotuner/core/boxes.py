@@ -56,6 +56,14 @@ def covered_fraction(a_xyxy: FloatArray, b_xyxy: FloatArray) -> FloatArray:
     return np.divide(inter, areas, out=np.zeros_like(inter), where=areas > 0)
 
 
+def covered_together(boxes_xyxy: FloatArray, rectangles_xyxy: FloatArray) -> FloatArray:
+    """Return (N,): the share, in [0, 1], of each box that (R, 4) rectangles cover together, overlaps counted once."""
+    left = [box_areas(subtract_boxes(box, rectangles_xyxy)).sum() for box in boxes_xyxy]
+    areas = box_areas(boxes_xyxy)
+    shares = 1 - np.divide(np.array(left, np.float32), areas, out=np.ones_like(areas), where=areas > 0)
+    return np.asarray(np.clip(shares, 0, 1), np.float32)
+
+
 def subtract_boxes(box_xyxy: FloatArray, holes_xyxy: FloatArray) -> FloatArray:
     """Return rectangles that together cover a box without its holes.
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +19,8 @@ from pathlib import Path
 from edge_autotuner.errors import StorageError
 
 TEMPORARY_SUFFIX = ".tmp"
+
+_WRITER = re.compile(r"\.(\d{1,7})(?:-(\d+))?\.tmp$")  # at the end of a temporary's name: its process, and thread
 
 _ADVICE = {
     errno.ENOSPC: "free some space or choose another output folder; what was written before is intact",
@@ -102,11 +106,36 @@ def remove_temporaries(folder: Path) -> None:
             leftover.unlink()
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Delete what processes of this machine that are dead have left in a folder; others may write at the same time."""
+    for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+        writer = _WRITER.search(leftover.name)
+        if writer is None or _is_alive(int(writer[1]), int(writer[2] or 0)):
+            continue
+        with suppress(OSError):
+            if leftover.is_dir() and not leftover.is_symlink():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
+
+
 def write_all(handle: int, data: bytes) -> None:
     """Write all bytes to a file handle, which may take several system calls."""
     view = memoryview(data)
     while view:
         view = view[os.write(handle, view) :]
+
+
+def _is_alive(process: int, thread: int) -> bool:
+    if process == os.getpid():  # in a container, the killed process had the same number
+        return thread in {0, *(running.ident for running in threading.enumerate())}
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's
+        return True
+    return True
 
 
 def _write_and_sync(path: Path, data: bytes) -> None:

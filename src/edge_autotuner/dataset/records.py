@@ -36,6 +36,7 @@ class FrameRecord:
         regions_xyxy: motion regions, frame pixels; may be empty.
         sent_xyxy: those of them that a teacher should look at; the others show what an earlier frame showed.
             None: all.
+        hidden_xyxy: rectangles, frame pixels, that were made unrecognizable before the frame was stored.
         motion_fraction: share of the frame that motion regions cover, 0..1.
         background: path inside the dataset folder of the background that this frame was compared with
             (brightness, perhaps smaller than the frame), or None.
@@ -56,6 +57,7 @@ class FrameRecord:
     reason: str
     captured_at: str | None = None
     sent_xyxy: tuple[Box, ...] | None = None
+    hidden_xyxy: tuple[Box, ...] = ()
 
     @property
     def key(self) -> tuple[str, int]:
@@ -79,11 +81,18 @@ class FrameRecord:
             [] if self.sent_xyxy is None else [box for box in self.regions_xyxy if box not in self.sent_xyxy]
         )
 
+    @property
+    def hidden(self) -> FloatArray:
+        """The hidden rectangles as a (K, 4) array."""
+        return as_boxes(self.hidden_xyxy)
+
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON values."""
+        hidden = {"hidden_xyxy": [list(box) for box in self.hidden_xyxy]} if self.hidden_xyxy else {}
+        plain = {name: value for name, value in asdict(self).items() if name != "hidden_xyxy"}
         sent = None if self.sent_xyxy is None else [list(box) for box in self.sent_xyxy]
         regions = [list(box) for box in self.regions_xyxy]
-        return asdict(self) | {"size_wh": list(self.size_wh), "regions_xyxy": regions, "sent_xyxy": sent}
+        return plain | {"size_wh": list(self.size_wh), "regions_xyxy": regions, "sent_xyxy": sent, **hidden}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> FrameRecord:
@@ -109,6 +118,7 @@ class FrameRecord:
             reason=str(values["reason"]),
             captured_at=values.get("captured_at"),
             sent_xyxy=None if values.get("sent_xyxy") is None else boxes_to_tuples(as_boxes(values["sent_xyxy"])),
+            hidden_xyxy=boxes_to_tuples(as_boxes(values.get("hidden_xyxy", []))),
         )
 
 

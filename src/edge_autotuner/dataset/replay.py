@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,14 @@ class ReplayReservoir:
             raise DatasetError(f"{path} has {size_wh[0]}x{size_wh[1]} pixels, expected {picture.size_wh}")
         return image
 
+    def has_offer(self, offer_id: str) -> bool:
+        """Whether an offer of this name was made, see `offer`.
+
+        Raises:
+            DatasetError: the index is damaged.
+        """
+        return self.exists and offer_id in self._read_index().offers
+
     def offer(
         self,
         offers: Sequence[ReplayOffer],
@@ -178,6 +187,20 @@ class ReplayReservoir:
             done = old.offers if offer_id is None else (*old.offers, offer_id)
             self._write_index(replace(old, limits=limits, pictures=tuple(kept), offers=done))
             return len(taken)
+
+    def forget(self, *, before: datetime) -> int:
+        """Delete the pictures that were stored before a moment (aware); return how many.
+
+        Raises:
+            DatasetError: the reservoir is damaged, or another process is writing for too long.
+            StorageError: the disk refused.
+        """
+        with self._writing():
+            index = self._read_index()
+            kept = tuple(p for p in index.pictures if _stored_at(self.folder / p.file) >= before)
+            if len(kept) < len(index.pictures):
+                self._write_index(replace(index, pictures=kept))
+        return len(index.pictures) - len(kept)
 
     def snapshot(self, folder: Path) -> ReplayReservoir:
         """Return a reservoir with what is in this one now; one that `folder` holds already is returned as it is.
@@ -306,6 +329,11 @@ def _lock_within(folder: Path, wait_s: float) -> FolderLock:
             if time.monotonic() >= until_s:
                 raise
             time.sleep(0.05)
+
+
+def _stored_at(path: Path) -> datetime:
+    """Return when a picture came here; long ago for one that is missing."""
+    return datetime.fromtimestamp(path.stat().st_mtime if path.is_file() else 0.0, UTC)
 
 
 def _refuse_foreign_folder(folder: Path) -> None:

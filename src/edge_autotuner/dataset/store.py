@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from edge_autotuner.dataset.atomic import atomic_write_bytes, atomic_write_json,
 from edge_autotuner.dataset.coco_export import COCO_NAME, MANIFEST_NAME, build_coco, build_manifest
 from edge_autotuner.dataset.journal import JournalWriter, read_journal
 from edge_autotuner.dataset.lock import LOCK_NAME, FolderLock
+from edge_autotuner.dataset.metadata import without_metadata
 from edge_autotuner.dataset.pictures import decode_picture, encode_picture, hash_bytes, hash_pixels, read_file
 from edge_autotuner.dataset.records import (
     FrameRecord,
@@ -32,6 +34,7 @@ from edge_autotuner.dataset.records import (
     event_to_json,
 )
 from edge_autotuner.dataset.state import AnnotationRun, DatasetState, Header
+from edge_autotuner.dataset.treatment import PictureTreatment
 from edge_autotuner.errors import DatasetError
 
 JSON = Any
@@ -59,6 +62,7 @@ class DatasetStore:
         self._end = self._n_lines = self._n_not_exported = 0
         self._lock: FolderLock | None = None
         self._writer: JournalWriter | None = None
+        self._treatment: PictureTreatment | None = None
 
     @classmethod
     def create(
@@ -68,6 +72,7 @@ class DatasetStore:
         source: SourceInfo,
         labels: LabelMap,
         settings: Mapping[str, JSON],
+        treatment: PictureTreatment | None = None,
         clock: Clock | None = None,
     ) -> DatasetStore:
         """Start a dataset, or continue one of the same source, classes and settings.
@@ -77,6 +82,7 @@ class DatasetStore:
             source: where the frames come from; compared by its hash.
             labels: the classes of all annotations.
             settings: JSON values that decide which frames are stored.
+            treatment: what pictures go through before they are stored; None: they are stored as they come.
             clock: where times in the manifest come from.
 
         Raises:
@@ -84,6 +90,7 @@ class DatasetStore:
             StorageError: the folder cannot be written.
         """
         store = cls(folder, clock=clock or SystemClock())
+        store._treatment = treatment
         plain = json.loads(json.dumps(dict(settings), allow_nan=False))
         make_folder(folder)
         _refuse_foreign_folder(folder)
@@ -129,6 +136,11 @@ class DatasetStore:
         return self._header.settings
 
     @property
+    def created_at(self) -> datetime:
+        """When it was begun, aware UTC."""
+        return datetime.fromisoformat(self._header.created_at)
+
+    @property
     def fingerprint(self) -> str | None:
         """The newest annotation fingerprint in use; None before the first annotation."""
         return self._state.fingerprint
@@ -137,6 +149,12 @@ class DatasetStore:
     def annotation_run(self) -> AnnotationRun | None:
         """Who made the newest annotations in use, and which thresholds they stand for; None before the first."""
         return self._state.runs.get(self._state.fingerprint or "")
+
+    @property
+    def annotation_runs(self) -> tuple[AnnotationRun, ...]:
+        """Everybody whose annotations it holds, the one in use last."""
+        newest = self._state.fingerprint
+        return tuple(sorted(self._state.runs.values(), key=lambda run: run.fingerprint == newest))
 
     def add_frame(
         self,
@@ -150,6 +168,7 @@ class DatasetStore:
         picture_format: Literal["jpg", "png"] = "jpg",
         original: Path | None = None,
         sent_xyxy: FloatArray | None = None,
+        hidden_xyxy: FloatArray | None = None,
     ) -> FrameRecord:
         """Store a frame; when this returns, it survives a kill. One that is there is left as it is.
 
@@ -161,8 +180,9 @@ class DatasetStore:
             background: what `add_background` returned, or None.
             reason: why the frame was selected.
             picture_format: how the picture is encoded.
-            original: a picture file whose bytes are stored unchanged instead.
+            original: a picture file that is stored instead, without its metadata, where pictures are not treated.
             sent_xyxy: (S, 4) the motion regions that a teacher should look at; None: all.
+            hidden_xyxy: (K, 4) rectangles that the picture does not show; None: none, but those of a treatment.
 
         Raises:
             ValueError: split, fraction or background make no sense.
@@ -177,8 +197,15 @@ class DatasetStore:
             return self._state.frames[key]
         if background is not None and background not in self._state.background_hashes:
             raise ValueError(f"background '{background}' is not in the dataset; add it first")
-        suffix = f".{picture_format}" if original is None else original.suffix.lower()
-        data = encode_picture(frame.image_bgr, picture_format) if original is None else read_file(original)
+        if self._treatment is not None:
+            luma = None if background is None else self.read_background(background)
+            treated = self._treatment.treat(frame.image_bgr, as_boxes(regions_xyxy), luma)
+            hidden_xyxy = treated.hidden_xyxy
+            data, suffix = encode_picture(treated.image_bgr, picture_format), f".{picture_format}"
+        elif original is not None:
+            data, suffix = without_metadata(read_file(original), original)
+        else:
+            data, suffix = encode_picture(frame.image_bgr, picture_format), f".{picture_format}"
         record = FrameRecord(
             file=f"frames/{split}_{frame.index:08d}{suffix}",
             split=split,
@@ -193,6 +220,7 @@ class DatasetStore:
             reason=reason,
             captured_at=frame.captured_at.isoformat() if frame.captured_at else None,
             sent_xyxy=None if sent_xyxy is None else boxes_to_tuples(as_boxes(sent_xyxy)),
+            hidden_xyxy=() if hidden_xyxy is None else boxes_to_tuples(as_boxes(hidden_xyxy)),
         )
         self._write_picture(record.file, data)
         self._append({"kind": "frame", "frame": record.to_json()})
@@ -202,6 +230,8 @@ class DatasetStore:
     def add_background(self, luma: ImageArray) -> str:
         """Store a (H, W) uint8 background; return its name, the old one when the same pixels are there."""
         self._start_writing()
+        if self._treatment is not None:
+            luma = self._treatment.treat_background(luma)
         digest = hash_pixels(luma)
         known = [name for name, other in self._state.background_hashes.items() if other == digest]
         if known:

@@ -21,7 +21,7 @@ from edge_autotuner.evaluation.promotion import (
     paired_bootstrap,
 )
 from edge_autotuner.evaluation.scores import ClassScores, Scores
-from edge_autotuner.evaluation.truth import Truth, in_looked_area, truth_from_annotation
+from edge_autotuner.evaluation.truth import Truth, ignored_elsewhere, in_looked_area, truth_from_annotation
 
 __all__ = [
     "AGAINST_HUMAN",
@@ -43,6 +43,7 @@ __all__ = [
     "compare_detectors",
     "count_found",
     "decide_promotion",
+    "ignored_elsewhere",
     "in_looked_area",
     "match_frame",
     "merge_classes",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_autotuner.core import Annotation, Detections, covered_fraction
-from edge_autotuner.core.boxes import as_boxes
+from edge_autotuner.core.boxes import as_boxes, covered_together
 from edge_autotuner.core.types import BoolArray, FloatArray, IntArray
 
 
@@ -72,9 +72,20 @@ def in_looked_area(detections: Detections, annotation: Annotation, *, min_covere
     Args:
         detections: frame pixels.
         annotation: of the same frame.
-        min_covered: smallest share of a box, in [0, 1], that one looked-at rectangle has to cover.
+        min_covered: smallest share of a box, in [0, 1], that the looked-at rectangles have to cover together.
     """
-    if len(detections) == 0 or len(annotation.looked_xyxy) == 0:
-        return Detections.empty()
-    covered = covered_fraction(detections.boxes_xyxy, annotation.looked_xyxy)  # (N, R)
-    return detections.select(covered.max(axis=1) >= min_covered)
+    return detections.select(_was_looked_at(detections.boxes_xyxy, annotation, min_covered))
+
+
+def ignored_elsewhere(truth: Truth, annotation: Annotation, *, min_covered: float = 0.5) -> Truth:
+    """Return what a human said about a frame; objects where the teacher has not looked are ignored, as in COCO."""
+    looked = _was_looked_at(truth.boxes_xyxy, annotation, min_covered)
+    return Truth(truth.boxes_xyxy, truth.class_ids, truth.is_ignored | ~looked)
+
+
+def _was_looked_at(boxes_xyxy: FloatArray, annotation: Annotation, min_covered: float) -> BoolArray:
+    looked = annotation.looked_xyxy
+    by_one = covered_fraction(boxes_xyxy, looked).max(axis=1, initial=0.0) >= min_covered
+    rest = ~by_one if len(looked) > 1 else np.zeros(len(by_one), np.bool_)
+    by_one[rest] = covered_together(boxes_xyxy[rest], looked) >= min_covered
+    return np.asarray(by_one, np.bool_)

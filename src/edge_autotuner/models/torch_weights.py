@@ -24,7 +24,6 @@ from edge_autotuner.models.torch_tfjs import ARCHIVE_SUFFIX, read_tfjs_archive
 from edge_autotuner.models.trainable import TrainableNetwork
 
 MAX_WEIGHTS_BYTES = 1 << 30
-WEIGHTS_SUFFIXES = (".safetensors", ".pth", ARCHIVE_SUFFIX)
 
 Tensors = dict[str, Tensor]
 N = TypeVar("N", bound=TrainableNetwork, covariant=True)

@@ -23,6 +23,9 @@ from edge_autotuner.models.download import MAX_DOWNLOAD_BYTES, DownloadError, do
 logger = logging.getLogger(__name__)
 
 DATA_VARIABLE = "EDGE_AUTOTUNER_DATA"
+WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".tgz")
+"""Of files that hold weights to train from: our own and published ones, official YOLOX, TensorFlow.js."""
+
 _PINS = "pins.json"
 _BLOCK_BYTES = 1 << 20
 

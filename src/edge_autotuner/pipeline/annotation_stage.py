@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_autotuner.annotation import (
     EnsembleTeacher,
+    ProtectedTeacher,
     RegionTeacher,
     annotate_dataset,
     known_classes,
@@ -14,23 +16,32 @@ from edge_autotuner.annotation import (
     refine_dataset,
 )
 from edge_autotuner.config import AnnotationConfig, RunConfig
-from edge_autotuner.config.annotation import REMOTE
+from edge_autotuner.config.annotation import REMOTE, ZOOM
 from edge_autotuner.core import Deadline, LabelMap
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.models import DetectorSpec, describe_onnx, find_model, locate
 from edge_autotuner.models.transformers_folder import is_detector_folder, read_detector_folder
-from edge_autotuner.pipeline.edge_model import ZOOM, EdgeModel, model_sha256, open_as_detector, open_edge_model
+from edge_autotuner.pipeline.edge_weights import check_labels, choose_labels, find_weights, model_sha256
+from edge_autotuner.pipeline.privacy import guard_teacher, guarding_fingerprint
 from edge_autotuner.pipeline.remote_teacher import RemoteTeachers, remote_teachers
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
+
+if TYPE_CHECKING:
+    from edge_autotuner.pipeline.edge_model import EdgeModel
 
 _ONNX_SUFFIX = ".onnx"
 _ATTEMPTS_BEFORE_CAPTURE = 3
 
 
-def annotate(session: Session) -> None:
+def annotate(session: Session, *, opens_edge: bool = True) -> None:
     """Let the teacher look at every frame that it has not seen.
+
+    Args:
+        session: of the run.
+        opens_edge: whether the edge model is loaded, with torch, to find out early that it can be trained. Else it must
+            be a bundle, whose description says enough for any teacher but zoom.
 
     Raises:
         TeacherError: the teacher cannot be loaded, or finds nothing to learn from.
@@ -44,9 +55,11 @@ def annotate(session: Session) -> None:
         remote_teachers(config.annotation, deadline) as remote,
         DatasetStore.open(session.folder.dataset) as store,
     ):
-        edge = open_edge_model(config, of_dataset=store.labels)
-        teacher, teacher_hash = _open_teacher(session, edge, remote)
-        raw = fingerprint_of(captured.fingerprint, config.annotation.teacher_fingerprint(), teacher_hash)
+        edge = _open_edge(config, store.labels) if opens_edge else None
+        labels = edge.labels if edge is not None else _labels_of_bundle(config, store.labels)
+        teacher, teacher_hash = _open_teacher(session, edge, labels, remote)
+        guarding = guarding_fingerprint(config)
+        raw = fingerprint_of(captured.fingerprint, config.annotation.teacher_fingerprint(), teacher_hash, *guarding)
         rules = config.annotation.refine
         fingerprint = fingerprint_of(raw, rules.fingerprint()) if rules.is_on else raw
         session.keep_settings()
@@ -115,36 +128,61 @@ def _may_continue(session: Session) -> bool:
     return record is not None and sum(record.summary["n_left"].values()) > 0 and session.config.deadline_s is None
 
 
+def _open_edge(config: RunConfig, of_dataset: LabelMap) -> EdgeModel:
+    from edge_autotuner.pipeline.edge_model import open_edge_model  # loads torch, which an edge node may not have
+
+    return open_edge_model(config, of_dataset=of_dataset)
+
+
+def _labels_of_bundle(config: RunConfig, of_dataset: LabelMap) -> LabelMap:
+    """Return the classes to learn, without loading the edge model.
+
+    Raises:
+        ConfigError: the edge model is no bundle, or is to learn other classes than the dataset has.
+    """
+    found = find_weights(config)
+    if found.bundle is None:
+        raise ConfigError(f"without torch only a bundle can be the edge model, {config.edge_model} is none")
+    labels = choose_labels(found.bundle.detector.labels, config.annotation.classes)
+    check_labels(found.name, labels, of_dataset)
+    return labels
+
+
 def _open_teacher(
-    session: Session, edge: EdgeModel, remote: RemoteTeachers | None
-) -> tuple[RegionTeacher | EnsembleTeacher, str]:
-    """Return the teacher or teachers that the settings name, and a hash of what they are."""
+    session: Session, edge: EdgeModel | None, labels: LabelMap, remote: RemoteTeachers | None
+) -> tuple[RegionTeacher | EnsembleTeacher | ProtectedTeacher, str]:
+    """Return the teacher or teachers that the settings name, guarded where needed, and a hash of what they are."""
     config = session.config.annotation
-    opened = [_open_member(session, edge, remote, name) for name in config.teachers]
-    if len(opened) == 1:
-        return opened[0]
-    ensemble = EnsembleTeacher([teacher for teacher, _ in opened], config, labels=edge.labels)
-    return ensemble, fingerprint_of(*(teacher_hash for _, teacher_hash in opened))
+    opened = [_open_member(session, edge, labels, remote, name) for name in config.teachers]
+    teacher: RegionTeacher | EnsembleTeacher
+    teacher, teacher_hash = opened[0]
+    if len(opened) > 1:
+        teacher = EnsembleTeacher([member for member, _ in opened], config, labels=labels)
+        teacher_hash = fingerprint_of(*(member_hash for _, member_hash in opened))
+    return guard_teacher(session.config, session.folder.path, teacher), teacher_hash
 
 
 def _open_member(
-    session: Session, edge: EdgeModel, remote: RemoteTeachers | None, name: str
+    session: Session, edge: EdgeModel | None, labels: LabelMap, remote: RemoteTeachers | None, name: str
 ) -> tuple[RegionTeacher, str]:
     config = session.config
     alone = _alone(config, name)
     if name == ZOOM:
-        return _open_zoom(session, edge, alone)
+        return _open_zoom(session, edge or _open_edge(config, labels), alone)
 
-    def choose_labels(known: LabelMap) -> LabelMap:
+    def choose(known: LabelMap) -> LabelMap:
         is_alone = len(config.annotation.teachers) == 1
-        return edge.labels if is_alone else known_classes(edge.labels, known, teacher=name)
+        return labels if is_alone else known_classes(labels, known, teacher=name)
 
     if remote is not None and name.startswith(REMOTE):
-        return remote.open(alone, choose_labels)
+        return remote.open(alone, choose)
     path, spec = _find_teacher(config, name)
-    labels = choose_labels(spec.labels)
     teacher = open_detector_teacher(
-        alone, labels, model_path=path, spec=spec, n_threads=threads_of_detector(config, frames_at_once(config))
+        alone,
+        choose(spec.labels),
+        model_path=path,
+        spec=spec,
+        n_threads=threads_of_detector(config, frames_at_once(config)),
     )
     return teacher, model_sha256(path)
 
@@ -161,6 +199,8 @@ def _alone(config: RunConfig, name: str) -> AnnotationConfig:
 
 
 def _open_zoom(session: Session, edge: EdgeModel, annotation: AnnotationConfig) -> tuple[RegionTeacher, str]:
+    from edge_autotuner.pipeline.edge_model import open_as_detector
+
     size = annotation.zoom_input
     name = f"zoom-{fingerprint_of(edge.sha256, edge.labels.names, size)}{_ONNX_SUFFIX}"
     path = session.folder.path / "teacher" / name

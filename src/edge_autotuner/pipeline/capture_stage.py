@@ -23,6 +23,7 @@ from edge_autotuner.core import Detector, FrameSource, LabelMap
 from edge_autotuner.dataset import CocoTruth, DatasetStore, load_coco_truth
 from edge_autotuner.errors import ConfigError, DatasetError
 from edge_autotuner.pipeline.edge_model import EdgeModel, open_as_detector, open_edge_model
+from edge_autotuner.pipeline.privacy import open_filter, stored_settings
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
 
@@ -60,7 +61,13 @@ def _capture(session: Session, source: FrameSource, source_path: Path | str, eve
         return
     student = _student(session, edge) if config.capture.selection.asks_student else None
     with (
-        DatasetStore.create(session.folder.dataset, source=source.info, labels=edge.labels, settings=settings) as store,
+        DatasetStore.create(
+            session.folder.dataset,
+            source=source.info,
+            labels=edge.labels,
+            settings=settings,
+            treatment=open_filter(config, session.folder.path) if config.privacy.treats_stored_pictures else None,
+        ) as store,
         session.stage("capture", fingerprint) as summary,
     ):
         session.keep_settings()
@@ -137,7 +144,8 @@ def _was_watched(session: Session, address: Path | str) -> bool:
     if record is None or record.summary["source"] != redact(str(address)) or not session.folder.dataset.is_dir():
         return False
     old = session.folder.settings()
-    return (old.capture, old.edge_model) == (session.config.capture, session.config.edge_model)
+    same_privacy = stored_settings(old) == stored_settings(session.config)
+    return same_privacy and (old.capture, old.edge_model) == (session.config.capture, session.config.edge_model)
 
 
 def _student(session: Session, edge: EdgeModel) -> Detector:
@@ -160,6 +168,7 @@ def _settings(
     config = session.config.capture.model_dump(mode="json", exclude={"deadline_s", "stream"})
     return {
         **config,
+        **stored_settings(session.config),
         "live": source.info.is_live,
         "test_source": test_source.info.sha256 if test_source else None,
         "ground_truth": f"{len(labelled)} frames {fingerprint_of(sorted(labelled))}" if labelled is not None else None,

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,25 +14,25 @@ from edge_autotuner.core import Annotation, Detections, Detector
 from edge_autotuner.dataset import DatasetStore, FrameRecord, load_coco_truth
 from edge_autotuner.dataset.atomic import atomic_write_json
 from edge_autotuner.deployment import ModelBundle, load_edge_detector
-from edge_autotuner.errors import DatasetError, EvaluationError
+from edge_autotuner.errors import DatasetError
 from edge_autotuner.evaluation import (
     AGAINST_HUMAN,
     AGAINST_TEACHER,
     OFF_THE_SHELF,
     SPECIALIZED,
     TEACHER,
-    Comparison,
-    FoundObjects,
     MatchTable,
-    PromotionDecision,
     Truth,
     compare_detectors,
     count_found,
     decide_promotion,
+    ignored_elsewhere,
+    in_looked_area,
     truth_from_annotation,
 )
 from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model, open_exported
+from edge_autotuner.pipeline.evaluation_result import Evaluation
 from edge_autotuner.pipeline.rival import find_rival
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
@@ -44,63 +41,6 @@ from edge_autotuner.pipeline.training_stage import candidate_weights, require_tr
 DISPLAY_SCORE = 0.3
 
 LabelledFrame = tuple[FrameRecord, Annotation]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What `evaluation.json` holds.
-
-    Attributes:
-        comparison: scores by truth and detector.
-        promotion: whether the candidate replaces the deployed model.
-        found_before: objects that the old model finds at the display score, against the teacher's labels.
-        found_after: the same of the new model.
-        ms_before: median milliseconds per frame of the old model, pre- and post-processing included.
-        ms_after: the same of the new model.
-        n_frames: test frames.
-        n_human_frames: those with human boxes.
-    """
-
-    comparison: Comparison
-    promotion: PromotionDecision
-    found_before: FoundObjects
-    found_after: FoundObjects
-    ms_before: float
-    ms_after: float
-    n_frames: int
-    n_human_frames: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {
-            "comparison": self.comparison.to_json(),
-            "promotion": self.promotion.to_json(),
-            "found_before": self.found_before.to_json(),
-            "found_after": self.found_after.to_json(),
-            "ms_before": self.ms_before,
-            "ms_after": self.ms_after,
-            "n_frames": self.n_frames,
-            "n_human_frames": self.n_human_frames,
-        }
-
-
-def read_evaluation(path: Path) -> Evaluation:
-    """Read what the stage wrote.
-
-    Raises:
-        DatasetError: the file is damaged.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return Evaluation(
-            Comparison.from_json(values["comparison"]),
-            PromotionDecision.from_json(values["promotion"]),
-            FoundObjects.from_json(values["found_before"]),
-            FoundObjects.from_json(values["found_after"]),
-            *(values[key] for key in ("ms_before", "ms_after", "n_frames", "n_human_frames")),
-        )
-    except (OSError, ValueError, KeyError, TypeError, EvaluationError) as exc:
-        raise DatasetError(f"{path} is damaged ({exc}); delete it and run `edge-autotuner evaluate` again") from exc
 
 
 def evaluate(session: Session) -> None:
@@ -129,6 +69,8 @@ def evaluate(session: Session) -> None:
             detections, ms = _detect_all(session, store, [record for record, _ in frames], before, after)
             detections[TEACHER] = [annotation.detections for _, annotation in frames]
             deployed = _detect_with(rival, store, frames, config) if rival else detections[OFF_THE_SHELF]
+            detections = {name: _where_known(found, frames) for name, found in detections.items()}
+            deployed = _where_known(deployed, frames)
             result = _judge(detections, deployed, truths, store, config, ms)
             if rival is not None:
                 result = _compared_with(rival, result)
@@ -176,8 +118,16 @@ def _truths(frames: Sequence[LabelledFrame], store: DatasetStore, config: RunCon
         )
         human.check_frames(record for record, _ in frames)
         found = [human.for_frame(record.index, record.file_name) for record, _ in frames]
-        truths[AGAINST_HUMAN] = [Truth(*boxes) if boxes is not None else None for boxes in found]
+        truths[AGAINST_HUMAN] = [
+            None if boxes is None else ignored_elsewhere(Truth(*boxes), annotation)
+            for boxes, (_, annotation) in zip(found, frames, strict=True)
+        ]
     return truths
+
+
+def _where_known(detections: Sequence[Detections], frames: Sequence[LabelledFrame]) -> list[Detections]:
+    """Return what can be judged: a teacher that may not see everything says nothing about the rest."""
+    return [in_looked_area(found, annotation) for found, (_, annotation) in zip(detections, frames, strict=True)]
 
 
 def _detect_all(

@@ -13,7 +13,7 @@ from edge_autotuner.deployment import (
 from edge_autotuner.models.torch_weights import network_bytes
 from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model
-from edge_autotuner.pipeline.evaluation_stage import Evaluation, read_evaluation
+from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
 from edge_autotuner.pipeline.rival import REPLACED, find_rival
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session

@@ -12,42 +12,8 @@ from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.dataset.replay_records import ReplayPicture
 from edge_autotuner.pipeline.replay_offers import offer_of
-from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.training import TrainingSample
-
-
-def snapshot_of(session: Session, settings_fingerprint: str) -> ReplayReservoir | None:
-    """Return where the reservoir's content of a training is, or will be; None without a reservoir.
-
-    Args:
-        session: its settings name the reservoir.
-        settings_fingerprint: of everything else that the training is known by. The first training with it takes the
-            snapshot, every later one finds it: a resumed training sees the same pictures.
-    """
-    if session.config.training.replay.folder is None:
-        return None
-    return ReplayReservoir(session.folder.path / "training" / f"replay-{settings_fingerprint}")
-
-
-def take_snapshot(session: Session, settings_fingerprint: str) -> None:
-    """Copy what the reservoir holds now, unless this training has its snapshot already.
-
-    Raises:
-        DatasetError: the reservoir is damaged, or another process is writing to it for too long.
-        StorageError: the snapshot cannot be written.
-    """
-    snapshot, folder = snapshot_of(session, settings_fingerprint), session.config.training.replay.folder
-    if snapshot is not None and folder is not None:
-        ReplayReservoir(folder).snapshot(snapshot.folder)
-
-
-def with_snapshot(session: Session, settings_fingerprint: str) -> str:
-    """Return the fingerprint of settings and snapshot together; the former alone where there is no snapshot."""
-    snapshot = snapshot_of(session, settings_fingerprint)
-    if snapshot is None or not snapshot.exists:
-        return settings_fingerprint
-    return fingerprint_of(settings_fingerprint, snapshot.digest())
 
 
 def replayed_samples(snapshot: ReplayReservoir, store: DatasetStore) -> list[TrainingSample]:
@@ -95,6 +61,16 @@ def sample_for(reservoir: ReplayReservoir, picture: ReplayPicture, labels: Label
         weights=None if known.weights is None else known.weights[is_ours],
         origin=picture.origin,
     )
+
+
+def is_kept_for_replay(session: Session, fingerprint: str) -> bool:
+    """Whether the reservoir of the settings, if there is one, was offered the pictures of a finished training.
+
+    Raises:
+        DatasetError: the reservoir is damaged.
+    """
+    folder = session.config.training.replay.folder
+    return folder is None or ReplayReservoir(folder).has_offer(fingerprint)
 
 
 def keep_for_replay(

@@ -31,7 +31,8 @@ from edge_autotuner.evaluation.report import (
 )
 from edge_autotuner.pipeline.capture_facts import motion_facts, pixels_of_frames, read_capture, sent_facts
 from edge_autotuner.pipeline.edge_model import open_edge_model
-from edge_autotuner.pipeline.evaluation_stage import DISPLAY_SCORE, Evaluation, edge_detectors, read_evaluation
+from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
+from edge_autotuner.pipeline.evaluation_stage import DISPLAY_SCORE, edge_detectors
 from edge_autotuner.pipeline.run_folder import STAGES, RunFolder, StageRecord
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.pipeline.training_stage import require_training

@@ -11,7 +11,8 @@ from edge_autotuner.core import Progress
 from edge_autotuner.evaluation import PromotionDecision
 from edge_autotuner.pipeline.annotation_stage import annotate, check_teacher
 from edge_autotuner.pipeline.capture_stage import capture
-from edge_autotuner.pipeline.evaluation_stage import Evaluation, evaluate, read_evaluation
+from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
+from edge_autotuner.pipeline.evaluation_stage import evaluate
 from edge_autotuner.pipeline.export_stage import export
 from edge_autotuner.pipeline.report_stage import report
 from edge_autotuner.pipeline.session import Session

@@ -7,6 +7,7 @@ DIR/training/HASH/    checkpoints and learning curves of one training; replay-HA
 DIR/evaluation.json   scores and the promotion decision
 DIR/bundles/          model bundles; DIR/bundle points at the deployed one
 DIR/report.html       the page for people
+DIR/job.json          where a service trains: what it was asked for
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 import yaml
 
 from edge_autotuner.config import RunConfig, load_config
-from edge_autotuner.dataset.atomic import atomic_write_json, atomic_write_text, make_folder
+from edge_autotuner.dataset.atomic import atomic_write_json, atomic_write_text, make_folder, remove_leftovers
 from edge_autotuner.errors import DatasetError
 
 STAGES = ("capture", "annotation", "training", "evaluation", "export", "report")
@@ -68,6 +69,11 @@ class RunFolder:
     def training(self, fingerprint: str) -> Path:
         """Folder of one training."""
         return self.path / "training" / fingerprint
+
+    def remove_leftovers(self) -> None:
+        """Delete what killed commands have left half written."""
+        for folder in (self.path, self.path / "bundles", *(self.path / "training").glob("*/")):
+            remove_leftovers(folder)
 
     def settings(self) -> RunConfig:
         """Return the settings that the last command saved here.

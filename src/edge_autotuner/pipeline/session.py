@@ -36,6 +36,7 @@ class Session:
     command: str = ""
 
     def __post_init__(self) -> None:
+        self.folder.remove_leftovers()
         self._whole = Deadline(self.config.deadline_s, self.clock)
 
     @classmethod

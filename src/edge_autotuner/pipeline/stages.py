@@ -8,7 +8,7 @@ from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Progress
 from edge_autotuner.pipeline import annotation_stage, capture_stage, evaluation_stage, export_stage, report_stage
 from edge_autotuner.pipeline import training_stage as training
-from edge_autotuner.pipeline.evaluation_stage import Evaluation, read_evaluation
+from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
 from edge_autotuner.pipeline.run import RunResult, run
 from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.pipeline.session import Session

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,27 +16,16 @@ from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.errors import DatasetError, NoLabelsFound
 from edge_autotuner.models.torch_weights import save_network
 from edge_autotuner.pipeline.edge_model import EdgeModel, open_edge_model
-from edge_autotuner.pipeline.replay_training import (
-    keep_for_replay,
-    replayed_samples,
-    snapshot_of,
-    take_snapshot,
-    with_snapshot,
-)
+from edge_autotuner.pipeline.replay_training import is_kept_for_replay, keep_for_replay, replayed_samples
 from edge_autotuner.pipeline.rounds import Rounds
-from edge_autotuner.pipeline.run_folder import StageRecord, fingerprint_of
+from edge_autotuner.pipeline.run_folder import StageRecord
 from edge_autotuner.pipeline.session import Session
-from edge_autotuner.training import TrainingSample
+from edge_autotuner.pipeline.training_identity import settings_fingerprint, take_snapshot
+from edge_autotuner.pipeline.training_identity import training_fingerprint as fingerprint_of_training
 
 CANDIDATE_WEIGHTS = "candidate.safetensors"
 _CLOSING_S = 0.5  # to write the candidate and the records
 _REPLAY_S_PER_FRAME = 0.02  # to offer a frame to the reservoir
-_NOT_OF_THE_RESULT: dict[str, Any] = {
-    "deadline_s": True,
-    "n_threads": True,
-    "device": True,
-    "replay": {"max_pictures", "max_mb"},
-}
 
 Labelled = tuple[FrameRecord, Annotation]
 
@@ -53,15 +41,17 @@ def train(session: Session) -> None:
     deadline = session.training_deadline()
     with DatasetStore.open(session.folder.dataset) as store, _only_one_in(session.folder.path / "training"):
         edge = open_edge_model(session.config, of_dataset=store.labels)
-        take_snapshot(session, _settings_fingerprint(session, edge))
+        snapshot = take_snapshot(
+            session.folder, session.config, settings_fingerprint(session.folder, session.config, edge.sha256)
+        )
         fingerprint = training_fingerprint(session, edge)
         session.keep_settings()
         weights = session.folder.training(fingerprint) / CANDIDATE_WEIGHTS
-        if weights.is_file() and is_final(session, fingerprint):
+        if weights.is_file() and is_final(session, fingerprint) and is_kept_for_replay(session, fingerprint):
             return
         with session.stage("training", fingerprint) as summary:
             training, validation = split_for_validation(store, annotated.fingerprint, session.config)
-            replayed = _replayed(session, store, edge)
+            replayed = [] if snapshot is None else replayed_samples(snapshot, store)
             rounds = Rounds(
                 session,
                 store,
@@ -128,17 +118,7 @@ def _only_one_in(folder: Path) -> Iterator[None]:
 
 def training_fingerprint(session: Session, edge: EdgeModel) -> str:
     """Return what a training is known by: its labels, its start, its settings and the pictures it replays."""
-    return with_snapshot(session, _settings_fingerprint(session, edge))
-
-
-def _settings_fingerprint(session: Session, edge: EdgeModel) -> str:
-    """Return what a training is known by, but for the pictures it replays."""
-    config = session.config
-    annotated = session.folder.require("annotation", before="training")
-    settings = config.training.model_dump(mode="json", exclude=_NOT_OF_THE_RESULT)
-    thresholds = config.annotation.min_score, config.annotation.uncertain_score
-    labelled = annotated.fingerprint, annotated.summary["n_frames"]
-    return fingerprint_of(labelled, edge.sha256, config.input_size, settings, thresholds)
+    return fingerprint_of_training(session.folder, session.config, edge.sha256)
 
 
 def require_training(session: Session, edge: EdgeModel, *, before: str) -> StageRecord:
@@ -179,12 +159,6 @@ def split_for_validation(
     later = frames[cut:]
     chosen = np.unique(np.linspace(0, len(later) - 1, min(config.training.max_val_images, len(later))).round())
     return frames[:cut], [later[int(i)] for i in chosen]
-
-
-def _replayed(session: Session, store: DatasetStore, edge: EdgeModel) -> list[TrainingSample]:
-    """Return what the training is shown of the past."""
-    snapshot = snapshot_of(session, _settings_fingerprint(session, edge))
-    return [] if snapshot is None else replayed_samples(snapshot, store)
 
 
 def candidate_weights(session: Session) -> Path:

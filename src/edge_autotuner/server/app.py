@@ -21,6 +21,7 @@ from edge_autotuner.server.routers.blobs import router as blobs_router
 from edge_autotuner.server.routers.documented import problems
 from edge_autotuner.server.routers.health import metrics_router
 from edge_autotuner.server.routers.health import router as health_router
+from edge_autotuner.server.routers.jobs import router as jobs_router
 from edge_autotuner.server.routers.models import router as models_router
 from edge_autotuner.server.routers.registry import router as registry_router
 from edge_autotuner.server.services import Services
@@ -49,7 +50,7 @@ def create_app(services: Services) -> FastAPI:
     answer_problems(app)
     for router in (health_router, models_router, annotations_router):
         app.include_router(router, prefix=API_PREFIX)
-    for router in (blobs_router, registry_router):
+    for router in (blobs_router, registry_router, jobs_router):
         app.include_router(router, prefix=API_PREFIX, responses=_STORE_REFUSALS)
     metrics_access = [] if services.config.metrics_open else [Depends(caller_with("admin"))]
     app.include_router(metrics_router, dependencies=metrics_access)
@@ -59,6 +60,7 @@ def create_app(services: Services) -> FastAPI:
         max_bytes=int(limits.max_body_mb * 1e6),
         max_total_bytes=int(limits.max_bodies_mb * 1e6),
         max_pause_s=limits.max_pause_s,
+        max_body_s=limits.max_body_s,
         is_streamed=_is_streamed,
     )
     app.add_middleware(Observing, metrics=services.metrics)
@@ -69,6 +71,7 @@ def create_app(services: Services) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     loading = asyncio.create_task(services.load())
+    services.start()
     try:
         yield
     finally:

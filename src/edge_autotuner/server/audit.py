@@ -112,6 +112,12 @@ class AuditLog:
         with self._database.reading() as connection:
             return [_entry(row) for row in reversed(connection.execute(query).all())]
 
+    def last_of(self, connection: Connection, action: str) -> AuditEntry | None:
+        """Return the last entry of an action as a transaction sees it; None if there is none."""
+        query = select(audit).where(audit.c.action == action).order_by(audit.c.seq.desc()).limit(1)
+        row = connection.execute(query).first()
+        return None if row is None else _entry(row)
+
     def verify(self, known: tuple[int, str] | None = None) -> AuditCheck:
         """Compute all hashes again.
 

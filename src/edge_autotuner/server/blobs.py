@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -30,9 +31,12 @@ from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.dataset.atomic import make_folder, storage_errors, sync_folder, write_all
 from edge_autotuner.server.problems import Problem
 
+logger = logging.getLogger(__name__)
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BLOCK_BYTES = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+_CLOCK_SLACK_S = 60.0  # by which the clocks of two machines with one disk may differ
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Blobs:
         self._reserve_bytes = reserve_bytes
         self._clock = clock or SystemClock()
         make_folder(self._incoming)
-        self._remove_leftovers()
+        self.remove_leftovers()
 
     def path(self, sha256: str) -> Path:
         """Return where a content lies, or would.
@@ -183,6 +187,24 @@ class Blobs:
                         removed[sha256] = status.st_size
         return removed
 
+    def remove_leftovers(self) -> None:
+        """Delete uploads whose process was killed: nobody holds their lock any more."""
+        for path in self._incoming.iterdir():
+            with suppress(OSError):
+                handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+                finally:
+                    os.close(handle)
+
+    def renew_future_times(self) -> None:
+        """Let contents that came while the clock was ahead age from now on; else they would stay for too long."""
+        early = [blob.sha256 for blob in self.all() if blob.age_s < -_CLOCK_SLACK_S]
+        if early:
+            logger.warning("%d contents are from the future: the clock was set back; they age from now on", len(early))
+            self.claim(early)
+
     def check_room(self, n_bytes: int) -> None:
         """Refuse what would take the disk's reserve.
 
@@ -208,17 +230,6 @@ class Blobs:
             yield
         finally:
             os.close(handle)
-
-    def _remove_leftovers(self) -> None:
-        """Delete uploads whose process was killed: nobody holds their lock any more."""
-        for path in self._incoming.iterdir():
-            with suppress(OSError):
-                handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    path.unlink()
-                finally:
-                    os.close(handle)
 
 
 class Upload:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.server.problems import Problem
 
 _BUSY_RETRY_S = "2"
@@ -22,7 +23,9 @@ class BodyLimit:
         max_bytes: of one body.
         max_total_bytes: of all bodies of requests that are not answered yet.
         max_pause_s: longest time without another piece of a body.
-        is_streamed: whether a request's body goes to the disk as it comes, with a limit of its own there.
+        max_body_s: longest time for a whole body.
+        is_streamed: whether a request's body goes to the disk as it comes, with a limit of its own for its size there.
+        clock: its monotonic time counts.
     """
 
     def __init__(
@@ -32,38 +35,50 @@ class BodyLimit:
         max_bytes: int,
         max_total_bytes: int,
         max_pause_s: float,
+        max_body_s: float,
         is_streamed: Callable[[Scope], bool],
+        clock: Clock | None = None,
     ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._max_total_bytes = max_total_bytes
         self._max_pause_s = max_pause_s
+        self._max_body_s = max_body_s
+        self._clock = clock or SystemClock()
         self._is_streamed = is_streamed
         self._n_held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        if scope["type"] != "http" or self._is_streamed(scope):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if _declared_bytes(scope) > self._max_bytes:
+        is_held = not self._is_streamed(scope)
+        if is_held and _declared_bytes(scope) > self._max_bytes:
             await self.too_large().response()(scope, receive, send)
             return
-        body = _CountedBody(self, receive, send)
+        body = _CountedBody(self, receive, send, is_held=is_held)
         try:
             await self._app(scope, body.receive, body.send)
         finally:
-            self._n_held -= body.n_bytes
+            self._n_held -= body.n_held
         if body.problem is not None and not body.has_answered:
             await body.problem.response()(scope, receive, send)
 
-    async def wait_for(self, receive: Receive) -> Message:
-        """Return the next piece of a body.
+    def ends_at_s(self) -> float:
+        """Return when a body that begins now must have come, monotonic seconds."""
+        return self._clock.monotonic_s() + self._max_body_s
+
+    async def wait_for(self, receive: Receive, ends_at_s: float) -> Message:
+        """Return the next piece of a body that must have come by then.
 
         Raises:
             TimeoutError: it does not come.
         """
-        async with asyncio.timeout(self._max_pause_s):
+        left_s = ends_at_s - self._clock.monotonic_s()
+        if left_s <= 0:
+            raise TimeoutError  # also where the next piece is there already
+        async with asyncio.timeout(min(self._max_pause_s, left_s)):
             return await receive()
 
     def hold(self, n_bytes: int) -> Problem | None:
@@ -87,11 +102,13 @@ class BodyLimit:
 class _CountedBody:
     """One request's body. Once it is refused, so is whatever the application answers."""
 
-    def __init__(self, limit: BodyLimit, receive: Receive, send: Send) -> None:
+    def __init__(self, limit: BodyLimit, receive: Receive, send: Send, *, is_held: bool) -> None:
         self._limit = limit
+        self._is_held = is_held
+        self._ends_at_s = limit.ends_at_s()
         self._receive = receive
         self._send = send
-        self.n_bytes = 0
+        self.n_held = 0
         self.problem: Problem | None = None
         self.has_answered = False
         self._is_whole = False
@@ -102,17 +119,20 @@ class _CountedBody:
         if self._is_whole:
             return await self._receive()  # what comes now is that the client has gone
         try:
-            message = await self._limit.wait_for(self._receive)
+            message = await self._limit.wait_for(self._receive, self._ends_at_s)
         except TimeoutError:
             self.problem = Problem(408, "body-too-slow", "the rest of the body did not come", headers=_CLOSE)
             raise self.problem from None
         self._is_whole = not message.get("more_body", False)
-        n_bytes = len(message.get("body", b""))
-        self.n_bytes += n_bytes
-        self.problem = self._limit.hold(n_bytes) or self._limit.check(self.n_bytes)
+        if self._is_held:
+            self._hold(len(message.get("body", b"")))
+        return message
+
+    def _hold(self, n_bytes: int) -> None:
+        self.n_held += n_bytes
+        self.problem = self._limit.hold(n_bytes) or self._limit.check(self.n_held)
         if self.problem is not None:
             raise self.problem
-        return message
 
     async def send(self, message: Message) -> None:
         if self.problem is not None and not self.has_answered:

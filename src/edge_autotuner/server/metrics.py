@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Iterator, Mapping
+
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from edge_autotuner.errors import StorageError
+
+logger = logging.getLogger(__name__)
 
 _PREFIX = "edge_autotuner"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -32,9 +41,20 @@ class Metrics:
         self.call_seconds = self._histogram("call_seconds", "Time of one call of a model.", _SECONDS, "model")
         self.queue_pictures = self._gauge("queue_pictures", "Pictures that wait for a model.", "model")
         self.cache_bytes = self._gauge("cache_memory_bytes", "Results in memory.")
+        self.collections = self._counter("collections", "Collections of what may go.", "outcome")
+        for outcome in ("done", "only-noted", "failed"):
+            self.collections.labels(outcome)  # 0 is shown, too
+        self.last_collection_time = self._gauge(
+            "last_collection_time_seconds", "When this process last collected, Unix time; 0: not yet."
+        )
+        self.last_collection_bytes = self._gauge("last_collection_bytes", "What that freed.")
+
+    def watch(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, int]]) -> None:
+        """Add values that are read whenever somebody asks, one for each value of a label."""
+        self.registry.register(_Watched(f"{_PREFIX}_{name}", text, label, read))
 
     def page(self) -> bytes:
-        """Return all of it in Prometheus' text format."""
+        """Return all of it in Prometheus' text format; may read the database."""
         return prometheus_client.generate_latest(self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -45,3 +65,24 @@ class Metrics:
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(f"{_PREFIX}_{name}", text, labels, registry=self.registry, buckets=buckets)
+
+
+class _Watched(Collector):
+    """A gauge whose values lie elsewhere."""
+
+    def __init__(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, int]]) -> None:
+        self._name, self._text, self._label, self._read = name, text, label, read
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the name, without reading anything."""
+        yield GaugeMetricFamily(self._name, self._text, labels=[self._label])
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield what there is now; nothing while it cannot be read."""
+        found = GaugeMetricFamily(self._name, self._text, labels=[self._label])
+        try:
+            for value, n in self._read().items():
+                found.add_metric([value], n)
+        except StorageError as exc:
+            logger.error("cannot count for /metrics: %s", exc)
+        yield found

@@ -83,4 +83,54 @@ STEPS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX deployments_bundle ON deployments (bundle_id)",
     ),
+    (
+        """
+        CREATE TABLE jobs (
+            id VARCHAR(32) PRIMARY KEY,
+            client VARCHAR(100) NOT NULL,
+            key VARCHAR(100) NOT NULL,
+            camera VARCHAR(100) NOT NULL REFERENCES cameras (camera),
+            state VARCHAR(16) NOT NULL,
+            request TEXT NOT NULL,
+            request_sha256 VARCHAR(64) NOT NULL,
+            created_at VARCHAR(32) NOT NULL,
+            deadline_at VARCHAR(32),
+            not_before VARCHAR(32),
+            started_at VARCHAR(32),
+            ended_at VARCHAR(32),
+            attempts INTEGER NOT NULL,
+            n_kills INTEGER NOT NULL,
+            is_cancelling BOOLEAN NOT NULL,
+            task VARCHAR(100) NOT NULL,
+            n_done BIGINT NOT NULL,
+            n_total BIGINT,
+            revision INTEGER NOT NULL,
+            error_kind VARCHAR(100),
+            error_detail TEXT,
+            result TEXT
+        )
+        """,
+        "CREATE UNIQUE INDEX jobs_key ON jobs (client, key)",
+        "CREATE INDEX jobs_state ON jobs (state, created_at)",
+        """
+        CREATE TABLE job_events (
+            job_id VARCHAR(32) NOT NULL REFERENCES jobs (id),
+            seq INTEGER NOT NULL,
+            at VARCHAR(32) NOT NULL,
+            kind VARCHAR(16) NOT NULL,
+            name VARCHAR(100) NOT NULL,
+            text TEXT NOT NULL,
+            data TEXT NOT NULL,
+            PRIMARY KEY (job_id, seq)
+        )
+        """,
+        """
+        CREATE TABLE job_blobs (
+            job_id VARCHAR(32) NOT NULL REFERENCES jobs (id),
+            role VARCHAR(32) NOT NULL,
+            sha256 VARCHAR(64) NOT NULL,
+            PRIMARY KEY (job_id, role, sha256)
+        )
+        """,
+    ),
 )

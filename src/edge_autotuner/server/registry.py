@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -39,7 +39,8 @@ from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.retention import (
     ProtectedBlobs,
     RetentionRules,
-    blobs_in_use,
+    blobs_of_bundles,
+    blobs_of_others,
     bundles_to_remove,
     read_uses,
     sizes_and_young,
@@ -260,18 +261,25 @@ class Registry:
                 self._audit.append(connection, "bundle-archived", client=client, subject=f"{camera}/{bundle_id}")
         return BundleAdded(id=bundle_id, stage="archived")
 
-    def collect_garbage(self, *, client: str) -> CollectedGarbage:
+    def collect_garbage(self, *, client: str, should_stop: Callable[[], bool] = lambda: False) -> CollectedGarbage:
         """Remove what the rules do not keep.
 
         Bundles go first and their files after that, so a kill in between leaves contents that nothing refers to, and
         the next collection removes these.
+
+        Args:
+            client: who asks.
+            should_stop: asked between two steps; the rest is left for the next collection then.
         """
+        self._blobs.remove_leftovers()
+        self._blobs.renew_future_times()
         sizes, young = sizes_and_young(self._blobs.all(), self._rules.grace_s)
-        removed_bundles = self._remove_bundles(sizes, young, client)
-        removed_blobs: dict[str, int] = {}
         old = sorted(set(sizes) - young)
-        for start in range(0, len(old), _REMOVED_AT_ONCE):
-            removed_blobs |= self._remove_blobs(old[start : start + _REMOVED_AT_ONCE], client)
+        # What nothing refers to goes before anything is written: on a full disk, that makes the room to write.
+        removed_blobs = self._remove_unused(old, client, should_stop)
+        removed_bundles = [] if should_stop() else self._remove_bundles(sizes, young, client)
+        if removed_bundles:
+            removed_blobs |= self._remove_unused(old, client, should_stop)
         return CollectedGarbage(
             bundles=tuple(removed_bundles), blobs=tuple(sorted(removed_blobs)), n_bytes=sum(removed_blobs.values())
         )
@@ -333,7 +341,7 @@ class Registry:
     def _remove_bundles(self, sizes: dict[str, int], young: set[str], client: str) -> list[str]:
         with self._database.writing() as connection:
             uses = read_uses(connection, self._rules.n_rollbacks)
-            others = young.union(*(find(connection) for find in self._protected))
+            others = young | blobs_of_others(connection, self._protected)
             removed = bundles_to_remove(uses, sizes, others, self._rules, self._clock.now())
             for bundle_id in removed:
                 row = connection.execute(select(bundles.c.camera).where(bundles.c.id == bundle_id)).one()
@@ -344,15 +352,28 @@ class Registry:
                 self._audit.append(connection, "bundle-collected", client=client, subject=subject)
         return removed
 
+    def _remove_unused(self, hashes: Sequence[str], client: str, should_stop: Callable[[], bool]) -> dict[str, int]:
+        removed: dict[str, int] = {}
+        for start in range(0, len(hashes), _REMOVED_AT_ONCE):
+            if should_stop():
+                break
+            removed |= self._remove_blobs(hashes[start : start + _REMOVED_AT_ONCE], client)
+        return removed
+
     def _remove_blobs(self, hashes: Sequence[str], client: str) -> dict[str, int]:
         """Remove those contents that nothing refers to; as the only writer, so that nothing begins to meanwhile."""
         with self._database.writing() as connection:
-            unused = set(hashes) - blobs_in_use(connection, self._protected)
+            others = set(hashes) - blobs_of_bundles(connection)
+            unused = others - blobs_of_others(connection, self._protected)
             removed = self._blobs.remove(unused, min_age_s=self._rules.grace_s)
-            if removed:
-                detail = f"{len(removed)} contents, {sum(removed.values())} bytes"
+            overdue = self._blobs.remove(others - unused, min_age_s=self._rules.pictures_max_age_s)
+            if removed or overdue:
+                n_bytes = sum(removed.values()) + sum(overdue.values())
+                detail = f"{len(removed) + len(overdue)} contents, {n_bytes} bytes"
+                if overdue:
+                    detail += f"; {len(overdue)} of them were still needed, but older than pictures may be"
                 self._audit.append(connection, "blobs-collected", client=client, subject="-", detail=detail)
-        return removed
+        return removed | overdue
 
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> None:

@@ -30,6 +30,8 @@ class RetentionRules:
         n_rollbacks: so many earlier deployed bundles of each camera stay, whatever their age.
         max_bytes: while contents take more, the oldest bundles that may go are removed; None for no limit.
         grace_s: a content that nothing refers to stays for so long after it was uploaded or claimed.
+        pictures_max_age_s: a content that belongs to no bundle is removed so long after it was uploaded or claimed,
+            even if something refers to it: what is not a model may be a picture.
     """
 
     max_age_s: float = 90 * DAY_S
@@ -37,12 +39,15 @@ class RetentionRules:
     n_rollbacks: int = 3
     max_bytes: int | None = None
     grace_s: float = DAY_S
+    pictures_max_age_s: float = 30 * DAY_S
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_age_s <= self.max_age_s:
             raise ValueError(f"min_age_s {self.min_age_s} must be from 0 to max_age_s {self.max_age_s}")
         if self.n_rollbacks < 0 or self.grace_s < 0:
             raise ValueError("n_rollbacks and grace_s must not be negative")
+        if self.pictures_max_age_s < self.grace_s:
+            raise ValueError(f"pictures_max_age_s {self.pictures_max_age_s} must be at least grace_s {self.grace_s}")
 
 
 @dataclass(frozen=True)
@@ -133,10 +138,14 @@ def _rollback_ids(connection: Connection, n_rollbacks: int) -> set[str]:
     return {bundle_id for pile in piles.values() for bundle_id in pile[1 : n_rollbacks + 1]}
 
 
-def blobs_in_use(connection: Connection, protected: Sequence[ProtectedBlobs]) -> set[str]:
-    """Return hashes of all contents that something refers to."""
-    used = set(connection.execute(select(bundle_files.c.sha256)).scalars())
-    return used.union(*(find(connection) for find in protected))
+def blobs_of_bundles(connection: Connection) -> set[str]:
+    """Return hashes of all contents that bundles consist of."""
+    return set(connection.execute(select(bundle_files.c.sha256)).scalars())
+
+
+def blobs_of_others(connection: Connection, protected: Sequence[ProtectedBlobs]) -> set[str]:
+    """Return hashes of all contents that something else refers to."""
+    return set[str]().union(*(find(connection) for find in protected))
 
 
 def sizes_and_young(blobs: Iterable[Blob], grace_s: float) -> tuple[dict[str, int], set[str]]:

@@ -111,3 +111,53 @@ deployments = Table(
     Column("deployed_by", _NAME, nullable=False),
 )
 Index("deployments_bundle", deployments.c.bundle_id)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("client", _NAME, nullable=False),
+    Column("key", _NAME, nullable=False),
+    Column("camera", _NAME, ForeignKey("cameras.camera"), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("request", Text, nullable=False),
+    Column("request_sha256", _SHA256, nullable=False),
+    Column("created_at", _TIME, nullable=False),
+    Column("deadline_at", _TIME),
+    Column("not_before", _TIME),
+    Column("started_at", _TIME),
+    Column("ended_at", _TIME),
+    Column("attempts", Integer, nullable=False),
+    Column("n_kills", Integer, nullable=False),
+    Column("is_cancelling", Boolean, nullable=False),
+    Column("task", _NAME, nullable=False),
+    Column("n_done", BigInteger, nullable=False),
+    Column("n_total", BigInteger),
+    Column("revision", Integer, nullable=False),
+    Column("error_kind", _NAME),
+    Column("error_detail", Text),
+    Column("result", Text),
+)
+Index("jobs_key", jobs.c.client, jobs.c.key, unique=True)
+Index("jobs_state", jobs.c.state, jobs.c.created_at)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("job_id", _ID, ForeignKey("jobs.id"), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("at", _TIME, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("name", _NAME, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("data", Text, nullable=False),
+)
+
+# Which contents a job needs (role "input"), and which it has left.
+job_blobs = Table(
+    "job_blobs",
+    metadata,
+    Column("job_id", _ID, ForeignKey("jobs.id"), primary_key=True),
+    Column("role", String(32), primary_key=True),
+    Column("sha256", _SHA256, primary_key=True),
+)

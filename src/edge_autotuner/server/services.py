@@ -11,7 +11,8 @@ from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 
-from edge_autotuner.config.server import ServedModel, ServerConfig
+from edge_autotuner.config.server import RetentionConfig, ServedModel, ServerConfig
+from edge_autotuner.core.clock import Clock
 from edge_autotuner.dataset.atomic import make_folder, storage_errors
 from edge_autotuner.errors import EdgeAutotunerError, StorageError
 from edge_autotuner.server.access import Authenticator
@@ -23,9 +24,15 @@ from edge_autotuner.server.annotation.result_store import ResultStore
 from edge_autotuner.server.annotation.service import AnnotationService
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.blobs import Blobs
+from edge_autotuner.server.collection import CollectionSchedule
 from edge_autotuner.server.database import Database
+from edge_autotuner.server.jobs.folder import JOBS_FOLDER
+from edge_autotuner.server.jobs.rows import protected_blobs
+from edge_autotuner.server.jobs.store import JobStore
 from edge_autotuner.server.metrics import Metrics
+from edge_autotuner.server.old_folders import OldFolders
 from edge_autotuner.server.registry import Registry
+from edge_autotuner.server.retention import RetentionRules
 from edge_autotuner.server.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -49,6 +56,8 @@ class Services:
         metrics: what is counted.
         blobs: uploaded contents; None: the service only annotates.
         registry: cameras and their bundles; None: the service only annotates.
+        jobs: tunings that clients leave to the service; None: the service only annotates.
+        schedule: removes what is not to be kept; None: nothing does by itself.
         checks: what readiness depends on, beside the models.
         on_failure: called when the service cannot go on; it is then to be stopped.
         failure: why it cannot.
@@ -62,6 +71,8 @@ class Services:
     metrics: Metrics
     blobs: Blobs | None = None
     registry: Registry | None = None
+    jobs: JobStore | None = None
+    schedule: CollectionSchedule | None = None
     checks: tuple[ReadinessCheck, ...] = ()
     on_failure: Callable[[], None] = lambda: None
     failure: EdgeAutotunerError | None = None
@@ -76,16 +87,33 @@ class Services:
             self.failure = exc
             self.on_failure()
 
+    def start(self) -> None:
+        """Begin what goes on beside requests."""
+        if self.schedule is not None:
+            self.schedule.start()
+
     def stop(self) -> None:
         """Let those who wait for news wait no longer: the service is being stopped."""
         self.stopping.set()
+        if self.schedule is not None:
+            self.schedule.stop()
         if self.registry is not None:
             self.registry.close()
+        if self.jobs is not None:
+            self.jobs.close()
 
     def close(self) -> None:
         """Write what is pending, and let go of files and threads; once more does nothing."""
         while self.closers:
             self.closers.pop()()
+
+    def has_jobs(self) -> bool:
+        """Whether there are tuning jobs; without any, nobody needs a worker."""
+        try:
+            return self.jobs is not None and any(self.jobs.counts().values())
+        except StorageError as exc:
+            logger.error("cannot look for jobs: %s", exc)
+            return False
 
     async def not_ready(self) -> list[str]:
         """Return why not all of the service can be used now, nothing when it can."""
@@ -94,12 +122,15 @@ class Services:
         return reasons + self.annotations.not_ready() + [reason for reason in found if reason is not None]
 
 
-def open_services(config: ServerConfig, *, loaders: Mapping[str, ModelLoader] | None = None) -> Services:
+def open_services(
+    config: ServerConfig, *, loaders: Mapping[str, ModelLoader] | None = None, clock: Clock | None = None
+) -> Services:
     """Return all that the settings ask for; models are found and not loaded yet.
 
     Args:
         config: all settings.
         loaders: other models than those of the settings, by the same names.
+        clock: of what is kept: tokens, audit log, registry, contents, results.
 
     Raises:
         ConfigError, WeightsError, ModelBundleError, MissingDependency: a model is not there, or a setting does not fit.
@@ -107,20 +138,63 @@ def open_services(config: ServerConfig, *, loaders: Mapping[str, ModelLoader] | 
     """
     make_folder(config.data)
     metrics = Metrics()
-    annotations = open_annotations(config, metrics, loaders=loaders)
+    annotations = open_annotations(config, metrics, loaders=loaders, clock=clock)
     database = Database(database_url(config))
-    audit = AuditLog(database)
-    tokens = Tokens(database, audit)
-    blobs = Blobs(config.data / BLOBS_FOLDER)
+    audit = AuditLog(database, clock)
+    tokens = Tokens(database, audit, clock)
+    blobs = Blobs(
+        config.data / BLOBS_FOLDER,
+        max_bytes=int(config.blobs.max_content_mb * 1e6),
+        reserve_bytes=int(config.blobs.reserve_mb * 1e6),
+        clock=clock,
+    )
+    registry = Registry(
+        database,
+        blobs,
+        audit,
+        rules=retention_rules(config.retention),
+        protected=[protected_blobs()],
+        clock=clock,
+    )
+    jobs = JobStore(database, blobs, audit, config.jobs, clock=clock)
+    metrics.watch("jobs", "Tuning jobs by state.", "state", jobs.counts)
+    old_folders = OldFolders(
+        config.data / JOBS_FOLDER, database, max_age_s=config.retention.pictures_max_age_s, clock=clock
+    )
+    schedule = CollectionSchedule(
+        registry,
+        database,
+        audit,
+        metrics,
+        every_s=config.retention.every_s,
+        first_after_s=config.retention.first_after_s,
+        also=(old_folders.remove,),
+        chores=(blobs.remove_leftovers, annotations.forget_old_results),
+        clock=clock,
+    )
     return Services(
         config=config,
         authenticator=tokens,
         annotations=annotations,
         metrics=metrics,
         blobs=blobs,
-        registry=Registry(database, blobs, audit),
+        registry=registry,
+        jobs=jobs,
+        schedule=schedule,
         checks=(disk_check(config.data), database_check(database)),
-        closers=[database.close, tokens.close, annotations.close],
+        closers=[database.close, tokens.close, annotations.close, schedule.close],
+    )
+
+
+def retention_rules(config: RetentionConfig) -> RetentionRules:
+    """Return how long what is kept."""
+    return RetentionRules(
+        max_age_s=config.max_age_s,
+        min_age_s=config.min_age_s,
+        n_rollbacks=config.n_rollbacks,
+        max_bytes=None if config.max_contents_mb is None else int(config.max_contents_mb * 1e6),
+        grace_s=config.grace_s,
+        pictures_max_age_s=config.pictures_max_age_s,
     )
 
 
@@ -130,7 +204,11 @@ def database_url(config: ServerConfig) -> str:
 
 
 def open_annotations(
-    config: ServerConfig, metrics: Metrics, *, loaders: Mapping[str, ModelLoader] | None = None
+    config: ServerConfig,
+    metrics: Metrics,
+    *,
+    loaders: Mapping[str, ModelLoader] | None = None,
+    clock: Clock | None = None,
 ) -> AnnotationService:
     """Return the annotation service of some settings, with models that are found and not loaded yet.
 
@@ -138,6 +216,7 @@ def open_annotations(
         config: all settings.
         metrics: told of everything.
         loaders: other models than those of the settings, by the same names.
+        clock: its wall time says which results are old.
 
     Raises:
         ConfigError, WeightsError, ModelBundleError, MissingDependency: a model is not there.
@@ -153,7 +232,7 @@ def open_annotations(
         {name: _rules(config, model) for name, model in config.models.items()},
         limits=config.limits,
         quotas=quotas,
-        cache=_open_cache(config),
+        cache=_open_cache(config, clock),
         metrics=metrics,
     )
 
@@ -199,11 +278,12 @@ def _rules(config: ServerConfig, model: ServedModel) -> BatchRules:
     )
 
 
-def _open_cache(config: ServerConfig) -> ResultCache:
+def _open_cache(config: ServerConfig, clock: Clock | None) -> ResultCache:
     store = None
     if config.cache.disk_mb > 0:
         make_folder(config.data)
-        store = ResultStore(config.data / RESULTS_FILE, int(config.cache.disk_mb * 1e6))
+        max_bytes = int(config.cache.disk_mb * 1e6)
+        store = ResultStore(config.data / RESULTS_FILE, max_bytes, max_age_s=config.cache.max_age_s, clock=clock)
     return ResultCache(int(config.cache.memory_mb * 1e6), store)
 
 

@@ -307,8 +307,11 @@ class _Notes:
                     self._audit.append(
                         connection, "token-refused", client=client or "-", subject="-", outcome=reason, detail=detail
                     )
-        except EdgeAutotunerError as exc:  # requests go on without these notes
-            logger.warning("uses and refusals of tokens could not be noted: %s", exc)
+        except EdgeAutotunerError as exc:  # requests go on; the next note is written together with these
+            logger.warning("uses and refusals of tokens could not be noted now: %s", exc)
+            with self._lock:
+                self._uses = uses | self._uses
+                self._refusals += refusals
 
 
 def open_authenticator(database_url: str) -> Tokens:

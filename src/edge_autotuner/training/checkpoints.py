@@ -93,6 +93,19 @@ def load_checkpoint(
     return state
 
 
+def read_history(folder: Path) -> list[EpochRecord]:
+    """Return the learning curves of a training so far; empty before its first checkpoint.
+
+    Raises:
+        TrainingError: the file is damaged.
+    """
+    path = folder / _CHECKPOINT
+    if not path.is_file():
+        return []
+    with _damages(path):
+        return _read_state(path).history
+
+
 def load_best(folder: Path, fingerprint: str, network: nn.Module) -> TrainingState | None:
     """Restore only the best weights so far, in place; None when there is no checkpoint of this fingerprint.
 

@@ -19,6 +19,7 @@ PAGES = (
     "README.md",
     "docs/specialization.md",
     "docs/capture-benchmarks.md",
+    "docs/service.md",
     "docs/street-nano.md",
 )
 

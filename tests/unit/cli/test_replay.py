@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,17 @@ def test_mistakes_are_explained(tmp_path: Path, dataset: Path) -> None:
 def test_run_takes_a_reservoir(tmp_path: Path) -> None:
     outcome = run_cli("run", "video.mp4", "-o", tmp_path / "run", "--dry-run", "--replay", "memory")
     assert json.loads(outcome.out)["training"]["replay"]["folder"] == "memory"
+
+
+def test_old_pictures_are_forgotten(tmp_path: Path, dataset: Path) -> None:
+    memory = tmp_path / "memory"
+    n_added = int(run_cli("replay", "add", memory, dataset).out.split()[0])
+    assert n_added > 0
+    kept = run_cli("replay", "forget", memory, "--older-than", "1h")
+    assert f"0 pictures were deleted, {n_added} are in" in " ".join(kept.out.split())
+    for path in (memory / "pictures").iterdir():
+        os.utime(path, (0, 0))
+    gone = run_cli("replay", "forget", memory, "--older-than", "1h")
+    assert f"{n_added} pictures were deleted, 0 are in" in " ".join(gone.out.split())
+    assert run_cli("replay", "forget", tmp_path / "nothing", "--older-than", "1h").code == 6
+    assert run_cli("replay", "forget", memory, "--older-than", "soon").code == 2

@@ -14,7 +14,7 @@ from edge_autotuner.client import Connection, RegistryClient
 from edge_autotuner.client.messages import DeployedBundle
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.deployment import read_bundle
-from edge_autotuner.errors import ModelBundleError, ServiceBadReply, ServiceRefused, ServiceUnreachable
+from edge_autotuner.errors import ModelBundleError, ServiceBadReply, ServiceRefused, ServiceUnreachable, StorageError
 from registry_samples import Parts, description, open_parts, small_service
 
 CAMERA = "gate"
@@ -182,7 +182,7 @@ def test_the_wait_for_news(registry: RegistryClient, link: Link, tmp_path: Path)
 def test_uploads_need_their_files(registry: RegistryClient, tmp_path: Path) -> None:
     registry.put_camera(CAMERA)
     missing = {hashlib.sha256(b"model").hexdigest(): tmp_path / "none"}
-    with pytest.raises(ModelBundleError, match=r"cannot read .*none"):
+    with pytest.raises(StorageError, match=r"cannot read .*none"):
         registry.publish(CAMERA, description().encode(), missing)
     with pytest.raises(ModelBundleError, match="UTF-8"):
         registry.publish(CAMERA, b"\xff", {})

@@ -42,6 +42,12 @@ def test_one_camera_may_differ() -> None:
         pytest.param({"learns": False}, "gets its models from a registry", id="nothing would ever come"),
         pytest.param({"registry": {"service": {}, "allow_unsigned": True}}, "service.url is needed", id="no address"),
         pytest.param({"registry": {"service": SERVICE}}, "trusted_keys are needed", id="trusts nobody"),
+        pytest.param({"trains_on": "service"}, "trains_on: service needs a registry", id="no service to train at"),
+        pytest.param(
+            {"trains_on": "service", "learns": False, "registry": {"service": SERVICE, "allow_unsigned": True}},
+            "for a node that learns",
+            id="nothing to train",
+        ),
         pytest.param(
             {"outputs": {"mqtt": {"host": "b", "password_file": "p"}}}, "needs a username", id="password only"
         ),

@@ -90,6 +90,13 @@ ANOTHER_VALUE: dict[str, object] = {
     "input_size": "416x256",
     "models_dir": "mirror",
     "deadline_s": 60,
+    "privacy.send": "crops",
+    "privacy.outside": "blur",
+    "privacy.hide_classes": ["person"],
+    "privacy.hide_with": "bundle",
+    "privacy.hide_min_score": 0.2,
+    "privacy.hide_margin": 0.3,
+    "privacy.apply": "at_rest",
     "capture.stream.duration_s": 60,
     "capture.stream.realtime": True,
     "capture.stream.transport": "udp",
@@ -242,11 +249,45 @@ ANOTHER_VALUE: dict[str, object] = {
 
 @pytest.mark.parametrize("key", ANOTHER_VALUE)
 def test_the_fingerprint_changes_with_each_setting(key: str) -> None:
-    assert resolve_config(None, {key: ANOTHER_VALUE[key]}).fingerprint() != RunConfig().fingerprint()
+    needed = {"annotation.classes": ["car"]} if key == "privacy.hide_classes" else {}
+    changed = resolve_config(None, {**needed, key: ANOTHER_VALUE[key]})
+    assert changed.fingerprint() != resolve_config(None, needed).fingerprint()
 
 
 def test_no_setting_was_forgotten_above() -> None:
     assert set(_keys_of(RunConfig())) == set(ANOTHER_VALUE)
+
+
+AT_SERVICE = {"teacher": "remote:big", "service": {"url": "http://127.0.0.1:1"}}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        pytest.param(
+            {"privacy": {"send": "crops"}, "annotation": AT_SERVICE}, "set annotation.look to crops", id="tiles"
+        ),
+        pytest.param(
+            {"privacy": {"hide_classes": ["person"]}}, "needs annotation.classes", id="learned classes unknown"
+        ),
+        pytest.param(
+            {"privacy": {"hide_classes": ["car"]}, "annotation": {"classes": ["bus", "car"]}},
+            "car cannot be learned and hidden",
+            id="both",
+        ),
+    ],
+)
+def test_privacy_that_cannot_be_kept_is_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        RunConfig.model_validate(values)
+
+
+def test_privacy_that_can_be_kept() -> None:
+    crops = RunConfig.model_validate({"privacy": {"send": "crops"}, "annotation": AT_SERVICE | {"look": "crops"}})
+    assert (crops.privacy.shows_regions_only, crops.privacy.changes_pictures) == (True, False)
+    stored = RunConfig.model_validate({"privacy": {"outside": "blur", "apply": "at_rest"}})
+    assert stored.privacy.treats_stored_pictures
+    assert not RunConfig().privacy.is_on
 
 
 def test_the_fingerprint_is_that_of_the_values() -> None:

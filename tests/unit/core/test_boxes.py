@@ -15,7 +15,7 @@ from edge_autotuner.core import (
     xywh_to_xyxy,
     xyxy_to_xywh,
 )
-from edge_autotuner.core.boxes import as_boxes, intersection_matrix
+from edge_autotuner.core.boxes import as_boxes, covered_together, intersection_matrix
 
 NO_BOXES = np.zeros((0, 4), np.float32)
 BOX = as_boxes([[0, 0, 10, 10]])
@@ -107,3 +107,22 @@ def test_another_shape_is_refused(wrong: list[object]) -> None:
 def test_subtract_boxes(holes: list[list[float]], expected: list[list[float]]) -> None:
     rectangles = subtract_boxes(np.array([0, 0, 10, 8], np.float32), np.array(holes, np.float32).reshape(-1, 4))
     np.testing.assert_array_equal(rectangles, np.array(expected, np.float32).reshape(-1, 4))
+
+
+@pytest.mark.parametrize(
+    ("rectangles", "share"),
+    [
+        pytest.param([], 0.0, id="none"),
+        pytest.param([[0, 0, 10, 10]], 1.0, id="all"),
+        pytest.param([[0, 0, 5, 10], [5, 0, 10, 10]], 1.0, id="two halves"),
+        pytest.param([[0, 0, 5, 10], [0, 0, 5, 10]], 0.5, id="twice the same"),
+        pytest.param([[2, 2, 4, 4], [20, 20, 30, 30]], 0.04, id="a part, and one elsewhere"),
+    ],
+)
+def test_covered_together(rectangles: list[list[float]], share: float) -> None:
+    assert covered_together(as_boxes([[0, 0, 10, 10]]), as_boxes(rectangles)) == pytest.approx([share])
+
+
+def test_an_empty_box_is_covered_by_nothing() -> None:
+    assert covered_together(as_boxes([[3, 3, 3, 9]]), as_boxes([[0, 0, 10, 10]])).tolist() == [0]
+    assert covered_together(as_boxes([]), as_boxes([[0, 0, 10, 10]])).shape == (0,)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,22 @@ def test_json_is_strict_and_compact(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Out of range float"):
         atomic.atomic_write_json(path, {"b": float("nan")})
     assert path.read_text() == '{"b":[1,2.5,null]}\n'
+
+
+def test_what_the_dead_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    here, thread = os.getpid(), threading.get_ident()
+    left = [f".a.json.{dead.pid}-{thread}.tmp", f".link.{dead.pid}.tmp", f".a.json.{here}-{thread + 1}.tmp"]
+    kept = [f".a.json.{here}-{thread}.tmp", f".link.{here}.tmp", ".b1.0123456789abcdef.tmp", "a.1.tmp", ".a.1.json"]
+    for name in [*left, *kept]:
+        (tmp_path / name).write_text("half")
+    (tmp_path / f".bundle.{dead.pid}.tmp").mkdir()
+    (tmp_path / f".bundle.{dead.pid}.tmp" / "model.onnx").write_text("half")
+    (tmp_path / f".to-nowhere.{dead.pid}.tmp").symlink_to("bundles/gone", target_is_directory=True)
+    atomic.remove_leftovers(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted(kept)
+    atomic.remove_leftovers(tmp_path / "missing")
 
 
 def test_file_has_the_permissions_of_a_plain_write(tmp_path: Path) -> None:

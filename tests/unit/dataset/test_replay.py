@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -308,3 +310,26 @@ def test_a_picture_stays_inside_the_folder(suffix: str) -> None:
     values = offer(1).picture.to_json() | {"suffix": suffix}
     with pytest.raises(ValueError, match="is not a picture of a reservoir"):
         ReplayPicture.from_json(values)
+
+
+def test_old_pictures_are_forgotten(tmp_path: Path) -> None:
+    reservoir = ReplayReservoir(tmp_path / "memory")
+    reservoir.offer([offer(number) for number in range(4)], offer_id="first", max_pictures=7)
+    before = datetime(2026, 5, 1, tzinfo=UTC)
+    for number, picture in enumerate(reservoir.pictures()):
+        stamp = before.timestamp() + (-1 if number < 2 else 0)
+        os.utime(reservoir.folder / picture.file, (stamp, stamp))
+    assert reservoir.forget(before=before) == 2
+    assert ids_of(reservoir) == ["cam:2", "cam:3"]
+    assert len(list((reservoir.folder / "pictures").iterdir())) == 2
+    assert reservoir.limits.max_pictures == 7
+    assert reservoir.offer([offer(0)], offer_id="first") == 0, "what was offered before is still known"
+    assert reservoir.forget(before=before) == 0
+
+
+def test_a_picture_that_is_missing_is_forgotten(tmp_path: Path) -> None:
+    reservoir = ReplayReservoir(tmp_path)
+    reservoir.offer([offer(0)])
+    (tmp_path / reservoir.pictures()[0].file).unlink()
+    assert reservoir.forget(before=datetime(1980, 1, 1, tzinfo=UTC)) == 1
+    assert reservoir.pictures() == []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_autotuner.core import Annotation, Detections
-from edge_autotuner.evaluation import Truth, in_looked_area, truth_from_annotation
+from edge_autotuner.evaluation import Truth, ignored_elsewhere, in_looked_area, truth_from_annotation
 
 
 def _annotation(scores: list[float], looked: list[list[float]] | None = None) -> Annotation:
@@ -57,3 +57,19 @@ def test_detections_outside_the_looked_area_are_dropped(looked: list[list[float]
 
 def test_no_detections_stay_no_detections() -> None:
     assert len(in_looked_area(Detections.empty(), _annotation([0.9]))) == 0
+
+
+def test_rectangles_that_were_looked_at_count_together() -> None:
+    """Holes cut what was looked at into strips, and a box across them was seen nevertheless."""
+    strips = _annotation([0.9], [[0, 0, 8, 3], [0, 3, 8, 6]])
+    assert len(in_looked_area(strips.detections, strips)) == 1
+    overlapping = _annotation([0.9], [[0, 0, 3, 8], [0, 0, 3, 8]])
+    assert len(in_looked_area(overlapping.detections, overlapping)) == 0
+
+
+def test_human_boxes_are_ignored_where_the_teacher_has_not_looked() -> None:
+    truth = Truth([[0, 0, 8, 8], [50, 50, 60, 60], [5, 0, 25, 8]], [0, 0, 1], [False, False, False])
+    limited = ignored_elsewhere(truth, _annotation([], [[0, 0, 10, 10]]))
+    assert limited.is_ignored.tolist() == [False, True, True]
+    assert ignored_elsewhere(truth, _annotation([])).n_counted == 3
+    assert ignored_elsewhere(truth, Annotation.nothing_seen()).n_counted == 0

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -32,6 +35,19 @@ def test_the_whole_time_is_shared(tmp_path: Path) -> None:
     assert at_work.annotation_deadline().remaining_s == 40
     clock.advance(40)
     assert at_work.training_deadline().remaining_s == 50, "training takes what is left"
+
+
+def test_what_a_killed_command_left_is_removed(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    folders = [tmp_path, tmp_path / "training" / "0123", tmp_path / "bundles"]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f".file.json.{dead.pid}-1.tmp").write_text("half")
+        (folder / f".file.json.{os.getpid()}-{threading.get_ident()}.tmp").write_text("another command writes this")
+    session(tmp_path, FakeClock())
+    left = [path.name for folder in folders for path in folder.glob(".*")]
+    assert left == [f".file.json.{os.getpid()}-{threading.get_ident()}.tmp"] * 3
 
 
 def test_a_stage_that_comes_too_late_stops_at_once(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.deployment import read_bundle
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.pipeline import stages
-from edge_autotuner.pipeline.evaluation_stage import read_evaluation
+from edge_autotuner.pipeline.evaluation_result import read_evaluation
 from edge_autotuner.pipeline.report_stage import _spread
 from edge_autotuner.pipeline.run_folder import STAGES
 from run_samples import FinishedRun, Samples, state_of

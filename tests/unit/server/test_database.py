@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from edge_autotuner.client.job_messages import JobProgress, OutputFile
 from edge_autotuner.client.messages import BundleRequest, CameraRequest
 from edge_autotuner.errors import ConfigError, MissingDependency, StorageError
 from edge_autotuner.server import database as database_module
@@ -25,7 +26,8 @@ from edge_autotuner.server.database import Database, from_stored_time, to_stored
 from edge_autotuner.server.migrations import STEPS
 from edge_autotuner.server.retention import RetentionRules
 from edge_autotuner.server.schema import audit, cameras, metadata, schema_version
-from registry_samples import add_bundle, description, open_parts, url_of
+from job_parts import NODE, RESULT, open_jobs
+from registry_samples import add_bundle, description, url_of
 
 
 def insert_camera(connection: Connection, name: str) -> None:
@@ -288,9 +290,11 @@ def test_a_writer_of_another_program_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_everything_that_is_asked_compiles_for_postgresql(tmp_path: Path) -> None:
-    parts = open_parts(tmp_path, rules=RetentionRules(max_age_s=0, min_age_s=0, grace_s=0, n_rollbacks=0))
+    jobs = open_jobs(tmp_path, rules=RetentionRules(max_age_s=0, min_age_s=0, grace_s=0, n_rollbacks=0))
+    parts = jobs.parts
     asked: list[Any] = []
     event.listen(parts.database.engine, "before_execute", lambda _c, statement, *_rest: asked.append(statement))
+    parts.registry.put_camera("yard", CameraRequest(), client="trainer")
     first = add_bundle(parts, name="a")
     signed = BundleRequest(description=description("a"), signature="A" * 86 + "==")
     parts.registry.add("gate", signed, client="trainer")
@@ -303,7 +307,20 @@ def test_everything_that_is_asked_compiles_for_postgresql(tmp_path: Path) -> Non
     parts.registry.archive("gate", third, client="deployer")
     parts.registry.cameras(), parts.registry.bundles("gate"), parts.registry.deployed("gate")
     parts.clock.advance(60)
+    for job_id in (jobs.add("a", deadline_s=1), jobs.add("b")):
+        jobs.store.get(job_id, NODE), jobs.store.events(job_id, NODE, after=0)
+    jobs.store.list(NODE, camera="gate", state="queued", limit=9), jobs.store.counts()
+    jobs.queue.tidy()
+    claimed = jobs.queue.claim()
+    assert claimed is not None
+    jobs.queue.report(claimed, JobProgress(task="training", done=1, total=None))
+    jobs.queue.note(claimed, {"kind": "stage", "name": "training"})
+    jobs.store.cancel(claimed.id, NODE)
+    left = OutputFile(role="report", sha256=parts.blobs.store(b"page"), n_bytes=4)
+    jobs.queue.finish(claimed, RESULT.model_copy(update={"files": (left,)}))
     assert parts.registry.collect_garbage(client="admin").bundles
+    parts.clock.advance(8 * 86400)
+    jobs.queue.tidy()
     token = parts.tokens.add("edge", ["annotate"])
     parts.tokens.identify(token.text)
     parts.tokens.rotate("edge", overlap_s=60)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from edge_autotuner.core.clock import Clock, FakeClock
 from edge_autotuner.server.limits import BodyLimit
 from edge_autotuner.server.problems import Problem
 from service_samples import WAIT_S
@@ -47,13 +48,21 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def limit(max_bytes: int = 10, max_total_bytes: int = 100, app: Any = echo, max_pause_s: float = WAIT_S) -> BodyLimit:
+def limit(
+    max_bytes: int = 10,
+    max_total_bytes: int = 100,
+    app: Any = echo,
+    max_pause_s: float = WAIT_S,
+    clock: Clock | None = None,
+) -> BodyLimit:
     return BodyLimit(
         app,
         max_bytes=max_bytes,
         max_total_bytes=max_total_bytes,
         max_pause_s=max_pause_s,
+        max_body_s=60.0,
         is_streamed=lambda scope: scope["path"] == "/blob",
+        clock=clock,
     )
 
 
@@ -82,7 +91,7 @@ def test_a_body_is_bounded(pieces: list[bytes], declared: str | None, status: in
         assert len(client.answers) == 2, "one answer, and not that of the framework"
 
 
-def test_uploads_to_the_disk_have_no_limit_here() -> None:
+def test_uploads_to_the_disk_may_have_any_size() -> None:
     client = Client(b"x" * 1000)
     client.scope["path"] = "/blob"
     assert ask(limit(), client) == 200
@@ -119,12 +128,36 @@ def test_too_many_bodies_are_asked_to_come_back() -> None:
     assert (b"retry-after", b"2") in client.answers[0]["headers"]
 
 
-def test_a_body_that_stops_coming_ends_the_request() -> None:
+PATHS = pytest.mark.parametrize("path", ["/x", "/blob"], ids=["in memory", "to the disk"])
+
+
+@PATHS
+def test_a_body_that_stops_coming_ends_the_request(path: str) -> None:
     class Stalled(Client):
         async def receive(self) -> Message:
             return await super().receive() if self.n_read == 0 else await asyncio.Event().wait()  # type: ignore[return-value]
 
-    assert ask(limit(max_pause_s=0.01), Stalled(b"x", b"y")) == 408
+    client = Stalled(b"x", b"y")
+    client.scope["path"] = path
+    assert ask(limit(max_pause_s=0.01), client) == 408
+    assert (b"connection", b"close") in client.answers[0]["headers"]
+
+
+@PATHS
+def test_a_body_that_drips_ends_the_request(path: str) -> None:
+    """No pause is too long, but all of them together are."""
+    clock = FakeClock()
+
+    class Dripping(Client):
+        async def receive(self) -> Message:
+            await asyncio.sleep(0)
+            clock.advance(20)
+            return await super().receive()
+
+    client = Dripping(*[b"x"] * 9)
+    client.scope["path"] = path
+    assert ask(limit(clock=clock), client) == 408
+    assert client.n_read == 3
 
 
 def test_a_client_may_wait_long_for_its_answer() -> None:

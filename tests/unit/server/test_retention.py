@@ -12,6 +12,8 @@ import pytest
 from sqlalchemy import Connection
 
 from edge_autotuner.client.messages import BundleRequest, Stage
+from edge_autotuner.errors import StorageError
+from edge_autotuner.server import registry
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.server.retention import DAY_S, BundleUse, RetentionRules, bundles_to_remove
 from registry_samples import Parts, add_bundle, description, open_parts, stages
@@ -50,7 +52,15 @@ def test_bundles_to_remove(uses: list[BundleUse], max_bytes: int | None, others:
 
 
 @pytest.mark.parametrize(
-    "values", [{"min_age_s": -1}, {"min_age_s": 2, "max_age_s": 1}, {"n_rollbacks": -1}, {"grace_s": -1}], ids=str
+    "values",
+    [
+        {"min_age_s": -1},
+        {"min_age_s": 2, "max_age_s": 1},
+        {"n_rollbacks": -1},
+        {"grace_s": -1},
+        {"grace_s": 2, "pictures_max_age_s": 1},
+    ],
+    ids=str,
 )
 def test_rules_that_make_no_sense_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must"):
@@ -148,10 +158,71 @@ def test_uploads_in_progress_are_kept(parts: Parts) -> None:
 def test_what_something_else_needs_is_kept(parts: Parts) -> None:
     dataset = parts.blobs.store(b"pictures of a training")
     HELD.add(dataset)
-    parts.clock.advance(100 * DAY_S)
+    parts.clock.advance(29 * DAY_S)
     assert parts.registry.collect_garbage(client="admin").blobs == ()
     HELD.clear()
     assert parts.registry.collect_garbage(client="admin").blobs == (dataset,)
+
+
+def test_no_picture_stays_for_longer_than_pictures_may(parts: Parts) -> None:
+    """A training that never ends does not keep its pictures; a model that is deployed stays."""
+    picture, renewed = parts.blobs.store(b"a picture"), parts.blobs.store(b"another picture")
+    HELD.update([picture, renewed])
+    parts.registry.promote("gate", add_bundle(parts), client="deployer")
+    parts.clock.advance(20 * DAY_S)
+    parts.blobs.claim([renewed])
+    parts.clock.advance(10 * DAY_S)
+    removed = parts.registry.collect_garbage(client="admin")
+    assert removed.blobs == (picture,)
+    assert there(parts) == {renewed, hash_of(b"model"), hash_of(b"weights")}
+    (entry,) = [entry for entry in parts.audit.entries() if entry.action == "blobs-collected"]
+    assert entry.detail == "1 contents, 9 bytes; 1 of them were still needed, but older than pictures may be"
+
+
+def test_what_came_while_the_clock_was_ahead_ages_when_it_is_right_again(parts: Parts) -> None:
+    parts.clock.advance(365 * DAY_S)
+    picture = parts.blobs.store(b"a picture of next year")
+    parts.clock.advance(-365 * DAY_S)
+    assert parts.registry.collect_garbage(client="admin").blobs == ()
+    parts.clock.advance(DAY_S)
+    assert parts.registry.collect_garbage(client="admin").blobs == (picture,)
+
+
+def test_a_collection_that_is_to_stop_leaves_the_rest(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_REMOVED_AT_ONCE", 1)
+    hashes = sorted(parts.blobs.store(bytes([number])) for number in range(3))
+    parts.clock.advance(DAY_S)
+    answers = iter([False, True, True])
+    removed = parts.registry.collect_garbage(client="admin", should_stop=lambda: next(answers))
+    assert removed.blobs == (hashes[0],)
+    assert parts.registry.collect_garbage(client="admin").blobs == tuple(hashes[1:])
+
+
+def test_what_a_killed_process_left_of_an_upload_goes(parts: Parts, tmp_path: Path) -> None:
+    leftover = tmp_path / "blobs" / "incoming" / "half-a-picture"
+    leftover.write_bytes(b"half")
+    upload = parts.blobs.begin()
+    parts.registry.collect_garbage(client="admin")
+    assert len(list(leftover.parent.iterdir())) == 1
+    upload.write(b"whole")
+    upload.finish(hash_of(b"whole"))
+    assert not leftover.exists()
+    assert there(parts) == {hash_of(b"whole")}
+
+
+def test_a_full_disk_gets_room_before_anything_is_written(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object) -> None:
+        raise StorageError("database or disk is full")
+
+    deployed_in_turn(parts)
+    unused = parts.blobs.store(b"unused")
+    parts.clock.advance(100 * DAY_S)
+    monkeypatch.setattr(parts.registry, "_remove_bundles", full)
+    with pytest.raises(StorageError):
+        parts.registry.collect_garbage(client="admin")
+    assert unused not in there(parts)
+    monkeypatch.undo()
+    assert len(parts.registry.collect_garbage(client="admin").bundles) == 2
 
 
 def test_the_disk_budget_is_kept(tmp_path: Path) -> None:
@@ -171,15 +242,20 @@ def test_a_kill_between_the_two_steps_is_made_good(parts: Parts, monkeypatch: py
     deployed_in_turn(parts)
     parts.clock.advance(100 * DAY_S)
 
-    def killed(*_arguments: object) -> None:
-        raise KeyboardInterrupt
+    blobs_before = there(parts)
 
+    def killed(*arguments: Any) -> dict[str, int]:
+        if set(stages(parts)) == {"c", "d"}:
+            raise KeyboardInterrupt
+        return remove(*arguments)
+
+    remove = parts.registry._remove_blobs
     monkeypatch.setattr(parts.registry, "_remove_blobs", killed)
     with pytest.raises(KeyboardInterrupt):
         parts.registry.collect_garbage(client="admin")
     monkeypatch.undo()
     assert set(stages(parts)) == {"c", "d"}
-    assert hash_of(b"a") in there(parts)
+    assert there(parts) == blobs_before
     assert hash_of(b"a") in parts.registry.collect_garbage(client="admin").blobs
 
 

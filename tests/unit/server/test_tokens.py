@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import logging
 import re
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.database import Database
 from edge_autotuner.server.tokens import REVOCATION_DELAY_S, Tokens, open_authenticator
 from registry_samples import Parts, open_parts, url_of
+from service_samples import WAIT_S
 
 
 @pytest.fixture
@@ -295,15 +297,25 @@ def test_a_wrong_secret_says_nothing_about_the_client(parts: Parts) -> None:
 def test_a_full_disk_stops_notes_and_not_requests(
     parts: Parts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """What could not be noted is noted as soon as there is room."""
     text = parts.tokens.add("gate", ["annotate"]).text
+    tried = threading.Semaphore(0)
 
     def full() -> Any:
+        tried.release()
         raise StorageError("the disk is full")
 
-    monkeypatch.setattr(parts.database, "writing", full)
-    assert parts.tokens.identify(text) is not None
+    with monkeypatch.context() as patched:
+        patched.setattr(parts.database, "writing", full)
+        assert parts.tokens.identify(text) is not None
+        assert tried.acquire(timeout=WAIT_S)
+        assert parts.tokens.identify("something else") is None
+        assert tried.acquire(timeout=WAIT_S)
+        parts.tokens._notes._writer.shutdown()
+    assert set(caplog.messages) == {"uses and refusals of tokens could not be noted now: the disk is full"}
     parts.tokens.close()
-    assert caplog.messages == ["uses and refusals of tokens could not be noted: the disk is full"]
+    assert refusals(parts) == [("-", "not a token", "1 requests")]
+    assert parts.tokens.all()[0].last_used_at == datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def test_an_authenticator_is_opened_by_url(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from edge_autotuner.evaluation.report.data import (
     TimelineFrame,
 )
 from edge_autotuner.evaluation.report.drawing import class_colour, draw_detections
+from edge_autotuner.evaluation.report.pictures import without_pictures
 from edge_autotuner.evaluation.report.render import render_report, write_report
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "draw_detections",
     "motion_rows",
     "render_report",
+    "without_pictures",
     "write_report",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from html import escape
 
 import cv2
@@ -19,6 +20,10 @@ MAX_LABELLED_BOXES = 12
 """Where a picture has more boxes, written labels would hide small objects: colour and hover text tell the class."""
 
 
+_DATA_URI = re.compile(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]*")
+_GONE = "data:,"  # an empty one
+
+
 def data_uri(image: ImageArray, *, max_width_px: int = MAX_WIDTH_PX) -> str:
     """Return a picture, (H, W, 3) BGR or (H, W) brightness, as a WebP data URI of limited width."""
     height, width = image.shape[:2]
@@ -29,6 +34,11 @@ def data_uri(image: ImageArray, *, max_width_px: int = MAX_WIDTH_PX) -> str:
     if not ok:
         raise EvaluationError(f"a picture of shape {image.shape} for the report cannot be encoded as WebP")
     return "data:image/webp;base64," + base64.b64encode(encoded.tobytes()).decode("ascii")
+
+
+def without_pictures(html: str) -> str:
+    """Return a report page whose pictures are gone; boxes, charts and text stay."""
+    return _DATA_URI.sub(_GONE, html)
 
 
 def only_here(boxes: Detections, others: Detections, *, min_iou: float = 0.5) -> BoolArray:

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from edge_autotuner.config import RunConfig
-from edge_autotuner.config.node import BackgroundWorkConfig
+from edge_autotuner.config.node import BackgroundWorkConfig, LearningConfig, RegistryConfig
 from edge_autotuner.core import Clock
 from edge_autotuner.dataset import atomic_write_text
 from edge_autotuner.deployment import deployed_bundle
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
 from edge_autotuner.pipeline.node.cpu_budget import CpuBudget
+from edge_autotuner.pipeline.privacy import needs_hiding_model
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Learner:
         name: of the camera.
         folder: what it keeps.
         config: how it learns.
+        service: that trains; None: training is done here.
         doing: the last progress of its process, JSON values.
         error: why the last attempt failed; None if it did not.
     """
@@ -44,14 +46,16 @@ class Learner:
     name: str
     folder: CameraFolder
     config: RunConfig
+    service: RegistryConfig | None = None
     doing: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     n_failures: int = 0
     not_before_s: float = 0.0
 
     def has_work(self) -> bool:
-        """Whether there is something to do: a first model, or a batch."""
-        return deployed_bundle(self.folder.path) is None or self.folder.waiting() is not None
+        """Whether there is something to do: a first model, one that finds what is to be hidden, or a batch."""
+        lacks_model = deployed_bundle(self.folder.path) is None or needs_hiding_model(self.config, self.folder.path)
+        return lacks_model or self.folder.waiting() is not None
 
 
 class BackgroundWork:
@@ -140,7 +144,8 @@ class _Running:
         self.error: str | None = None
         settings = learner.folder.path / _SETTINGS_FILE
         learner.folder.path.mkdir(parents=True, exist_ok=True)
-        atomic_write_text(settings, json.dumps(learner.config.model_dump(mode="json")))  # JSON is YAML, too
+        told = LearningConfig(run=learner.config, service=learner.service)
+        atomic_write_text(settings, json.dumps(told.model_dump(mode="json")))  # JSON is YAML, too
         # A group of its own, to stop it alone; but the session of the node, where its low priority counts.
         self._process = subprocess.Popen(
             command(learner.folder.path, settings),

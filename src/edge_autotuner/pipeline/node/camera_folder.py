@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from edge_autotuner.dataset import atomic_write_json
-from edge_autotuner.dataset.atomic import make_folder
+from edge_autotuner.dataset.atomic import make_folder, remove_leftovers
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.pipeline.run_folder import RunFolder
 
@@ -100,6 +100,12 @@ class CameraFolder:
     def lock(self) -> Path:
         """Folder whose lock the one process holds that works on batches."""
         return self.path / "batches"
+
+    def remove_leftovers(self) -> None:
+        """Delete what a killed node has left half written, but for batches: who works on one does that."""
+        bundles = self.path / "bundles"
+        for folder in (self.path, bundles, *bundles.glob("*/")):
+            remove_leftovers(folder)
 
     def batches(self) -> list[Batch]:
         """Return all batches, the oldest first."""

@@ -13,8 +13,11 @@ from edge_autotuner.config import RunConfig
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.core import Clock, Detector, Frame, FrameSource, LabelMap
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.errors import DatasetError, StorageError
+from edge_autotuner.dataset.treatment import PictureTreatment
+from edge_autotuner.errors import ConfigError, DatasetError, ModelBundleError, StorageError
+from edge_autotuner.pipeline.forgetting import forget_pictures
 from edge_autotuner.pipeline.node.camera_folder import Batch, CameraFolder
+from edge_autotuner.pipeline.privacy import needs_hiding_model, open_ready_filter, stored_settings
 from edge_autotuner.pipeline.run_folder import StageRecord, fingerprint_of
 
 logger = logging.getLogger(__name__)
@@ -73,13 +76,14 @@ class Collecting:
         if self._disk_is_full(frame.time_s):
             return
         try:
+            self._give_up_if_old()
             if self._open is None and self._may_try(frame.time_s):
                 self._open = self._begin(source, model)
             if self._open is not None:
                 self._open.collector.see(frame)
                 if self._open.collector.is_complete:
                     self._close_batch(self._open, source)
-        except StorageError as exc:
+        except (StorageError, ConfigError, ModelBundleError) as exc:
             self._complain(str(exc))
             self.close()
 
@@ -106,6 +110,23 @@ class Collecting:
         except DatasetError:  # nothing was written yet
             return LiveProgress()
 
+    def _give_up_if_old(self) -> None:
+        """Delete a batch that has not become complete in all the time that pictures may wait."""
+        if self._open is None:
+            return
+        age = self._clock.now() - self._open.store.created_at
+        if age <= timedelta(seconds=self._node.storage.keep_waiting_s):
+            return
+        batch = self._open.batch
+        logger.warning(
+            "%s: the pictures of batch %s are deleted, it was begun %s ago and is NOT complete: storage.keep_waiting_s",
+            self._folder.path.name,
+            batch.name,
+            age,
+        )
+        self.close()
+        forget_pictures(batch.run)
+
     def _may_try(self, now_s: float) -> bool:
         """Whether it is time to look if a batch should begin; the disk is not asked with every frame."""
         if self._tried_s is not None and 0 <= now_s - self._tried_s < _TRY_EVERY_S:
@@ -119,7 +140,13 @@ class Collecting:
             if self._is_pause():
                 return None
             batch = self._folder.new_batch()
-        return _OpenBatch(batch, source, model, self._run, self._node, self._clock, self._events)
+        treatment = None
+        if self._run.privacy.treats_stored_pictures:
+            if needs_hiding_model(self._run, self._folder.path):
+                self._complain("the model that finds what privacy.hide_classes names is not here yet")
+                return None
+            treatment = open_ready_filter(self._run, self._folder.path, n_threads=self._node.detect.n_threads)
+        return _OpenBatch(batch, source, model, self._run, self._node, treatment, self._clock, self._events)
 
     def _is_pause(self) -> bool:
         """Whether the last batch was closed so recently that no other one begins."""
@@ -165,15 +192,17 @@ class _OpenBatch:
         model: Detector,
         run: RunConfig,
         node: NodeConfig,
+        treatment: PictureTreatment | None,
         clock: Clock,
         events: EventLog,
     ) -> None:
         self.batch = batch
         self._settings = {
             **run.capture.model_dump(mode="json", exclude={"deadline_s", "stream"}),
+            **stored_settings(run),
             "batch": node.batch.model_dump(mode="json"),
         }
-        self.store = _open_store(batch, source, model.labels, self._settings, clock)
+        self.store = _open_store(batch, source, model.labels, self._settings, treatment, clock)
         self.collector = BatchCollector(
             source, self.store, run.capture, node.batch, clock=clock, events=events, student=model
         )
@@ -194,7 +223,12 @@ class _OpenBatch:
 
 
 def _open_store(
-    batch: Batch, source: FrameSource, labels: LabelMap, settings: dict[str, object], clock: Clock
+    batch: Batch,
+    source: FrameSource,
+    labels: LabelMap,
+    settings: dict[str, object],
+    treatment: PictureTreatment | None,
+    clock: Clock,
 ) -> DatasetStore:
     """Start the batch's dataset, or continue it; one that was begun with other settings is begun anew beside it.
 
@@ -202,13 +236,19 @@ def _open_store(
         StorageError: the disk refused.
     """
     folder = batch.run.dataset
+
+    def create() -> DatasetStore:
+        return DatasetStore.create(
+            folder, source=source.info, labels=labels, settings=settings, treatment=treatment, clock=clock
+        )
+
     try:
-        return DatasetStore.create(folder, source=source.info, labels=labels, settings=settings, clock=clock)
+        return create()
     except DatasetError as exc:
         aside = folder.with_name(f"dataset-until-{clock.now():%Y%m%dT%H%M%S}")
         logger.warning("batch %s begins anew, its frames so far are kept in %s: %s", batch.name, aside.name, exc)
         folder.rename(aside)
-        return DatasetStore.create(folder, source=source.info, labels=labels, settings=settings, clock=clock)
+        return create()
 
 
 def _there(path: Path) -> Path:

@@ -1,41 +1,53 @@
 """What runs beside the detection: a batch becomes labels, a candidate, and, if it is better, the deployed model.
 
-Every step continues where a killed one stopped, and doing a finished one again changes nothing.
+Every step continues where a killed one stopped, and doing a finished one again changes nothing. What needs a library
+that not every node has is loaded when it is used: torch where the training is done here, HTTP where a service does it.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Clock, Progress, SystemClock
 from edge_autotuner.dataset.lock import FolderLock
-from edge_autotuner.deployment import deploy, deployed_bundle, install_bundle, new_bundle_folder, write_bundle
-from edge_autotuner.errors import DeadlineTooShort, NoLabelsFound, TrainingDiverged
-from edge_autotuner.models.torch_weights import network_bytes
+from edge_autotuner.deployment import deploy, deployed_bundle, install_bundle
+from edge_autotuner.deployment.acceptance import read_signature, write_signature
+from edge_autotuner.deployment.bundle import DESCRIPTION_FILE
+from edge_autotuner.errors import ConfigError, DeadlineTooShort, NoLabelsFound, TrainingDiverged
 from edge_autotuner.pipeline.annotation_stage import annotate
-from edge_autotuner.pipeline.edge_model import export_network, open_edge_model
-from edge_autotuner.pipeline.evaluation_stage import evaluate, read_evaluation
-from edge_autotuner.pipeline.export_stage import export
+from edge_autotuner.pipeline.evaluation_result import read_evaluation
 from edge_autotuner.pipeline.node.camera_folder import Batch, BatchOutcome, CameraFolder
-from edge_autotuner.pipeline.report_stage import report
+from edge_autotuner.pipeline.privacy import export_hiding_model
+from edge_autotuner.pipeline.registry_note import note_registry_id, registry_id
 from edge_autotuner.pipeline.session import Session
-from edge_autotuner.pipeline.training_stage import train
+
+if TYPE_CHECKING:
+    from edge_autotuner.pipeline.service_training import TrainingService
 
 logger = logging.getLogger(__name__)
 
-_STAGES: tuple[Callable[[Session], None], ...] = (annotate, train, evaluate, export)
+_START = "start"
 
 
-def work_on(folder: CameraFolder, config: RunConfig, *, deploys: bool = True, clock: Clock, progress: Progress) -> None:
+def work_on(
+    folder: CameraFolder,
+    config: RunConfig,
+    *,
+    deploys: bool = True,
+    service: TrainingService | None = None,
+    clock: Clock,
+    progress: Progress,
+) -> None:
     """Do what there is to do for a camera: its first model, then every batch that is waiting.
 
     Args:
         folder: of the camera.
         config: how it learns.
         deploys: whether a candidate that is better is deployed here; else somebody else decides.
+        service: that trains; None: the training is done here.
         clock: of the records.
         progress: told of long jobs.
 
@@ -46,9 +58,13 @@ def work_on(folder: CameraFolder, config: RunConfig, *, deploys: bool = True, cl
     folder.lock.mkdir(parents=True, exist_ok=True)
     lock = FolderLock(folder.lock)
     try:
-        deploy_start_model(folder, config, clock=clock)
+        if service is None:
+            deploy_start_model(folder, config, clock=clock)
+        else:
+            deploy_start_bundle(folder, config)
+        export_hiding_model(config, folder.path)
         while (batch := folder.waiting()) is not None:
-            learn_from(batch, folder, config, deploys=deploys, clock=clock, progress=progress)
+            learn_from(batch, folder, config, deploys=deploys, service=service, clock=clock, progress=progress)
     finally:
         lock.release()
 
@@ -59,31 +75,43 @@ def deploy_start_model(folder: CameraFolder, config: RunConfig, *, clock: Clock 
     Raises:
         ConfigError, WeightsError: the edge model cannot be used.
         ModelBundleError: it cannot be exported.
+        MissingDependency: torch is not installed.
     """
     if deployed_bundle(folder.path) is not None:
         return
-    edge = open_edge_model(config)
-    unfinished = folder.path / "start.onnx"
-    model = export_network(edge.network, config.input_size, unfinished).read_bytes()
-    name = "start"
-    bundle = write_bundle(
-        new_bundle_folder(folder.path, name),
-        name=name,
-        architecture=edge.network.architecture,
-        detector=edge.network.detector_spec(name, edge.labels, config.input_size),
-        model=model,
-        weights=network_bytes(edge.network, edge.labels),
-        metrics={},
-        promotion={},
-        lineage={"edge_model": edge.name, "edge_model_sha256": edge.sha256, "trained_layers": None},
-        clock=clock or SystemClock(),
-    )
-    deploy(folder.path, bundle.folder.name)
-    unfinished.unlink(missing_ok=True)
+    from edge_autotuner.pipeline.node.training_here import export_start_model
+
+    deploy(folder.path, export_start_model(folder, config, name=_START, clock=clock or SystemClock()).folder.name)
+
+
+def deploy_start_bundle(folder: CameraFolder, config: RunConfig) -> None:
+    """Deploy the bundle that the settings name as the edge model, unless the camera has a model already.
+
+    Raises:
+        ConfigError: they name no bundle, and the registry has deployed none yet.
+        ModelBundleError: it is damaged.
+    """
+    if deployed_bundle(folder.path) is not None:
+        return
+    named = Path(config.edge_model)
+    if not (named / DESCRIPTION_FILE).is_file():
+        raise ConfigError(
+            f"this camera has no model yet, and none can be exported here, because a service trains: edge_model "
+            f"{config.edge_model} is not the folder of a bundle; give one, or promote a bundle for the camera at the "
+            "registry"
+        )
+    deploy(folder.path, install_bundle(named, folder.path, _START).folder.name)
 
 
 def learn_from(
-    batch: Batch, folder: CameraFolder, config: RunConfig, *, deploys: bool, clock: Clock, progress: Progress
+    batch: Batch,
+    folder: CameraFolder,
+    config: RunConfig,
+    *,
+    deploys: bool,
+    service: TrainingService | None = None,
+    clock: Clock,
+    progress: Progress,
 ) -> BatchOutcome:
     """Label a batch, train on it, and deploy the candidate if it beats the model that the batch started from.
 
@@ -92,6 +120,7 @@ def learn_from(
         folder: of the camera.
         config: how the camera learns; the edge model is the deployed one, whatever it says.
         deploys: whether a candidate that is better is deployed here.
+        service: that trains; None: the training is done here.
         clock: of the records.
         progress: told of long jobs.
 
@@ -102,9 +131,15 @@ def learn_from(
     settings = _settings(config, start, folder)
     session = Session(batch.run, settings, clock=clock, progress=progress)
     try:
-        for stage in _STAGES:
-            stage(session)
-        report(session)
+        if service is None:
+            from edge_autotuner.pipeline.node.training_here import train_here  # torch
+
+            train_here(session)
+        else:
+            from edge_autotuner.pipeline.service_training import tune_at_service  # the HTTP library
+
+            annotate(session, opens_edge=False)
+            tune_at_service(session, service)
     except (NoLabelsFound, DeadlineTooShort, TrainingDiverged) as exc:
         return _finish(batch, BatchOutcome("useless", str(exc), None, clock.now().isoformat()))
     return _finish(batch, _settle(batch, folder, start, clock, deploys=deploys))
@@ -118,6 +153,7 @@ def _settle(batch: Batch, folder: CameraFolder, start: Path, clock: Clock, *, de
     if not decision.promoted:
         return BatchOutcome("kept", decision.reason, None, clock.now().isoformat())
     bundle = install_bundle(winner, folder.path, f"batch-{batch.name}")
+    _take_along(winner, bundle.folder)
     if not deploys:
         return BatchOutcome("candidate", decision.reason, bundle.folder.name, clock.now().isoformat())
     now_deployed = deployed_bundle(folder.path)
@@ -127,6 +163,15 @@ def _settle(batch: Batch, folder: CameraFolder, start: Path, clock: Clock, *, de
         return BatchOutcome("kept", reason, bundle.folder.name, clock.now().isoformat())
     deploy(folder.path, bundle.folder.name)
     return BatchOutcome("deployed", decision.reason, bundle.folder.name, clock.now().isoformat())
+
+
+def _take_along(winner: Path, installed: Path) -> None:
+    """Copy what a service has said about a bundle: its signature, and as what its registry knows it."""
+    signature, known_as = read_signature(winner), registry_id(winner)
+    if signature is not None:
+        write_signature(installed, signature)
+    if known_as is not None:
+        note_registry_id(installed, known_as)
 
 
 def _start_of(batch: Batch, folder: CameraFolder) -> Path:
@@ -145,7 +190,8 @@ def _settings(config: RunConfig, start: Path, folder: CameraFolder) -> RunConfig
     if replay.folder is None:
         replay = replay.model_copy(update={"folder": folder.reservoir})
     training = config.training.model_copy(update={"replay": replay})
-    return config.model_copy(update={"edge_model": str(start), "training": training})
+    privacy = config.privacy.model_copy(update={"hide_with": config.privacy.hide_with or config.edge_model})
+    return config.model_copy(update={"edge_model": str(start), "training": training, "privacy": privacy})
 
 
 def _finish(batch: Batch, outcome: BatchOutcome) -> BatchOutcome:

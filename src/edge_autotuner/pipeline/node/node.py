@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from edge_autotuner.config.node import CameraConfig, NodeConfig
 from edge_autotuner.core import Clock, Frame, SystemClock
 from edge_autotuner.dataset import atomic_write_json
-from edge_autotuner.dataset.atomic import make_folder
+from edge_autotuner.dataset.atomic import make_folder, remove_leftovers
 from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.pipeline.node.background import BackgroundWork, Command, Learner, worker_command
@@ -23,7 +23,8 @@ from edge_autotuner.pipeline.node.camera_folder import CameraFolder
 from edge_autotuner.pipeline.node.camera_watch import CameraWatch
 from edge_autotuner.pipeline.node.deployed_model import Seen
 from edge_autotuner.pipeline.node.outputs import DetectionReport, Outputs
-from edge_autotuner.pipeline.node.tidying import tidy
+from edge_autotuner.pipeline.node.requirements import check_can_learn
+from edge_autotuner.pipeline.node.tidying import Tidying
 
 if TYPE_CHECKING:
     from edge_autotuner.pipeline.node.registry_sync import RegistrySync
@@ -63,12 +64,17 @@ class Node:
         Raises:
             DatasetError: another node works in this folder.
             StorageError: the folder cannot be made.
+            MissingDependency: a library is not installed that learning needs.
         """
+        check_can_learn(config)
         make_folder(config.folder)
         self._lock = FolderLock(config.folder)
         self._config, self._outputs, self._clock = config, outputs, clock or SystemClock()
         self._stop = threading.Event()
         self._folders = {camera.name: CameraFolder(config.folder / camera.name) for camera in config.cameras}
+        remove_leftovers(config.folder)
+        for folder in self._folders.values():
+            folder.remove_leftovers()
         runs = {camera.name: config.run_of(camera) for camera in config.cameras}
         self._watches = [
             CameraWatch(
@@ -81,7 +87,8 @@ class Node:
             )
             for camera in config.cameras
         ]
-        self._learners = [Learner(name, folder, runs[name]) for name, folder in self._folders.items()]
+        service = config.registry if config.trains_on == "service" else None
+        self._learners = [Learner(name, folder, runs[name], service) for name, folder in self._folders.items()]
         decides = config.registry.decides if config.registry else "node"
         self._background = BackgroundWork(
             self._learners if config.learns else [],
@@ -90,6 +97,7 @@ class Node:
             command=command or worker_command(config.background.priority, decides),
         )
         self._registry = self._open_registry()
+        self._tidying = Tidying(config.storage, self._clock)
         self._kept_house_s = self._tidied_s = self._looked_for_work_s = float("-inf")
 
     def run(self, on_status: Callable[[Mapping[str, Any]], None] | None = None) -> None:
@@ -148,8 +156,7 @@ class Node:
             atomic_write_json(self._config.folder / _STATUS_FILE, status, indent=2)
             if self._kept_house_s - self._tidied_s >= _TIDY_EVERY_S:
                 self._tidied_s = self._kept_house_s
-                for folder in self._folders.values():
-                    tidy(folder, self._config.storage, self._clock)
+                self._tidying.tidy(self._config.folder)
         except EdgeAutotunerError as exc:
             logger.error("%s", exc)
             return

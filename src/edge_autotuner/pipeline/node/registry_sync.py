@@ -10,7 +10,6 @@ CAMERA/bundles/NAME/registry.json    as what the bundle is known there
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 import threading
@@ -20,7 +19,6 @@ from typing import Any
 from edge_autotuner.client import Connection, RegistryClient
 from edge_autotuner.client.messages import DeployedBundle
 from edge_autotuner.config.node import CameraConfig, RegistryConfig
-from edge_autotuner.dataset import atomic_write_json
 from edge_autotuner.deployment import ModelBundle, deploy, deployed_bundle, install_bundle, read_bundle
 from edge_autotuner.deployment.acceptance import (
     accept_bundle,
@@ -35,10 +33,10 @@ from edge_autotuner.deployment.deployed import BUNDLES_FOLDER
 from edge_autotuner.deployment.signing import PublicKey, SigningKey, read_signing_key, trusted_keys
 from edge_autotuner.errors import EdgeAutotunerError, ModelBundleError
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
+from edge_autotuner.pipeline.registry_note import note_registry_id, registry_id
 
 logger = logging.getLogger(__name__)
 
-_NOTE_FILE = "registry.json"
 _INCOMING = "incoming"
 
 
@@ -86,9 +84,9 @@ class CameraSync:
             self._client.put_camera(self._camera.name, place=self._camera.place, shows=self._camera.shows)
             self._is_known = True
         for path in _bundles(self._folder):
-            if _note(path) is None:
+            if registry_id(path) is None:
                 self._publish(path)
-        done = _note(self._folder.path)
+        done = registry_id(self._folder.path)
         decided = self._client.deployed(self._camera.name, after=done)
         if decided is not None:
             self._carry_out(decided)
@@ -111,7 +109,7 @@ class CameraSync:
             signature=signature,
             parent=self._parent_of(bundle),
         )
-        _write_note(path, added.id)
+        note_registry_id(path, added.id)
         logger.info("%s: %s is published as %s", self._camera.name, path.name, added.id)
 
     def _signature_of(self, path: Path) -> str | None:
@@ -124,15 +122,15 @@ class CameraSync:
         """Return the registry's id of the bundle that this one was tuned from; None if it is not of this camera."""
         name = str(bundle.lineage.get("edge_model"))
         parents = [path for path in _bundles(self._folder) if path.name == name]
-        return _note(parents[0]) if parents else None
+        return registry_id(parents[0]) if parents else None
 
     def _promote_own(self, done: str | None) -> None:
         """Tell the registry which bundle the node has deployed itself."""
         deployed = deployed_bundle(self._folder.path)
-        own = _note(deployed) if deployed else None
+        own = registry_id(deployed) if deployed else None
         if own is not None and own != done:
             self._client.promote(self._camera.name, own)
-            _write_note(self._folder.path, own)
+            note_registry_id(self._folder.path, own)
 
     def _carry_out(self, decided: DeployedBundle) -> None:
         """Deploy what the registry says; what cannot be trusted is refused, and the old model stays."""
@@ -146,13 +144,13 @@ class CameraSync:
             logger.error("%s: %s", self._camera.name, self.problem)
             return
         self._refused = self.problem = None
-        _write_note(self._folder.path, decided.id)
+        note_registry_id(self._folder.path, decided.id)
         logger.info("%s: %s is deployed, as the registry says", self._camera.name, name)
 
     def _here(self, bundle_id: str) -> str | None:
         """Return the name of a bundle that is here and whole, by the registry's id."""
         for path in _bundles(self._folder):
-            if _note(path) == bundle_id:
+            if registry_id(path) == bundle_id:
                 read_bundle(path)
                 return path.name
         return None
@@ -170,7 +168,7 @@ class CameraSync:
             shutil.rmtree(incoming, ignore_errors=True)
         if decided.signature is not None:
             write_signature(installed.folder, signature_from_text(decided.signature))
-        _write_note(installed.folder, decided.id)
+        note_registry_id(installed.folder, decided.id)
         return installed.folder.name
 
 
@@ -259,17 +257,3 @@ def _bundles(folder: CameraFolder) -> list[Path]:
         path for path in bundles.iterdir() if (path / DESCRIPTION_FILE).is_file() and not path.name.startswith(".")
     ]
     return sorted(whole, key=lambda path: (path / DESCRIPTION_FILE).stat().st_mtime_ns)
-
-
-def _note(folder: Path) -> str | None:
-    """Return the registry's id that was noted in a folder; None where there is none, or it is damaged."""
-    try:
-        values = json.loads((folder / _NOTE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    found = values.get("id") if isinstance(values, dict) else None
-    return found if isinstance(found, str) else None
-
-
-def _write_note(folder: Path, bundle_id: str) -> None:
-    atomic_write_json(folder / _NOTE_FILE, {"id": bundle_id})

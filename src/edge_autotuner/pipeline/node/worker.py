@@ -5,23 +5,23 @@ The process runs beside the detection, prints its progress as lines of JSON, and
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
-import os
 import signal
 import sys
 import time
 from pathlib import Path
 from types import FrameType
 
-from edge_autotuner.config import load_config
+from edge_autotuner.config import resolve_settings
+from edge_autotuner.config.node import LearningConfig
 from edge_autotuner.core import SystemClock
-from edge_autotuner.errors import EdgeAutotunerError
+from edge_autotuner.errors import EdgeAutotunerError, MissingDependency
+from edge_autotuner.pipeline.background_process import die_with, lower_priority
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
 
-_SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 _SAY_EVERY_S = 1.0
+_OF_SERVICES = {"httpx2", "httpcore2", "cryptography"}
 
 
 def main(camera: Path, settings: Path, priority: str, decides: str, parent: int) -> int:
@@ -29,31 +29,44 @@ def main(camera: Path, settings: Path, priority: str, decides: str, parent: int)
 
     Args:
         camera: folder of the camera.
-        settings: how it learns.
+        settings: file with a `LearningConfig`.
         priority: idle, low or normal; see `BackgroundWorkConfig`.
         decides: node or registry; see `RegistryConfig`.
         parent: process id of the node.
     """
     signal.signal(signal.SIGTERM, _interrupt)
-    _die_with(parent)
-    _lower_priority(priority)
+    die_with(parent)
+    lower_priority(priority)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    from edge_autotuner.pipeline.node.learning import work_on  # its libraries start threads with the priority of now
-
     try:
-        work_on(
-            CameraFolder(camera),
-            load_config(settings),
-            deploys=decides == "node",
-            clock=SystemClock(),
-            progress=_JsonProgress(),
-        )
+        _learn(CameraFolder(camera), resolve_settings(LearningConfig, settings, {}), deploys=decides == "node")
     except EdgeAutotunerError as exc:
         _say({"error": f"{type(exc).__name__}: {exc}"})
         return exc.exit_code
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _learn(camera: CameraFolder, config: LearningConfig, *, deploys: bool) -> None:
+    """Work on a camera's batches, with torch or with a service.
+
+    Raises:
+        MissingDependency: a library is not installed that this way of learning needs.
+        EdgeAutotunerError: as `work_on`.
+    """
+    try:  # not before: libraries start threads with the priority that the process has then
+        from edge_autotuner.pipeline.node.learning import work_on
+        from edge_autotuner.pipeline.node.training_service import connected
+
+        with connected(config.service, camera) as service:
+            progress = _JsonProgress()
+            work_on(camera, config.run, deploys=deploys, service=service, clock=SystemClock(), progress=progress)
+    except ModuleNotFoundError as exc:
+        if (exc.name or "").startswith("edge_autotuner"):
+            raise
+        extra = "edge" if exc.name in _OF_SERVICES else "train"
+        raise MissingDependency(f"learning needs {exc.name}: pip install 'edge-autotuner[{extra}]'") from exc
 
 
 class _JsonProgress:
@@ -89,22 +102,6 @@ def _say(message: dict[str, object]) -> None:
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def _die_with(parent: int) -> None:
-    """Let the kernel kill this process when the node dies, even while it is stopped."""
-    ctypes.CDLL(None, use_errno=True).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before
-        os._exit(1)
-
-
-def _lower_priority(priority: str) -> None:
-    """Leave the cores to the detection; threads that are made later inherit it."""
-    if priority == "normal":
-        return
-    os.nice(19)
-    if priority == "idle":
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 if __name__ == "__main__":

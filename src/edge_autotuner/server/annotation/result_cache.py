@@ -88,6 +88,11 @@ class ResultCache:
         if self._store is not None:
             self._store.put(name, packed)
 
+    def forget_old(self) -> None:
+        """Remove from the disk what is older than the store keeps."""
+        if self._store is not None:
+            self._store.forget_old()
+
     def close(self) -> None:
         """Write what is not on disk yet."""
         if self._store is not None:

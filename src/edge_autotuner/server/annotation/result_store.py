@@ -9,11 +9,11 @@ import logging
 import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.dataset.atomic import make_folder
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ PRAGMA user_version = {_FORMAT_VERSION};
 """
 
 _Row = tuple[bytes, bytes | None]  # without a value: the row was used
+_FORGET: _Row = (b"", None)  # no result has an empty key: see what is too old
 
 
 class ResultStore:
@@ -39,13 +40,19 @@ class ResultStore:
     Args:
         path: the file; its folder is made if new.
         max_bytes: of keys and values.
+        max_age_s: a value that was not used for so long goes at the next `forget_old`; None: none does.
+        clock: its wall time says what is old.
 
     Raises:
         StorageError: the folder cannot be made.
     """
 
-    def __init__(self, path: Path, max_bytes: int) -> None:
+    def __init__(
+        self, path: Path, max_bytes: int, *, max_age_s: float | None = None, clock: Clock | None = None
+    ) -> None:
         self._max_bytes = max_bytes
+        self._max_age_s = max_age_s
+        self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         make_folder(path.parent)
         self._reader = _open(path)
@@ -68,6 +75,11 @@ class ResultStore:
         """Store a value soon; left out where the disk cannot keep up."""
         if self._reader is not None:
             self._enqueue((key, value))
+
+    def forget_old(self) -> None:
+        """Remove soon what was not used for `max_age_s`."""
+        if self._reader is not None and self._max_age_s is not None:
+            self._enqueue(_FORGET)
 
     def close(self) -> None:
         """Write what is pending, and close the file."""
@@ -109,9 +121,11 @@ class ResultStore:
 
     def _write(self, connection: sqlite3.Connection, rows: Sequence[_Row], n_bytes: int) -> int:
         """Write rows and keep the limit, in one transaction; return the size after it."""
-        now = time.time_ns()
+        now = int(self._clock.now().timestamp() * 1e9)
         added = 0
         with connection:
+            if self._max_age_s is not None and _FORGET in rows:
+                n_bytes -= _forget(connection, now, int(self._max_age_s * 1e9))
             for key, value in rows:
                 if value is None:
                     connection.execute("UPDATE results SET used_at = ? WHERE key = ?", (now, key))
@@ -122,6 +136,19 @@ class ResultStore:
             if n_bytes > self._max_bytes:
                 n_bytes -= _evict(connection, n_bytes - int(self._max_bytes * _KEPT_FRACTION))
         return n_bytes
+
+
+def _forget(connection: sqlite3.Connection, now: int, max_age: int) -> int:
+    """Delete what was not used for so many nanoseconds; return how many bytes that was.
+
+    What was used while the clock was ahead ages from now on.
+    """
+    size = f"length(key) + length(value) + {_OVERHEAD_BYTES}"
+    connection.execute("UPDATE results SET used_at = ? WHERE used_at > ?", (now, now))
+    is_old = "FROM results WHERE used_at < ?"
+    gone = int(connection.execute(f"SELECT coalesce(sum({size}), 0) {is_old}", (now - max_age,)).fetchone()[0])
+    connection.execute(f"DELETE {is_old}", (now - max_age,))
+    return gone
 
 
 def _evict(connection: sqlite3.Connection, n_bytes: int) -> int:

@@ -118,6 +118,10 @@ class AnnotationService:
                 raise
             logger.info("model %s is ready", name)
 
+    def forget_old_results(self) -> None:
+        """Remove results from the disk whose pictures did not come for long."""
+        self._cache.forget_old()
+
     def close(self) -> None:
         """Let go of threads and files; whoever asks after that is refused."""
         self._is_closed = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from edge_autotuner.client.messages import Reply
 from edge_autotuner.server.metrics import MEDIA_TYPE
@@ -44,4 +45,5 @@ async def ready(request: Request) -> Health:
 @metrics_router.get("/metrics", response_class=Response, responses={**_TEXT, **problems(401, 403)})
 async def metrics(request: Request) -> Response:
     """Return what the service counts, for Prometheus. Needs the scope admin unless the settings say otherwise."""
-    return Response(request.app.state.services.metrics.page(), media_type=MEDIA_TYPE)
+    page = await run_in_threadpool(request.app.state.services.metrics.page)
+    return Response(page, media_type=MEDIA_TYPE)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_autotuner.config import RunConfig, load_config
-from edge_autotuner.config.node import BackgroundWorkConfig
+from edge_autotuner.config import RunConfig, resolve_settings
+from edge_autotuner.config.node import BackgroundWorkConfig, LearningConfig
 from edge_autotuner.core import FakeClock
 from edge_autotuner.deployment import deploy
 from edge_autotuner.pipeline.node.background import BackgroundWork, Learner
@@ -68,7 +68,8 @@ def test_the_process_gets_folder_and_settings(tmp_path: Path) -> None:
     work.control()
     assert work.busy_with == "gate"
     wait_for(work, lambda: work.busy_with is None)
-    assert load_config(tmp_path / "gate" / "seen.yaml") == learner.config
+    seen = resolve_settings(LearningConfig, tmp_path / "gate" / "seen.yaml", {})
+    assert seen == LearningConfig(run=learner.config, service=None)
 
 
 def test_cameras_take_turns_and_only_one_learns(tmp_path: Path) -> None:
@@ -153,7 +154,7 @@ NODE = """
 import sys, time
 from pathlib import Path
 from edge_autotuner.config import RunConfig
-from edge_autotuner.config.node import BackgroundWorkConfig
+from edge_autotuner.config.node import BackgroundWorkConfig, LearningConfig
 from edge_autotuner.core import SystemClock
 from edge_autotuner.pipeline.node.background import BackgroundWork, Learner
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder

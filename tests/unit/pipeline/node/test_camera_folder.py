@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,20 @@ def close(batch: Batch) -> None:
 def test_a_new_camera_has_nothing(tmp_path: Path) -> None:
     folder = CameraFolder(tmp_path / "gate")
     assert (folder.batches(), folder.collecting(), folder.waiting()) == ([], None, None)
+
+
+def test_what_a_killed_node_left_is_removed(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as dead:
+        dead.wait()
+    bundle = tmp_path / "bundles" / "start"
+    bundle.mkdir(parents=True)
+    (bundle / "bundle.json").write_text("whole")
+    (bundle / f".registry.json.{dead.pid}-1.tmp").write_text("half")
+    (tmp_path / f".bundle.{dead.pid}.tmp").symlink_to(bundle, target_is_directory=True)
+    (tmp_path / "bundles" / f".next.{dead.pid}.tmp").mkdir()
+    CameraFolder(tmp_path).remove_leftovers()
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+    assert left == ["bundles", "bundles/start", "bundles/start/bundle.json"]
 
 
 def test_the_life_of_a_batch(tmp_path: Path) -> None:

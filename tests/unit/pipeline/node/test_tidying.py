@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from edge_autotuner.config.node import StorageConfig
 from edge_autotuner.core import FakeClock
+from edge_autotuner.dataset.lock import FolderLock
+from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.deployment import deploy
 from edge_autotuner.pipeline.node.camera_folder import BatchOutcome, CameraFolder
-from edge_autotuner.pipeline.node.tidying import tidy
+from edge_autotuner.pipeline.node.tidying import Tidying, tidy
 from edge_autotuner.pipeline.run_folder import StageRecord
+from unit.dataset.test_replay import offer
 from unit.deployment.test_bundle import made
 
 CLOCK = FakeClock()
@@ -45,7 +51,7 @@ def test_only_the_last_batches_are_kept(tmp_path: Path) -> None:
 
 def test_what_is_worked_on_is_kept(tmp_path: Path) -> None:
     folder = camera(tmp_path, 5, age_s=1e9, n_unfinished=4)
-    tidy(folder, StorageConfig(keep_batches=1, keep_pictures_s=1), CLOCK)
+    tidy(folder, StorageConfig(keep_batches=1, keep_pictures_s=1, keep_waiting_s=2e9), CLOCK)
     assert names(folder) == [f"0000000{i}" for i in range(1, 6)]
     assert not (tmp_path / "batches/00000001/dataset").exists()
     assert all((tmp_path / f"batches/0000000{i}/dataset/frames/file").is_file() for i in range(2, 6))
@@ -76,3 +82,136 @@ def test_the_deployed_model_and_the_newest_others_are_kept(tmp_path: Path) -> No
 def test_a_new_camera_has_nothing_to_delete(tmp_path: Path) -> None:
     tidy(CameraFolder(tmp_path / "new"), StorageConfig(), CLOCK)
     assert not (tmp_path / "new").exists()
+
+
+class SetClock(FakeClock):
+    """A clock that somebody sets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_by_s = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self.set_by_s)
+
+
+def frames_of(folder: CameraFolder, number: int) -> bool:
+    return (folder.path / f"batches/{number:08d}/dataset/frames/file").is_file()
+
+
+def test_pictures_in_reports_go_with_the_others(tmp_path: Path) -> None:
+    folder = camera(tmp_path, 1, age_s=100)
+    report = tmp_path / "batches/00000001/report.html"
+    report.write_text('<p>AP .5</p><img src="data:image/webp;base64,UklGRg==">', encoding="utf-8")
+    tidy(folder, StorageConfig(keep_pictures_s=99), CLOCK)
+    assert report.read_text(encoding="utf-8") == '<p>AP .5</p><img src="data:,">'
+
+
+def test_batches_that_wait_too_long_are_given_up_loudly(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = camera(tmp_path, 3, age_s=100, n_unfinished=2)
+    tidy(folder, StorageConfig(keep_waiting_s=101), CLOCK)
+    assert [frames_of(folder, number) for number in (1, 2, 3)] == [True] * 3
+    with caplog.at_level(logging.INFO):
+        tidy(folder, StorageConfig(keep_waiting_s=99), CLOCK)
+    assert [frames_of(folder, number) for number in (1, 2, 3)] == [True, False, False]
+    assert caplog.text.count("was NOT learned from") == 2
+    assert caplog.text.count("deleted the pictures in") == 4
+    assert folder.waiting() is None, "nobody tries to learn from what is gone"
+    outcome = folder.batches()[1].outcome
+    assert outcome is not None
+    assert (outcome.outcome, outcome.bundle) == ("useless", None)
+
+
+def test_what_is_just_learned_from_is_not_given_up(tmp_path: Path) -> None:
+    folder = camera(tmp_path, 1, age_s=100, n_unfinished=1)
+    lock = FolderLock(folder.lock)
+    tidy(folder, StorageConfig(keep_waiting_s=1), CLOCK)
+    assert frames_of(folder, 1)
+    lock.release()
+    tidy(folder, StorageConfig(keep_waiting_s=1), CLOCK)
+    assert not frames_of(folder, 1)
+
+
+def test_a_batch_that_nobody_completes_is_given_up(tmp_path: Path) -> None:
+    folder = CameraFolder(tmp_path)
+    dataset = folder.new_batch().run.dataset
+    dataset.mkdir(parents=True)
+    (dataset / "journal.jsonl").write_text("{}", encoding="utf-8")
+    os.utime(dataset / "journal.jsonl", (CLOCK.now().timestamp() - 100,) * 2)
+    collecting = FolderLock(dataset)
+    tidy(folder, StorageConfig(keep_waiting_s=99), CLOCK)
+    assert dataset.is_dir(), "somebody collects"
+    collecting.release()
+    tidy(folder, StorageConfig(keep_waiting_s=101), CLOCK)
+    assert dataset.is_dir()
+    tidy(folder, StorageConfig(keep_waiting_s=99), CLOCK)
+    assert not dataset.exists()
+    assert folder.collecting() is not None, "its place is free for new frames"
+
+
+def test_old_pictures_leave_the_reservoir(tmp_path: Path) -> None:
+    folder = CameraFolder(tmp_path)
+    reservoir = ReplayReservoir(folder.reservoir)
+    reservoir.offer([offer(1), offer(2)])
+    old = reservoir.pictures()[0]
+    os.utime(folder.reservoir / old.file, (CLOCK.now().timestamp() - 100,) * 2)
+    newer = folder.reservoir / reservoir.pictures()[1].file
+    os.utime(newer, (CLOCK.now().timestamp() - 98,) * 2)
+    tidy(folder, StorageConfig(keep_replay_s=99), CLOCK)
+    assert [picture.frame_id for picture in reservoir.pictures()] == ["cam:2"]
+    assert [path.name for path in (folder.reservoir / "pictures").iterdir()] == [newer.name]
+
+
+@pytest.mark.parametrize("by_s", [1e8, -1e8])
+def test_a_clock_that_is_set_ages_nothing(by_s: float, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = camera(tmp_path / "gate", 2, age_s=50, n_unfinished=1)
+    clock = SetClock()
+    keep = StorageConfig(keep_pictures_s=100, keep_waiting_s=200)
+    tidying = Tidying(keep, clock)
+    clock.set_by_s = by_s
+    tidying.tidy(tmp_path)
+    assert "the clock was set by" in caplog.text
+    assert [frames_of(folder, number) for number in (1, 2)] == [True, True]
+    clock.advance(40)
+    tidying.tidy(tmp_path)
+    assert [frames_of(folder, number) for number in (1, 2)] == [True, True]
+    clock.advance(11)
+    tidying.tidy(tmp_path)
+    assert [frames_of(folder, number) for number in (1, 2)] == [False, True], "100 s are over, 200 s are not"
+    clock.advance(100)
+    tidying.tidy(tmp_path)
+    assert not frames_of(folder, 2)
+
+
+def test_weeks_in_which_the_node_was_off_count(tmp_path: Path) -> None:
+    folder = camera(tmp_path / "gate", 1, age_s=30 * 86_400 + 1)
+    Tidying(StorageConfig(), FakeClock()).tidy(tmp_path)
+    assert not frames_of(folder, 1)
+
+
+def test_a_stamp_from_the_future_does_not_keep_pictures_for_ever(tmp_path: Path) -> None:
+    folder = camera(tmp_path, 1, age_s=-1e9)
+    clock = FakeClock()
+    tidy(folder, StorageConfig(keep_pictures_s=100), clock)
+    assert frames_of(folder, 1)
+    clock.advance(101)
+    tidy(folder, StorageConfig(keep_pictures_s=100), clock)
+    assert not frames_of(folder, 1)
+
+
+def test_cameras_that_the_settings_do_not_name_any_more_are_tidied(tmp_path: Path) -> None:
+    left = camera(tmp_path / "removed-camera", 1, age_s=100)
+    (tmp_path / "status.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "photos").mkdir()
+    Tidying(StorageConfig(keep_pictures_s=99), FakeClock()).tidy(tmp_path)
+    assert not frames_of(left, 1)
+    assert (tmp_path / "photos").is_dir()
+
+
+def test_a_damaged_record_deletes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = camera(tmp_path, 1, age_s=1e9)
+    (tmp_path / "batches/00000001/outcome.json").write_text("{", encoding="utf-8")
+    (tmp_path / "batches/00000001/state.json").write_text("{", encoding="utf-8")
+    tidy(folder, StorageConfig(keep_pictures_s=1), CLOCK)
+    assert frames_of(folder, 1)
+    assert "is damaged" in caplog.text

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_autotuner.core import Detections
+from edge_autotuner.core import Detections, FakeClock
 from edge_autotuner.server.annotation.result_cache import ResultCache, ResultKey
 from edge_autotuner.server.annotation.result_codec import pack, unpack
 from edge_autotuner.server.annotation.result_store import ResultStore
@@ -116,6 +116,59 @@ def test_the_disk_is_bounded_and_what_was_used_lately_stays(tmp_path: Path) -> N
     assert n_bytes <= 100_000
     assert n_rows > 100
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 400_000
+
+
+def opened(path: Path, clock: FakeClock, max_age_s: float | None = 100.0) -> ResultStore:
+    return ResultStore(path, MB, max_age_s=max_age_s, clock=clock)
+
+
+def test_a_result_goes_when_its_picture_did_not_come_for_long(tmp_path: Path) -> None:
+    clock, path = FakeClock(), tmp_path / "results.sqlite"
+    used, unused = key(1).to_bytes(), key(2).to_bytes()
+    store = opened(path, clock)
+    store.put(used, b"one")
+    store.put(unused, b"two")
+    store.close()  # what is pending is on disk now
+    clock.advance(60)
+    store = opened(path, clock)
+    assert store.get(used) == b"one"
+    store.close()
+    clock.advance(60)
+    store = opened(path, clock)
+    store.forget_old()
+    store.close()
+    store = opened(path, clock)
+    assert (store.get(used), store.get(unused)) == (b"one", None)
+    store.close()
+
+
+def test_results_without_a_limit_stay(tmp_path: Path) -> None:
+    clock, path = FakeClock(), tmp_path / "results.sqlite"
+    store = opened(path, clock, max_age_s=None)
+    store.put(key(1).to_bytes(), b"one")
+    clock.advance(1e9)
+    store.forget_old()
+    store.close()
+    store = opened(path, clock)
+    assert store.get(key(1).to_bytes()) == b"one"
+    store.close()
+
+
+def test_a_result_of_a_clock_that_was_ahead_ages_as_well(tmp_path: Path) -> None:
+    clock, path = FakeClock(elapsed_s=1e8), tmp_path / "results.sqlite"
+    store = opened(path, clock)
+    store.put(key(1).to_bytes(), b"one")
+    store.close()
+    clock.advance(-1e8)
+    for expected in (b"one", None):
+        store = opened(path, clock)
+        store.forget_old()
+        store.close()
+        with sqlite3.connect(path) as connection:
+            row = connection.execute("SELECT value FROM results").fetchone()
+        connection.close()
+        assert (None if row is None else row[0]) == expected
+        clock.advance(101)
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_autotuner.capture.live.backoff import Backoff
+from edge_autotuner.client.credentials import make_ssl_context, read_secret
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.config.node import CameraConfig, MqttConfig
 from edge_autotuner.core import Clock, LabelMap, SystemClock
-from edge_autotuner.pipeline.node.outputs.credentials import make_ssl_context, read_secret
 from edge_autotuner.pipeline.node.outputs.discovery import (
     ABSENT,
     OFFLINE,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from edge_autotuner._version import __version__
+from edge_autotuner.client.credentials import make_ssl_context, read_token_file
 from edge_autotuner.config.node import WebhookConfig
 from edge_autotuner.core import Clock
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.errors import ConfigError, EdgeAutotunerError, MissingDependency
-from edge_autotuner.pipeline.node.outputs.credentials import make_ssl_context, read_bearer_token
 
 if TYPE_CHECKING:
     import httpx2
@@ -71,7 +71,7 @@ class JsonPost:
         self._timeout_s, self._clock = config.timeout_s, clock
         self._headers = {"Content-Type": "application/json", "User-Agent": f"edge-autotuner/{__version__}"}
         if config.token_file is not None:
-            self._headers["Authorization"] = f"Bearer {read_bearer_token(config.token_file)}"
+            self._headers["Authorization"] = f"Bearer {read_token_file(config.token_file)}"
         self._transport = PatientTransport(make_ssl_context(config.ca_file), None, max_connections=1)
 
     def send(self, json_text: str) -> None:

@@ -1,0 +1,26 @@
+"""`edge-autotuner forget`: delete the pictures of a run, and keep its numbers and models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def forget(
+    output: Annotated[Path, typer.Argument(help="Folder of a run, or of a batch of an edge node.", show_default=False)],
+) -> None:
+    """Delete the pictures of a run: frames, backgrounds, what training made of them, and those in the report.
+
+    Scores, settings, labels' statistics in the report and model bundles stay. A replay reservoir is another folder: see
+    `replay forget`.
+    """
+    from edge_autotuner.pipeline.forgetting import forget_pictures
+    from edge_autotuner.pipeline.run_folder import RunFolder
+
+    gone = forget_pictures(RunFolder(output))
+    for path in gone:
+        typer.echo(f"{'emptied' if path.is_file() else 'deleted'} {path}")
+    if not gone:
+        typer.echo(f"{output} holds no pictures any more")

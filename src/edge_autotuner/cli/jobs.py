@@ -1,0 +1,180 @@
+"""`edge-autotuner jobs`: training, evaluation and export of a run at a service, and the jobs that do it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_autotuner.cli.progress_bar import ProgressBar
+from edge_autotuner.cli.service_options import CaFile, TokenFile, Url, connected
+from edge_autotuner.cli.settings import ConfigFile, Folder, Setting, merge_settings
+from edge_autotuner.core.clock import parse_duration_s
+from edge_autotuner.errors import ConfigError, TrainingError
+
+if TYPE_CHECKING:
+    from edge_autotuner.client import JobsClient
+    from edge_autotuner.client.job_messages import JobEvent, JobInfo
+
+app = typer.Typer(help="Tuning at a service: tune, list, show, follow, cancel, fetch.", no_args_is_help=True)
+
+JobId = Annotated[str, typer.Argument(help="Id of the job, as `jobs list` shows it.", show_default=False)]
+State = Annotated[
+    str | None, typer.Option(help="Only queued, running, done, failed or cancelled ones.", show_default=False)
+]
+
+_STATES = ("queued", "running", "done", "failed", "cancelled")
+_SAVED = "settings.yaml"
+
+
+@app.command()
+def tune(
+    folder: Folder,
+    url: Url,
+    camera: Annotated[
+        str | None, typer.Option(help="Whose candidate it becomes at the service. [name of the run's folder]")
+    ] = None,
+    config: ConfigFile = None,
+    setting: Setting = None,
+    deadline: Annotated[str | None, typer.Option(help="When the job must have ended, such as 2h from now.")] = None,
+    max_upload_kbps: Annotated[
+        float | None, typer.Option(help="Most kilobits per second that are sent. [no limit]")
+    ] = None,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
+) -> None:
+    """Let a service train, evaluate and export an annotated run, and bring the results into its folder.
+
+    Ctrl-C leaves the job running; the same command goes on following it.
+    """
+    from edge_autotuner.cli.verdict import describe_evaluation
+    from edge_autotuner.pipeline.evaluation_result import read_evaluation
+    from edge_autotuner.pipeline.run_folder import RunFolder
+    from edge_autotuner.pipeline.session import Session
+
+    run = RunFolder(folder)
+    resolved = merge_settings(config or folder / _SAVED, setting, {}) if config or setting else run.settings()
+    with connected(url, token_file, ca_file, max_upload_kbps=max_upload_kbps) as connection:
+        from edge_autotuner.client import JobsClient, RegistryClient
+        from edge_autotuner.pipeline.registry_note import registry_id
+        from edge_autotuner.pipeline.service_training import TrainingService, tune_at_service
+
+        service = TrainingService(
+            JobsClient(connection),
+            RegistryClient(connection),
+            camera or folder.resolve().name,
+            parent_of=registry_id,
+            deadline_s=parse_duration_s(deadline) if deadline is not None else None,
+        )
+        job = tune_at_service(Session.open(folder, resolved, progress=ProgressBar()), service)
+    if job is None:
+        typer.echo("the results of this job are here already", err=True)
+    typer.echo(describe_evaluation(read_evaluation(run.evaluation)))
+    typer.echo(f"report: {run.report}\nbundle: {run.path / 'bundle'}")
+
+
+@app.command("list")
+def list_jobs(
+    url: Url,
+    camera: Annotated[str | None, typer.Option(help="Only those of this camera.", show_default=False)] = None,
+    state: State = None,
+    limit: Annotated[int, typer.Option(help="Most jobs.")] = 20,
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
+) -> None:
+    """List your jobs, newest first; those of all clients with a token for administrators."""
+    if state is not None and state not in _STATES:
+        raise ConfigError(f"--state: expected one of {', '.join(_STATES)}, got '{state}'")
+    with _jobs_at(url, token_file, ca_file) as client:
+        found = client.jobs(camera=camera, state=state, limit=limit)  # type: ignore[arg-type]
+    for job in found:
+        typer.echo(_line(job))
+
+
+@app.command()
+def show(job_id: JobId, url: Url, token_file: TokenFile = None, ca_file: CaFile = None) -> None:
+    """Show a job and what happened to it."""
+    with _jobs_at(url, token_file, ca_file) as client:
+        job, events = client.job(job_id), client.events(job_id)
+    typer.echo(_line(job))
+    for event in events:
+        typer.echo(_event_line(event))
+    typer.echo(_verdict(job))
+
+
+@app.command()
+def follow(job_id: JobId, url: Url, token_file: TokenFile = None, ca_file: CaFile = None) -> None:
+    """Follow a job until it has ended; Ctrl-C leaves it running."""
+    with _jobs_at(url, token_file, ca_file) as client:
+        from edge_autotuner.pipeline.service_training import ProgressOfJob
+
+        job = client.wait(client.job(job_id), ProgressOfJob(ProgressBar()).tell)
+    typer.echo(_verdict(job))
+    if job.state != "done":
+        raise TrainingError(f"the job {job.id} is {job.state}")
+
+
+@app.command()
+def cancel(job_id: JobId, url: Url, token_file: TokenFile = None, ca_file: CaFile = None) -> None:
+    """Stop a job; what it has done is lost."""
+    with _jobs_at(url, token_file, ca_file) as client:
+        job = client.cancel(job_id)
+    typer.echo(f"{job.id} is {'being cancelled' if job.is_cancelling else job.state}")
+
+
+@app.command()
+def fetch(
+    job_id: JobId,
+    url: Url,
+    output: Annotated[Path, typer.Option(help="Folder for the files; created where needed.")] = Path("job"),
+    token_file: TokenFile = None,
+    ca_file: CaFile = None,
+) -> None:
+    """Download the files that a job left, checked by their hashes; `jobs tune RUN` puts them into a run instead."""
+    from edge_autotuner.dataset.atomic import make_folder
+
+    with _jobs_at(url, token_file, ca_file) as client:
+        job = client.job(job_id)
+        make_folder(output)
+        files = client.fetch(job, output, progress=ProgressBar())
+    for path in files.values():
+        typer.echo(path)
+
+
+@contextmanager
+def _jobs_at(url: str, token_file: Path | None, ca_file: Path | None) -> Iterator[JobsClient]:
+    with connected(url, token_file, ca_file) as connection:
+        from edge_autotuner.client import JobsClient
+
+        yield JobsClient(connection)
+
+
+def _line(job: JobInfo) -> str:
+    asked = job.created_at.strftime("%Y-%m-%d %H:%M UTC")
+    now = job.progress
+    steps = f"{now.done}/{now.total}" if now.total is not None else f"{now.done}"
+    doing = f" ({now.task} {steps})" if job.state == "running" and now.task else ""
+    return f"{job.id}  {job.camera}  {job.state}{doing}  asked {asked} by {job.client}"
+
+
+def _event_line(event: JobEvent) -> str:
+    at = event.at.strftime("%Y-%m-%d %H:%M:%S")
+    values = ", ".join(f"{name} {_short(value)}" for name, value in event.values.items())
+    return f"  {at}  {event.kind} {event.name}" + "".join(f": {text}" for text in (event.text, values) if text)
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _verdict(job: JobInfo) -> str:
+    """Return in one line what came of a job."""
+    if job.error is not None:
+        return f"{job.error.kind}: {job.error.detail}"
+    if job.result is None:
+        return f"{job.id} is {job.state}"
+    known_as = f"; candidate {job.result.candidate} of {job.camera}" if job.result.candidate else ""
+    return f"{job.result.reason}{known_as}"

@@ -1,0 +1,149 @@
+"""Joins the privacy settings with the model that finds what is to be hidden, and with the folders of a run.
+
+`guard_teacher` and `outgoing.outgoing_dataset` are the only two ways by which pictures leave: the first for labels, the
+second for a training elsewhere.
+
+DIR/hiding/HASH/    a bundle of the model that finds objects to hide, with their classes only
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+from edge_autotuner.annotation import EnsembleTeacher, PrivacyFilter, ProtectedTeacher, RegionTeacher
+from edge_autotuner.config import RunConfig
+from edge_autotuner.core import Detector
+from edge_autotuner.dataset.atomic import make_folder
+from edge_autotuner.deployment import load_edge_detector, write_bundle
+from edge_autotuner.deployment.bundle import DESCRIPTION_FILE
+from edge_autotuner.errors import ConfigError
+from edge_autotuner.pipeline.run_folder import fingerprint_of
+
+HIDING_FOLDER = "hiding"
+
+
+def open_filter(config: RunConfig, folder: Path) -> PrivacyFilter:
+    """Return what hides; the model that finds objects is exported into the folder if it is not there yet.
+
+    Args:
+        config: its privacy settings, and the edge model that they may mean.
+        folder: of a run or of a camera.
+
+    Raises:
+        ConfigError: there is no such model, or it does not know a class that is to be hidden.
+        WeightsError: its weights are missing or damaged.
+        ModelBundleError: it cannot be exported.
+    """
+    export_hiding_model(config, folder)
+    return open_ready_filter(config, folder, n_threads=config.training.n_threads)
+
+
+def open_ready_filter(config: RunConfig, folder: Path, *, n_threads: int | None) -> PrivacyFilter:
+    """Return what hides, from what `export_hiding_model` left; needs no torch.
+
+    Args:
+        config: as of `open_filter`.
+        folder: of a run or of a camera.
+        n_threads: CPU threads; None for all.
+
+    Raises:
+        ModelBundleError: it has left nothing for these settings, or that is damaged.
+    """
+    finder: Detector | None = None
+    if config.privacy.hide_classes:
+        bundle = hiding_bundle(config, folder)
+        finder = load_edge_detector(bundle, n_threads, min_score=config.privacy.hide_min_score)
+    return PrivacyFilter(config.privacy, config.annotation, finder)
+
+
+def hiding_bundle(config: RunConfig, folder: Path) -> Path:
+    """Return where the model is, or will be, that finds objects to hide: a bundle as it is, others exported."""
+    privacy = config.privacy
+    name = privacy.hide_with or config.edge_model
+    if (Path(name) / DESCRIPTION_FILE).is_file():
+        return Path(name)
+    named = name, config.architecture, privacy.hide_classes, config.input_size
+    return folder / HIDING_FOLDER / fingerprint_of(*named)
+
+
+def needs_hiding_model(config: RunConfig, folder: Path) -> bool:
+    """Whether `export_hiding_model` has something to do."""
+    wanted = bool(config.privacy.hide_classes)
+    return wanted and not (hiding_bundle(config, folder) / DESCRIPTION_FILE).is_file()
+
+
+def export_hiding_model(config: RunConfig, folder: Path) -> None:
+    """Write the model that finds objects to hide as a bundle, unless it is there. Raises as `open_filter`."""
+    if not needs_hiding_model(config, folder):
+        return
+    if importlib.util.find_spec("torch") is None:
+        raise ConfigError(
+            "privacy.hide_classes needs a model that runs without torch: give a bundle's folder as privacy.hide_with"
+        )
+    # torch loads only where a model is exported
+    from edge_autotuner.models.torch_weights import network_bytes
+    from edge_autotuner.pipeline.edge_model import export_network, open_edge_model
+
+    privacy = config.privacy
+    annotation = config.annotation.model_copy(update={"classes": privacy.hide_classes, "teacher": "none"})
+    second_look = config.training.second_look.model_copy(update={"enabled": False})
+    finder = config.model_copy(
+        update={
+            "edge_model": privacy.hide_with or config.edge_model,
+            "architecture": None if privacy.hide_with else config.architecture,
+            "annotation": annotation,
+            "training": config.training.model_copy(update={"second_look": second_look}),
+        }
+    )
+    edge = open_edge_model(finder)
+    target = hiding_bundle(config, folder)
+    make_folder(target.parent)
+    exported = target.parent / f".{target.name}.onnx"
+    model = export_network(edge.network, config.input_size, exported).read_bytes()
+    shutil.rmtree(target, ignore_errors=True)  # what a killed process began
+    write_bundle(
+        target,
+        name=HIDING_FOLDER,
+        architecture=edge.network.architecture,
+        detector=edge.network.detector_spec(HIDING_FOLDER, edge.labels, config.input_size),
+        model=model,
+        weights=network_bytes(edge.network, edge.labels),
+        metrics={},
+        promotion={},
+        lineage={"edge_model": edge.name, "edge_model_sha256": edge.sha256, "trained_layers": None},
+    )
+    exported.unlink(missing_ok=True)
+
+
+def guarding_fingerprint(config: RunConfig) -> tuple[str, ...]:
+    """Return what labels depend on besides the teacher; nothing where no teacher is guarded."""
+    if not _guards(config):
+        return ()
+    rules = config.privacy.model_dump(mode="json", exclude={"apply"})
+    model = (config.privacy.hide_with or config.edge_model) if config.privacy.hide_classes else None
+    return (fingerprint_of(rules, model),)
+
+
+def stored_settings(config: RunConfig) -> dict[str, object]:
+    """Return what decides how pictures are treated before they are stored, JSON values; empty if they are not."""
+    if not config.privacy.treats_stored_pictures:
+        return {}
+    margins = {"crop_margin": config.annotation.crop_margin, "min_crop_px": config.annotation.min_crop_px}
+    return {"privacy": {**config.privacy.model_dump(mode="json", exclude={"send"}), **margins}}
+
+
+def guard_teacher(
+    config: RunConfig, folder: Path, teacher: RegionTeacher | EnsembleTeacher
+) -> RegionTeacher | EnsembleTeacher | ProtectedTeacher:
+    """Return the teacher as it may be asked: behind the privacy filter if it is, or one of it is, at a service.
+
+    Raises:
+        As `open_filter`.
+    """
+    return ProtectedTeacher(teacher, open_filter(config, folder)) if _guards(config) else teacher
+
+
+def _guards(config: RunConfig) -> bool:
+    return bool(config.annotation.remote_models) and config.privacy.is_on

@@ -1,0 +1,25 @@
+"""As what the registry of a service knows a bundle, noted beside it: FOLDER/registry.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from edge_autotuner.dataset import atomic_write_json
+
+_NOTE_FILE = "registry.json"
+
+
+def registry_id(folder: Path) -> str | None:
+    """Return the registry's id that was noted in a folder; None where there is none, or it is damaged."""
+    try:
+        values = json.loads((folder / _NOTE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    found = values.get("id") if isinstance(values, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def note_registry_id(folder: Path, bundle_id: str) -> None:
+    """Note in a folder as what the registry knows it."""
+    atomic_write_json(folder / _NOTE_FILE, {"id": bundle_id})

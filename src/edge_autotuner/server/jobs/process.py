@@ -1,0 +1,180 @@
+"""Workers as processes: what one is, and how `serve` keeps some of them running.
+
+`python -m edge_autotuner.server.jobs.process SUPERVISOR` reads its settings from its standard input: they may hold the
+password of the database, which belongs neither into a command line nor into a file.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+from edge_autotuner.config.server import ServerConfig
+from edge_autotuner.deployment.signing import read_signing_key
+from edge_autotuner.errors import EdgeAutotunerError
+from edge_autotuner.pipeline.background_process import die_with
+from edge_autotuner.server.audit import AuditLog
+from edge_autotuner.server.blobs import Blobs
+from edge_autotuner.server.database import Database
+from edge_autotuner.server.jobs.folder import JOBS_FOLDER
+from edge_autotuner.server.jobs.queue import JobQueue
+from edge_autotuner.server.jobs.rows import protected_blobs
+from edge_autotuner.server.jobs.worker import Worker
+from edge_autotuner.server.registry import Registry
+
+logger = logging.getLogger(__name__)
+
+_LOOK_S = 1.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
+_STEADY_S = 60.0  # a worker that ran so long did not fail at its start
+_ENDING_S = 15.0  # a worker gives its job's process some seconds to end
+
+StartProcess = Callable[[], "subprocess.Popen[str]"]
+
+
+def run_worker(config: ServerConfig, *, blobs_folder: str, database_url: str) -> None:
+    """Do jobs until SIGTERM or SIGINT; the one at hand is then left for the next worker.
+
+    Args:
+        config: all settings.
+        blobs_folder: name of the folder of contents in the data folder.
+        database_url: where jobs are kept.
+
+    Raises:
+        ConfigError: the signing key cannot be used, or the database is that of another version.
+        StorageError: the data folder or the database cannot be used.
+    """
+    stop = threading.Event()
+
+    def set_stop(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, set_stop)
+    key = None if config.jobs.signing_key is None else read_signing_key(config.jobs.signing_key)
+    database = Database(database_url)
+    try:
+        audit = AuditLog(database)
+        folder = config.data / blobs_folder
+        blobs = Blobs(
+            folder,
+            max_bytes=int(config.blobs.max_content_mb * 1e6),
+            reserve_bytes=int(config.blobs.reserve_mb * 1e6),
+        )
+        registry = Registry(database, blobs, audit, protected=[protected_blobs()])
+        queue = JobQueue(database, audit, config.data / JOBS_FOLDER, config.jobs)
+        Worker(queue, blobs, folder, registry, config, key=key).run(stop)
+    finally:
+        database.close()
+
+
+class WorkerProcesses:
+    """Keeps worker processes running, from `start` to `stop`; one that ends is started again.
+
+    Args:
+        n_workers: how many.
+        start_one: starts a worker; called by the thread that lives as long as they shall.
+        is_wanted: whether there is anything to do; before, none is started.
+    """
+
+    def __init__(self, n_workers: int, start_one: StartProcess, *, is_wanted: Callable[[], bool]) -> None:
+        self._start_one, self._is_wanted = start_one, is_wanted
+        self._places = [_Place() for _ in range(n_workers)]
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start them. They die with this process, however it ends."""
+        if self._places:
+            self._thread = threading.Thread(target=self._supervise, name="job workers", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End them in order; what they do is left for the next ones. Once more does nothing."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _supervise(self) -> None:
+        while not self._stop.is_set():
+            if self._is_wanted():
+                for place in self._places:
+                    place.look_after(self._start_one)
+            self._stop.wait(_LOOK_S)
+        running = [place.process for place in self._places if place.process is not None]
+        for process in running:
+            process.send_signal(signal.SIGTERM)
+        for process in running:
+            _wait_or_kill(process)
+
+
+class _Place:
+    """Where one worker after the other runs."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[str] | None = None
+        self._started_s = self._not_before_s = 0.0
+        self._pause_s = _FIRST_PAUSE_S
+
+    def look_after(self, start_one: StartProcess) -> None:
+        """Start a worker where none runs, after a pause that grows with each that ends at once."""
+        now_s = time.monotonic()
+        if self.process is not None and self.process.poll() is not None:
+            is_early = now_s - self._started_s < _STEADY_S
+            self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S) if is_early else _FIRST_PAUSE_S
+            logger.error("a worker ended with %s; a new one in %.0f s", self.process.returncode, self._pause_s)
+            self.process, self._not_before_s = None, now_s + self._pause_s
+        if self.process is None and now_s >= self._not_before_s:
+            self.process, self._started_s = start_one(), now_s
+
+
+def worker_starter(config: ServerConfig) -> StartProcess:
+    """Return what starts a worker with these settings."""
+
+    def start() -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "edge_autotuner.server.jobs.process", str(os.getpid())]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, process_group=0)
+        assert process.stdin is not None
+        try:
+            with process.stdin as settings:
+                settings.write(config.model_dump_json())
+        except BrokenPipeError:
+            logger.error("a worker died at its start")
+        return process
+
+    return start
+
+
+def _wait_or_kill(process: subprocess.Popen[str]) -> None:
+    try:
+        process.wait(_ENDING_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Be a worker of `serve`; return the exit code."""
+    from edge_autotuner.server.services import BLOBS_FOLDER, database_url
+
+    die_with(int(arguments[0]))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    config = ServerConfig.model_validate_json(sys.stdin.read())
+    try:
+        run_worker(config, blobs_folder=BLOBS_FOLDER, database_url=database_url(config))
+    except EdgeAutotunerError as exc:
+        logger.error("a worker cannot go on: %s", exc)
+        return exc.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

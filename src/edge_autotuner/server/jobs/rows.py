@@ -1,0 +1,170 @@
+"""How jobs lie in the database, and the changes of them that both clients and workers cause."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+
+from edge_autotuner.client.job_messages import (
+    EventKind,
+    JobError,
+    JobEvent,
+    JobInfo,
+    JobProgress,
+    JobResult,
+    JobState,
+    OutputFile,
+)
+from edge_autotuner.server.database import from_stored_time, to_stored_time
+from edge_autotuner.server.retention import ProtectedBlobs
+from edge_autotuner.server.schema import job_blobs, job_events, jobs
+
+MAX_EVENTS = 2000
+"""Most events of a job; what comes after these is not kept, but for its end."""
+
+INPUT = "input"
+UNFINISHED: tuple[JobState, ...] = ("queued", "running")
+
+_MAX_TEXT = 2000
+
+
+def info_of(row: Row[Any]) -> JobInfo:
+    """Return a job as clients see it."""
+    error = None if row.error_kind is None else JobError(kind=row.error_kind, detail=row.error_detail or "")
+    return JobInfo(
+        id=row.id,
+        key=row.key,
+        client=row.client,
+        camera=row.camera,
+        state=row.state,
+        created_at=from_stored_time(row.created_at),
+        started_at=_time(row.started_at),
+        ended_at=_time(row.ended_at),
+        attempts=row.attempts,
+        progress=JobProgress(task=row.task, done=row.n_done, total=row.n_total),
+        revision=row.revision,
+        is_cancelling=row.is_cancelling and row.state in UNFINISHED,
+        error=error,
+        result=None if row.result is None else JobResult.model_validate_json(row.result),
+    )
+
+
+def event_of(row: Row[Any]) -> JobEvent:
+    """Return an event as clients see it."""
+    return JobEvent(
+        seq=row.seq,
+        at=from_stored_time(row.at),
+        kind=row.kind,
+        name=row.name,
+        text=row.text,
+        values=json.loads(row.data),
+    )
+
+
+def change(connection: Connection, job_id: str, **values: Any) -> None:  # noqa: ANN401 (columns of a job)
+    """Change a job; whoever waits for news of it sees a new revision."""
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(revision=jobs.c.revision + 1, **values))
+
+
+def add_event(
+    connection: Connection,
+    job_id: str,
+    now: datetime,
+    kind: EventKind,
+    name: str,
+    *,
+    text: str = "",
+    values: Mapping[str, Any] | None = None,
+) -> None:
+    """Note what happened to a job; beyond `MAX_EVENTS`, only changes of its state."""
+    query = select(func.coalesce(func.max(job_events.c.seq), 0)).where(job_events.c.job_id == job_id)
+    last = connection.execute(query).scalar_one()
+    if last >= MAX_EVENTS and kind != "state":
+        return
+    connection.execute(
+        insert(job_events).values(
+            job_id=job_id,
+            seq=last + 1,
+            at=to_stored_time(now),
+            kind=kind,
+            name=name[:100],
+            text=text[:_MAX_TEXT],
+            data=json.dumps(values or {}, allow_nan=False),
+        )
+    )
+
+
+def end(
+    connection: Connection,
+    job_id: str,
+    now: datetime,
+    state: JobState,
+    *,
+    error: JobError | None = None,
+    result: JobResult | None = None,
+) -> None:
+    """Bring a job to its end."""
+    change(
+        connection,
+        job_id,
+        state=state,
+        ended_at=to_stored_time(now),
+        error_kind=None if error is None else error.kind[:100],
+        error_detail=None if error is None else error.detail[:_MAX_TEXT],
+        result=None if result is None else result.model_dump_json(),
+    )
+    text = error.detail if error is not None else result.reason if result is not None else ""
+    add_event(connection, job_id, now, "state", state, text=text)
+
+
+def add_blobs(connection: Connection, job_id: str, hashes: Collection[str]) -> None:
+    """Note which contents a job needs."""
+    rows = [{"job_id": job_id, "role": INPUT, "sha256": sha256} for sha256 in sorted(hashes)]
+    if rows:
+        connection.execute(insert(job_blobs), rows)
+
+
+def add_outputs(connection: Connection, job_id: str, files: Collection[OutputFile]) -> None:
+    """Note which contents a job has left."""
+    rows = [{"job_id": job_id, "role": file.role, "sha256": file.sha256} for file in files]
+    if rows:
+        connection.execute(insert(job_blobs), rows)
+
+
+def protected_blobs() -> ProtectedBlobs:
+    """Return what finds the contents of all jobs that are still there; those that ended long ago are not."""
+
+    def find(connection: Connection) -> Collection[str]:
+        return set(connection.execute(select(job_blobs.c.sha256).distinct()).scalars())
+
+    return find
+
+
+def forget(connection: Connection, now: datetime, keep_s: float) -> list[str]:
+    """Remove jobs that ended so long ago, with what they refer to; return their ids."""
+    before = to_stored_time(now - timedelta(seconds=keep_s))
+    old = select(jobs.c.id).where(jobs.c.ended_at.is_not(None), jobs.c.ended_at < before)
+    ids = list(connection.execute(old).scalars())
+    if ids:
+        connection.execute(delete(job_events).where(job_events.c.job_id.in_(ids)))
+        connection.execute(delete(job_blobs).where(job_blobs.c.job_id.in_(ids)))
+        connection.execute(delete(jobs).where(jobs.c.id.in_(ids)))
+    return ids
+
+
+def drop_inputs(connection: Connection, job_id: str) -> None:
+    """Say that the contents that a job needed are not needed any more."""
+    connection.execute(delete(job_blobs).where(job_blobs.c.job_id == job_id, job_blobs.c.role == INPUT))
+
+
+def is_due(now: datetime) -> Any:  # noqa: ANN401 (a condition of SQLAlchemy)
+    """Return the condition that a queued job may begin now."""
+    return (jobs.c.state == "queued") & or_(jobs.c.not_before.is_(None), jobs.c.not_before <= to_stored_time(now))
+
+
+def _time(text: str | None) -> datetime | None:
+    return None if text is None else from_stored_time(text)

@@ -1,0 +1,299 @@
+"""A process that does tuning jobs, one after the other, each in a process of its own.
+
+It may be killed at any moment: the job's process dies with it, and whoever comes next goes on from the checkpoints.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, TypeVar, cast
+
+from edge_autotuner.client.job_messages import JobError, JobProgress, JobResult, OutputFile, OutputRole
+from edge_autotuner.client.messages import BundleRequest
+from edge_autotuner.config.server import ServerConfig
+from edge_autotuner.core.clock import Clock, SystemClock
+from edge_autotuner.dataset.atomic import atomic_write_bytes
+from edge_autotuner.deployment.acceptance import signature_to_text
+from edge_autotuner.deployment.bundle import parse_description
+from edge_autotuner.deployment.signing import SigningKey
+from edge_autotuner.errors import EdgeAutotunerError, StorageError
+from edge_autotuner.server.blobs import Blobs
+from edge_autotuner.server.jobs.events import is_new
+from edge_autotuner.server.jobs.folder import JobFolder, JobOrder
+from edge_autotuner.server.jobs.queue import ClaimedJob, JobQueue
+from edge_autotuner.server.problems import Problem
+from edge_autotuner.server.registry import Registry
+
+logger = logging.getLogger(__name__)
+
+_LOOK_S = 1.0  # between two looks for work, and between two reports
+_POLL_S = 0.1
+_ENDING_S = 5.0  # from SIGTERM to SIGKILL
+_RETRY_S = 5.0
+_BLOCK_BYTES = 1 << 20
+_FULL_DISK = "StorageError"
+
+Command = Callable[[Path], Sequence[str]]
+Result = TypeVar("Result")
+
+
+class Worker:
+    """Does jobs until it is told to stop; `run` must be called by a thread that lives as long as the jobs' processes.
+
+    Args:
+        queue: where jobs come from.
+        blobs: the clients' contents, and what jobs leave.
+        blobs_folder: where they lie.
+        registry: gets the candidates.
+        config: all settings.
+        key: signs candidates; None: nobody does.
+        clock: for deadlines.
+        command: what to start for a job's folder; None for the process of this package.
+    """
+
+    def __init__(
+        self,
+        queue: JobQueue,
+        blobs: Blobs,
+        blobs_folder: Path,
+        registry: Registry,
+        config: ServerConfig,
+        *,
+        key: SigningKey | None = None,
+        clock: Clock | None = None,
+        command: Command | None = None,
+    ) -> None:
+        self._queue, self._blobs, self._registry = queue, blobs, registry
+        self._blobs_folder, self._config, self._key = blobs_folder, config, key
+        self._clock = clock or SystemClock()
+        self._command = command or _tuning_command(config.jobs.priority)
+
+    def run(self, stop: threading.Event) -> None:
+        """Do what comes."""
+        while not stop.is_set():
+            try:
+                self._queue.tidy()
+                job = self._queue.claim()
+            except StorageError as exc:
+                logger.error("cannot look for jobs: %s", exc)
+                stop.wait(_RETRY_S)
+                continue
+            if job is None:
+                stop.wait(_LOOK_S)
+            else:
+                self.work_on(job, stop)
+
+    def work_on(self, job: ClaimedJob, stop: threading.Event) -> None:
+        """Do a job, or as much of it as there is time for."""
+        folder = JobFolder(job.folder)
+        logger.info("job %s of %s: begins", job.id, job.client)
+        try:
+            folder.write_order(self._order(job))
+        except StorageError as exc:
+            why = str(exc)
+            self._persist(lambda: self._queue.put_back(job, why=why, pause=True), stop)
+            return
+        process = _JobProcess(self._command(job.folder), job)
+        try:
+            verdict = self._watch(job, process, stop)
+        finally:
+            process.end()
+        self._settle(job, folder, process, verdict, stop)
+
+    def _watch(self, job: ClaimedJob, process: _JobProcess, stop: threading.Event) -> str:
+        """Follow a job's process to its end; return why it ended: exit, stop, cancelled or deadline."""
+        reported_s = time.monotonic()
+        while not process.has_ended:
+            if stop.is_set():
+                return "stop"
+            if self._clock.now() >= job.deadline_at:
+                return "deadline"
+            if time.monotonic() - reported_s >= _LOOK_S:
+                reported_s = time.monotonic()
+                if not self._report(job, process):
+                    return "cancelled"
+            stop.wait(_POLL_S)
+        process.end()
+        return "exit" if self._report(job, process) else "cancelled"
+
+    def _report(self, job: ClaimedJob, process: _JobProcess) -> bool:
+        """Write down what is new; return whether the job shall go on. A full disk does not stop it."""
+        try:
+            while process.events:
+                self._queue.note(job, process.events[0])
+                process.events.pop(0)
+            progress, process.progress = process.progress, None
+            return self._queue.report(job, progress)
+        except StorageError as exc:
+            logger.error("job %s: its progress cannot be written: %s", job.id, exc)
+            return True
+
+    def _settle(
+        self, job: ClaimedJob, folder: JobFolder, process: _JobProcess, verdict: str, stop: threading.Event
+    ) -> None:
+        """Write down how a job ended."""
+        queue, code, error = self._queue, process.exit_code, process.error
+        if verdict == "cancelled":
+            self._persist(lambda: queue.cancelled(job), stop)
+        elif verdict == "deadline":
+            late = JobError(kind="deadline", detail=f"it had to end at {job.deadline_at.isoformat()}, and was not done")
+            self._persist(lambda: queue.fail(job, late), stop)
+        elif verdict == "stop":
+            self._persist(lambda: queue.put_back(job, why="its worker was stopped"), stop)
+        elif code == 0:
+            self._hand_over(job, folder, stop)
+        elif error is not None and error.kind == _FULL_DISK:
+            self._persist(lambda: queue.put_back(job, why=error.detail, pause=True), stop)
+        elif error is not None:
+            self._persist(lambda: queue.fail(job, error), stop)
+        else:
+            self._persist(lambda: queue.lost(job, f"its process ended with code {code}"), stop)
+
+    def _hand_over(self, job: ClaimedJob, folder: JobFolder, stop: threading.Event) -> None:
+        """Store what a job has left, add the candidate to the registry, and end the job."""
+        try:
+            result = self._persist(lambda: self._result(job, folder), stop)
+        except Problem as exc:
+            failure = JobError(kind=exc.kind, detail=exc.detail)
+            if exc.status == 507:
+                self._persist(lambda: self._queue.put_back(job, why=failure.detail, pause=True), stop)
+            else:
+                self._persist(lambda: self._queue.fail(job, failure), stop)
+            return
+        except EdgeAutotunerError as exc:
+            damage = JobError(kind=type(exc).__name__, detail=str(exc))
+            self._persist(lambda: self._queue.fail(job, damage), stop)
+            return
+        if result is not None:
+            done = result
+            self._persist(lambda: self._queue.finish(job, done), stop)
+            logger.info("job %s of %s: done, %s", job.id, job.client, done.reason)
+
+    def _result(self, job: ClaimedJob, folder: JobFolder) -> JobResult:
+        facts, paths = folder.outputs()
+        description = paths["candidate.description"].read_bytes()
+        signature = None
+        if self._key is not None:
+            signature = signature_to_text(self._key.sign(description))
+            paths["candidate.signature"] = folder.path / "candidate.signature"
+            atomic_write_bytes(paths["candidate.signature"], f"{signature}\n".encode())
+        files = tuple(self._stored(role, path) for role, path in paths.items())
+        added = self._registry.add(
+            job.request.camera,
+            BundleRequest(
+                description=description.decode(),
+                signature=signature,
+                parent=job.request.parent,
+                data_sha256=job.request.dataset,
+            ),
+            client=job.client,
+        )
+        metrics = dict(parse_description(description).metrics)
+        return JobResult(**facts, metrics=metrics, candidate=added.id, files=files)
+
+    def _stored(self, role: str, path: Path) -> OutputFile:
+        """Put a file among the contents; one that is there already costs nothing but the reading."""
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            upload = self._blobs.begin(path.stat().st_size)
+            try:
+                while block := file.read(_BLOCK_BYTES):
+                    upload.write(block)
+                n_bytes = upload.finish(sha256)
+            finally:
+                upload.abort()
+        return OutputFile(role=cast("OutputRole", role), sha256=sha256, n_bytes=n_bytes)
+
+    def _persist(self, write: Callable[[], Result], stop: threading.Event) -> Result | None:
+        """Write to the database or the disk, again and again while these refuse; None where the worker stops first."""
+        while True:
+            try:
+                return write()
+            except StorageError as exc:
+                logger.error("cannot write how a job ended, next attempt in %.0f s: %s", _RETRY_S, exc)
+                if stop.wait(_RETRY_S):
+                    return None
+
+    def _order(self, job: ClaimedJob) -> JobOrder:
+        config = self._config
+        return JobOrder(
+            request=job.request.model_dump_json(),
+            blobs=str(self._blobs_folder.absolute()),
+            max_pixels=int(config.limits.max_megapixels * 1e6),
+            deadline_at=job.deadline_at.isoformat(),
+            n_threads=config.jobs.n_threads,
+            models_dir=None if config.models_dir is None else str(config.models_dir.absolute()),
+        )
+
+
+class _JobProcess:
+    """A job's process, and the thread that reads what it says."""
+
+    def __init__(self, command: Sequence[str], job: ClaimedJob) -> None:
+        self.events: list[Mapping[str, Any]] = []
+        self.progress: JobProgress | None = None
+        self.error: JobError | None = None
+        self._job = job
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, process_group=0
+        )
+        assert self._process.stdout is not None
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+        self._reader.start()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is gone."""
+        return self._process.poll() is not None
+
+    @property
+    def exit_code(self) -> int:
+        """Of the process that has ended."""
+        return int(self._process.wait())
+
+    def end(self) -> None:
+        """Interrupt it where it still runs, kill it if that takes too long, and read what it said last."""
+        if not self.has_ended:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(_ENDING_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._reader.join()
+
+    def _read(self, stream: IO[str]) -> None:
+        with stream:
+            for line in stream:
+                try:
+                    message = json.loads(line)
+                    self._take(message)
+                except (ValueError, KeyError, TypeError):
+                    logger.info("job %s: %s", self._job.id, line.rstrip()[:500])
+
+    def _take(self, message: Mapping[str, Any]) -> None:
+        if "progress" in message:
+            self.progress = JobProgress(**message["progress"])
+        elif "event" in message:
+            if is_new(message["event"], self._job.epochs):
+                self.events.append(message["event"])
+        else:
+            self.error = JobError(**message["error"])
+
+
+def _tuning_command(priority: str) -> Command:
+    def command(folder: Path) -> Sequence[str]:
+        return [sys.executable, "-m", "edge_autotuner.server.jobs.tuning", str(folder), priority, str(os.getpid())]
+
+    return command

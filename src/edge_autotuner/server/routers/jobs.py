@@ -1,0 +1,82 @@
+"""`/v1/jobs`: tuning jobs, which workers of the service do on data that clients have uploaded."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from edge_autotuner.client.job_messages import JobEvents, JobInfo, JobList, JobState, TuneRequest
+from edge_autotuner.server.access import Caller, caller_with
+from edge_autotuner.server.jobs.store import JobStore
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+JobId = Annotated[str, Path(pattern=_NAME, description="Id of the job.")]
+Trainer = Annotated[Caller, Depends(caller_with("train"))]
+
+_THERE: dict[int | str, dict[str, Any]] = {
+    200: {"model": JobInfo, "description": "The job was there already."},
+    201: {"model": JobInfo, "description": "The job is queued."},
+}
+_NO_NEWS: dict[int | str, dict[str, Any]] = {204: {"description": "The job's revision is still `after`."}}
+
+
+def _jobs(request: Request) -> JobStore:
+    found: JobStore = request.app.state.services.jobs
+    return found
+
+
+Jobs = Annotated[JobStore, Depends(_jobs)]
+
+
+@router.post("/tune", status_code=201, responses=_THERE)
+async def create_tuning_job(tune: TuneRequest, jobs: Jobs, caller: Trainer, response: Response) -> JobInfo:
+    """Ask for training, evaluation and export on uploaded data; the same request again finds the same job."""
+    info, is_new = await run_in_threadpool(jobs.create, tune, client=caller.client)
+    response.status_code = 201 if is_new else 200
+    return info
+
+
+@router.get("")
+async def list_jobs(
+    jobs: Jobs,
+    caller: Trainer,
+    camera: Annotated[str | None, Query(pattern=_NAME)] = None,
+    state: JobState | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> JobList:
+    """Return the newest jobs of the caller; of everybody for an administrator."""
+    return JobList(jobs=tuple(await run_in_threadpool(jobs.list, caller, camera=camera, state=state, limit=limit)))
+
+
+@router.get("/{job_id}", response_model=JobInfo, responses=_NO_NEWS)
+async def get_job(
+    job_id: JobId,
+    jobs: Jobs,
+    caller: Trainer,
+    after: Annotated[int | None, Query(ge=0, le=1 << 53, description="Revision that is known already.")] = None,
+    wait_s: Annotated[float, Query(ge=0, le=60, description="Longest wait for another revision.")] = 0.0,
+) -> JobInfo | Response:
+    """Return a job, as soon as its revision is another one than `after`."""
+    found = await jobs.wait(job_id, caller, after=after, wait_s=wait_s)
+    return found if found is not None else Response(status_code=204)
+
+
+@router.get("/{job_id}/events")
+async def list_events(
+    job_id: JobId,
+    jobs: Jobs,
+    caller: Trainer,
+    after: Annotated[int, Query(ge=0, le=1 << 31, description="Position of the last event that is known.")] = 0,
+) -> JobEvents:
+    """Return the next events of a job, oldest first; ask again after the last of them for more."""
+    return await run_in_threadpool(jobs.events, job_id, caller, after=after)
+
+
+@router.post("/{job_id}/cancel")
+async def cancel_job(job_id: JobId, jobs: Jobs, caller: Trainer) -> JobInfo:
+    """Cancel a job; one that has ended stays as it is."""
+    return await run_in_threadpool(jobs.cancel, job_id, caller)

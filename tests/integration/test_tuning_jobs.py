@@ -1,0 +1,179 @@
+"""Tuning jobs with real processes: whatever is killed, the same weights come out; a cancelled job stops."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from cli_runs import run_cli
+from client_runs import CAMERA, ClientRun, annotated_run
+from edge_autotuner.client.job_messages import JobInfo, JobList
+from real_service import RealService
+from run_samples import camera as simulated_camera
+from run_samples import candidate_of, change_detector
+
+N_EPOCHS = 40  # some are left when the last kill comes
+WAIT_S = 120.0
+
+
+class TuningService(RealService):
+    """A service whose jobs run with one thread, and a client that may train."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        model = folder / "teacher.onnx"
+        model.write_bytes(change_detector(simulated_camera().street_bgr))
+        settings = {"jobs": {"n_threads": 1, "priority": "normal"}, "blobs": {"reserve_mb": 1}}
+        super().__init__(folder, model, name="stub", adapter="yolox", settings=settings)
+        self.data = folder / "data"
+        headers = {"Authorization": f"Bearer {self.add_token('trainer', 'train').read_text()}"}
+        self.client = httpx2.Client(base_url=f"{self.url}/v1", headers=headers, timeout=WAIT_S)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def worker(self) -> int:
+        """Return the process id of its only worker."""
+        return only_child(self.pid, "server.jobs.process")
+
+    def tuning(self) -> int:
+        """Return the process id of the worker's job."""
+        return only_child(self.worker(), "server.jobs.tuning")
+
+    def ask(self, run: ClientRun, **changes: Any) -> JobInfo:
+        """Upload a run, and ask for its training."""
+        assert self.client.put(f"/cameras/{CAMERA}", json={}).status_code == 200
+        description, files = run.described()
+        contents = [description, *(path.read_bytes() for path in (*files.values(), run.edge_model))]
+        for content in contents:
+            sha256 = hashlib.sha256(content).hexdigest()
+            assert self.client.put(f"/blobs/{sha256}", content=content).status_code == 201
+        reply = self.client.post("/jobs/tune", json=run.request(**changes).model_dump(mode="json"))
+        assert reply.status_code == 201, reply.text
+        return JobInfo.model_validate(reply.json())
+
+    def follow(self, job_id: str, until: Callable[[JobInfo], bool]) -> JobInfo:
+        """Wait for news until something is so."""
+        query: dict[str, Any] = {}
+        for _ in range(1000):
+            reply = self.client.get(f"/jobs/{job_id}", params=query)
+            if reply.status_code == 200:
+                info = JobInfo.model_validate(reply.json())
+                if until(info):
+                    return info
+                assert not info.has_ended, info
+                query = {"after": info.revision, "wait_s": 10}
+        raise AssertionError("nothing happened")
+
+    def epochs(self, job_id: str) -> list[tuple[str, int]]:
+        found = self.client.get(f"/jobs/{job_id}/events").json()["events"]
+        return [(event["name"], event["values"]["epoch"]) for event in found if event["kind"] == "epoch"]
+
+    def wait_for_another_epoch(self, job_id: str) -> None:
+        n_before = len(self.epochs(job_id))
+        self.follow(job_id, lambda info: info.has_ended or len(self.epochs(job_id)) > n_before)
+
+
+def only_child(parent: int, module: str) -> int:
+    """Return the child process that runs a module, as soon as there is one."""
+    for _ in range(20_000):
+        for path in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                status = (path / "stat").read_text().rpartition(")")[2].split()
+                if int(status[1]) == parent and module in (path / "cmdline").read_text():
+                    return int(path.name)
+        threading.Event().wait(0.005)
+    raise AssertionError(f"no {module}")
+
+
+def wait_until_gone(folder: Path) -> None:
+    """Wait for what a worker does after it has said how a job ended."""
+    for _ in range(20_000):
+        if not folder.exists():
+            return
+        threading.Event().wait(0.005)
+    raise AssertionError(f"{folder} is still there")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> ClientRun:
+    folder = tmp_path_factory.mktemp("client")
+    return annotated_run(folder, n_epochs=N_EPOCHS, patience_epochs=N_EPOCHS)
+
+
+@pytest.fixture(scope="module")
+def local_sha256(run: ClientRun, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the hash of the weights that the client's own machine makes of the run."""
+    own = run.copy(tmp_path_factory.mktemp("own") / "run")
+    outcome = run_cli("tune", own.folder)
+    assert outcome.code == 0, outcome.err
+    return hashlib.sha256(candidate_of(own.folder).read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TuningService]:
+    with TuningService(tmp_path_factory.mktemp("service") / "s") as running:
+        yield running
+        running.client.close()
+
+
+def output(info: JobInfo, role: str) -> str:
+    assert info.result is not None
+    return next(file.sha256 for file in info.result.files if file.role == role)
+
+
+@pytest.mark.slow
+def test_whatever_is_killed_the_weights_are_those_of_a_local_training(
+    service: TuningService, run: ClientRun, local_sha256: str
+) -> None:
+    job_id = service.ask(run).id
+    service.wait_for_another_epoch(job_id)
+    os.kill(service.tuning(), signal.SIGKILL)
+    service.wait_for_another_epoch(job_id)
+    os.kill(service.worker(), signal.SIGKILL)
+    service.wait_for_another_epoch(job_id)
+    service.kill()
+    service.start()
+    info = service.follow(job_id, lambda info: info.has_ended)
+    assert (info.state, info.attempts, info.error) == ("done", 4, None)
+    weights = service.client.get(f"/blobs/{output(info, 'candidate.weights')}").content
+    assert hashlib.sha256(weights).hexdigest() == local_sha256
+    assert service.epochs(job_id) == [("only", epoch) for epoch in range(N_EPOCHS + 1)], "each once, none is missing"
+    (bundle,) = service.client.get(f"/cameras/{CAMERA}/bundles").json()["bundles"]
+    assert info.result is not None
+    assert (bundle["id"], bundle["stage"]) == (info.result.candidate, "candidate")
+    assert b"<html" in service.client.get(f"/blobs/{output(info, 'report')}").content
+    listed = JobList.model_validate(service.client.get("/jobs", params={"state": "done"}).json())
+    assert [job.id for job in listed.jobs] == [job_id]
+    wait_until_gone(service.data / "jobs" / job_id)
+
+
+def test_a_cancelled_job_stops_and_leaves_no_process(service: TuningService, run: ClientRun) -> None:
+    job_id = service.ask(run, key="cancelled").id
+    service.wait_for_another_epoch(job_id)
+    process = service.tuning()
+    assert service.client.post(f"/jobs/{job_id}/cancel").json()["is_cancelling"]
+    info = service.follow(job_id, lambda info: info.has_ended)
+    assert (info.state, info.result) == ("cancelled", None)
+    assert not Path(f"/proc/{process}").exists()
+    wait_until_gone(service.data / "jobs" / job_id)
+
+
+def test_a_service_that_ends_takes_its_workers_along(service: TuningService, run: ClientRun) -> None:
+    service.ask(run, key="left")
+    worker = service.worker()
+    os.kill(service.pid, signal.SIGTERM)
+    assert service._process is not None
+    assert service._process.wait(WAIT_S) == 0
+    assert not Path(f"/proc/{worker}").exists()

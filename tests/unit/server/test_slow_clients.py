@@ -1,0 +1,159 @@
+"""Over real sockets: who does not send or take anything loses the connection, who is only slow does not."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from edge_autotuner.client.messages import ProblemReply
+from edge_autotuner.server.slow_clients import patient_protocol
+from service_samples import WAIT_S
+
+SHORT_S = 0.05
+PATIENT_S = 0.5  # long enough for a request on a busy machine
+HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
+N_LARGE = 24 << 20  # more than the buffers of two sockets hold
+
+
+class App:
+    """Answers with a few bytes, or with many under /large; says what became of the latter."""
+
+    def __init__(self) -> None:
+        self.has_ended = threading.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        content = b"hello"
+        if scope["path"] == "/slow":
+            await asyncio.sleep(1.5 * PATIENT_S)  # the model works for longer than headers may take
+        await send({"type": "http.response.start", "status": 200, "headers": self._headers(scope["path"])})
+        if scope["path"] == "/large":
+            for _ in range(N_LARGE // (1 << 20)):
+                await send({"type": "http.response.body", "body": b"x" * (1 << 20), "more_body": True})
+        await send({"type": "http.response.body", "body": content, "more_body": False})
+        self.has_ended.set()
+
+    def _headers(self, path: str) -> list[tuple[bytes, bytes]]:
+        return [] if path == "/large" else [(b"content-length", b"5")]
+
+
+@contextmanager
+def served(app: App, *, max_head_s: float = WAIT_S, max_unread_s: float = WAIT_S) -> Iterator[socket.socket]:
+    """Serve an app, and give a connection to it."""
+    protocol = patient_protocol(max_head_s=max_head_s, max_unread_s=max_unread_s)
+    config = uvicorn.Config(app, http=protocol, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            with socket.create_connection(listening.getsockname(), timeout=WAIT_S) as connection:
+                yield connection
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def until_closed(connection: socket.socket) -> bytes:
+    """Return what comes until the other side closes."""
+    received = bytearray()
+    try:
+        while piece := connection.recv(1 << 20):
+            received += piece
+    except ConnectionResetError:
+        pass
+    return bytes(received)
+
+
+def answer(connection: socket.socket) -> bytes:
+    received = b""
+    while not received.endswith(b"hello"):
+        piece = connection.recv(1 << 16)
+        assert piece, received
+        received += piece
+    return received
+
+
+def test_a_connection_without_a_request_is_closed() -> None:
+    with served(App(), max_head_s=SHORT_S) as connection:
+        assert until_closed(connection) == b""
+
+
+def test_headers_that_do_not_end_are_answered_with_408() -> None:
+    with served(App(), max_head_s=SHORT_S) as connection:
+        connection.sendall(HEAD)
+        received = until_closed(connection)
+        assert received.startswith(b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/problem+json\r\n")
+        assert b'"type":"head-too-slow"' in received
+
+
+def test_headers_that_drip_do_not_last_longer() -> None:
+    """Each byte comes soon after the last one; the connection ends all the same."""
+    with served(App(), max_head_s=4 * SHORT_S) as connection:
+        connection.sendall(HEAD)
+        connection.settimeout(SHORT_S)
+        for _ in range(1000):
+            try:
+                connection.sendall(b"a")
+                if not connection.recv(1 << 16):
+                    break
+            except TimeoutError:
+                continue
+            except (BrokenPipeError, ConnectionResetError):
+                break
+        else:
+            pytest.fail("the connection was never closed")
+
+
+def test_the_next_request_has_as_long_as_the_first() -> None:
+    with served(App(), max_head_s=SHORT_S) as connection:
+        connection.sendall(HEAD + b"\r\n")
+        assert answer(connection).startswith(b"HTTP/1.1 200")
+        connection.sendall(HEAD)
+        assert until_closed(connection) == b"", "in the middle of a conversation there is no answer"
+
+
+def test_what_is_left_of_a_body_nobody_wants_does_not_keep_the_connection() -> None:
+    with served(App(), max_head_s=SHORT_S) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+        assert answer(connection).startswith(b"HTTP/1.1 200")
+        connection.sendall(b"drop")
+        assert until_closed(connection) == b""
+
+
+@pytest.mark.parametrize("paths", [[b"/slow"], [b"/"] * 3], ids=["the answer takes long", "many requests"])
+def test_who_sends_whole_requests_is_not_hurried(paths: list[bytes]) -> None:
+    with served(App(), max_head_s=PATIENT_S) as connection:
+        for path in paths:
+            connection.sendall(HEAD.replace(b"/ ", path + b" ") + b"\r\n")
+            assert answer(connection).startswith(b"HTTP/1.1 200")
+
+
+def test_who_takes_nothing_of_an_answer_loses_the_connection() -> None:
+    app = App()
+    with served(app, max_unread_s=SHORT_S) as connection:
+        connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert app.has_ended.wait(WAIT_S), "the service waits for ever"
+        assert len(until_closed(connection)) < N_LARGE
+
+
+def test_who_takes_all_of_an_answer_gets_all_of_it() -> None:
+    with served(App()) as connection:
+        connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert len(until_closed(connection)) > N_LARGE
+
+
+def test_what_is_no_http_is_refused_as_everything_else_is() -> None:
+    with served(App()) as connection:
+        connection.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: null\r\n\r\n")
+        with connection.makefile("rb") as answer:
+            head, _, content = answer.read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"Content-Type: application/problem+json" in head
+    assert ProblemReply.model_validate_json(content).type == "no-http"
