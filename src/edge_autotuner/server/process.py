@@ -61,7 +61,8 @@ def run_server(
         say(f"listening on {scheme}://{_shown(listener)}")
         sys.stdout.flush()
         workers.start()
-        asyncio.run(server.serve(sockets=[listener]))
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(server.serve(sockets=[listener]))
     finally:
         workers.stop()
         services.close()
