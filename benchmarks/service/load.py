@@ -60,7 +60,7 @@ class Plan:
 
     Attributes:
         n_rounds: how often each setting is measured.
-        n_requests: of each measurement, for one camera; 8 cameras make 4 times as many, 64 cameras 16 times.
+        n_requests: of each measurement, for one camera; 8 cameras make twice as many, 64 cameras four times.
         n_memory_requests: of the run that looks at memory.
     """
 
@@ -70,7 +70,7 @@ class Plan:
 
     def requests_of(self, n_cameras: int) -> int:
         """Return the requests of one measurement with so many cameras."""
-        return self.n_requests * max(1, n_cameras // 4 if n_cameras > 8 else n_cameras // 2)
+        return self.n_requests * min(max(1, n_cameras // 4), 4)
 
 
 QUICK = Plan(n_rounds=1, n_requests=20, n_memory_requests=500)

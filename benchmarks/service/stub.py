@@ -76,7 +76,9 @@ class StubTeacher:
 def main(folder: Path, cost: CallCost, pairs: list[str]) -> None:
     """Serve the stub until a signal comes."""
     values = {"port": 0, "data": str(folder), "models": {MODEL: {"source": "stub"}}}
-    config = resolve_settings(ServerConfig, None, {**values, **parse_pairs(pairs)})
+    settings = parse_pairs(pairs)
+    cleared = [key for key, value in settings.items() if value is None]
+    config = resolve_settings(ServerConfig, None, {**values, **settings}, cleared=cleared)
     config.data.mkdir(parents=True, exist_ok=True)
     tokens = open_authenticator(database_url(config))
     print(tokens.add("cameras", ["annotate", "admin"]).text, flush=True)

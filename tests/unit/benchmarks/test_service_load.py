@@ -30,7 +30,7 @@ def test_the_stub_sees_boxes_in_every_picture_of_a_batch() -> None:
 
 def test_more_cameras_make_more_requests() -> None:
     plan = load.Plan(n_requests=100)
-    assert [plan.requests_of(n) for n in load.N_CAMERAS] == [100, 400, 1600]
+    assert [plan.requests_of(n) for n in load.N_CAMERAS] == [100, 200, 400]
 
 
 def test_percentiles_are_in_milliseconds() -> None:
