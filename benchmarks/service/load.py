@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 from benchmarks.machine import describe_machine
 from benchmarks.service.cameras import CROP_SIZE_WH, Crops, Measured, post_crops
+from benchmarks.service.floor import machine_floor_ms
 from benchmarks.service.stub import MODEL, CallCost
 from edge_autotuner.core import NoProgress, Progress
 from edge_autotuner.dataset import atomic_write_json
@@ -168,6 +169,7 @@ def measure_load(plan: Plan, progress: Progress) -> dict[str, Any]:
         "rows": rows,
         "rounds": rounds,
         "overhead_ms_p50": next(row["overhead_ms_p50"] for row in rows if row["cameras"] == 1),
+        "floor": machine_floor_ms(),
     }
 
 

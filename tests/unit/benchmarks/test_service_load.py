@@ -50,6 +50,7 @@ def test_tables_say_what_was_measured() -> None:
             "rows": [row("batching", 1)],
             "cost": {"per_call_ms": 10.0, "per_picture_ms": 2.0},
             "overhead_ms_p50": 1.234,
+            "floor": {"tcp_ms": 0.141, "thread_ms": 0.09},
         },
         "memory": {
             "n_requests": 100_000, "settled_after_requests": 30_000, "growth_mb": -0.26, "highest_mb": 150.0,
@@ -57,4 +58,5 @@ def test_tables_say_what_was_measured() -> None:
     }  # fmt: skip
     assert tables.load_table(results).splitlines()[-1] == "| 1 | batching | 80 | 12.3 | 20.0 | 1.0 | 1.50 | 120 |"
     assert "adds 1.23 ms" in tables.overhead_line(results)
+    assert "takes 0.14 ms over TCP and 0.09 ms to another thread" in tables.overhead_line(results)
     assert "Over 100,000 requests, memory changed by -0.3 MB after the first 30,000" in tables.memory_line(results)

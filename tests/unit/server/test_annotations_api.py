@@ -15,6 +15,7 @@ import pytest
 
 from edge_autotuner.client.messages import AnnotationReply, BatchReply, ModelList, ProblemReply
 from edge_autotuner.core import Detections
+from edge_autotuner.core.types import SizeWH
 from edge_autotuner.server.annotation.pictures import Upload
 from edge_autotuner.server.annotation.result_cache import ResultKey
 from edge_autotuner.server.problems import Problem
@@ -76,6 +77,20 @@ def test_one_picture(suffix: str, tmp_path: Path) -> None:
         assert told.picture_sha256 is not None
 
     play(scenario, make_services(tmp_path))
+
+
+@pytest.mark.parametrize("size_wh", [(500, 500), (501, 500)])
+def test_pictures_of_all_sizes_are_decoded_once_or_refused(size_wh: SizeWH, tmp_path: Path) -> None:
+    """Small ones with their check, larger ones when there is a place for them in the queue."""
+    content, stub = png(size_wh=size_wh), StubDetector()
+
+    async def scenario(client: httpx2.AsyncClient, services: Services) -> None:
+        reply = await annotate(client, content)
+        assert reply.json()["boxes_xyxy"] == [[0, 0, *size_wh]]
+        problem(await annotate(client, content[:-2000]), 422, "picture-damaged")
+
+    play(scenario, make_services(tmp_path, {"stub": stub}))
+    assert stub.calls == [1]
 
 
 def test_boxes_are_in_pixels_of_the_frame_where_the_request_says_it(tmp_path: Path) -> None:

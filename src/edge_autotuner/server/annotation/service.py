@@ -14,7 +14,7 @@ from edge_autotuner.client.messages import ModelInfo
 from edge_autotuner.config.server import LimitsConfig
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.core.detections import Detections
-from edge_autotuner.core.types import SizeWH
+from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.server.annotation.batch_queue import BatchRules, Place
 from edge_autotuner.server.annotation.batcher import Batcher, QueueFull, whole_seconds
 from edge_autotuner.server.annotation.call_threads import CallThreads
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 How = Literal["computed", "cached", "shared"]
 
 _LOADING_RETRY_S = 5.0
+_SMALL_PIXELS = 250_000  # decoded together with its check, which saves a way to a thread and back
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,7 @@ class _Question:
     picture: CheckedPicture
     key: ResultKey
     known: Detections | None
+    image: ImageArray | None  # decoded already
 
 
 class AnnotationService:
@@ -197,15 +199,17 @@ class AnnotationService:
         return answers
 
     def _question(self, model: _ReadyModel, upload: Upload) -> Callable[[], _Question | Problem]:
-        """Return a call that checks a picture and looks for an answer that is known."""
+        """Return a call that checks a picture, looks for an answer that is known, and else decodes a small one."""
 
         def check() -> _Question | Problem:
             try:
                 picture = check_picture(upload, max_pixels=int(self._limits.max_megapixels * 1e6))
+                key = ResultKey(picture.sha256, model.info.sha256, model.settings)
+                known = self._cache.get(key)
+                is_wanted = known is None and picture.header.n_pixels <= _SMALL_PIXELS
+                return _Question(picture, key, known, decode_picture(picture) if is_wanted else None)
             except Problem as problem:
                 return problem
-            key = ResultKey(picture.sha256, model.info.sha256, model.settings)
-            return _Question(picture, key, self._cache.get(key))
 
         return check
 
@@ -217,10 +221,10 @@ class AnnotationService:
 
     def _start(self, model: _ReadyModel, questions: Iterable[_Question], client: str) -> set[ResultKey]:
         """Start to compute what is neither known nor under way; all of it or nothing. Return what was started."""
-        fresh = {q.key: q.picture for q in questions if q.known is None and q.key not in self._shared}
+        fresh = {q.key: q for q in questions if q.known is None and q.key not in self._shared}
         if not fresh:
             return set()
-        n_pixels = [picture.header.n_pixels for picture in fresh.values()]
+        n_pixels = [question.picture.header.n_pixels for question in fresh.values()]
         try:
             places = model.batcher.reserve(n_pixels)
         except QueueFull as exc:
@@ -229,15 +233,17 @@ class AnnotationService:
                 429, "queue-full", f"model {model.info.name} has too much to do: {exc}", headers=wait
             ) from exc
         self._quotas.take(client, n_pixels=sum(n_pixels))
-        for (key, picture), place in zip(fresh.items(), places, strict=True):
-            work = self._compute(model, key, picture, place)
+        for (key, question), place in zip(fresh.items(), places, strict=True):
+            work = self._compute(model, question, place)
             self._shared.start(key, work, on_end=partial(model.batcher.release, place))
         return set(fresh)
 
-    async def _compute(self, model: _ReadyModel, key: ResultKey, picture: CheckedPicture, place: Place) -> Detections:
-        image = await self._decoders.run(lambda: decode_picture(picture))
+    async def _compute(self, model: _ReadyModel, question: _Question, place: Place) -> Detections:
+        image = question.image
+        if image is None:
+            image = await self._decoders.run(lambda: decode_picture(question.picture))
         found = await model.batcher.detect(place, image)
-        self._cache.put(key, found)
+        self._cache.put(question.key, found)
         return found
 
     def _one(
