@@ -43,6 +43,9 @@ _RETRY_S = 0.05
 _BLOCKS = 40  # of 64 KB, in an upload
 
 
+_GONE = ("blobs-collected", "another")
+
+
 class _IsThereAlready(Exception):
     """What was asked for had been done before."""
 
@@ -193,7 +196,11 @@ class Serving:
         try:
             names = {f"{CAMERA}/{bundle.id}": bundle.name for bundle in stored.registry.bundles(CAMERA)}
             stages = {bundle.name: bundle.stage for bundle in stored.registry.bundles(CAMERA)}
-            actions = [(action, names.get(subject, "another")) for action, subject in stored.actions()]
+            said = [(action, names.get(subject, "another")) for action, subject in stored.actions()]
+            # What is removed is written down before; whoever goes on after a kill writes it down again.
+            actions = [
+                line for line, before in zip(said, [None, *said], strict=False) if (line, before) != (_GONE, _GONE)
+            ]
             blobs = sorted(blob.sha256 for blob in stored.blobs.all())
         finally:
             stored.close()

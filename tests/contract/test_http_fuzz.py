@@ -19,6 +19,7 @@ from edge_autotuner.server.annotation.models import LoadedModel
 from edge_autotuner.server.api_page import describe_api
 from edge_autotuner.server.app import create_app
 from edge_autotuner.server.services import open_services
+from edge_autotuner.server.slow_clients import patient_protocol
 from service_samples import MODEL_SHA256, WAIT_S, FixedTokens, StubDetector, png
 
 schemathesis = pytest.importorskip("schemathesis")
@@ -38,7 +39,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     model = LoadedModel(StubDetector(), MODEL_SHA256, "settings")
     services = open_services(config, loaders={"stub": lambda: model})
     services.authenticator = FixedTokens()
-    server = uvicorn.Server(uvicorn.Config(create_app(services), log_config=None, lifespan="on"))
+    protocol = patient_protocol(max_head_s=WAIT_S, max_unread_s=WAIT_S)
+    server = uvicorn.Server(uvicorn.Config(create_app(services), http=protocol, log_config=None, lifespan="on"))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

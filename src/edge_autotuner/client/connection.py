@@ -28,7 +28,7 @@ from edge_autotuner.client.replies import MAX_REPLY_BYTES, Message, check_status
 from edge_autotuner.client.transport import PATIENCE, Patience, PatientTransport
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.core.clock import Clock, Deadline, SystemClock
-from edge_autotuner.errors import ConfigError, ServiceError, ServiceUnreachable
+from edge_autotuner.errors import ConfigError, ServiceBadReply, ServiceError, ServiceUnreachable
 
 logger = logging.getLogger(__name__)
 
@@ -277,6 +277,10 @@ class Connection:
                 if was_not_carried_out(reply):
                     raise
                 raise _NobodyKnows(exc) from exc
+            except ServiceBadReply as exc:  # what is left of an answer when another thread closes the client
+                if not self._closed.is_set():
+                    raise
+                raise ServiceError(f"the connection to {self.url} was closed") from exc
             finally:
                 reply.close()
 

@@ -72,7 +72,7 @@ class RunFolder:
 
     def remove_leftovers(self) -> None:
         """Delete what killed commands have left half written."""
-        for folder in (self.path, self.path / "bundles", *(self.path / "training").glob("*/")):
+        for folder in (self.path, self.path / "bundles", *(self.path / "training").glob("**/")):
             remove_leftovers(folder)
 
     def settings(self) -> RunConfig:

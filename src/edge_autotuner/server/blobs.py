@@ -173,6 +173,18 @@ class Blobs:
                 status = path.stat()
                 yield Blob(path.name, status.st_size, now - status.st_mtime)
 
+    def removable(self, hashes: Collection[str], *, min_age_s: float) -> dict[str, int]:
+        """Return hash and size of what `remove` would remove now."""
+        found = {}
+        now = self._clock.now().timestamp()
+        for sha256 in hashes:
+            path = self.path(sha256)
+            with suppress(FileNotFoundError), _storage_errors_but_missing(path):
+                status = path.stat()
+                if now - status.st_mtime >= min_age_s:
+                    found[sha256] = status.st_size
+        return found
+
     def remove(self, hashes: Collection[str], *, min_age_s: float) -> dict[str, int]:
         """Remove contents, except those that were uploaded or claimed lately; return hash and size of what is gone."""
         removed = {}

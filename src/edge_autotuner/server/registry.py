@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -30,7 +31,7 @@ from edge_autotuner.client.messages import (
 )
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.deployment.bundle import ModelBundle, parse_description
-from edge_autotuner.errors import ModelBundleError
+from edge_autotuner.errors import ModelBundleError, StorageError
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.blobs import Blobs
 from edge_autotuner.server.database import Database, from_stored_time, to_stored_time
@@ -46,6 +47,8 @@ from edge_autotuner.server.retention import (
     sizes_and_young,
 )
 from edge_autotuner.server.schema import bundle_files, bundles, cameras, deployments
+
+logger = logging.getLogger(__name__)
 
 RECHECK_S = 5.0
 """How late a waiting request learns of a promotion that another process made; of one in this process, at once."""
@@ -361,19 +364,55 @@ class Registry:
         return removed
 
     def _remove_blobs(self, hashes: Sequence[str], client: str) -> dict[str, int]:
-        """Remove those contents that nothing refers to; as the only writer, so that nothing begins to meanwhile."""
+        """Remove those contents that nothing refers to; as the only writer, so that nothing begins to meanwhile.
+
+        What goes is in the audit log before it is gone, unless the disk is full: then it makes the room to write.
+        """
+        try:
+            with self._database.writing() as connection:
+                is_noted = self._note_removal(connection, hashes, client, self._blobs.removable)
+        except StorageError as exc:
+            logger.warning("unused contents are removed before the audit log says so: %s", exc)
+            is_noted = False
+        removed: dict[str, int] = {}
+
+        def remove(these: Collection[str], *, min_age_s: float) -> dict[str, int]:
+            gone = self._blobs.remove(these, min_age_s=min_age_s)
+            removed.update(gone)
+            return gone
+
         with self._database.writing() as connection:
-            others = set(hashes) - blobs_of_bundles(connection)
-            unused = others - blobs_of_others(connection, self._protected)
-            removed = self._blobs.remove(unused, min_age_s=self._rules.grace_s)
-            overdue = self._blobs.remove(others - unused, min_age_s=self._rules.pictures_max_age_s)
-            if removed or overdue:
-                n_bytes = sum(removed.values()) + sum(overdue.values())
-                detail = f"{len(removed) + len(overdue)} contents, {n_bytes} bytes"
-                if overdue:
-                    detail += f"; {len(overdue)} of them were still needed, but older than pictures may be"
-                self._audit.append(connection, "blobs-collected", client=client, subject="-", detail=detail)
-        return removed | overdue
+            if is_noted:
+                for these, min_age_s in self._not_needed(connection, hashes):
+                    remove(these, min_age_s=min_age_s)
+            else:
+                self._note_removal(connection, hashes, client, remove)
+        return removed
+
+    def _not_needed(self, connection: Connection, hashes: Sequence[str]) -> list[tuple[set[str], float]]:
+        """Return the contents that nothing refers to, and those that only something beside the bundles needs.
+
+        Each with the age in seconds from which on they go.
+        """
+        others = set(hashes) - blobs_of_bundles(connection)
+        unused = others - blobs_of_others(connection, self._protected)
+        return [(unused, self._rules.grace_s), (others - unused, self._rules.pictures_max_age_s)]
+
+    def _note_removal(
+        self, connection: Connection, hashes: Sequence[str], client: str, choose: Callable[..., dict[str, int]]
+    ) -> bool:
+        """Write down what `choose` takes of the contents that may go; return whether that is anything."""
+        removed, overdue = (
+            choose(these, min_age_s=min_age_s) for these, min_age_s in self._not_needed(connection, hashes)
+        )
+        if not removed and not overdue:
+            return False
+        n_bytes = sum(removed.values()) + sum(overdue.values())
+        detail = f"{len(removed) + len(overdue)} contents, {n_bytes} bytes"
+        if overdue:
+            detail += f"; {len(overdue)} of them were still needed, but older than pictures may be"
+        self._audit.append(connection, "blobs-collected", client=client, subject="-", detail=detail)
+        return True
 
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> None:

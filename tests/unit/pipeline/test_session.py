@@ -40,7 +40,7 @@ def test_the_whole_time_is_shared(tmp_path: Path) -> None:
 def test_what_a_killed_command_left_is_removed(tmp_path: Path) -> None:
     with subprocess.Popen(["true"]) as dead:
         dead.wait()
-    folders = [tmp_path, tmp_path / "training" / "0123", tmp_path / "bundles"]
+    folders = [tmp_path, tmp_path / "training" / "0123" / "first", tmp_path / "bundles"]
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f".file.json.{dead.pid}-1.tmp").write_text("half")

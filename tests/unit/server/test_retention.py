@@ -179,6 +179,23 @@ def test_no_picture_stays_for_longer_than_pictures_may(parts: Parts) -> None:
     assert entry.detail == "1 contents, 9 bytes; 1 of them were still needed, but older than pictures may be"
 
 
+def test_nothing_is_gone_that_the_audit_log_does_not_name(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kill may come at any moment; here, at the first content that goes."""
+    picture = parts.blobs.store(b"a picture")
+    parts.clock.advance(30 * DAY_S)
+
+    def killed(*_: object, **__: object) -> dict[str, int]:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts.blobs, "remove", killed)
+        with pytest.raises(KeyboardInterrupt):
+            parts.registry.collect_garbage(client="admin")
+    assert [entry.action for entry in parts.audit.entries()][-1] == "blobs-collected"
+    assert there(parts) == {picture}
+    assert parts.registry.collect_garbage(client="admin").blobs == (picture,)
+
+
 def test_what_came_while_the_clock_was_ahead_ages_when_it_is_right_again(parts: Parts) -> None:
     parts.clock.advance(365 * DAY_S)
     picture = parts.blobs.store(b"a picture of next year")

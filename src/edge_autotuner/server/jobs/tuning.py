@@ -201,9 +201,6 @@ def _settings(
     edge_model: Path | str,
     architecture: str | None,
 ) -> RunConfig:
-    left_s = (order.deadline - datetime.now(UTC)).total_seconds()
-    if left_s <= 0:
-        raise DeadlineTooShort("the deadline of the job has passed")
     config = settings_from_portable(
         request.settings,
         edge_model=edge_model,
@@ -213,8 +210,11 @@ def _settings(
         reservoir=None if description.replay is None else job.run.path / RESERVOIR_FOLDER,
         n_threads=order.n_threads,
     )
-    if request.deadline_s is None:
+    if request.deadline_s is None:  # then only the worker watches the time, by its own clock
         return config
+    left_s = (order.deadline - datetime.now(UTC)).total_seconds()
+    if left_s <= 0:
+        raise DeadlineTooShort("the deadline of the job has passed")
     return config.model_copy(update={"deadline_s": left_s * _TRAINING_SHARE})
 
 
