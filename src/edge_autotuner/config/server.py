@@ -192,7 +192,7 @@ class JobsConfig(FrozenConfig):
     max_kills: int = Field(
         3, ge=1, le=1000, description="A job has failed that takes its process down so often without getting further."
     )
-    max_run_s: Seconds = Field(_DAY_S, gt=0, le=30 * _DAY_S, description="Longest time from a job's start to its end.")
+    max_run_s: Seconds = Field(_DAY_S, gt=0, le=30 * _DAY_S, description="Longest time of one attempt at a job.")
     max_dataset_mb: float = Field(20_000.0, gt=0, le=1e9, description="Most MB of one job's pictures.")
     keep_s: Seconds = Field(
         7 * _DAY_S, gt=0, description="How long a job that has ended, and what it left, can be asked for."

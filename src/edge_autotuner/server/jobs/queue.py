@@ -180,7 +180,7 @@ class JobQueue:
             return None
         now = self._clock.now()
         started = row.started_at or to_stored_time(now)
-        end = from_stored_time(started) + timedelta(seconds=self._config.max_run_s)
+        end = now + timedelta(seconds=self._config.max_run_s)  # the clock may have been set since the first attempt
         deadline = end if row.deadline_at is None else min(end, from_stored_time(row.deadline_at))
         job = ClaimedJob(
             row.id,

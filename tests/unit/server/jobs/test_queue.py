@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -194,13 +195,14 @@ def test_a_job_whose_time_is_over_is_not_begun(jobs: JobParts) -> None:
     assert (info.state, info.error and info.error.kind) == ("failed", "deadline")
 
 
-def test_the_longest_time_counts_from_the_first_attempt(tmp_path: Path) -> None:
+@pytest.mark.parametrize("jump_s", [30, 3 * 86_400, -3 * 86_400])
+def test_the_longest_time_is_that_of_an_attempt(jump_s: float, tmp_path: Path) -> None:
+    """A clock that was set between two attempts ends no job."""
     jobs = open_jobs(tmp_path, max_run_s=100)
-    jobs.add(deadline_s=1000)
-    first = claim(jobs)
-    jobs.parts.clock.advance(30)
-    jobs.queue.put_back(first)
-    assert claim(jobs).deadline_at == first.deadline_at
+    jobs.add()
+    jobs.queue.put_back(claim(jobs))
+    jobs.parts.clock.advance(jump_s)
+    assert claim(jobs).deadline_at == jobs.parts.clock.now() + timedelta(seconds=100)
     jobs.parts.close()
 
 
