@@ -14,8 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from edge_autotuner.cli.settings import parse_pairs
-from edge_autotuner.config import resolve_settings
+from edge_autotuner.cli.settings import resolve_flags
 from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.core import Detections
 from edge_autotuner.core.clock import SystemClock
@@ -59,8 +58,8 @@ class SetClock(SystemClock):
 def main() -> None:
     """Serve until a signal comes."""
     folder = Path(sys.argv[1])
-    values = {"port": 0, "data": str(folder / "data"), "models": {"stub": {"source": "stub"}}}
-    config = resolve_settings(ServerConfig, None, {**values, **parse_pairs(sys.argv[2:])})
+    always = ["port=0", f"data={folder / 'data'}", "models={stub: {source: stub}}"]
+    config = resolve_flags(ServerConfig, None, [*always, *sys.argv[2:]], {})
     config.data.mkdir(exist_ok=True)
     tokens = open_authenticator(database_url(config))
     try:

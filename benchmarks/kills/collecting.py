@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +9,13 @@ from benchmarks.kills import checks
 from benchmarks.kills.faults import Plan
 from benchmarks.kills.learning import CAMERA, STARTED, started_base, write_node
 from benchmarks.kills.lives import be_command, be_node
-from benchmarks.kills.place import Lived, Place, live_until_done
+from benchmarks.kills.place import Lived, NothingShared, Place, live_until_done
 from benchmarks.kills.points import Point, Side
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
 
 
-class Capturing:
+class Capturing(NothingShared):
     """`edge-autotuner capture` of a recording: the same frames are selected, whatever happens."""
 
     side: Side = "client"
@@ -30,11 +28,6 @@ class Capturing:
     def prepare(self) -> int:
         """Make the reference, and return the stage's steps."""
         return int(self._place.note("steps of capture", self._count))
-
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        """Points share nothing."""
-        yield
 
     def play(self, point: Point, n_steps: int) -> tuple[Lived, list[str]]:
         """Strike once; return what happened, and what was wrong afterwards."""
@@ -63,7 +56,7 @@ class Capturing:
         return {"frames": frames, "files": sorted(str(path.relative_to(dataset)) for path in dataset.rglob("*"))}
 
 
-class Collecting:
+class Collecting(NothingShared):
     """The node's camera, which begins its recording again with every start: what was selected before a kill stays."""
 
     side: Side = "client"
@@ -77,11 +70,6 @@ class Collecting:
         """Make the state before it, and return the stage's steps."""
         started_base(self._place)
         return int(self._place.note("steps of collecting", self._count))
-
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        """Points share nothing."""
-        yield
 
     def play(self, point: Point, n_steps: int) -> tuple[Lived, list[str]]:
         """Strike once; return what happened, and what was wrong afterwards."""

@@ -18,6 +18,7 @@ _LEARNING = ("client annotation", "training", "evaluation", "export")  # as `tra
 
 def be_worker(watch: Watch, camera: Path, settings: Path) -> None:
     """Be the node's learning process."""
+    from edge_autotuner.pipeline import background_process
     from edge_autotuner.pipeline.node import learning, training_here, worker
 
     stages = zip(_LEARNING, training_here._STAGES, strict=True)
@@ -25,7 +26,7 @@ def be_worker(watch: Watch, camera: Path, settings: Path) -> None:
     _replace(training_here, "report", watch.stage("export", training_here.__dict__["report"]))
     learning._settle = watch.stage("installation", learning._settle)
     learning._finish = watch.stage("installation", learning._finish)
-    progress = worker._JsonProgress
+    progress = background_process.StepMessages
     advance = progress.advance
 
     def counted(self: Any, steps: int = 1, *, note: str = "") -> None:  # noqa: ANN401

@@ -129,6 +129,15 @@ class Place:
             database.close()
 
 
+class NothingShared:
+    """A stage whose points share nothing."""
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Do nothing before and after the points."""
+        yield
+
+
 class Supervised:
     """A process that is started again whenever it ends, as a service manager does; it ends with the block.
 

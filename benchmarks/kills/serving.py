@@ -6,8 +6,8 @@ import hashlib
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -16,7 +16,7 @@ from benchmarks.kills import checks
 from benchmarks.kills.faults import Plan
 from benchmarks.kills.learning import CAMERA, run_settings
 from benchmarks.kills.lives import be_command
-from benchmarks.kills.place import Lived, Place, Server, link_to, live_until_done
+from benchmarks.kills.place import Lived, NothingShared, Place, Server, link_to, live_until_done
 from benchmarks.kills.points import Point, Side
 from benchmarks.kills.processes import TIMEOUT_S, StuckError
 from benchmarks.kills.samples import bundle_of, content_of
@@ -54,7 +54,7 @@ class _Nothing(Request):
     """A request that says everything by its address."""
 
 
-class Serving:
+class Serving(NothingShared):
     """One stage of the service; the client is not struck and asks until it has its answer."""
 
     side: Side = "server"
@@ -68,11 +68,6 @@ class Serving:
         """Make the state before the stage and the reference, and return the stage's steps."""
         self._make_base()
         return int(self._place.note(f"steps of {self.name}", self._count))
-
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        """Points share nothing."""
-        yield
 
     def play(self, point: Point, n_steps: int) -> tuple[Lived, list[str]]:
         """Strike once; return what happened, and what was wrong afterwards."""

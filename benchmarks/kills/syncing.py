@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -12,14 +10,14 @@ from benchmarks.kills import checks
 from benchmarks.kills.faults import Plan
 from benchmarks.kills.learning import CAMERA, LEARNED, learned_base, shared_server, write_node
 from benchmarks.kills.lives import be_node
-from benchmarks.kills.place import Lived, Place, Server, link_to, live_until_done
+from benchmarks.kills.place import Lived, NothingShared, Place, Server, link_to, live_until_done
 from benchmarks.kills.points import Point, Side
 from edge_autotuner.deployment import deployed_bundle
 
 _STARTED, _TUNED = "start", "batch-00000001"
 
 
-class Syncing:
+class Syncing(NothingShared):
     """The node's thread that talks to the registry.
 
     Publishing begins with two models that the registry does not know, the second one deployed. Taking over begins with
@@ -40,11 +38,6 @@ class Syncing:
         if not self._place.has(self.name):
             self._make_base()
         return int(self._place.note(f"steps of {self.name}", self._count))
-
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        """Points share nothing."""
-        yield
 
     def play(self, point: Point, n_steps: int) -> tuple[Lived, list[str]]:
         """Strike once; return what happened, and what was wrong afterwards."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Literal
 
 from benchmarks.kills import checks
 from benchmarks.kills.borrowed import sample_files
 from benchmarks.kills.faults import Plan
 from benchmarks.kills.lives import be_command, be_job_worker
-from benchmarks.kills.place import Lived, Place, Server, Supervised, link_to, live_until_done
+from benchmarks.kills.place import Lived, NothingShared, Place, Server, Supervised, link_to, live_until_done
 from benchmarks.kills.points import Point, Side
 from edge_autotuner.client import Connection, JobsClient, RegistryClient
 from edge_autotuner.config.service import ServiceConfig
@@ -22,7 +20,7 @@ _BASE = "labelled at a service"
 _CAMERA = "yard"
 
 
-class Tuning:
+class Tuning(NothingShared):
     """One process of a training at the service; the client follows it until the results are in its folder."""
 
     def __init__(self, place: Place, name: Name) -> None:
@@ -34,11 +32,6 @@ class Tuning:
         """Make the state before it and the reference, and return the stage's steps."""
         self._make_base()
         return int(self._place.note(f"steps of {self.name}", self._count))
-
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        """Points share nothing."""
-        yield
 
     def play(self, point: Point, n_steps: int) -> tuple[Lived, list[str]]:
         """Strike once; return what happened, and what was wrong afterwards."""

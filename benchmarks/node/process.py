@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from edge_autotuner.dataset import atomic_write_json
 from edge_autotuner.errors import EdgeAutotunerError
+from edge_autotuner.pipeline.background_process import wait_or_kill
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
 from edge_autotuner.pipeline.node.cpu_budget import cpu_seconds
 
@@ -76,11 +77,7 @@ class NodeProcess:
 
     def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(_ENDING_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        wait_or_kill(self._process, _ENDING_S)
         self._reader.join()
         assert self._process.stdout is not None
         self._process.stdout.close()

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_autotuner.cli.settings import parse_pairs
-from edge_autotuner.config import resolve_settings
+from edge_autotuner.cli.settings import resolve_flags
 from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.core import STREET_6, Detections
 from edge_autotuner.core.types import ImageArray, SizeWH
@@ -75,10 +74,8 @@ class StubTeacher:
 
 def main(folder: Path, cost: CallCost, pairs: list[str]) -> None:
     """Serve the stub until a signal comes."""
-    values = {"port": 0, "data": str(folder), "models": {MODEL: {"source": "stub"}}}
-    settings = parse_pairs(pairs)
-    cleared = [key for key, value in settings.items() if value is None]
-    config = resolve_settings(ServerConfig, None, {**values, **settings}, cleared=cleared)
+    always = ["port=0", f"data={folder}", f"models={{{MODEL}: {{source: stub}}}}"]
+    config = resolve_flags(ServerConfig, None, [*always, *pairs], {})
     config.data.mkdir(parents=True, exist_ok=True)
     tokens = open_authenticator(database_url(config))
     print(tokens.add("cameras", ["annotate", "admin"]).text, flush=True)

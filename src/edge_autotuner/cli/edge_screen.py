@@ -9,8 +9,7 @@ from typing import Any
 
 import typer
 
-from edge_autotuner.cli.settings import parse_pairs
-from edge_autotuner.config import resolve_settings
+from edge_autotuner.cli.settings import resolve_flags
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.core import Clock, SystemClock
 from edge_autotuner.pipeline.node.node import Node
@@ -54,9 +53,7 @@ def read_node_settings(path: Path, pairs: list[str] | None) -> NodeConfig:
     Raises:
         ConfigError: a setting is wrong.
     """
-    overrides = parse_pairs(pairs)
-    cleared = [key for key, value in overrides.items() if value is None]
-    return resolve_settings(NodeConfig, path, overrides, cleared=cleared)
+    return resolve_flags(NodeConfig, path, pairs, {})
 
 
 class StatusScreen:

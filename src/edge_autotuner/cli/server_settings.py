@@ -8,8 +8,7 @@ from typing import Any
 
 import yaml
 
-from edge_autotuner.cli.settings import parse_pairs
-from edge_autotuner.config import resolve_settings
+from edge_autotuner.cli.settings import resolve_flags
 from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.errors import ConfigError
 
@@ -22,11 +21,8 @@ def merge_server_settings(
     Raises:
         ConfigError: a setting is wrong.
     """
-    overrides = parse_pairs(pairs) | {key: value for key, value in flags.items() if value is not None}
-    if models:
-        overrides["models"] = _parse_models(models)
-    cleared = [key for key, value in overrides.items() if value is None]
-    return resolve_settings(ServerConfig, file, overrides, cleared=cleared)
+    served = {"models": _parse_models(models)} if models else {}
+    return resolve_flags(ServerConfig, file, pairs, {**flags, **served})
 
 
 def settings_text(config: ServerConfig) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 import yaml
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from edge_autotuner.config import RunConfig, resolve_config
+from edge_autotuner.config import RunConfig, resolve_settings
 from edge_autotuner.errors import ConfigError
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; holds everything.")]
@@ -47,6 +47,8 @@ Replay = Annotated[
     Path | None,
     typer.Option("--replay", help="Folder of earlier pictures to learn from again, and to keep these in; made if new."),
 ]
+
+Model = TypeVar("Model", bound=BaseModel)
 
 REQUIRED = "required"
 """Stands for the default of a setting that has none."""
@@ -160,9 +162,24 @@ def merge_settings(file: Path | None, pairs: list[str] | None, flags: Mapping[st
     Raises:
         ConfigError: a setting is wrong.
     """
+    return resolve_flags(RunConfig, file, pairs, flags)
+
+
+def resolve_flags(model: type[Model], file: Path | None, pairs: list[str] | None, flags: Mapping[str, Any]) -> Model:
+    """Do the same for any settings.
+
+    Args:
+        model: class of the settings.
+        file: YAML; None for none.
+        pairs: KEY=VALUE; "null" clears a setting.
+        flags: by key; None: not given.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
     overrides = parse_pairs(pairs)
     overrides |= {key: value for key, value in flags.items() if value is not None}
-    return resolve_config(file, overrides, cleared=[key for key, value in overrides.items() if value is None])
+    return resolve_settings(model, file, overrides, cleared=[key for key, value in overrides.items() if value is None])
 
 
 def parse_pairs(pairs: list[str] | None) -> dict[str, Any]:

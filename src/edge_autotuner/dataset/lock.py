@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
+from typing import Self
 
 from edge_autotuner.dataset.atomic import storage_errors
 from edge_autotuner.errors import DatasetError
 
 LOCK_NAME = ".lock"
+
+_POLL_S = 0.05
 
 
 class FolderLock:
@@ -36,6 +40,18 @@ class FolderLock:
             except OSError:
                 os.close(self._handle)
                 raise
+
+    @classmethod
+    def within(cls, folder: Path, wait_s: float) -> Self:
+        """Return the right to write, waiting for another writer for some time; raises as the constructor."""
+        until_s = time.monotonic() + wait_s
+        while True:
+            try:
+                return cls(folder)
+            except DatasetError:
+                if time.monotonic() >= until_s:
+                    raise
+                time.sleep(_POLL_S)
 
     def release(self) -> None:
         """Let others write; a second call does nothing."""

@@ -10,7 +10,6 @@ A kill at any moment leaves the index before or after a change; files that no in
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -229,7 +228,7 @@ class ReplayReservoir:
     def _writing(self) -> Iterator[None]:
         make_folder(self.folder)
         _refuse_foreign_folder(self.folder)
-        lock = _lock_within(self.folder, self._wait_s)
+        lock = FolderLock.within(self.folder, self._wait_s)
         try:
             for name in ("", "pictures"):
                 make_folder(self.folder / name)
@@ -317,18 +316,6 @@ def _thin(
     members = [picture for picture in pictures if picture.origin == origin]
     candidates = [Candidate(p.key(seed), p.labels.classes, p.era, p.n_bytes) for p in members]
     return [members[i] for i in choose_kept(candidates, max_pictures=max_pictures, max_bytes=max_bytes)]
-
-
-def _lock_within(folder: Path, wait_s: float) -> FolderLock:
-    """Take the folder's lock, waiting for another writer for some time."""
-    until_s = time.monotonic() + wait_s
-    while True:
-        try:
-            return FolderLock(folder)
-        except DatasetError:
-            if time.monotonic() >= until_s:
-                raise
-            time.sleep(0.05)
 
 
 def _stored_at(path: Path) -> datetime:

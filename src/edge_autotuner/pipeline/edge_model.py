@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.annotation import ZOOM
-from edge_autotuner.core import LabelMap
+from edge_autotuner.core import Clock, LabelMap
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.dataset.atomic import make_folder
-from edge_autotuner.deployment import check_export, export_onnx
+from edge_autotuner.deployment import ModelBundle, check_export, export_onnx, write_bundle
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.onnx_detector import OnnxDetector
-from edge_autotuner.models.torch_weights import with_classes
+from edge_autotuner.models.torch_weights import network_bytes, with_classes
 from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline.edge_weights import check_labels, choose_labels, find_weights
@@ -72,6 +73,40 @@ def export_network(network: TrainableNetwork, input_size_wh: SizeWH, path: Path)
         check_export(module, temporary, input_size_wh, is_ordered=network.has_fixed_places)
         temporary.replace(path)
     return path
+
+
+def write_unchanged(
+    edge: EdgeModel, input_size_wh: SizeWH, folder: Path, *, name: str, clock: Clock | None = None
+) -> ModelBundle:
+    """Write an edge model as a bundle, as it is; what a killed process began there is replaced.
+
+    Args:
+        edge: the model.
+        input_size_wh: of the detector, pixels.
+        folder: of the bundle; the one above it must exist.
+        name: of the bundle.
+        clock: says when it was made; None: the machine's.
+
+    Raises:
+        ModelBundleError: it cannot be exported.
+    """
+    exported = folder.with_name(f".{folder.name}.onnx")
+    model = export_network(edge.network, input_size_wh, exported).read_bytes()
+    shutil.rmtree(folder, ignore_errors=True)
+    bundle = write_bundle(
+        folder,
+        name=name,
+        architecture=edge.network.architecture,
+        detector=edge.network.detector_spec(name, edge.labels, input_size_wh),
+        model=model,
+        weights=network_bytes(edge.network, edge.labels),
+        metrics={},
+        promotion={},
+        lineage={"edge_model": edge.name, "edge_model_sha256": edge.sha256, "trained_layers": None},
+        clock=clock,
+    )
+    exported.unlink(missing_ok=True)
+    return bundle
 
 
 def open_exported(

@@ -9,14 +9,13 @@ DIR/hiding/HASH/    a bundle of the model that finds objects to hide, with their
 from __future__ import annotations
 
 import importlib.util
-import shutil
 from pathlib import Path
 
 from edge_autotuner.annotation import EnsembleTeacher, PrivacyFilter, ProtectedTeacher, RegionTeacher
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Detector
 from edge_autotuner.dataset.atomic import make_folder
-from edge_autotuner.deployment import load_edge_detector, write_bundle
+from edge_autotuner.deployment import load_edge_detector
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.pipeline.run_folder import fingerprint_of
@@ -82,9 +81,7 @@ def export_hiding_model(config: RunConfig, folder: Path) -> None:
         raise ConfigError(
             "privacy.hide_classes needs a model that runs without torch: give a bundle's folder as privacy.hide_with"
         )
-    # torch loads only where a model is exported
-    from edge_autotuner.models.torch_weights import network_bytes
-    from edge_autotuner.pipeline.edge_model import export_network, open_edge_model
+    from edge_autotuner.pipeline.edge_model import open_edge_model, write_unchanged  # they load torch
 
     privacy = config.privacy
     annotation = config.annotation.model_copy(update={"classes": privacy.hide_classes, "teacher": "none"})
@@ -100,21 +97,7 @@ def export_hiding_model(config: RunConfig, folder: Path) -> None:
     edge = open_edge_model(finder)
     target = hiding_bundle(config, folder)
     make_folder(target.parent)
-    exported = target.parent / f".{target.name}.onnx"
-    model = export_network(edge.network, config.input_size, exported).read_bytes()
-    shutil.rmtree(target, ignore_errors=True)  # what a killed process began
-    write_bundle(
-        target,
-        name=HIDING_FOLDER,
-        architecture=edge.network.architecture,
-        detector=edge.network.detector_spec(HIDING_FOLDER, edge.labels, config.input_size),
-        model=model,
-        weights=network_bytes(edge.network, edge.labels),
-        metrics={},
-        promotion={},
-        lineage={"edge_model": edge.name, "edge_model_sha256": edge.sha256, "trained_layers": None},
-    )
-    exported.unlink(missing_ok=True)
+    write_unchanged(edge, config.input_size, target, name=HIDING_FOLDER)
 
 
 def guarding_fingerprint(config: RunConfig) -> tuple[str, ...]:

@@ -23,10 +23,11 @@ from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from starlette.concurrency import run_in_threadpool
 
+from edge_autotuner.config.server import BlobsConfig
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.dataset.atomic import make_folder, storage_errors, sync_folder, write_all
 from edge_autotuner.server.problems import Problem
@@ -77,6 +78,12 @@ class Blobs:
         self._clock = clock or SystemClock()
         make_folder(self._incoming)
         self.remove_leftovers()
+
+    @classmethod
+    def from_config(cls, folder: Path, config: BlobsConfig, *, clock: Clock | None = None) -> Self:
+        """Open a folder with its settings; raises as the constructor."""
+        max_bytes, reserve_bytes = int(config.max_content_mb * 1e6), int(config.reserve_mb * 1e6)
+        return cls(folder, max_bytes=max_bytes, reserve_bytes=reserve_bytes, clock=clock)
 
     def path(self, sha256: str) -> Path:
         """Return where a content lies, or would.
@@ -175,28 +182,16 @@ class Blobs:
 
     def removable(self, hashes: Collection[str], *, min_age_s: float) -> dict[str, int]:
         """Return hash and size of what `remove` would remove now."""
-        found = {}
-        now = self._clock.now().timestamp()
-        for sha256 in hashes:
-            path = self.path(sha256)
-            with suppress(FileNotFoundError), _storage_errors_but_missing(path):
-                status = path.stat()
-                if now - status.st_mtime >= min_age_s:
-                    found[sha256] = status.st_size
-        return found
+        return {path.name: n_bytes for path, n_bytes in self._older(hashes, min_age_s)}
 
     def remove(self, hashes: Collection[str], *, min_age_s: float) -> dict[str, int]:
         """Remove contents, except those that were uploaded or claimed lately; return hash and size of what is gone."""
         removed = {}
         with self._lock(fcntl.LOCK_EX):
-            now = self._clock.now().timestamp()
-            for sha256 in hashes:
-                path = self.path(sha256)
+            for path, n_bytes in self._older(hashes, min_age_s):
                 with suppress(FileNotFoundError), _storage_errors_but_missing(path):
-                    status = path.stat()
-                    if now - status.st_mtime >= min_age_s:
-                        path.unlink()
-                        removed[sha256] = status.st_size
+                    path.unlink()
+                    removed[path.name] = n_bytes
         return removed
 
     def remove_leftovers(self) -> None:
@@ -231,6 +226,16 @@ class Blobs:
     def _check_size(self, n_bytes: int) -> None:
         if n_bytes > self._max_bytes:
             raise Problem(413, "blob-too-large", f"a content may have {self._max_bytes} bytes at most")
+
+    def _older(self, hashes: Iterable[str], min_age_s: float) -> Iterator[tuple[Path, int]]:
+        """Yield where contents lie that are so old, and their sizes."""
+        now = self._clock.now().timestamp()
+        for sha256 in hashes:
+            path = self.path(sha256)
+            with suppress(FileNotFoundError), _storage_errors_but_missing(path):
+                status = path.stat()
+                if now - status.st_mtime >= min_age_s:
+                    yield path, status.st_size
 
     @contextmanager
     def _lock(self, kind: int) -> Iterator[None]:

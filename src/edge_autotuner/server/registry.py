@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 import secrets
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -368,51 +368,41 @@ class Registry:
 
         What goes is in the audit log before it is gone, unless the disk is full: then it makes the room to write.
         """
+        is_noted = True
         try:
             with self._database.writing() as connection:
-                is_noted = self._note_removal(connection, hashes, client, self._blobs.removable)
+                unused, overdue = self._not_needed(connection, hashes, self._blobs.removable)
+                self._note_removal(connection, client, unused, overdue)
         except StorageError as exc:
             logger.warning("unused contents are removed before the audit log says so: %s", exc)
             is_noted = False
-        removed: dict[str, int] = {}
-
-        def remove(these: Collection[str], *, min_age_s: float) -> dict[str, int]:
-            gone = self._blobs.remove(these, min_age_s=min_age_s)
-            removed.update(gone)
-            return gone
-
         with self._database.writing() as connection:
-            if is_noted:
-                for these, min_age_s in self._not_needed(connection, hashes):
-                    remove(these, min_age_s=min_age_s)
-            else:
-                self._note_removal(connection, hashes, client, remove)
-        return removed
+            unused, overdue = self._not_needed(connection, hashes, self._blobs.remove)
+            if not is_noted:
+                self._note_removal(connection, client, unused, overdue)
+        return unused | overdue
 
-    def _not_needed(self, connection: Connection, hashes: Sequence[str]) -> list[tuple[set[str], float]]:
-        """Return the contents that nothing refers to, and those that only something beside the bundles needs.
-
-        Each with the age in seconds from which on they go.
-        """
+    def _not_needed(
+        self, connection: Connection, hashes: Sequence[str], choose: Callable[..., dict[str, int]]
+    ) -> tuple[dict[str, int], dict[str, int]]:
+        """Return what `choose` takes of contents that nothing refers to, and of those that stayed for too long."""
         others = set(hashes) - blobs_of_bundles(connection)
         unused = others - blobs_of_others(connection, self._protected)
-        return [(unused, self._rules.grace_s), (others - unused, self._rules.pictures_max_age_s)]
+        return (
+            choose(unused, min_age_s=self._rules.grace_s),
+            choose(others - unused, min_age_s=self._rules.pictures_max_age_s),
+        )
 
     def _note_removal(
-        self, connection: Connection, hashes: Sequence[str], client: str, choose: Callable[..., dict[str, int]]
-    ) -> bool:
-        """Write down what `choose` takes of the contents that may go; return whether that is anything."""
-        removed, overdue = (
-            choose(these, min_age_s=min_age_s) for these, min_age_s in self._not_needed(connection, hashes)
-        )
-        if not removed and not overdue:
-            return False
-        n_bytes = sum(removed.values()) + sum(overdue.values())
-        detail = f"{len(removed) + len(overdue)} contents, {n_bytes} bytes"
+        self, connection: Connection, client: str, unused: dict[str, int], overdue: dict[str, int]
+    ) -> None:
+        if not unused and not overdue:
+            return
+        n_bytes = sum(unused.values()) + sum(overdue.values())
+        detail = f"{len(unused) + len(overdue)} contents, {n_bytes} bytes"
         if overdue:
             detail += f"; {len(overdue)} of them were still needed, but older than pictures may be"
         self._audit.append(connection, "blobs-collected", client=client, subject="-", detail=detail)
-        return True
 
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> None:

@@ -142,12 +142,7 @@ def open_services(
     database = Database(database_url(config))
     audit = AuditLog(database, clock)
     tokens = Tokens(database, audit, clock)
-    blobs = Blobs(
-        config.data / BLOBS_FOLDER,
-        max_bytes=int(config.blobs.max_content_mb * 1e6),
-        reserve_bytes=int(config.blobs.reserve_mb * 1e6),
-        clock=clock,
-    )
+    blobs = Blobs.from_config(config.data / BLOBS_FOLDER, config.blobs, clock=clock)
     registry = Registry(
         database,
         blobs,

@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
-import subprocess
 import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.node import BackgroundWorkConfig, LearningConfig, RegistryConfig
 from edge_autotuner.core import Clock
 from edge_autotuner.dataset import atomic_write_text
 from edge_autotuner.deployment import deployed_bundle
+from edge_autotuner.pipeline.background_process import ChildProcess
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
 from edge_autotuner.pipeline.node.cpu_budget import CpuBudget
 from edge_autotuner.pipeline.privacy import needs_hiding_model
@@ -137,7 +135,7 @@ def worker_command(priority: str, decides: str = "node") -> Command:
 
 
 class _Running:
-    """A learning process, and the thread that reads what it says."""
+    """A learning process, and what it says."""
 
     def __init__(self, learner: Learner, command: Command, max_cores: float, clock: Clock) -> None:
         self.learner = learner
@@ -146,47 +144,23 @@ class _Running:
         learner.folder.path.mkdir(parents=True, exist_ok=True)
         told = LearningConfig(run=learner.config, service=learner.service)
         atomic_write_text(settings, json.dumps(told.model_dump(mode="json")))  # JSON is YAML, too
-        # A group of its own, to stop it alone; but the session of the node, where its low priority counts.
-        self._process = subprocess.Popen(
-            command(learner.folder.path, settings),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-            process_group=0,
-        )
+        self._process = ChildProcess(command(learner.folder.path, settings), self._take, name=learner.name)
         self.budget = CpuBudget(self._process.pid, max_cores, clock)
-        assert self._process.stdout is not None
-        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
-        self._reader.start()
         logger.info("%s: learning", learner.name)
 
     @property
     def has_ended(self) -> bool:
-        return self._process.poll() is not None
+        return self._process.has_ended
 
     @property
     def exit_code(self) -> int:
-        self._reader.join()
-        return int(self._process.wait())
+        return self._process.exit_code
 
     def end(self) -> None:
         """Interrupt the process, and kill it if it takes too long."""
-        self._process.send_signal(signal.SIGTERM)
         self.budget.release()
-        try:
-            self._process.wait(_ENDING_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join()
+        self._process.end(patience_s=_ENDING_S)
 
-    def _read(self, stream: IO[str]) -> None:
-        with stream:
-            for line in stream:
-                try:
-                    message = json.loads(line)
-                except ValueError:
-                    logger.info("%s: %s", self.learner.name, line.rstrip())
-                    continue
-                self.error = message.get("error", self.error)
-                self.learner.doing = message
+    def _take(self, message: Mapping[str, Any]) -> None:
+        self.error = message.get("error", self.error)
+        self.learner.doing = dict(message)

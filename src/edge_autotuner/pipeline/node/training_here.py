@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Clock
-from edge_autotuner.deployment import ModelBundle, new_bundle_folder, write_bundle
-from edge_autotuner.models.torch_weights import network_bytes
+from edge_autotuner.deployment import ModelBundle, new_bundle_folder
 from edge_autotuner.pipeline.annotation_stage import annotate
-from edge_autotuner.pipeline.edge_model import export_network, open_edge_model
+from edge_autotuner.pipeline.edge_model import open_edge_model, write_unchanged
 from edge_autotuner.pipeline.evaluation_stage import evaluate
 from edge_autotuner.pipeline.export_stage import export
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
@@ -34,20 +33,5 @@ def export_start_model(folder: CameraFolder, config: RunConfig, *, name: str, cl
         ConfigError, WeightsError: the edge model cannot be used.
         ModelBundleError: it cannot be exported.
     """
-    edge = open_edge_model(config)
-    unfinished = folder.path / f"{name}.onnx"
-    model = export_network(edge.network, config.input_size, unfinished).read_bytes()
-    bundle = write_bundle(
-        new_bundle_folder(folder.path, name),
-        name=name,
-        architecture=edge.network.architecture,
-        detector=edge.network.detector_spec(name, edge.labels, config.input_size),
-        model=model,
-        weights=network_bytes(edge.network, edge.labels),
-        metrics={},
-        promotion={},
-        lineage={"edge_model": edge.name, "edge_model_sha256": edge.sha256, "trained_layers": None},
-        clock=clock,
-    )
-    unfinished.unlink(missing_ok=True)
-    return bundle
+    target = new_bundle_folder(folder.path, name)
+    return write_unchanged(open_edge_model(config), config.input_size, target, name=name, clock=clock)

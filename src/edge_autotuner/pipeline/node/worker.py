@@ -5,19 +5,21 @@ The process runs beside the detection, prints its progress as lines of JSON, and
 
 from __future__ import annotations
 
-import json
 import logging
-import signal
 import sys
-import time
 from pathlib import Path
-from types import FrameType
 
 from edge_autotuner.config import resolve_settings
 from edge_autotuner.config.node import LearningConfig
 from edge_autotuner.core import SystemClock
 from edge_autotuner.errors import EdgeAutotunerError, MissingDependency
-from edge_autotuner.pipeline.background_process import die_with, lower_priority
+from edge_autotuner.pipeline.background_process import (
+    StepMessages,
+    die_with,
+    interrupt_on_sigterm,
+    lower_priority,
+    print_line,
+)
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
 
 _SAY_EVERY_S = 1.0
@@ -34,14 +36,14 @@ def main(camera: Path, settings: Path, priority: str, decides: str, parent: int)
         decides: node or registry; see `RegistryConfig`.
         parent: process id of the node.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_on_sigterm()
     die_with(parent)
     lower_priority(priority)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         _learn(CameraFolder(camera), resolve_settings(LearningConfig, settings, {}), deploys=decides == "node")
     except EdgeAutotunerError as exc:
-        _say({"error": f"{type(exc).__name__}: {exc}"})
+        print_line({"error": f"{type(exc).__name__}: {exc}"})
         return exc.exit_code
     except KeyboardInterrupt:
         return 130
@@ -60,48 +62,13 @@ def _learn(camera: CameraFolder, config: LearningConfig, *, deploys: bool) -> No
         from edge_autotuner.pipeline.node.training_service import connected
 
         with connected(config.service, camera) as service:
-            progress = _JsonProgress()
+            progress = StepMessages(print_line, every_s=_SAY_EVERY_S)
             work_on(camera, config.run, deploys=deploys, service=service, clock=SystemClock(), progress=progress)
     except ModuleNotFoundError as exc:
         if (exc.name or "").startswith("edge_autotuner"):
             raise
         extra = "edge" if exc.name in _OF_SERVICES else "train"
         raise MissingDependency(f"learning needs {exc.name}: pip install 'edge-autotuner[{extra}]'") from exc
-
-
-class _JsonProgress:
-    """Prints where a job is, at most once a second."""
-
-    def __init__(self) -> None:
-        self._task, self._n_done, self._said_s = "", 0, 0.0
-        self._total: int | None = None
-
-    def start(self, task: str, total: int | None) -> None:
-        """Begin a job."""
-        self._task, self._total, self._n_done = task, total, 0
-        self._report(is_due=True)
-
-    def advance(self, steps: int = 1, *, note: str = "") -> None:
-        """Count steps."""
-        self._n_done += steps
-        self._report(is_due=time.monotonic() - self._said_s >= _SAY_EVERY_S)
-
-    def finish(self) -> None:
-        """End the job."""
-        self._report(is_due=True)
-
-    def _report(self, *, is_due: bool) -> None:
-        if is_due:
-            self._said_s = time.monotonic()
-            _say({"task": self._task, "done": self._n_done, "total": self._total})
-
-
-def _say(message: dict[str, object]) -> None:
-    print(json.dumps(message), flush=True)
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

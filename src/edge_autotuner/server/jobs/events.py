@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from edge_autotuner.pipeline.background_process import Say, StepMessages, print_line
+
 _SAY_EVERY_S = 0.5
-
-Say = Callable[[Mapping[str, Any]], None]
-
-
-def print_line(message: Mapping[str, Any]) -> None:
-    """Write a message where the worker reads."""
-    print(json.dumps(message, allow_nan=False), flush=True)
 
 
 class JobSteps:
@@ -30,8 +23,8 @@ class JobSteps:
     def __init__(self, trainings: Path, say: Say = print_line) -> None:
         self._trainings, self._say = trainings, say
         self._told: set[tuple[str, int]] = set()
-        self._task, self._note, self._n_done, self._said_s = "", "", 0, 0.0
-        self._total: int | None = None
+        self._steps = StepMessages(lambda progress: say({"progress": progress}), every_s=_SAY_EVERY_S)
+        self._note = ""
 
     def stage(self, name: str, text: str = "") -> None:
         """Say that a stage is done."""
@@ -40,22 +33,20 @@ class JobSteps:
 
     def start(self, task: str, total: int | None) -> None:
         """Begin a task."""
-        self._task, self._total, self._n_done = task, total, 0
-        self._report(is_due=True)
+        self._steps.start(task, total)
 
     def advance(self, steps: int = 1, *, note: str = "") -> None:
         """Count steps; the note says which epoch it is."""
-        self._n_done += steps
         epoch = note.partition(",")[0]
         if epoch != self._note:
             self._note = epoch
             self.tell_epochs()
-        self._report(is_due=time.monotonic() - self._said_s >= _SAY_EVERY_S)
+        self._steps.advance(steps)
 
     def finish(self) -> None:
         """End the task."""
         self.tell_epochs()
-        self._report(is_due=True)
+        self._steps.finish()
 
     def tell_epochs(self) -> None:
         """Say what the checkpoints have that was not said yet."""
@@ -68,11 +59,6 @@ class JobSteps:
                 self._told.add((folder.name, record.epoch))
                 text = f"epoch {record.epoch}: loss {record.loss:.3f}, validation AP {record.val_ap:.3f}"
                 self._say({"event": {"kind": "epoch", "name": folder.name, "text": text, "values": asdict(record)}})
-
-    def _report(self, *, is_due: bool) -> None:
-        if is_due:
-            self._said_s = time.monotonic()
-            self._say({"progress": {"task": self._task, "done": self._n_done, "total": self._total}})
 
 
 def is_new(event: Mapping[str, Any], known: Collection[tuple[str, int]]) -> bool:

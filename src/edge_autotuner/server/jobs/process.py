@@ -19,7 +19,7 @@ from types import FrameType
 from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.deployment.signing import read_signing_key
 from edge_autotuner.errors import EdgeAutotunerError
-from edge_autotuner.pipeline.background_process import die_with
+from edge_autotuner.pipeline.background_process import die_with, wait_or_kill
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.blobs import Blobs
 from edge_autotuner.server.database import Database
@@ -63,11 +63,7 @@ def run_worker(config: ServerConfig, *, blobs_folder: str, database_url: str) ->
     try:
         audit = AuditLog(database)
         folder = config.data / blobs_folder
-        blobs = Blobs(
-            folder,
-            max_bytes=int(config.blobs.max_content_mb * 1e6),
-            reserve_bytes=int(config.blobs.reserve_mb * 1e6),
-        )
+        blobs = Blobs.from_config(folder, config.blobs)
         registry = Registry(database, blobs, audit, protected=[protected_blobs()])
         queue = JobQueue(database, audit, config.data / JOBS_FOLDER, config.jobs)
         Worker(queue, blobs, folder, registry, config, key=key).run(stop)
@@ -113,7 +109,7 @@ class WorkerProcesses:
         for process in running:
             process.send_signal(signal.SIGTERM)
         for process in running:
-            _wait_or_kill(process)
+            wait_or_kill(process, _ENDING_S)
 
 
 class _Place:
@@ -151,14 +147,6 @@ def worker_starter(config: ServerConfig) -> StartProcess:
         return process
 
     return start
-
-
-def _wait_or_kill(process: subprocess.Popen[str]) -> None:
-    try:
-        process.wait(_ENDING_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def main(arguments: Sequence[str]) -> int:

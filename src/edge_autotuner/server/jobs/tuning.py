@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 
 from edge_autotuner.client.job_messages import StartBundle, StartWeights, TuneRequest
 from edge_autotuner.config import RunConfig
@@ -26,7 +23,7 @@ from edge_autotuner.dataset.pictures import hash_bytes
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, read_bundle, write_bundle_folder
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, deploy, deployed_bundle
 from edge_autotuner.errors import DatasetError, DeadlineTooShort, EdgeAutotunerError, MissingDependency, WeightsError
-from edge_autotuner.pipeline.background_process import die_with, lower_priority
+from edge_autotuner.pipeline.background_process import die_with, interrupt_on_sigterm, lower_priority, print_line
 from edge_autotuner.pipeline.tuning_description import TuningDescription, parse_description
 from edge_autotuner.pipeline.tuning_input import (
     GROUND_TRUTH_FILE,
@@ -37,7 +34,7 @@ from edge_autotuner.pipeline.tuning_input import (
 )
 from edge_autotuner.pipeline.tuning_settings import settings_from_portable
 from edge_autotuner.server.annotation.picture_header import BadPicture, read_header
-from edge_autotuner.server.jobs.events import JobSteps, print_line
+from edge_autotuner.server.jobs.events import JobSteps
 from edge_autotuner.server.jobs.folder import JobFolder, JobOrder
 from edge_autotuner.server.jobs.store import parse_start
 from edge_autotuner.server.problems import Problem
@@ -57,7 +54,7 @@ def main(folder: Path, priority: str, worker: int) -> int:
         priority: idle, low or normal.
         worker: its process id.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    interrupt_on_sigterm()
     die_with(worker)
     lower_priority(priority)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -101,7 +98,7 @@ def work_on(job: JobFolder, steps: JobSteps) -> None:
     request, read, check = order.tune, _reader(Path(order.blobs)), picture_check(order.max_pixels)
     description = parse_description(read(request.dataset))
     make_folder(job.run.path)
-    lock = _lock(job.run.path)
+    lock = FolderLock.within(job.run.path, _LOCK_WAIT_S)
     try:
         steps.start("data", None)
         rebuild_run(description, read, job.run, check=check)
@@ -250,21 +247,6 @@ def _reader(blobs: Path) -> Callable[[str], bytes]:
         return content
 
     return read
-
-
-def _lock(folder: Path) -> FolderLock:
-    until_s = time.monotonic() + _LOCK_WAIT_S
-    while True:
-        try:
-            return FolderLock(folder)
-        except DatasetError:
-            if time.monotonic() >= until_s:
-                raise
-            time.sleep(0.05)
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

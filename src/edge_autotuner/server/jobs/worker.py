@@ -6,17 +6,14 @@ It may be killed at any moment: the job's process dies with it, and whoever come
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
-import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from edge_autotuner.client.job_messages import JobError, JobProgress, JobResult, OutputFile, OutputRole
 from edge_autotuner.client.messages import BundleRequest
@@ -27,6 +24,7 @@ from edge_autotuner.deployment.acceptance import signature_to_text
 from edge_autotuner.deployment.bundle import parse_description
 from edge_autotuner.deployment.signing import SigningKey
 from edge_autotuner.errors import EdgeAutotunerError, StorageError
+from edge_autotuner.pipeline.background_process import ChildProcess
 from edge_autotuner.server.blobs import Blobs
 from edge_autotuner.server.jobs.events import is_new
 from edge_autotuner.server.jobs.folder import JobFolder, JobOrder
@@ -238,49 +236,28 @@ class Worker:
 
 
 class _JobProcess:
-    """A job's process, and the thread that reads what it says."""
+    """A job's process, and what it says."""
 
     def __init__(self, command: Sequence[str], job: ClaimedJob) -> None:
         self.events: list[Mapping[str, Any]] = []
         self.progress: JobProgress | None = None
         self.error: JobError | None = None
         self._job = job
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, process_group=0
-        )
-        assert self._process.stdout is not None
-        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
-        self._reader.start()
+        self._process = ChildProcess(command, self._take, name=f"job {job.id}")
 
     @property
     def has_ended(self) -> bool:
         """Whether it is gone."""
-        return self._process.poll() is not None
+        return self._process.has_ended
 
     @property
     def exit_code(self) -> int:
         """Of the process that has ended."""
-        return int(self._process.wait())
+        return self._process.exit_code
 
     def end(self) -> None:
-        """Interrupt it where it still runs, kill it if that takes too long, and read what it said last."""
-        if not self.has_ended:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(_ENDING_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._reader.join()
-
-    def _read(self, stream: IO[str]) -> None:
-        with stream:
-            for line in stream:
-                try:
-                    message = json.loads(line)
-                    self._take(message)
-                except (ValueError, KeyError, TypeError):
-                    logger.info("job %s: %s", self._job.id, line.rstrip()[:500])
+        """End it where it still runs, and read what it said last."""
+        self._process.end(patience_s=_ENDING_S)
 
     def _take(self, message: Mapping[str, Any]) -> None:
         if "progress" in message:
