@@ -23,8 +23,8 @@ from edge_autotuner.training.distillation import move_towards
 from edge_autotuner.training.feature_cache import FeatureBatch
 from edge_autotuner.training.objectives import Objective
 from edge_autotuner.training.optimizer import ProportionalAdamW
-from edge_autotuner.training.parts import Features, PartWorkers, gradients, in_parts
-from edge_autotuner.training.targets import LossParts
+from edge_autotuner.training.parts import Features, PartWorkers, add_up, in_parts, in_parts_like
+from edge_autotuner.training.targets import LossParts, Target, join_losses
 
 Network = TypeVar("Network", bound=TrainableNetwork)
 
@@ -110,19 +110,18 @@ class Learner(Generic[Network]):
             TrainingDiverged: one of them is NaN or infinite.
         """
         targets = [target.to(self._device) for target in batch.targets]
-        parts_of_batch = in_parts(batch.features, is_cut=self._device.type == "cpu")
-        with self.computing():
-            outputs = self._outputs(self.student, parts_of_batch)
-            reference = self._reference_outputs(parts_of_batch)
-        joined = torch.cat([part.detach() for part in outputs]).float().requires_grad_()
-        parts = objective.loss(joined, targets, reference=reference, distill_weight=self._config.distill_weight)
-        loss = float(parts.total.detach())
+        features = in_parts(batch.features, is_cut=self._device.type == "cpu")
+
+        def learn(part: tuple[Features, Sequence[Target]]) -> tuple[LossParts, list[Tensor | None]]:
+            return self._learn(*part, objective)
+
+        found = self._workers.map(learn, list(zip(features, in_parts_like(targets, features), strict=True)))
+        parts = join_losses([losses for losses, _ in found])
+        loss = float(parts.total)
         if not math.isfinite(loss):
             raise TrainingDiverged(f"loss is {loss}")
-        (of_outputs,) = torch.autograd.grad(parts.total, joined)
-        for parameter, gradient in zip(
-            self._trained, gradients(outputs, of_outputs, self._trained, self._workers), strict=True
-        ):
+        totals = add_up([gradients for _, gradients in found], 1.0 / parts.divisor)
+        for parameter, gradient in zip(self._trained, totals, strict=True):
             parameter.grad = gradient
         norm = float(nn.utils.clip_grad_norm_(self._trained, _MAX_GRADIENT_NORM, foreach=True))
         if not math.isfinite(norm):
@@ -140,15 +139,23 @@ class Learner(Generic[Network]):
     def _copy(self, network: Network) -> Network:
         return copy.deepcopy(network).to(self._device)
 
-    def _outputs(self, network: Network, parts_of_batch: Sequence[Features]) -> list[Tensor]:
-        return self._workers.map(lambda features: network.outputs_of(features, self.layers), parts_of_batch)
+    def _learn(
+        self, features: Features, targets: Sequence[Target], objective: Objective
+    ) -> tuple[LossParts, list[Tensor | None]]:
+        """Return the loss of some pictures, and the gradient of its sum, not of its mean over positive outputs."""
+        with self.computing():
+            outputs = self.student.outputs_of(features, self.layers)
+            reference = self._reference_outputs(features)
+        losses = objective.loss(
+            outputs.float(), targets, reference=reference, distill_weight=self._config.distill_weight
+        )
+        total = losses.total * losses.divisor
+        return losses, list(torch.autograd.grad(total, self._trained, allow_unused=True))
 
     @torch.no_grad()
-    def _reference_outputs(self, parts_of_batch: Sequence[Features]) -> Tensor | None:
+    def _reference_outputs(self, features: Features) -> Tensor | None:
         """Return what the start says; the frozen layers, whose output it is given, are the same in both networks."""
-        if self._reference is None:
-            return None
-        return torch.cat(self._outputs(self._reference, parts_of_batch)).float()
+        return None if self._reference is None else self._reference.outputs_of(features, self.layers).float()
 
     @torch.no_grad()
     def _update_average(self, n_steps: int) -> None:

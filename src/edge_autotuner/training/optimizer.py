@@ -11,6 +11,9 @@ arXiv 1804.04235, section 8, here per output channel and fixed at the start.
 
 from __future__ import annotations
 
+import importlib
+import sys
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -29,6 +32,7 @@ class ProportionalAdamW(torch.optim.AdamW):
     """
 
     def __init__(self, params: Iterable[dict[str, object]], lr: float) -> None:
+        _import_in_a_thread("torch._dynamo")
         super().__init__(params, lr=lr, fused=True)
         self._parameters: list[Tensor] = [p for group in self.param_groups for p in group["params"]]
         self._scales = [channel_scale(parameter.detach()) for parameter in self._parameters]
@@ -50,6 +54,18 @@ class ProportionalAdamW(torch.optim.AdamW):
         for parameter, values in self.state.items():
             for key in ("exp_avg", "exp_avg_sq"):
                 values[key] = torch.empty_like(parameter).copy_(values[key])
+
+
+def _import_in_a_thread(name: str) -> None:
+    """Import what torch (2.13) imports when it makes its first optimizer.
+
+    That import keeps the frames of all that called it for as long as the process lives, and with them their variables:
+    the pictures and networks of a whole training. The frames of a thread end with the thread's own.
+    """
+    if name not in sys.modules:
+        thread = threading.Thread(target=importlib.import_module, args=(name,), name=f"import {name}")
+        thread.start()
+        thread.join()
 
 
 def channel_scale(weights: Tensor) -> Tensor:

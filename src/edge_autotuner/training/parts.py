@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -21,6 +22,7 @@ PART_SIZE = 2
 
 _Part = TypeVar("_Part")
 _Answer = TypeVar("_Answer")
+_Item = TypeVar("_Item")
 
 Features = tuple[Tensor, ...]
 
@@ -96,26 +98,22 @@ def in_parts(features: Features, *, is_cut: bool) -> list[Features]:
     return list(zip(*(torch.split(level, PART_SIZE) for level in features), strict=True))
 
 
-def gradients(
-    outputs: Sequence[Tensor], of_outputs: Tensor, parameters: Sequence[Tensor], workers: PartWorkers
-) -> list[Tensor | None]:
-    """Return the gradient of each parameter, None for those that no output depends on.
+def in_parts_like(items: Sequence[_Item], parts: Sequence[Features]) -> list[Sequence[_Item]]:
+    """Return one item for each picture as those of the parts that `in_parts` made."""
+    ends = list(accumulate(len(part[0]) for part in parts))
+    return [items[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def add_up(gradients: Sequence[Sequence[Tensor | None]], scale: float) -> list[Tensor | None]:
+    """Return `scale` times the sum of what the parts say of each parameter; always added in the same order.
 
     Args:
-        outputs: of each part (b, N, D), with their graphs.
-        of_outputs: (B, N, D) gradient of the loss with respect to all of them.
-        parameters: P of them.
-        workers: compute the parts; their sums are always taken in the same order.
+        gradients: of each part, one for each parameter, None where no output depends on it; the first ones change.
+        scale: of the sum.
     """
-    sizes = [len(part) for part in outputs]
-
-    def back(part: tuple[Tensor, Tensor]) -> list[Tensor | None]:
-        output, gradient = part
-        return list(torch.autograd.grad(output, parameters, gradient.to(output.dtype), allow_unused=True))
-
-    found = workers.map(back, list(zip(outputs, torch.split(of_outputs, sizes), strict=True)))
-    totals = found[0]
-    for other in found[1:]:
+    totals = gradients[0]
+    for other in gradients[1:]:
         pairs = [(a, b) for a, b in zip(totals, other, strict=True) if a is not None and b is not None]
         torch._foreach_add_([total for total, _ in pairs], [more for _, more in pairs])
-    return totals
+    torch._foreach_mul_([total for total in totals if total is not None], scale)
+    return list(totals)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -64,3 +65,21 @@ class LossParts:
     classes: Tensor
     distillation: Tensor
     n_positive: int
+
+    @property
+    def divisor(self) -> int:
+        """What the sums were divided by."""
+        return max(self.n_positive, 1)
+
+
+def join_losses(parts: Sequence[LossParts]) -> LossParts:
+    """Return the loss of a batch from those of its parts, without gradients."""
+    n_positive = sum(part.n_positive for part in parts)
+
+    def joined(name: str) -> Tensor:
+        sums = [getattr(part, name).detach() * part.divisor for part in parts]
+        return torch.stack(sums).sum() / max(n_positive, 1)
+
+    return LossParts(
+        joined("total"), joined("box"), joined("objectness"), joined("classes"), joined("distillation"), n_positive
+    )

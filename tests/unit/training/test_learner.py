@@ -78,4 +78,4 @@ def test_no_start_is_kept_in_memory_without_distillation() -> None:
     trained = learner()
     batch, _ = batch_for(trained)
     assert trained._reference is None
-    assert trained._reference_outputs(batch) is None
+    assert trained._reference_outputs(batch.features) is None

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -287,3 +290,28 @@ def test_a_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="torch finds no CUDA device"):
         run(settings=config(device="cuda"))
+
+
+def test_nothing_of_a_training_stays_in_memory() -> None:
+    """In a new process, where torch has not made an optimizer before; without Python's search for circles."""
+    script = """
+import gc
+from test_tune import config, run
+from edge_autotuner.training.learner import Learner
+from edge_autotuner.training.pictures import BatchMaker, PictureCache
+
+gc.collect()
+gc.disable()
+result = run(settings=config(layers="all", n_threads=2))
+kinds = [type(thing) for thing in gc.get_objects()]
+print(kinds.count(type(result)), sum(kinds.count(kind) for kind in (Learner, BatchMaker, PictureCache)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parent,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1", "0"], "the result is there, the training is not"
