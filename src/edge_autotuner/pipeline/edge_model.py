@@ -83,13 +83,14 @@ def write_unchanged(
     Args:
         edge: the model.
         input_size_wh: of the detector, pixels.
-        folder: of the bundle; the one above it must exist.
+        folder: of the bundle.
         name: of the bundle.
         clock: says when it was made; None: the machine's.
 
     Raises:
         ModelBundleError: it cannot be exported.
     """
+    make_folder(folder.parent)
     exported = folder.with_name(f".{folder.name}.onnx")
     model = export_network(edge.network, input_size_wh, exported).read_bytes()
     shutil.rmtree(folder, ignore_errors=True)

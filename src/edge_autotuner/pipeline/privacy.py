@@ -14,7 +14,6 @@ from pathlib import Path
 from edge_autotuner.annotation import EnsembleTeacher, PrivacyFilter, ProtectedTeacher, RegionTeacher
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Detector
-from edge_autotuner.dataset.atomic import make_folder
 from edge_autotuner.deployment import load_edge_detector
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE
 from edge_autotuner.errors import ConfigError
@@ -96,7 +95,6 @@ def export_hiding_model(config: RunConfig, folder: Path) -> None:
     )
     edge = open_edge_model(finder)
     target = hiding_bundle(config, folder)
-    make_folder(target.parent)
     write_unchanged(edge, config.input_size, target, name=HIDING_FOLDER)
 
 
