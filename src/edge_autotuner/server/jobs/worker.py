@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 from edge_autotuner.client.job_messages import JobError, JobProgress, JobResult, OutputFile, OutputRole
 from edge_autotuner.client.messages import BundleRequest
 from edge_autotuner.config.server import ServerConfig
-from edge_autotuner.core.clock import Clock, SystemClock
+from edge_autotuner.core.clock import Clock, Deadline, SystemClock
 from edge_autotuner.dataset.atomic import atomic_write_bytes
 from edge_autotuner.deployment.acceptance import signature_to_text
 from edge_autotuner.deployment.bundle import parse_description
@@ -101,20 +101,22 @@ class Worker:
             why = str(exc)
             self._persist(lambda: self._queue.put_back(job, why=why, pause=True), stop)
             return
+        left_s = (job.deadline_at - self._clock.now()).total_seconds()
+        deadline = Deadline(left_s, self._clock)  # the wall clock is looked at once: it may be set meanwhile
         process = _JobProcess(self._command(job.folder), job)
         try:
-            verdict = self._watch(job, process, stop)
+            verdict = self._watch(job, process, deadline, stop)
         finally:
             process.end()
         self._settle(job, folder, process, verdict, stop)
 
-    def _watch(self, job: ClaimedJob, process: _JobProcess, stop: threading.Event) -> str:
+    def _watch(self, job: ClaimedJob, process: _JobProcess, deadline: Deadline, stop: threading.Event) -> str:
         """Follow a job's process to its end; return why it ended: exit, stop, cancelled or deadline."""
         reported_s = time.monotonic()
         while not process.has_ended:
             if stop.is_set():
                 return "stop"
-            if self._clock.now() >= job.deadline_at:
+            if deadline.has_passed:
                 return "deadline"
             if time.monotonic() - reported_s >= _LOOK_S:
                 reported_s = time.monotonic()

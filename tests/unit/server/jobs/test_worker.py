@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,16 @@ def test_a_process_that_does_not_listen_is_killed(jobs: JobParts, monkeypatch: p
 def test_a_deadline_stops_a_job(jobs: JobParts) -> None:
     info = stopped_by(jobs, lambda *_: jobs.parts.clock.advance(100), RUNS + "time.sleep(600)")
     assert (info.state, info.error.kind) == ("failed", "deadline")
+
+
+def test_a_clock_that_is_set_while_a_job_runs_does_not_end_it(jobs: JobParts) -> None:
+    def set_ahead(job_id: str, _: threading.Event) -> None:
+        jobs.parts.clock.started_at += timedelta(days=1)
+        threading.Event().wait(3 * worker_module._POLL_S)
+        (jobs.queue._folder / job_id / "go").touch()
+
+    script = RUNS + 'while not (job / "go").exists(): time.sleep(0.01)\n' + DONE
+    assert stopped_by(jobs, set_ahead, script).state == "done"
 
 
 def test_a_worker_that_is_stopped_leaves_the_job_to_others(jobs: JobParts) -> None:
