@@ -23,6 +23,7 @@ from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.deployment import deployed_bundle, read_bundle
 from edge_autotuner.deployment.acceptance import accept_bundle
 from edge_autotuner.deployment.signing import SigningKey, create_key
+from edge_autotuner.errors import ModelBundleError
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
 from edge_autotuner.pipeline.registry_note import registry_id
 from faulty_proxy import EVERY_FAULT, Fault, FaultyProxy
@@ -92,7 +93,12 @@ def fingerprints(folder: Path) -> dict[str, str]:
 
 def test_the_results_are_those_of_a_training_here(place: Place, finished_run: FinishedRun, tmp_path: Path) -> None:
     folder = annotated(finished_run, tmp_path / "east")
-    outcome = run_cli("jobs", "tune", folder, *place.reach)
+    stranger = create_key(tmp_path / "stranger.key").public.text
+    refused = run_cli("jobs", "tune", folder, *place.reach, "--trust", stranger)
+    assert refused.code == ModelBundleError.exit_code
+    assert "is not one of the trusted keys" in refused.err
+    assert not set(LATER_STAGES) & set(state_of(folder))
+    outcome = run_cli("jobs", "tune", folder, *place.reach, "--trust", place.key.public.text)
     assert outcome.code == 0, outcome.err
     assert results_of(folder) == results_of(finished_run.folder)
     assert fingerprints(folder) == fingerprints(finished_run.folder)

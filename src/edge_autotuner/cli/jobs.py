@@ -43,6 +43,13 @@ def tune(
     max_upload_kbps: Annotated[
         float | None, typer.Option(help="Most kilobits per second that are sent. [no limit]")
     ] = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A public key, or its file, that must have signed the candidate; may be repeated. [hashes alone]",
+            show_default=False,
+        ),
+    ] = None,
     token_file: TokenFile = None,
     ca_file: CaFile = None,
 ) -> None:
@@ -51,10 +58,12 @@ def tune(
     Ctrl-C leaves the job running; the same command goes on following it.
     """
     from edge_autotuner.cli.verdict import describe_evaluation
+    from edge_autotuner.deployment.signing import trusted_keys
     from edge_autotuner.pipeline.evaluation_result import read_evaluation
     from edge_autotuner.pipeline.run_folder import RunFolder
     from edge_autotuner.pipeline.session import Session
 
+    trusted = trusted_keys(trust or ())
     run = RunFolder(folder)
     resolved = merge_settings(config or folder / _SAVED, setting, {}) if config or setting else run.settings()
     with connected(url, token_file, ca_file, max_upload_kbps=max_upload_kbps) as connection:
@@ -66,6 +75,7 @@ def tune(
             JobsClient(connection),
             RegistryClient(connection),
             camera or folder.resolve().name,
+            trusted=trusted,
             parent_of=registry_id,
             deadline_s=parse_duration_s(deadline) if deadline is not None else None,
         )

@@ -27,6 +27,7 @@ OutputRole = Literal[
     "candidate.model",
     "candidate.weights",
     "start.description",
+    "start.signature",
     "start.model",
     "start.weights",
     "evaluation",

@@ -133,7 +133,7 @@ def _checked_evaluation(path: Path, job: JobInfo) -> bool:
 def _start(session: Session, files: Mapping[str, Path], incoming: Path, trusted: tuple[PublicKey, ...]) -> ModelBundle:
     """Install the model that the training started from.
 
-    Nobody signs that one anew: where signatures are asked for, the bundle that was here before stands for it.
+    Where signatures are asked for and it was a bundle, the one that was here before stands for it.
     """
     own = find_weights(session.config).bundle
     if trusted and own is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -46,3 +47,14 @@ def cpu_threads(n_threads: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def return_free_memory() -> None:
+    """Give the system the memory that is free in this process, where the C library can do that.
+
+    What a training has freed lies between what is still used, in an arena for each of its threads: without this, the
+    C library keeps most of it for ever.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+    if trim is not None:
+        trim(0)

@@ -25,7 +25,7 @@ from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import DeadlineTooShort, TrainingDiverged, TrainingError
 from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.training.checkpoints import TrainingState, load_checkpoint, save_checkpoint
-from edge_autotuner.training.device import choose_device, cpu_threads
+from edge_autotuner.training.device import choose_device, cpu_threads, return_free_memory
 from edge_autotuner.training.epoch_order import pictures_per_epoch
 from edge_autotuner.training.feature_cache import FeatureBatch, FeatureSource, RecomputedFeatures, open_feature_source
 from edge_autotuner.training.feature_files import remove_cache_files
@@ -138,7 +138,10 @@ def tune(
             may_keep_start,
             workers,
         )
-        return run.to_the_end(progress or NoProgress())
+        result = run.to_the_end(progress or NoProgress())
+    del run
+    return_free_memory()
+    return result
 
 
 class _Training(Generic[Network]):

@@ -182,11 +182,8 @@ class Worker:
     def _result(self, job: ClaimedJob, folder: JobFolder) -> JobResult:
         facts, paths = folder.outputs()
         description = paths["candidate.description"].read_bytes()
-        signature = None
-        if self._key is not None:
-            signature = signature_to_text(self._key.sign(description))
-            paths["candidate.signature"] = folder.path / "candidate.signature"
-            atomic_write_bytes(paths["candidate.signature"], f"{signature}\n".encode())
+        signature = self._sign(folder, paths, "candidate")
+        self._sign(folder, paths, "start")
         files = tuple(self._stored(role, path) for role, path in paths.items())
         added = self._registry.add(
             job.request.camera,
@@ -200,6 +197,15 @@ class Worker:
         )
         metrics = dict(parse_description(description).metrics)
         return JobResult(**facts, metrics=metrics, candidate=added.id, files=files)
+
+    def _sign(self, folder: JobFolder, paths: dict[str, Path], kind: str) -> str | None:
+        """Add a bundle's signature to the files, and return it; None where there is no key, or no such bundle."""
+        if self._key is None or f"{kind}.description" not in paths:
+            return None
+        signature = signature_to_text(self._key.sign(paths[f"{kind}.description"].read_bytes()))
+        paths[f"{kind}.signature"] = folder.path / f"{kind}.signature"
+        atomic_write_bytes(paths[f"{kind}.signature"], f"{signature}\n".encode())
+        return signature
 
     def _stored(self, role: str, path: Path) -> OutputFile:
         """Put a file among the contents; one that is there already costs nothing but the reading."""
