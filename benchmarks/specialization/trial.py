@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.scenes import Scene
-from edge_autotuner.config import RunConfig, resolve_config
+from edge_autotuner.config import PrivacyConfig, RunConfig, resolve_config
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 
 FEMTO, ZOOM = "deimv2-femto", "zoom"
@@ -101,6 +101,8 @@ def settings_key(config: RunConfig) -> str:
     values = config.model_dump(mode="json", exclude=elsewhere)
     values["evaluation"] = {key: values["evaluation"][key] for key in ("map_classes", "max_detections", "min_score")}
     values["training"].get("replay", {}).pop("folder", None)
+    if config.privacy == PrivacyConfig():  # nothing is hidden: as before one could hide anything
+        del values["privacy"]
     return fingerprint_of(values)
 
 

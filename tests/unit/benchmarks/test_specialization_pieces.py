@@ -157,6 +157,12 @@ def test_settings_of_a_machine_are_no_settings_of_a_result(tmp_path: Path) -> No
     assert settings_key(trial.config()) == settings_key(here)
 
 
+def test_hiding_is_a_setting_of_a_result_only_where_something_is_hidden() -> None:
+    config = Trial("a", PETS).config()
+    blurred = Trial("a", PETS, settings={"privacy.outside": "blur"}).config()
+    assert settings_key(config) != settings_key(blurred)
+
+
 def test_a_guard_that_is_the_default_is_trained_once() -> None:
     is_default = all(default_of(key) == value for key, value in GUARDS["none"].items())
     assert (guarded("pets", "none") == specialized("pets")) == is_default
