@@ -42,11 +42,23 @@ def without_pictures(html: str) -> str:
 
 
 def only_here(boxes: Detections, others: Detections, *, min_iou: float = 0.5) -> BoolArray:
-    """Return (N,): which boxes have no box of the same class among `others` that overlaps by `min_iou`."""
+    """Return (N,): which boxes have no partner among `others`: one of the same class that overlaps by `min_iou`.
+
+    A box has one partner at most; those that overlap most find each other first.
+    """
+    is_alone = np.ones(len(boxes), dtype=np.bool_)
     if len(boxes) == 0 or len(others) == 0:
-        return np.ones(len(boxes), dtype=np.bool_)
+        return is_alone
     same_class = boxes.class_ids[:, None] == others.class_ids[None, :]
-    return np.asarray(~((iou_matrix(boxes.boxes_xyxy, others.boxes_xyxy) >= min_iou) & same_class).any(axis=1))
+    overlaps = np.where(same_class, iou_matrix(boxes.boxes_xyxy, others.boxes_xyxy), 0.0)
+    is_free = np.ones(len(others), dtype=np.bool_)
+    for pair in np.argsort(-overlaps, axis=None, kind="stable"):
+        here, there = divmod(int(pair), len(others))
+        if overlaps[here, there] < min_iou:
+            break
+        if is_alone[here] and is_free[there]:
+            is_alone[here] = is_free[there] = False
+    return is_alone
 
 
 def frame_svg(image: ImageArray, *, picture_id: str, content: str, description: str, embed: bool = True) -> str:

@@ -42,6 +42,14 @@ def test_boxes_that_only_one_model_has() -> None:
     assert only_here(Detections.empty(), ours).tolist() == []
 
 
+def test_a_box_is_the_partner_of_one_box_only() -> None:
+    """Two people where the other model sees one: the one that fits worse is new."""
+    one = Detections([[0, 0, 10, 10]], [0.9], [0])
+    two = Detections([[0, 0, 10, 7], [0, 0, 10, 9]], [0.9, 0.8], [0, 0])
+    assert only_here(two, one).tolist() == [True, False]
+    assert only_here(one, two).tolist() == [False]
+
+
 def test_box_markup_has_class_score_and_highlight() -> None:
     found = Detections([[1, 2, 11, 22], [5, 5, 6, 6]], [0.9, 0.4], [0, 1])
     root = ET.fromstring(f"<g>{boxes_svg(found, LABELS, highlighted=np.array([True, False]), width=80)}</g>")
