@@ -41,8 +41,6 @@ _UNCLAIMED = "nobody's"
 _LATER_S = 100 * 86400.0  # then garbage is old
 _RETRY_S = 0.05
 _BLOCKS = 40  # of 64 KB, in an upload
-
-
 _GONE = ("blobs-collected", "another")
 
 

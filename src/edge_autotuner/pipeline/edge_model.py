@@ -92,6 +92,7 @@ def write_unchanged(
     """
     make_folder(folder.parent)
     exported = folder.with_name(f".{folder.name}.onnx")
+    exported.unlink(missing_ok=True)  # of a killed process, and perhaps of another model
     model = export_network(edge.network, input_size_wh, exported).read_bytes()
     shutil.rmtree(folder, ignore_errors=True)
     bundle = write_bundle(
