@@ -23,14 +23,15 @@ STAGES = {
     "capture", "annotation", "dataset", "models", "training", "evaluation", "deployment", "maintenance",
     "compression", "collaborative", "simulation",
 }  # fmt: skip
-BASE = {"core", "errors", "config", "_version"}
+BASE = {"core", "errors", "config", "storage", "_version"}
 JOINTS = {"pipeline", "fleet"}
 FRONTS = {"server", "cli"}
 MAY_IMPORT = {
     "_version": set(),
     "errors": set(),
     "core": {"errors"},
-    "config": {"core", "errors"},
+    "storage": {"core", "errors"},
+    "config": {"core", "errors", "storage"},
     **{stage: BASE | {"models", "dataset"} for stage in STAGES},
     "dataset": BASE,  # models store files with it: the other direction would be a cycle
     "client": BASE | {"models", "dataset"},  # no stage: what was fetched and what is done with it meet in `pipeline`
@@ -41,7 +42,7 @@ MAY_IMPORT = {
 TRAIN_ONLY = {"torch", "onnx", "onnxscript", "safetensors", "faster_coco_eval", "jinja2"}
 HEAVY = TRAIN_ONLY | {"cv2", "onnxruntime", "av", "pydantic", "typer", "rich", "yaml", "numpy"}
 SERVER_ONLY = {"fastapi", "starlette", "uvicorn", "sqlalchemy", "prometheus_client"}
-EDGE_PACKAGES = ("core", "config", "capture", "dataset", "models", "deployment", "client")
+EDGE_PACKAGES = ("core", "storage", "config", "capture", "dataset", "models", "deployment", "client")
 # modules of `models` that are written in torch begin like this
 NETWORKS = ("yolox", "ssdlite", "trainable", "torch_", "transformers_")
 

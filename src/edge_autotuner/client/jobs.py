@@ -27,6 +27,7 @@ from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.progress import Progress
 from edge_autotuner.dataset.atomic import storage_errors
 from edge_autotuner.errors import ServiceBadReply, ServiceRefused
+from edge_autotuner.storage import child_path
 
 _WAIT_S = 25.0  # for news, in one request; proxies often give up after 60 s of silence
 _MAX_OUTPUT_BYTES = 1 << 30
@@ -169,7 +170,7 @@ class JobsClient:
         if progress is not None:
             progress.start("download", len(files))
         for file in files:
-            target = folder / file.role
+            target = child_path(folder, file.role)
             if not _is_there(target, file):
                 blob = path_of("blobs", file.sha256)
                 fetch_file(self._connection, blob, target, sha256=file.sha256, n_bytes=file.n_bytes)
@@ -177,7 +178,7 @@ class JobsClient:
                 progress.advance()
         if progress is not None:
             progress.finish()
-        return {file.role: folder / file.role for file in files}
+        return {file.role: child_path(folder, file.role) for file in files}
 
 
 def _files_of(job: JobInfo) -> tuple[OutputFile, ...]:

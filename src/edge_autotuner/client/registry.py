@@ -6,9 +6,9 @@ before anything of it is used.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from edge_autotuner.dataset.atomic import (
     sync_folder,
 )
 from edge_autotuner.errors import ModelBundleError, ServiceBadReply
+from edge_autotuner.storage import child_path, remove_folder
 
 _DESCRIPTION_FILE = "bundle.json"  # as `deployment` calls it
 _MAX_DESCRIPTION_BYTES = 4 << 20
@@ -150,7 +151,7 @@ class RegistryClient:
         partial = folder.with_name(f".{folder.name}.{bundle.description_sha256[:16]}{TEMPORARY_SUFFIX}")
         make_folder(partial)
         for file in bundle.files:
-            target, path = partial / file.name, path_of("blobs", file.sha256)
+            target, path = child_path(partial, file.name, error=ServiceBadReply), path_of("blobs", file.sha256)
             if not target.is_file():  # it has its name only when its hash was right
                 fetch_file(self._connection, path, target, sha256=file.sha256, n_bytes=file.n_bytes, deadline=deadline)
         atomic_write_bytes(partial / _DESCRIPTION_FILE, description)
@@ -198,5 +199,5 @@ def _has_usual_size(file: BundleFileInfo) -> bool:
 
 def _remove_partial(folder: Path) -> None:
     """Delete what was begun of other bundles under this name."""
-    for leftover in folder.parent.glob(f".{folder.name}.*{TEMPORARY_SUFFIX}"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.*{TEMPORARY_SUFFIX}"):
+        remove_folder(leftover, below=folder.parent)

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from edge_autotuner.core.clock import parse_duration_s
 from edge_autotuner.errors import ConfigError
+from edge_autotuner.storage import PLAIN_NAME
 
 _MIN_INPUT_SIDE_PX = 32
 
@@ -86,7 +87,7 @@ def _large_enough(size_wh: tuple[int, int]) -> tuple[int, int]:
     return size_wh
 
 
-PlainName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+PlainName = Annotated[str, Field(pattern=PLAIN_NAME)]
 """Letters, digits, dots, dashes and underscores; never a path."""
 
 Seconds = Annotated[float, BeforeValidator(_to_seconds)]

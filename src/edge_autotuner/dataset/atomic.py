@@ -10,13 +10,13 @@ import errno
 import json
 import os
 import re
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge_autotuner.errors import StorageError
+from edge_autotuner.storage.paths import remove_folder
 
 TEMPORARY_SUFFIX = ".tmp"
 
@@ -114,7 +114,7 @@ def remove_leftovers(folder: Path) -> None:
             continue
         with suppress(OSError):
             if leftover.is_dir() and not leftover.is_symlink():
-                shutil.rmtree(leftover)
+                remove_folder(leftover, below=folder)
             else:
                 leftover.unlink()
 

@@ -25,6 +25,7 @@ from edge_autotuner.dataset.pictures import decode_picture, hash_bytes, read_fil
 from edge_autotuner.dataset.replay_balance import Candidate, choose_kept
 from edge_autotuner.dataset.replay_records import ReplayOrigin, ReplayPicture
 from edge_autotuner.errors import DatasetError
+from edge_autotuner.storage.paths import child_path
 
 INDEX_NAME = "index.jsonl"
 FORMAT_VERSION = 1
@@ -115,7 +116,7 @@ class ReplayReservoir:
         Raises:
             DatasetError: it is missing or was changed.
         """
-        path = self.folder / picture.file
+        path = self.picture_path(picture)
         data = read_file(path)
         if hash_bytes(data) != picture.sha256:
             raise DatasetError(
@@ -129,12 +130,20 @@ class ReplayReservoir:
         Raises:
             DatasetError: as `read_bytes`, or it is not a picture of the recorded size.
         """
-        path = self.folder / picture.file
+        path = self.picture_path(picture)
         image = decode_picture(self.read_bytes(picture), path)
         size_wh = image.shape[1], image.shape[0]
         if size_wh != picture.size_wh:
             raise DatasetError(f"{path} has {size_wh[0]}x{size_wh[1]} pixels, expected {picture.size_wh}")
         return image
+
+    def picture_path(self, picture: ReplayPicture) -> Path:
+        """Return where the file of a picture is.
+
+        Raises:
+            DatasetError: its name leads out of the reservoir.
+        """
+        return child_path(self.folder, *picture.file.split("/"), error=DatasetError)
 
     def has_offer(self, offer_id: str) -> bool:
         """Whether an offer of this name was made, see `offer`.
@@ -196,7 +205,7 @@ class ReplayReservoir:
         """
         with self._writing():
             index = self._read_index()
-            kept = tuple(p for p in index.pictures if _stored_at(self.folder / p.file) >= before)
+            kept = tuple(p for p in index.pictures if _stored_at(self.picture_path(p)) >= before)
             if len(kept) < len(index.pictures):
                 self._write_index(replace(index, pictures=kept))
         return len(index.pictures) - len(kept)
@@ -220,7 +229,7 @@ class ReplayReservoir:
         with self._writing():
             index = self._read_index() if self.exists else _Index(ReplayLimits(), 0)
             for picture in index.pictures:
-                _link_or_write(self.folder / picture.file, folder / picture.file, self.read_bytes(picture))
+                _link_or_write(self.picture_path(picture), copy.picture_path(picture), self.read_bytes(picture))
         copy._write_index(index)
         return copy
 
@@ -241,7 +250,7 @@ class ReplayReservoir:
         data = offer.read()
         if hash_bytes(data) != offer.picture.sha256:
             raise DatasetError(f"the picture of frame {offer.picture.frame_id} was changed after it was recorded")
-        atomic_write_bytes(self.folder / offer.picture.file, data)
+        atomic_write_bytes(self.picture_path(offer.picture), data)
 
     def _read_index(self) -> _Index:
         path = self.folder / INDEX_NAME
@@ -264,7 +273,7 @@ class ReplayReservoir:
         ordered = sorted(index.pictures, key=lambda picture: picture.frame_id)
         records: list[dict[str, Any]] = [header, *(picture.to_json() for picture in ordered)]
         atomic_write_bytes(self.folder / INDEX_NAME, b"".join(encode_line(record) for record in records))
-        named = {(self.folder / picture.file).name for picture in ordered}
+        named = {self.picture_path(picture).name for picture in ordered}
         for path in (self.folder / "pictures").iterdir():
             if path.name not in named:
                 with suppress(FileNotFoundError):

@@ -36,6 +36,7 @@ from edge_autotuner.dataset.records import (
 from edge_autotuner.dataset.state import AnnotationRun, DatasetState, Header
 from edge_autotuner.dataset.treatment import PictureTreatment
 from edge_autotuner.errors import DatasetError
+from edge_autotuner.storage.paths import child_path
 
 JSON = Any
 """Whatever `json` reads and writes: None, bool, numbers, text, lists, and dictionaries with text keys."""
@@ -251,13 +252,21 @@ class DatasetStore:
             check_split(split)
         return sorted((f for f in self._state.frames.values() if split in (None, f.split)), key=lambda f: f.key)
 
+    def picture_path(self, name: str) -> Path:
+        """Return where a frame or a background is, by the name in its record.
+
+        Raises:
+            DatasetError: the name leads out of the dataset.
+        """
+        return child_path(self.folder, *name.split("/"), error=DatasetError)
+
     def read_image(self, record: FrameRecord) -> ImageArray:
         """Return the (H, W, 3) BGR picture of a frame.
 
         Raises:
             DatasetError: the file is missing, was changed, or is not a picture of the frame's size.
         """
-        path = self.folder / record.file
+        path = self.picture_path(record.file)
         data = read_file(path)
         if hash_bytes(data) != record.sha256:
             raise DatasetError(f"{path} was changed after it was stored; restore it, or capture again")
@@ -276,7 +285,7 @@ class DatasetStore:
         digest = self._state.background_hashes.get(name)
         if digest is None:
             raise DatasetError(f"the dataset in {self.folder} has no background '{name}'")
-        path = self.folder / name
+        path = self.picture_path(name)
         luma = decode_picture(read_file(path), path, grey=True)
         if hash_pixels(luma) != digest:
             raise DatasetError(f"{path} was changed after it was stored; restore it, or capture again")
@@ -402,7 +411,7 @@ class DatasetStore:
         self._state.apply(json.loads(json.dumps(record)))  # exactly what a later `open` will read
 
     def _write_picture(self, name: str, data: bytes) -> None:
-        atomic_write_bytes(self.folder / name, data)
+        atomic_write_bytes(self.picture_path(name), data)
 
     def _count_addition(self) -> None:
         self._n_not_exported += 1

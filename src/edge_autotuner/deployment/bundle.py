@@ -10,11 +10,11 @@ A bundle appears whole or not at all, and nothing in it is used before its hash 
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +25,7 @@ from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.dataset.atomic import TEMPORARY_SUFFIX, atomic_write_bytes, make_folder, storage_errors, sync_folder
 from edge_autotuner.errors import ModelBundleError
 from edge_autotuner.models.detector_spec import DetectorSpec
+from edge_autotuner.storage import child_path, is_plain_name, remove_folder
 
 FORMAT = "edge-autotuner-bundle"
 FORMAT_VERSION = 1
@@ -36,7 +37,6 @@ WEIGHTS_FILE = "weights.safetensors"
 MAX_DESCRIPTION_BYTES = 4 << 20
 MAX_FILE_BYTES = 1 << 30
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BLOCK_BYTES = 1 << 20
 
@@ -81,12 +81,12 @@ class ModelBundle:
     @property
     def model_path(self) -> Path:
         """The ONNX file."""
-        return self.folder / self.model.name
+        return child_path(self.folder, self.model.name, error=ModelBundleError)
 
     @property
     def weights_path(self) -> Path:
         """The weights file."""
-        return self.folder / self.weights.name
+        return child_path(self.folder, self.weights.name, error=ModelBundleError)
 
     def read_model(self) -> bytes:
         """Return the ONNX file's content; what is returned is what was checked.
@@ -216,11 +216,6 @@ def verify_files(bundle: ModelBundle) -> None:
         _verify(bundle.folder, file)
 
 
-def is_plain_name(name: str) -> bool:
-    """Whether a text is a file name of letters, digits, dots, dashes and underscores, and not a path."""
-    return _PLAIN_NAME.fullmatch(name) is not None
-
-
 def _described(name: str, content: bytes) -> BundleFile:
     return BundleFile(name, len(content), hashlib.sha256(content).hexdigest())
 
@@ -233,8 +228,8 @@ def write_bundle_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
         StorageError: the disk is full or refuses.
     """
     make_folder(folder.parent)
-    for leftover in folder.parent.glob(f".{folder.name}.*{TEMPORARY_SUFFIX}"):
-        shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.*{TEMPORARY_SUFFIX}"):
+        remove_folder(leftover, below=folder.parent)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
         make_folder(temporary)
@@ -246,7 +241,7 @@ def write_bundle_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
             temporary.rename(folder)
             sync_folder(folder.parent)
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
+        remove_folder(temporary, below=folder.parent)
         raise
 
 
@@ -335,7 +330,7 @@ def _read_verified(folder: Path, file: BundleFile) -> bytes:
 
 
 def _checked_path(folder: Path, file: BundleFile) -> Path:
-    path = folder / file.name
+    path = child_path(folder, file.name, error=ModelBundleError)
     if path.is_symlink() or not path.is_file():
         raise ModelBundleError(f"{folder} is incomplete: {file.name} is missing or is not a plain file")
     if path.stat().st_size != file.n_bytes:

@@ -14,8 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge_autotuner.dataset.atomic import TEMPORARY_SUFFIX, storage_errors, sync_folder
-from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, is_plain_name, read_bundle
+from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, read_bundle
 from edge_autotuner.errors import ModelBundleError
+from edge_autotuner.storage import child_path, is_plain_name
 
 BUNDLES_FOLDER = "bundles"
 DEPLOYED_LINK = "bundle"
@@ -88,7 +89,7 @@ def new_bundle_folder(folder: Path, name: str) -> Path:
     """
     if not is_plain_name(name):
         raise ValueError(f"a bundle's name has letters, digits, dots, dashes and underscores, got {name!r}")
-    path, n = folder / BUNDLES_FOLDER / name, 1
+    path, n = child_path(folder / BUNDLES_FOLDER, name), 1
     while path.exists():
         n += 1
         path = path.with_name(f"{name}-{n}")
@@ -96,6 +97,4 @@ def new_bundle_folder(folder: Path, name: str) -> Path:
 
 
 def _bundle_path(folder: Path, name: str) -> Path:
-    if not is_plain_name(name):
-        raise ModelBundleError(f"{name!r:.80} is not the name of a bundle")
-    return folder / BUNDLES_FOLDER / name
+    return child_path(folder / BUNDLES_FOLDER, name, error=ModelBundleError)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from edge_autotuner.models.torch_weights import network_bytes, with_classes
 from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline.edge_weights import check_labels, choose_labels, find_weights
+from edge_autotuner.storage import remove_folder
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def write_unchanged(
     exported = folder.with_name(f".{folder.name}.onnx")
     exported.unlink(missing_ok=True)  # of a killed process, and perhaps of another model
     model = export_network(edge.network, input_size_wh, exported).read_bytes()
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_folder(folder, below=folder.parent)
     bundle = write_bundle(
         folder,
         name=name,

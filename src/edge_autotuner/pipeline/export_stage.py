@@ -10,6 +10,7 @@ from edge_autotuner.deployment import (
     read_bundle,
     write_bundle,
 )
+from edge_autotuner.errors import DatasetError
 from edge_autotuner.models.torch_weights import network_bytes
 from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model
@@ -18,6 +19,7 @@ from edge_autotuner.pipeline.rival import REPLACED, find_rival
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.pipeline.training_stage import candidate_weights, require_training
+from edge_autotuner.storage import child_path
 
 
 def export(session: Session) -> None:
@@ -56,7 +58,7 @@ def _write(session: Session, edge: EdgeModel, kind: str, result: Evaluation, riv
     size = session.config.input_size
     model = export_network(edge.network, size, candidate_weights(session).parent / f"{kind}.onnx").read_bytes()
     metrics = _metrics(result, is_candidate=is_candidate)
-    there = session.folder.path / "bundles" / name
+    there = child_path(session.folder.path / "bundles", name, error=DatasetError)
     if there.is_dir():
         bundle = read_bundle(there)
         if bundle.read_model() == model and bundle.metrics == metrics:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from edge_autotuner.dataset.atomic import atomic_write_text, storage_errors
+from edge_autotuner.dataset.atomic import atomic_write_text
 from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.evaluation.report import without_pictures
 from edge_autotuner.pipeline.run_folder import RunFolder
+from edge_autotuner.storage import remove_folder
 
 _WITH_PICTURES = ("dataset", "dataset-until-*", "outgoing", "incoming", "training")
 """Folders of a run that hold pictures, or maps made of them."""
@@ -47,6 +47,5 @@ def forget_pictures(folder: RunFolder) -> list[Path]:
 def _delete_folders(run: Path) -> Iterator[Path]:
     for name in _WITH_PICTURES:
         for path in sorted(run.glob(name)):
-            with storage_errors(path):
-                shutil.rmtree(path)
+            remove_folder(path, below=run, strict=True)
             yield path

@@ -6,7 +6,6 @@ DIR/outgoing/HASH/    a dataset like that of the run, with the privacy settings 
 from __future__ import annotations
 
 import logging
-import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.pipeline.privacy import open_filter, stored_settings
 from edge_autotuner.pipeline.run_folder import RunFolder, fingerprint_of
+from edge_autotuner.storage import remove_folder
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +113,5 @@ def _copy_labels(store: DatasetStore, copy: DatasetStore) -> None:
 def _delete_others(copy: Path) -> None:
     if copy.parent.is_dir():
         for other in copy.parent.iterdir():
-            if other != copy:
-                shutil.rmtree(other, ignore_errors=True)
+            if other != copy and remove_folder(other, below=copy.parent):
                 logger.info("deleted %s: another copy takes its place", other)

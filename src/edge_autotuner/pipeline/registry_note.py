@@ -1,4 +1,4 @@
-"""As what the registry of a service knows a bundle, noted beside it: FOLDER/registry.json."""
+"""Stores the registry's id beside a bundle: FOLDER/registry.json."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from edge_autotuner.dataset import atomic_write_json
+from edge_autotuner.storage import is_plain_name
 
 _NOTE_FILE = "registry.json"
 
@@ -14,10 +15,10 @@ def registry_id(folder: Path) -> str | None:
     """Return the registry's id that was noted in a folder; None where there is none, or it is damaged."""
     try:
         values = json.loads((folder / _NOTE_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     found = values.get("id") if isinstance(values, dict) else None
-    return found if isinstance(found, str) else None
+    return found if is_plain_name(found) else None
 
 
 def note_registry_id(folder: Path, bundle_id: str) -> None:

@@ -87,7 +87,7 @@ def offer_of(
         DatasetError: its picture cannot be read.
     """
     labels = split_labels(annotation, config)
-    path = store.folder / record.file
+    path = store.picture_path(record.file)
     source = store.source.sha256
     picture = ReplayPicture(
         frame_id=frame_id_of(source, record),

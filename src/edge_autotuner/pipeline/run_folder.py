@@ -23,6 +23,7 @@ import yaml
 from edge_autotuner.config import RunConfig, load_config
 from edge_autotuner.dataset.atomic import atomic_write_json, atomic_write_text, make_folder, remove_leftovers
 from edge_autotuner.errors import DatasetError
+from edge_autotuner.storage import child_path
 
 STAGES = ("capture", "annotation", "training", "evaluation", "export", "report")
 COMMANDS = dict(zip(STAGES, ("capture", "annotate", "tune", "evaluate", "export", "report"), strict=True))
@@ -68,7 +69,7 @@ class RunFolder:
 
     def training(self, fingerprint: str) -> Path:
         """Folder of one training."""
-        return self.path / "training" / fingerprint
+        return child_path(self.path / "training", fingerprint, error=DatasetError)
 
     def remove_leftovers(self) -> None:
         """Delete what killed commands have left half written."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from edge_autotuner.dataset.pictures import read_file
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.deployment import ModelBundle, deploy, install_bundle
 from edge_autotuner.deployment.acceptance import accept_bundle, signature_from_text, write_signature
-from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, is_plain_name, parse_description
+from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, parse_description
 from edge_autotuner.deployment.signing import PublicKey
 from edge_autotuner.errors import DatasetError, ModelBundleError, ServiceBadReply
 from edge_autotuner.pipeline.edge_weights import find_weights
@@ -29,6 +28,7 @@ from edge_autotuner.pipeline.rival import find_rival
 from edge_autotuner.pipeline.run_folder import StageRecord
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.pipeline.tuning_input import read_replay_offers
+from edge_autotuner.storage import child_path, is_plain_name, remove_folder
 
 INCOMING = "incoming"
 CANDIDATE_WEIGHTS = "candidate.safetensors"
@@ -62,9 +62,7 @@ def bring_in(session: Session, job: JobInfo, client: JobsClient, *, trusted: tup
         StorageError: the disk refused.
     """
     folder = session.folder
-    if not is_plain_name(job.id):
-        raise ServiceBadReply(f"the service calls a job {job.id[:100]!r}")
-    incoming = folder.path / INCOMING / job.id
+    incoming = child_path(folder.path / INCOMING, job.id, error=ServiceBadReply)
     make_folder(incoming)
     files = client.fetch(job, incoming, progress=session.progress)
     missing = [role for role in _NEEDED if role not in files]
@@ -91,7 +89,7 @@ def bring_in(session: Session, job: JobInfo, client: JobsClient, *, trusted: tup
         record = records[name]
         summary = {**record.summary, **names} if name == "export" else record.summary
         folder.finish(name, StageRecord(record.fingerprint, record.seconds, record.finished_at, summary))
-    shutil.rmtree(folder.path / INCOMING, ignore_errors=True)
+    remove_folder(folder.path / INCOMING, below=folder.path)
 
 
 def _records(path: Path) -> dict[str, StageRecord]:
@@ -150,10 +148,10 @@ def _install(
     if not is_plain_name(described.name):
         raise ModelBundleError(f"{described.name[:100]!r} is not the name of a bundle")
     together = incoming / f"{kind}-bundle"
-    shutil.rmtree(together, ignore_errors=True)  # what a killed call has begun
+    remove_folder(together, below=incoming)  # what a killed call has begun
     make_folder(together)
-    atomic_write_bytes(together / described.model.name, read_file(files[f"{kind}.model"]))
-    atomic_write_bytes(together / described.weights.name, read_file(files[f"{kind}.weights"]))
+    atomic_write_bytes(child_path(together, described.model.name), read_file(files[f"{kind}.model"]))
+    atomic_write_bytes(child_path(together, described.weights.name), read_file(files[f"{kind}.weights"]))
     atomic_write_bytes(together / DESCRIPTION_FILE, content)
     signature = files.get(f"{kind}.signature")
     text = read_file(signature).decode("ascii", "replace").strip() if signature is not None else None

@@ -33,6 +33,7 @@ from edge_autotuner.pipeline.tuning_description import (
     TuningDescription,
     parse_description,
 )
+from edge_autotuner.storage import child_path
 
 RESERVOIR_FOLDER = "reservoir"
 GROUND_TRUTH_FILE = "ground-truth.json"
@@ -66,8 +67,8 @@ def describe_run(
         frames = store.frames()
         names = sorted({record.background for record in frames if record.background is not None})
         backgrounds = [_background(store, name) for name in names]
-        files = {part["sha256"]: store.folder / name for name, part in zip(names, backgrounds, strict=True)}
-        files |= {record.sha256: store.folder / record.file for record in frames}
+        files = {part["sha256"]: store.picture_path(name) for name, part in zip(names, backgrounds, strict=True)}
+        files |= {record.sha256: store.picture_path(record.file) for record in frames}
         values = {
             "source": source_to_json(store.source),
             "labels": list(store.labels),
@@ -82,7 +83,7 @@ def describe_run(
             "ground_truth": _content(config.evaluation.ground_truth),
         }
     if replay is not None:
-        files |= {picture.sha256: replay.folder / picture.file for picture in replay.pictures()}
+        files |= {picture.sha256: replay.picture_path(picture) for picture in replay.pictures()}
     if config.evaluation.ground_truth is not None:
         files[values["ground_truth"]["sha256"]] = config.evaluation.ground_truth  # type: ignore[index]
     text = json.dumps(values, allow_nan=False).encode("ascii")
@@ -114,10 +115,10 @@ def rebuild_run(
         make_folder(folder.dataset / name)
     names = [f"backgrounds/{position:06d}.png" for position in range(len(description.backgrounds))]
     for name, background in zip(names, description.backgrounds, strict=True):
-        _write(folder.dataset / name, _checked(read, background, None, check))
+        _write(child_path(folder.dataset, *name.split("/")), _checked(read, background, None, check))
     records = [_record(frame, names) for frame in description.frames]
     for record, frame in zip(records, description.frames, strict=True):
-        _write(folder.dataset / record.file, _checked(read, frame, frame.size_wh, check))
+        _write(child_path(folder.dataset, *record.file.split("/")), _checked(read, frame, frame.size_wh, check))
     if description.replay is not None:
         _rebuild_reservoir(description, read, folder.path / RESERVOIR_FOLDER, check)
     if description.ground_truth is not None:
@@ -146,7 +147,7 @@ def read_replay_offers(data: bytes, store: DatasetStore) -> list[ReplayOffer]:
     Raises:
         DatasetError: it is damaged, or names a picture that is not a training frame of the dataset.
     """
-    paths = {record.sha256: store.folder / record.file for record in store.frames("train")}
+    paths = {record.sha256: store.picture_path(record.file) for record in store.frames("train")}
     try:
         pictures = [ReplayPicture.from_json(json.loads(line)) for line in data.decode("ascii").splitlines()]
     except (KeyError, TypeError, ValueError, RecursionError) as exc:
@@ -169,7 +170,7 @@ def _content(path: Path | None) -> dict[str, Any] | None:
 
 
 def _background(store: DatasetStore, name: str) -> dict[str, Any]:
-    data = read_file(store.folder / name)
+    data = read_file(store.picture_path(name))
     return {
         "sha256": hash_bytes(data),
         "n_bytes": len(data),
@@ -178,7 +179,7 @@ def _background(store: DatasetStore, name: str) -> dict[str, Any]:
 
 
 def _frame(store: DatasetStore, record: FrameRecord, backgrounds: list[str]) -> dict[str, Any]:
-    path = store.folder / record.file
+    path = store.picture_path(record.file)
     if path.suffix not in PICTURE_SUFFIXES:
         raise DatasetError(f"{path}: only {', '.join(PICTURE_SUFFIXES)} pictures can be trained on elsewhere")
     values = record.to_json() | {

@@ -31,6 +31,7 @@ from edge_autotuner.config.server import BlobsConfig
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.dataset.atomic import make_folder, storage_errors, sync_folder, write_all
 from edge_autotuner.server.problems import Problem
+from edge_autotuner.storage import child_path
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class Blobs:
         """
         if not _SHA256.fullmatch(sha256):
             raise ValueError(f"a blob's name has 64 hexadecimal digits, got {sha256!r:.80}")
-        return self._folder / sha256[:2] / sha256
+        return child_path(self._folder, sha256[:2], sha256)
 
     def claim(self, hashes: Iterable[str]) -> dict[str, int]:
         """Return the sizes of those contents that are here, and keep these for another while."""

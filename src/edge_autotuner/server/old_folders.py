@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.dataset.lock import LOCK_NAME, FolderLock
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.server.database import Database
+from edge_autotuner.storage import remove_folder
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class OldFolders:
                     self._take_away(path, now)
         for path in self._folder.glob(f"*{_REMOVED_SUFFIX}"):
             logger.warning("%s: nothing was written there for long; it is removed", path.stem)
-            shutil.rmtree(path, ignore_errors=True)
+            remove_folder(path, below=self._folder)
 
     def _take_away(self, path: Path, now: float) -> None:
         age_s = now - _changed_at(path)

@@ -11,7 +11,6 @@ CAMERA/bundles/NAME/registry.json    as what the bundle is known there
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -22,22 +21,25 @@ from edge_autotuner.config.node import CameraConfig, RegistryConfig
 from edge_autotuner.deployment import ModelBundle, deploy, deployed_bundle, install_bundle, read_bundle
 from edge_autotuner.deployment.acceptance import (
     accept_bundle,
+    check_signature,
     read_signature,
     sign_bundle,
     signature_from_text,
     signature_to_text,
     write_signature,
 )
-from edge_autotuner.deployment.bundle import DESCRIPTION_FILE
+from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, parse_description
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER
 from edge_autotuner.deployment.signing import PublicKey, SigningKey, read_signing_key, trusted_keys
 from edge_autotuner.errors import EdgeAutotunerError, ModelBundleError
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
 from edge_autotuner.pipeline.registry_note import note_registry_id, registry_id
+from edge_autotuner.storage import child_path, remove_folder
 
 logger = logging.getLogger(__name__)
 
-_INCOMING = "incoming"
+INCOMING_FOLDER = "incoming"
+"""In a camera's folder: what arrives from the registry."""
 
 
 class CameraSync:
@@ -101,7 +103,7 @@ class CameraSync:
         except ModelBundleError as exc:
             logger.error("%s: %s is not published: %s", self._camera.name, path.name, exc)
             return
-        files = {file.sha256: path / file.name for file in (bundle.model, bundle.weights)}
+        files = {file.sha256: child_path(path, file.name) for file in (bundle.model, bundle.weights)}
         added = self._client.publish(
             self._camera.name,
             (path / DESCRIPTION_FILE).read_bytes(),
@@ -156,18 +158,21 @@ class CameraSync:
         return None
 
     def _fetch(self, decided: DeployedBundle) -> str:
-        incoming = self._folder.path / _INCOMING / decided.id
+        """Download, verify and install a bundle; the disk is not touched before the signature was checked."""
+        signature = _checked_signature(decided, self._trusted)
+        arrivals = self._folder.path / INCOMING_FOLDER
+        incoming = child_path(arrivals, decided.id, error=ModelBundleError)
         if not incoming.is_dir():
             self._client.fetch(decided, incoming)
-        if decided.signature is not None:
-            write_signature(incoming, signature_from_text(decided.signature))
         try:
+            if signature is not None:
+                write_signature(incoming, signature)
             accept_bundle(incoming, self._trusted)
             installed = install_bundle(incoming, self._folder.path, decided.id)
         finally:
-            shutil.rmtree(incoming, ignore_errors=True)
-        if decided.signature is not None:
-            write_signature(installed.folder, signature_from_text(decided.signature))
+            remove_folder(incoming, below=arrivals)
+        if signature is not None:
+            write_signature(installed.folder, signature)
         note_registry_id(installed.folder, decided.id)
         return installed.folder.name
 
@@ -246,6 +251,24 @@ class RegistrySync:
         if problem and problem != self.problem and not self._stop.is_set():
             logger.error("registry: %s", problem)
         return problem
+
+
+def _checked_signature(decided: DeployedBundle, trusted: tuple[PublicKey, ...]) -> bytes | None:
+    """Return the signature of a bundle that the registry names, after checking it and the description.
+
+    Raises:
+        ModelBundleError: the signature is not one of a trusted key, or the description names other files than the
+            registry.
+    """
+    description = decided.description.encode()
+    signature = None if decided.signature is None else signature_from_text(decided.signature)
+    if trusted:
+        check_signature(description, signature, trusted)
+    bundle = parse_description(description)
+    described = {(file.name, file.n_bytes, file.sha256) for file in (bundle.model, bundle.weights)}
+    if described != {(file.name, file.n_bytes, file.sha256) for file in decided.files}:
+        raise ModelBundleError("the registry names other files than the bundle's description")
+    return signature
 
 
 def _bundles(folder: CameraFolder) -> list[Path]:

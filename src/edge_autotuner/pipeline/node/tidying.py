@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +25,7 @@ from edge_autotuner.deployment.deployed import BUNDLES_FOLDER
 from edge_autotuner.errors import DatasetError, EdgeAutotunerError
 from edge_autotuner.pipeline.forgetting import forget_pictures
 from edge_autotuner.pipeline.node.camera_folder import Batch, BatchOutcome, CameraFolder
+from edge_autotuner.storage import remove_folder
 
 logger = logging.getLogger(__name__)
 
@@ -79,14 +79,14 @@ def tidy(folder: CameraFolder, config: StorageConfig, clock: Clock) -> None:
     """
     finished = [batch for batch in folder.batches() if _is_finished(batch)]
     for batch in finished[: -config.keep_batches]:
-        _delete(batch.run.path, f"older than the last {config.keep_batches} batches")
+        _delete(batch.run.path, f"older than the last {config.keep_batches} batches", below=folder.path)
     for batch in finished[-config.keep_batches :]:
         if _age(batch, clock) > timedelta(seconds=config.keep_pictures_s):
             _forget(batch, "they were learned from and are old")
     _delete_waiting(folder, config, clock)
     _delete_replayed(folder, config, clock)
     for bundle in _old_bundles(folder, config.keep_bundles):
-        _delete(bundle, f"older than the last {config.keep_bundles} models")
+        _delete(bundle, f"older than the last {config.keep_bundles} models", below=folder.path)
 
 
 def _delete_waiting(folder: CameraFolder, config: StorageConfig, clock: Clock) -> None:
@@ -195,11 +195,8 @@ def _old_bundles(folder: CameraFolder, n_kept: int) -> list[Path]:
     return sorted(others, key=lambda path: path.stat().st_mtime)[:-n_kept]
 
 
-def _delete(path: Path, why: str) -> None:
+def _delete(path: Path, why: str, *, below: Path) -> None:
     if not path.exists():
         return
-    try:
-        shutil.rmtree(path)
+    if remove_folder(path, below=below):
         logger.info("deleted %s: %s", path, why)
-    except OSError as exc:
-        logger.error("cannot delete %s: %s", path, exc.strerror)

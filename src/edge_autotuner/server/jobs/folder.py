@@ -18,6 +18,7 @@ from edge_autotuner.client.job_messages import TuneRequest
 from edge_autotuner.dataset.atomic import atomic_write_text
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.pipeline.run_folder import RunFolder
+from edge_autotuner.storage import child_path
 
 JOBS_FOLDER = "jobs"
 """In the data folder: the folders of all jobs."""
@@ -90,7 +91,9 @@ class JobFolder:
             DatasetError: it is not there, or damaged.
         """
         values = self._read("outputs.json")
-        return values["result"], {role: self.path / name for role, name in values["files"].items()}
+        return values["result"], {
+            role: child_path(self.path, *name.split("/"), error=DatasetError) for role, name in values["files"].items()
+        }
 
     def _read(self, name: str) -> dict[str, Any]:
         try:

@@ -7,7 +7,6 @@ is one that lost its worker, whatever clocks say. All workers need one disk and 
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,6 +25,7 @@ from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.database import Database, from_stored_time, to_stored_time
 from edge_autotuner.server.jobs import rows
 from edge_autotuner.server.schema import job_events, jobs
+from edge_autotuner.storage import child_path, remove_folder
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class JobQueue:
             kept = set(connection.execute(select(jobs.c.id).where(jobs.c.state.in_(rows.UNFINISHED))).scalars())
         for path in folders:
             if path.name not in kept:
-                shutil.rmtree(path, ignore_errors=True)
+                remove_folder(path, below=self._folder)
 
     def report(self, job: ClaimedJob, progress: JobProgress | None) -> bool:
         """Say where a job is; return whether it shall go on.
@@ -186,7 +186,7 @@ class JobQueue:
             row.id,
             row.client,
             TuneRequest.model_validate_json(row.request),
-            self._folder / row.id,
+            child_path(self._folder, row.id),
             deadline,
             _epochs(connection, row.id),
             lock,
@@ -231,7 +231,7 @@ class JobQueue:
         )
 
     def _try_lock(self, job_id: str) -> FolderLock | None:
-        folder = self._folder / job_id
+        folder = child_path(self._folder, job_id)
         make_folder(folder)
         try:
             return FolderLock(folder)
@@ -240,7 +240,7 @@ class JobQueue:
 
     def _let_go(self, job: ClaimedJob, *, remove: bool = False) -> None:
         if remove:
-            shutil.rmtree(job.folder, ignore_errors=True)
+            remove_folder(job.folder, below=self._folder)
         job.lock.release()
 
 

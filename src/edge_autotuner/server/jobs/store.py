@@ -29,7 +29,7 @@ from edge_autotuner.client.job_messages import (
 )
 from edge_autotuner.config.server import JobsConfig
 from edge_autotuner.core.clock import Clock, SystemClock
-from edge_autotuner.deployment.bundle import ModelBundle, is_plain_name, parse_description
+from edge_autotuner.deployment.bundle import ModelBundle, parse_description
 from edge_autotuner.errors import ConfigError, DatasetError, ModelBundleError
 from edge_autotuner.models.catalogue import find_model
 from edge_autotuner.pipeline.tuning_description import MAX_BYTES as MAX_DATASET_DESCRIPTION
@@ -42,6 +42,7 @@ from edge_autotuner.server.database import Database, to_stored_time
 from edge_autotuner.server.jobs import rows
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.schema import cameras, job_events, jobs
+from edge_autotuner.storage import is_plain_name
 
 RECHECK_S = 0.5
 """How late a waiting request learns of what a worker did; workers are other processes."""

@@ -38,6 +38,7 @@ from edge_autotuner.server.jobs.events import JobSteps
 from edge_autotuner.server.jobs.folder import JobFolder, JobOrder
 from edge_autotuner.server.jobs.store import parse_start
 from edge_autotuner.server.problems import Problem
+from edge_autotuner.storage import child_path
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ def place_start(
         content = read(start.sha256)
     except DatasetError:
         return _known_model(start), start.architecture
-    path = folder / f"{start.name}.safetensors"
+    path = child_path(folder, f"{start.name}.safetensors")
     make_folder(folder)
     atomic_write_bytes(path, content)
     return path, start.architecture
@@ -163,7 +164,7 @@ def place_start(
 
 def _place_bundle(start: StartBundle, folder: Path, read: Callable[[str], bytes]) -> Path:
     bundle = parse_start(start)
-    path = folder / bundle.folder.name
+    path = child_path(folder, bundle.folder.name)
     if not path.is_dir():
         contents = {
             DESCRIPTION_FILE: start.description.encode(),
@@ -224,7 +225,7 @@ def _files(job: JobFolder, description: TuningDescription) -> dict[str, Path]:
     exported = records["export"]["summary"]
     start = f"start-{records['evaluation']['fingerprint'][:8]}"  # not `previous`: that may be a rival
     for kind, name in (("candidate", exported["candidate"]), ("start", start)):
-        bundle = read_bundle(run.path / BUNDLES_FOLDER / name)
+        bundle = read_bundle(child_path(run.path / BUNDLES_FOLDER, name))
         files[f"{kind}.description"] = bundle.folder / DESCRIPTION_FILE
         files[f"{kind}.model"], files[f"{kind}.weights"] = bundle.model_path, bundle.weights_path
     offers = replay_offers(run, description)
@@ -239,7 +240,7 @@ def _reader(blobs: Path) -> Callable[[str], bytes]:
 
     def read(sha256: str) -> bytes:
         try:
-            content = (blobs / sha256[:2] / sha256).read_bytes()
+            content = child_path(blobs, sha256[:2], sha256).read_bytes()
         except OSError as exc:
             raise DatasetError(f"the content {sha256} is gone: {exc.strerror}") from exc
         if hash_bytes(content) != sha256:

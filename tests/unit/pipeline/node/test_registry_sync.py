@@ -168,7 +168,7 @@ def test_what_nobody_vouches_for_is_refused_and_the_old_model_stays(
         assert deployed_name(tmp_path / "new") == "mine"
         assert new.problem is not None
         assert "is refused: the bundle" in new.problem
-    assert not list((tmp_path / "new" / "incoming").iterdir())
+    assert not (tmp_path / "new" / "incoming").exists(), "nothing is downloaded before the signature was checked"
 
 
 def test_a_refused_bundle_does_not_stand_in_the_way_of_the_next(

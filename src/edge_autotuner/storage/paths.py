@@ -1,0 +1,106 @@
+"""The only place where text becomes a path, and the only one that removes folders.
+
+A name may come from a peer, a file or a setting: `child_path` turns it into a path inside a folder or raises.
+`remove_folder` deletes a folder only below another one that the caller names, whatever the path says.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import TypeGuard
+
+from edge_autotuner.errors import EdgeAutotunerError, StorageError
+
+logger = logging.getLogger(__name__)
+
+PLAIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+"""Letters, digits, dots, dashes and underscores; never a path, never hidden."""
+
+_PLAIN_NAME = re.compile(PLAIN_NAME.removeprefix("^").removesuffix("$"))
+
+
+def is_plain_name(name: object) -> TypeGuard[str]:
+    """Whether a value is text that can be the name of a file: letters, digits, dots, dashes and underscores."""
+    return isinstance(name, str) and _PLAIN_NAME.fullmatch(name) is not None
+
+
+def child_path(folder: Path, *names: str, error: type[EdgeAutotunerError] = StorageError) -> Path:
+    """Return the path of something inside a folder.
+
+    Args:
+        folder: holds it; need not exist.
+        names: of the folders below, and of the thing itself; each a plain name.
+        error: what to raise.
+
+    Raises:
+        EdgeAutotunerError: a name is not a plain one, or a link leads out of the folder; of the class `error`.
+        ValueError: there is no name.
+    """
+    if not names:
+        raise ValueError("child_path needs a name")
+    for name in names:
+        if not is_plain_name(name):
+            raise error(
+                f"{name!r:.80} cannot be a name in {folder}: expected at most 100 letters, digits, dots, dashes and "
+                "underscores, beginning with a letter or a digit"
+            )
+    path = folder
+    has_links = False
+    for name in names:
+        path = path / name
+        has_links = has_links or path.is_symlink()
+    if has_links and not _is_inside(path, folder):
+        raise error(f"{path} is a link that leads out of {folder}; remove it")
+    return path
+
+
+def remove_folder(path: Path, *, below: Path, strict: bool = False) -> bool:
+    """Delete a folder and all that is in it; return whether it is gone. Links in it are removed, not followed.
+
+    A failure is logged with path and errno and is not raised, so that a `finally` keeps its first error.
+
+    Args:
+        path: the folder, or a link to one, which alone is removed then; one that does not exist is gone.
+        below: folder that it must be inside of.
+        strict: raise what fails instead of logging it.
+
+    Raises:
+        StorageError: with `strict`: it is not inside `below`, or the disk refuses.
+    """
+    try:
+        _check_inside(path, below)
+        if path.is_symlink():
+            path.unlink()
+        else:
+            shutil.rmtree(path)
+    except FileNotFoundError:
+        return not os.path.lexists(path)
+    except OSError as exc:
+        number = errno.errorcode.get(exc.errno or 0, "no errno")
+        message = f"cannot remove {path}: {exc.strerror or exc} ({number}); remove it by hand"
+        if strict:
+            raise StorageError(message) from exc
+        logger.error("%s", message)
+        return False
+    return True
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    """Whether a path with links in it leads into a folder; a loop of links does not."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):
+        return False
+
+
+def _check_inside(path: Path, below: Path) -> None:
+    """Refuse everything but what is strictly inside a folder; a link counts as where it is, not as where it leads."""
+    if path.name in {"", ".", ".."}:
+        raise PermissionError(errno.EPERM, f"it is not a folder inside {below}")
+    if not path.parent.resolve().is_relative_to(below.resolve()):
+        raise PermissionError(errno.EPERM, f"it is not inside {below}")
