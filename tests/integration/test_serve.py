@@ -18,6 +18,7 @@ import httpx2
 import pytest
 
 from helpers import REPOSITORY, shared_data
+from hostile_pictures import png_bomb, scan_bomb, text_bomb
 from service_samples import WAIT_S, encoded, noise, png
 from stub_process import PNG, Service, stub_service, wait_until
 
@@ -284,3 +285,25 @@ def test_an_address_that_is_taken_is_told(tmp_path: Path) -> None:
         done = run_serve(str(config), "--data", str(tmp_path), "--port", port)
     assert done.returncode == 2
     assert f"cannot listen on 127.0.0.1, port {port}" in done.stderr
+
+
+HOSTILE = [
+    pytest.param(png_bomb((64, 64), 14_000), "image/png", 422, id="small, 14 GB"),
+    pytest.param(png_bomb((5000, 5000), 14_000), "image/png", 422, id="large, 14 GB"),
+    pytest.param(text_bomb((1000, 1000), 900), "image/png", 200, id="texts of 7 GB, which are left out"),
+    pytest.param(scan_bomb((2000, 2000), 101), "image/jpeg", 422, id="many scans"),
+]
+
+
+@pytest.mark.parametrize(("content", "kind", "status"), HOSTILE)
+def test_hostile_pictures_do_not_refuse_anybody_else(
+    content: bytes, kind: str, status: int, tmp_path: Path, threads: ThreadPoolExecutor
+) -> None:
+    """More of them than there are decoders; a good client, with small and large pictures, is answered beside them."""
+    with stub_service(tmp_path, "limits.request_timeout_s=30") as service:
+        hostile = [threads.submit(service.annotate, content, **{"Content-Type": kind}) for _ in range(6)]
+        large = encoded(noise((1920, 1080)), ".jpg")
+        good = [service.annotate(png(1)), service.annotate(large, **{"Content-Type": "image/jpeg"})]
+        assert [reply.status_code for reply in good] == [200, 200]
+        assert {future.result().status_code for future in hostile} == {status}
+        assert service.client.get("/v1/ready").status_code == 200

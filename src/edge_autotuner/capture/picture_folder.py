@@ -13,6 +13,8 @@ import numpy as np
 
 from edge_autotuner.core import Frame, SourceInfo
 from edge_autotuner.core.types import ImageArray, SizeWH
+from edge_autotuner.dataset.picture_bounds import check_foreign, pixel_bytes
+from edge_autotuner.dataset.picture_header import BadPicture
 from edge_autotuner.errors import VideoError
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
@@ -77,10 +79,13 @@ class PictureFolder:
     def _read(self, name: str) -> ImageArray:
         path = self._folder / name
         try:
-            data = np.fromfile(path, np.uint8)
+            data = path.read_bytes()
+            check_foreign(data)
         except OSError as exc:
             raise VideoError(f"{path} cannot be read: {exc.strerror}; check the file's rights and the disk") from exc
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        except BadPicture as exc:
+            raise VideoError(f"{path} would take too long to decode: {exc}; remove it from the folder") from exc
+        image = cv2.imdecode(np.frombuffer(pixel_bytes(data), np.uint8), cv2.IMREAD_COLOR) if data else None
         if image is None:
             raise VideoError(f"{path} cannot be decoded as a picture; remove it from the folder or copy it again")
         return np.asarray(image, np.uint8)

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from edge_autotuner.core.types import ImageArray
+from edge_autotuner.dataset.picture_bounds import pixel_bytes
 from edge_autotuner.errors import DatasetError
 
 PictureFormat = Literal["jpg", "png"]
@@ -49,7 +50,7 @@ def decode_picture(data: bytes, path: Path, *, grey: bool = False) -> ImageArray
     """
     mode = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), mode) if data else None
+        image = cv2.imdecode(np.frombuffer(pixel_bytes(data), np.uint8), mode) if data else None
     except cv2.error:
         image = None
     if image is None:

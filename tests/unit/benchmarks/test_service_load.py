@@ -9,7 +9,7 @@ from benchmarks.service import load, tables
 from benchmarks.service.cameras import CROP_SIZE_WH, Crops, Measured
 from benchmarks.service.stub import N_BOXES, CallCost, StubTeacher
 from edge_autotuner.core import BatchDetector
-from edge_autotuner.server.annotation.picture_header import read_header
+from edge_autotuner.dataset.picture_header import read_header
 
 
 def test_every_crop_is_another_file_with_the_same_picture() -> None:

@@ -1,18 +1,14 @@
-"""Pictures as they arrive: checked, named by their hash, and decoded."""
+"""Pictures as they arrive: checked, named by their hash, and decoded where that is known to be short."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-
 from edge_autotuner.core.types import ImageArray
-from edge_autotuner.server.annotation.picture_header import PICTURE_TYPES, BadPicture, PictureHeader, read_header
+from edge_autotuner.dataset.picture_bounds import check_length, decode_as_stored
+from edge_autotuner.dataset.picture_header import PICTURE_TYPES, BadPicture, PictureHeader, read_header
 from edge_autotuner.server.problems import Problem
-
-_AS_STORED = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION  # boxes are in pixels of the file, whatever EXIF says
 
 
 @dataclass(frozen=True)
@@ -47,14 +43,15 @@ def check_picture(upload: Upload, *, max_pixels: int) -> CheckedPicture:
     """Return a picture of an allowed type and size.
 
     Raises:
-        Problem: 415 for another type, 422 for a damaged header, 413 for too many pixels.
+        Problem: 415 for another type, 422 for a damaged header or too many bytes for its pixels, 413 for too
+            many pixels.
     """
     if upload.declared_type not in PICTURE_TYPES:
         raise Problem(415, "picture-type", f"send a picture as one of {', '.join(PICTURE_TYPES)}")
     try:
         header = read_header(upload.content)
     except BadPicture as exc:
-        raise Problem(422, "picture-damaged", f"this is not a usable {upload.declared_type} picture: {exc}") from exc
+        raise damaged(upload.declared_type, str(exc)) from exc
     if header.type != upload.declared_type:
         raise Problem(415, "picture-type", f"the picture is {header.type} and was sent as {upload.declared_type}")
     if header.n_pixels > max_pixels:
@@ -62,19 +59,25 @@ def check_picture(upload: Upload, *, max_pixels: int) -> CheckedPicture:
         raise Problem(
             413, "picture-too-large", f"the picture has {width}x{height} pixels, at most {max_pixels} are taken"
         )
+    try:
+        check_length(upload.content, header)
+    except BadPicture as exc:
+        raise damaged(upload.declared_type, str(exc)) from exc
     return CheckedPicture(upload.content, header, hashlib.sha256(upload.content).hexdigest())
 
 
 def decode_picture(picture: CheckedPicture) -> ImageArray:
-    """Return the (H, W, 3) uint8 picture, of the size that its header says.
+    """Return the (H, W, 3) uint8 picture, of the size that its header says; in this thread, so for small ones only.
 
     Raises:
         Problem: 422, it cannot be decoded.
     """
     try:
-        image = cv2.imdecode(np.frombuffer(picture.content, np.uint8), _AS_STORED)
-    except cv2.error:
-        image = None
-    if image is None or (image.shape[1], image.shape[0]) != picture.header.size_wh:
-        raise Problem(422, "picture-damaged", f"the {picture.header.type} picture cannot be decoded")
-    return np.asarray(image, np.uint8)
+        return decode_as_stored(picture.content, picture.header.size_wh)
+    except BadPicture as exc:
+        raise damaged(picture.header.type, str(exc)) from exc
+
+
+def damaged(kind: str, why: str) -> Problem:
+    """Return what a client is told whose picture cannot be used."""
+    return Problem(422, "picture-damaged", f"this is not a usable {kind} picture: {why}")

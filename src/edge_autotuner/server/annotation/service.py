@@ -18,8 +18,9 @@ from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.server.annotation.batch_queue import BatchRules, Place
 from edge_autotuner.server.annotation.batcher import Batcher, QueueFull, whole_seconds
 from edge_autotuner.server.annotation.call_threads import CallThreads
+from edge_autotuner.server.annotation.decoders import SMALL_PIXELS, Decoders
 from edge_autotuner.server.annotation.models import LoadedModel, ModelLoader
-from edge_autotuner.server.annotation.pictures import CheckedPicture, Upload, check_picture, decode_picture
+from edge_autotuner.server.annotation.pictures import CheckedPicture, Upload, check_picture
 from edge_autotuner.server.annotation.quotas import Quotas
 from edge_autotuner.server.annotation.result_cache import ResultCache, ResultKey
 from edge_autotuner.server.annotation.shared_work import SharedWork
@@ -31,7 +32,6 @@ logger = logging.getLogger(__name__)
 How = Literal["computed", "cached", "shared"]
 
 _LOADING_RETRY_S = 5.0
-_SMALL_PIXELS = 250_000  # decoded together with its check, which saves a way to a thread and back
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class AnnotationService:
         quotas: of clients.
         cache: of results.
         metrics: told of everything.
-        n_decoders: threads that check and decode pictures.
+        n_decoders: threads that check pictures and have them decoded.
         clock: its monotonic time orders the queues.
     """
 
@@ -99,7 +99,8 @@ class AnnotationService:
         self._cache = cache
         self._metrics = metrics
         self._clock = clock or SystemClock()
-        self._decoders = CallThreads(n_decoders, "decoder")
+        self._threads = CallThreads(n_decoders, "decoder")
+        self._decoders = Decoders(max_pixels=int(limits.max_megapixels * 1e6), max_wait_s=limits.request_timeout_s)
         self._ready: dict[str, _ReadyModel] = {}
         self._failed: set[str] = set()
         self._is_closed = False
@@ -114,7 +115,7 @@ class AnnotationService:
         """
         for name, loader in self._loaders.items():
             try:
-                self._ready[name] = self._started(name, await self._decoders.run(loader))
+                self._ready[name] = self._started(name, await self._threads.run(loader))
             except BaseException:
                 self._failed.add(name)
                 raise
@@ -129,7 +130,7 @@ class AnnotationService:
         self._is_closed = True
         for model in self._ready.values():
             model.batcher.close()
-        self._decoders.close()
+        self._threads.close()
         self._cache.close()
 
     @property
@@ -176,7 +177,7 @@ class AnnotationService:
             raise Problem(503, "too-slow", f"model {name} did not come to this request", headers=wait) from exc
 
     async def _answer(self, model: _ReadyModel, uploads: Sequence[Upload], client: str) -> list[Annotated | Problem]:
-        checks = await asyncio.gather(*(self._decoders.run(self._question(model, upload)) for upload in uploads))
+        checks = await asyncio.gather(*(self._threads.run(self._question(model, upload)) for upload in uploads))
         checks = [self._seen_again(check) for check in checks]
         questions = [check for check in checks if isinstance(check, _Question)]
         fresh = self._start(model, questions, client)
@@ -206,8 +207,8 @@ class AnnotationService:
                 picture = check_picture(upload, max_pixels=int(self._limits.max_megapixels * 1e6))
                 key = ResultKey(picture.sha256, model.info.sha256, model.settings)
                 known = self._cache.get(key)
-                is_wanted = known is None and picture.header.n_pixels <= _SMALL_PIXELS
-                return _Question(picture, key, known, decode_picture(picture) if is_wanted else None)
+                is_wanted = known is None and picture.header.n_pixels <= SMALL_PIXELS  # saves a way there and back
+                return _Question(picture, key, known, self._decoders.decode(picture) if is_wanted else None)
             except Problem as problem:
                 return problem
 
@@ -241,7 +242,7 @@ class AnnotationService:
     async def _compute(self, model: _ReadyModel, question: _Question, place: Place) -> Detections:
         image = question.image
         if image is None:
-            image = await self._decoders.run(lambda: decode_picture(question.picture))
+            image = await self._threads.run(lambda: self._decoders.decode(question.picture))
         found = await model.batcher.detect(place, image)
         self._cache.put(question.key, found)
         return found

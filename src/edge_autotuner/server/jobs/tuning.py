@@ -19,6 +19,8 @@ from edge_autotuner.config import RunConfig
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.dataset.atomic import atomic_write_bytes, make_folder
 from edge_autotuner.dataset.lock import FolderLock
+from edge_autotuner.dataset.picture_bounds import check_length, check_work
+from edge_autotuner.dataset.picture_header import BadPicture, read_header
 from edge_autotuner.dataset.pictures import hash_bytes
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, read_bundle, write_bundle_folder
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, deploy, deployed_bundle
@@ -33,7 +35,6 @@ from edge_autotuner.pipeline.tuning_input import (
     replay_offers,
 )
 from edge_autotuner.pipeline.tuning_settings import settings_from_portable
-from edge_autotuner.server.annotation.picture_header import BadPicture, read_header
 from edge_autotuner.server.jobs.events import JobSteps
 from edge_autotuner.server.jobs.folder import JobFolder, JobOrder
 from edge_autotuner.server.jobs.store import parse_start
@@ -126,17 +127,22 @@ def work_on(job: JobFolder, steps: JobSteps) -> None:
 
 
 def picture_check(max_pixels: int) -> CheckPicture:
-    """Return what refuses pictures that say to be larger than allowed, before anything decodes them."""
+    """Return what refuses pictures that are larger than allowed, or would be long to decode, before anything does."""
 
     def check(data: bytes, size_wh: SizeWH | None) -> None:
         try:
             header = read_header(data)
+            check_length(data, header)
         except BadPicture as exc:
             raise DatasetError(f"a picture of the dataset cannot be used: {exc}") from exc
         if header.n_pixels > max_pixels:
             raise DatasetError(f"a picture of the dataset has {header.n_pixels} pixels, {max_pixels} are the most")
         if size_wh is not None and header.size_wh != size_wh:
             raise DatasetError(f"a picture of the dataset has {header.size_wh} pixels, {size_wh} were announced")
+        try:
+            check_work(data, header)
+        except BadPicture as exc:
+            raise DatasetError(f"a picture of the dataset cannot be used: {exc}") from exc
 
     return check
 

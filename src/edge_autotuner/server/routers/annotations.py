@@ -11,8 +11,8 @@ from pydantic import Field, ValidationError
 
 from edge_autotuner.client.messages import AnnotationReply, BatchReply, BatchRequest, Placement, ProblemReply
 from edge_autotuner.config.base import PlainName
+from edge_autotuner.dataset.picture_header import PICTURE_TYPES
 from edge_autotuner.server.access import Caller, caller_with
-from edge_autotuner.server.annotation.picture_header import PICTURE_TYPES
 from edge_autotuner.server.annotation.pictures import Upload
 from edge_autotuner.server.annotation.replies import make_reply
 from edge_autotuner.server.disconnects import ClientGone, while_connected

@@ -16,7 +16,7 @@ PICTURE_TYPES: tuple[PictureType, ...] = ("image/jpeg", "image/png", "image/webp
 MAX_JPEG_SCANS = 100
 """Progressive pictures have about ten; a few bytes for each of many thousands would keep a decoder busy for hours."""
 
-_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_DEPTHS = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}  # by colour type
 _PNG_MAX_SIDE = (1 << 31) - 1
 
@@ -57,7 +57,7 @@ def read_header(data: bytes) -> PictureHeader:
     """
     if data.startswith(b"\xff\xd8\xff"):
         return PictureHeader("image/jpeg", _jpeg_size(data))
-    if data.startswith(_PNG_SIGNATURE):
+    if data.startswith(PNG_SIGNATURE):
         return PictureHeader("image/png", _png_size(data))
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return PictureHeader("image/webp", _webp_size(data))

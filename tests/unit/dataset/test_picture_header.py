@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_autotuner.server.annotation.picture_header import MAX_JPEG_SCANS, BadPicture, read_header
+from edge_autotuner.dataset.picture_header import MAX_JPEG_SCANS, BadPicture, read_header
 from service_samples import MIME, encoded, noise
 
 PROGRESSIVE = (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
