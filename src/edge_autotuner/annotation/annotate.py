@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
@@ -109,9 +110,15 @@ def annotate_dataset(
         raise DatasetError(f"the dataset in {store.folder} has no frames; run the capture first")
     spent_before_s = _seconds_before(store, fingerprint)
     started_s = deadline.elapsed_s
-    store.use_annotations(
-        fingerprint, teacher=teacher.name, min_score=config.min_score, uncertain_score=config.uncertain_score
+    use = partial(
+        store.use_annotations,
+        fingerprint,
+        teacher=teacher.name,
+        min_score=config.min_score,
+        uncertain_score=config.uncertain_score,
     )
+    if store.fingerprint in (None, fingerprint):  # other labels remain in use until these are complete
+        use()
     left = [frame for frame in frames if store.annotation_of(frame, fingerprint) is None]
     look = _Looker(store, teacher, config)
     in_time = takewhile(lambda _: not deadline.has_passed, left)
@@ -129,6 +136,7 @@ def annotate_dataset(
         seconds = spent_before_s + deadline.elapsed_s - started_s
         summary = _summarize(store, teacher.name, fingerprint, config, seconds)
         store.set_note(NOTE_KEY, summary.to_json())
+    use()
     store.export()
     _require_labels(summary, config)
     return summary

@@ -85,14 +85,14 @@ def refine_dataset(
     raw = {split: _annotated(store, split, raw_fingerprint) for split in SPLIT_NAMES}
     places = find_places(raw["train"], config)
     results = {split: refine_frames(frames, places, config) for split, frames in raw.items()}
-    store.use_annotations(
-        fingerprint, teacher=teacher, min_score=config.min_score, uncertain_score=config.uncertain_score
-    )
     for split, frames in raw.items():
         for (record, annotation), found in zip(frames, results[split].detections, strict=True):
             refined = replace(annotation, detections=found)
             if not _is_same(store.annotation_of(record, fingerprint), refined):
                 store.add_annotation(record, refined, teacher=teacher, fingerprint=fingerprint)
+    store.use_annotations(
+        fingerprint, teacher=teacher, min_score=config.min_score, uncertain_score=config.uncertain_score
+    )
     summary = _summarize(fingerprint, places, results, config)
     store.set_note(NOTE_KEY, summary.to_json())
     store.export()

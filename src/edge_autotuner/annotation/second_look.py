@@ -41,7 +41,6 @@ def look_again(
     *,
     teacher: str,
     raw_fingerprint: str,
-    labels_fingerprint: str,
     fingerprint: str,
     deadline: Deadline,
     progress: Progress,
@@ -55,9 +54,8 @@ def look_again(
         store: the dataset, annotated.
         student: the tuned student; it looks at tiles of whole frames.
         config: of the annotation: which boxes are one, which count, and the rules of refinement.
-        teacher: name of the teacher, which stays that of the dataset's labels.
+        teacher: name of the teacher.
         raw_fingerprint: of the teacher's own answers, before refinement.
-        labels_fingerprint: of the dataset's labels.
         fingerprint: under which the fused answers are stored; it must change when the student does.
         deadline: no frame is begun after it.
         progress: hears of every frame.
@@ -83,9 +81,6 @@ def look_again(
             progress.advance()
     finally:
         progress.finish()
-        store.use_annotations(
-            labels_fingerprint, teacher=teacher, min_score=config.min_score, uncertain_score=config.uncertain_score
-        )
     return _refined(store, [record for record, _ in asked], fingerprint, config)
 
 

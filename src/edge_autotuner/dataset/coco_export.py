@@ -2,46 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 from edge_autotuner.core import Annotation, LabelMap
-from edge_autotuner.core.boxes import box_areas, xyxy_to_xywh
-from edge_autotuner.dataset.records import SPLIT_NAMES, FrameRecord, event_to_json, source_to_json
+from edge_autotuner.core.boxes import box_areas
+from edge_autotuner.core.types import BoolArray
+from edge_autotuner.dataset.records import SPLIT_NAMES, FrameRecord, event_to_json, short_float, source_to_json
 from edge_autotuner.dataset.state import FORMAT_VERSION, AnnotationRun, DatasetState, Header
 
 COCO_NAME = "annotations.coco.json"
 MANIFEST_NAME = "manifest.json"
+TRAINING_COCO_NAME = "training.coco.json"
+
+CocoFrame = tuple[FrameRecord, Annotation | None, str]
+"""A frame, its labels, None when there are none yet, and its split as the file calls it."""
 
 
-def build_coco(state: DatasetState, labels: LabelMap) -> dict[str, Any]:
-    """Return the dataset as a COCO dictionary under the newest fingerprint.
+def build_coco(frames: Iterable[CocoFrame], labels: LabelMap, run: AnnotationRun | None) -> dict[str, Any]:
+    """Return frames and their labels as a COCO dictionary: what counts as an object, and what is uncertain.
 
-    Image ids count frames from 1 in the order in which they were added, category ids classes from 1. Each annotation
-    has a `score`, and `uncertain` is true below the label threshold; readers that do not know it
-    should drop those first. An image that no teacher has seen yet has `annotated` false.
+    Image ids count frames from 1 in the order given, category ids classes from 1. A box from `min_score` on is an
+    object. One from `uncertain_score` on is neither object nor background: it has `uncertain` true, and `iscrowd` and
+    `ignore` 1, by which other tools leave it out. Boxes below both are left out here, as the training does. A mask is
+    the box's outline, as pycocotools makes it of boxes. An image that no teacher has seen has `annotated` false.
+
+    Args:
+        frames: in the order in which they are listed.
+        labels: the classes.
+        run: whose labels they are, and the thresholds; None: every box counts.
     """
-    run = state.runs.get(state.fingerprint or "")
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for image_id, frame in enumerate(state.frames.values(), start=1):
-        annotation = state.annotation_of(frame.key, None)
-        images.append(_image(image_id, frame, annotation))
+    for image_id, (frame, annotation, split) in enumerate(frames, start=1):
+        images.append(_image(image_id, frame, annotation, split))
         if annotation is not None:
             annotations += _annotations(image_id, len(annotations) + 1, annotation, run)
     return {
-        "info": {"description": "labels of a teacher model, not of a human", "version": str(FORMAT_VERSION)},
+        "info": {
+            "description": "labels of a teacher model, not of a human; changes in this file have no effect",
+            "version": str(FORMAT_VERSION),
+            "teacher": run and run.teacher,
+            "fingerprint": run and run.fingerprint,
+            "min_score": run and run.min_score,
+            "uncertain_score": run and run.uncertain_score,
+        },
         "images": images,
         "annotations": annotations,
         "categories": [{"id": number, "name": name} for number, name in enumerate(labels, start=1)],
     }
 
 
+def labels_in_use(state: DatasetState) -> list[CocoFrame]:
+    """Return all frames, in the order in which they were added, with the labels in use."""
+    return [(frame, state.annotation_of(frame.key, None), frame.split) for frame in state.frames.values()]
+
+
 def build_manifest(state: DatasetState, header: Header, *, updated_at: datetime) -> dict[str, Any]:
     """Return what the dataset is, where it comes from, and the hash of every picture."""
     frames = list(state.frames.values())
-    run = state.runs.get(state.fingerprint or "")
+    run = state.run_in_use
     return {
+        "info": {"description": "made from journal.jsonl; changes in this file have no effect"},
         "format_version": FORMAT_VERSION,
         "created_at": header.created_at,
         "updated_at": updated_at.isoformat(),
@@ -67,14 +92,14 @@ def build_manifest(state: DatasetState, header: Header, *, updated_at: datetime)
     }
 
 
-def _image(image_id: int, frame: FrameRecord, annotation: Annotation | None) -> dict[str, Any]:
+def _image(image_id: int, frame: FrameRecord, annotation: Annotation | None, split: str) -> dict[str, Any]:
     return {
         "id": image_id,
         "file_name": frame.file,
         "width": frame.size_wh[0],
         "height": frame.size_wh[1],
         "frame_index": frame.index,
-        "split": frame.split,
+        "split": split,
         "time_s": frame.time_s,
         "date_captured": frame.captured_at,
         "source_file_name": frame.file_name,
@@ -87,12 +112,13 @@ def _annotations(
     image_id: int, first_id: int, annotation: Annotation, run: AnnotationRun | None
 ) -> list[dict[str, Any]]:
     found = annotation.detections
-    min_score = run.min_score if run and run.min_score is not None else 0.0
+    is_object, is_uncertain = _by_score(annotation, run)
+    found, is_uncertain = found.select(is_object | is_uncertain), is_uncertain[is_object | is_uncertain]
     columns = zip(
-        xyxy_to_xywh(found.boxes_xyxy).tolist(),
+        found.boxes_xyxy.astype(np.float64).tolist(),
         box_areas(found.boxes_xyxy).tolist(),
-        found.scores.tolist(),
-        (found.scores < min_score).tolist(),
+        found.scores,
+        is_uncertain.tolist(),
         found.class_ids.tolist(),
         strict=True,
     )
@@ -101,11 +127,29 @@ def _annotations(
             "id": first_id + number,
             "image_id": image_id,
             "category_id": class_id + 1,
-            "bbox": [round(value, 2) for value in box],
+            "bbox": [round(value, 4) for value in (x1, y1, x2 - x1, y2 - y1)],
             "area": round(area, 2),
-            "iscrowd": 0,
-            "score": round(score, 5),
+            "segmentation": [[round(value, 4) for value in (x1, y1, x1, y2, x2, y2, x2, y1)]],
+            "iscrowd": int(uncertain),
+            "ignore": int(uncertain),
+            "score": short_float(score),
             "uncertain": uncertain,
         }
-        for number, (box, area, score, uncertain, class_id) in enumerate(columns)
+        for number, ((x1, y1, x2, y2), area, score, uncertain, class_id) in enumerate(columns)
     ]
+
+
+def _by_score(annotation: Annotation, run: AnnotationRun | None) -> tuple[BoolArray, BoolArray]:
+    """Return which boxes are objects, and which are uncertain: what `annotation.split_labels` gives a training.
+
+    Boxes that were made uncertain on purpose have the largest score below `min_score`, even where the band of
+    uncertain scores is empty.
+    """
+    scores = annotation.detections.scores
+    if run is None or run.min_score is None:
+        return np.ones(len(scores), np.bool_), np.zeros(len(scores), np.bool_)
+    lowest = float(np.nextafter(np.float32(run.min_score), np.float32(0)))
+    lowest = min(lowest, run.uncertain_score if run.uncertain_score is not None else 0.0)
+    return np.asarray(scores >= run.min_score, np.bool_), np.asarray(
+        (scores < run.min_score) & (scores >= lowest), np.bool_
+    )

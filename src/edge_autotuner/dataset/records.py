@@ -127,7 +127,7 @@ def annotation_to_json(annotation: Annotation) -> dict[str, Any]:
     found = annotation.detections
     return {
         "boxes_xyxy": _nested_floats(found.boxes_xyxy),
-        "scores": [_short_float(score) for score in found.scores],
+        "scores": [short_float(score) for score in found.scores],
         "class_ids": found.class_ids.tolist(),
         "looked_xyxy": _nested_floats(annotation.looked_xyxy),
         "n_calls": int(annotation.n_calls),
@@ -206,8 +206,9 @@ def check_inner_path(path: str) -> str:
 
 
 def _nested_floats(boxes_xyxy: FloatArray) -> list[list[float]]:
-    return [[_short_float(value) for value in box] for box in boxes_xyxy]
+    return [[short_float(value) for value in box] for box in boxes_xyxy]
 
 
-def _short_float(value: np.float32) -> float:
+def short_float(value: np.float32) -> float:
+    """Return the number with the fewest digits that stands for the same float32."""
     return float(str(value))  # str of a float32 is the shortest text that reads back as the same float32

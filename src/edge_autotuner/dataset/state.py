@@ -88,7 +88,8 @@ class DatasetState:
         background_hashes: name -> hash of the pixels.
         annotations: fingerprint -> frame -> newest annotation.
         runs: fingerprint -> newest facts about its teacher.
-        fingerprint: the newest fingerprint in use.
+        fingerprint: whose annotations are the dataset's labels: what the newest annotation run says, not the newest
+            annotation; others are kept beside them.
         notes: what stages stored.
         events: what happened to the camera, in order.
     """
@@ -116,8 +117,13 @@ class DatasetState:
         except (KeyError, TypeError, ValueError) as exc:
             raise DatasetError(f"cannot understand a record of kind '{kind}': {exc!r}") from exc
 
+    @property
+    def run_in_use(self) -> AnnotationRun | None:
+        """Who made the dataset's labels, and from which scores on boxes count; None before the first annotation."""
+        return self.runs.get(self.fingerprint or "")
+
     def annotation_of(self, key: FrameKey, fingerprint: str | None) -> Annotation | None:
-        """Return a frame's annotation under a fingerprint (None: the newest in use)."""
+        """Return a frame's annotation under a fingerprint (None: the one in use)."""
         return self.annotations.get(fingerprint or self.fingerprint or "", {}).get(key)
 
 
@@ -148,7 +154,8 @@ def _apply_annotation(state: DatasetState, record: Mapping[str, Any]) -> None:
     annotation = annotation_from_json(record["annotation"])
     state.annotations.setdefault(fingerprint, {})[key] = annotation
     state.runs.setdefault(fingerprint, AnnotationRun(str(record["teacher"]), fingerprint))
-    state.fingerprint = fingerprint
+    if state.fingerprint is None:
+        state.fingerprint = fingerprint
 
 
 def _apply_run(state: DatasetState, record: Mapping[str, Any]) -> None:

@@ -2,7 +2,8 @@
 
 journal.jsonl            the truth: one record per frame, background, annotation, event and note, in order
 frames/, backgrounds/    pictures; each is on disk before its record
-annotations.coco.json    derived, for other tools
+annotations.coco.json    derived, for other tools: the labels in use
+training.coco.json       derived, for other tools: what the last training was given
 manifest.json            derived: source, settings, times, hashes
 .lock                    held by the one process that writes
 """
@@ -10,7 +11,8 @@ manifest.json            derived: source, settings, times, hashes
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +21,17 @@ from typing import Any, Literal
 from edge_autotuner.core import Annotation, CaptureEvent, Clock, Frame, LabelMap, SourceInfo, SystemClock
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.core.types import FloatArray, ImageArray
-from edge_autotuner.dataset.atomic import atomic_write_bytes, atomic_write_json, make_folder, remove_temporaries
-from edge_autotuner.dataset.coco_export import COCO_NAME, MANIFEST_NAME, build_coco, build_manifest
+from edge_autotuner.dataset.atomic import atomic_write_bytes, make_folder, remove_temporaries
+from edge_autotuner.dataset.coco_export import (
+    COCO_NAME,
+    MANIFEST_NAME,
+    TRAINING_COCO_NAME,
+    CocoFrame,
+    build_coco,
+    build_manifest,
+    labels_in_use,
+)
+from edge_autotuner.dataset.derived import made_from_bytes, refuse_edited, write_derived
 from edge_autotuner.dataset.journal import JournalWriter, read_journal
 from edge_autotuner.dataset.lock import LOCK_NAME, FolderLock
 from edge_autotuner.dataset.metadata import without_metadata
@@ -35,8 +46,10 @@ from edge_autotuner.dataset.records import (
 )
 from edge_autotuner.dataset.state import AnnotationRun, DatasetState, Header
 from edge_autotuner.dataset.treatment import PictureTreatment
-from edge_autotuner.errors import DatasetError
+from edge_autotuner.errors import DatasetError, StorageError
 from edge_autotuner.storage.paths import child_path
+
+logger = logging.getLogger(__name__)
 
 JSON = Any
 """Whatever `json` reads and writes: None, bool, numbers, text, lists, and dictionaries with text keys."""
@@ -45,14 +58,16 @@ JOURNAL_NAME = "journal.jsonl"
 EXPORT_EVERY = 50  # additions between two exports of a small dataset
 _EXPORT_SHARE = 0.25  # of the records of a large one: an export costs as much as there is
 
-_OUR_NAMES = {JOURNAL_NAME, LOCK_NAME, "frames", "backgrounds", COCO_NAME, MANIFEST_NAME}
+_DERIVED = (COCO_NAME, MANIFEST_NAME, TRAINING_COCO_NAME)
+_OUR_NAMES = {JOURNAL_NAME, LOCK_NAME, "frames", "backgrounds", *_DERIVED}
 
 
 class DatasetStore:
     """One dataset folder; made by `create` or `open`.
 
     Reading needs no lock. The first write takes the folder's lock, reads what another run added in the
-    meantime, and keeps the lock until `close`. Also a context manager that closes.
+    meantime, and keeps the lock until `close`. Also a context manager that closes. What was added is in the derived
+    files when it is closed, after an error or Ctrl-C, too; what a kill left out is added by the next writer.
     """
 
     def __init__(self, folder: Path, *, clock: Clock) -> None:
@@ -61,6 +76,7 @@ class DatasetStore:
         self._clock = clock
         self._state = DatasetState()
         self._end = self._n_lines = self._n_not_exported = 0
+        self._is_stale = False  # whether the derived files lack something
         self._lock: FolderLock | None = None
         self._writer: JournalWriter | None = None
         self._treatment: PictureTreatment | None = None
@@ -87,7 +103,7 @@ class DatasetStore:
             clock: where times in the manifest come from.
 
         Raises:
-            DatasetError: the folder holds something else, or another run is writing.
+            DatasetError: the folder holds something else, somebody changed a derived file, or another run is writing.
             StorageError: the folder cannot be written.
         """
         store = cls(folder, clock=clock or SystemClock())
@@ -101,8 +117,9 @@ class DatasetStore:
             if store._state.header is None:
                 store._append(header.to_json())
             _refuse_other_dataset(folder, store._header, header)
+            store._refuse_edited_files()
         except BaseException:
-            store.close()
+            store._release()
             raise
         return store
 
@@ -111,7 +128,7 @@ class DatasetStore:
         """Open a dataset that exists.
 
         Raises:
-            DatasetError: there is none, it is damaged, or its format is unknown.
+            DatasetError: there is none, it is damaged, its format is unknown, or somebody changed a derived file.
         """
         store = cls(folder, clock=clock or SystemClock())
         if not (folder / JOURNAL_NAME).is_file():
@@ -119,6 +136,7 @@ class DatasetStore:
         store._read_new_records()
         if store._state.header is None:
             raise DatasetError(f"the dataset in {folder} is empty; run the capture again")
+        store._refuse_edited_files()
         return store
 
     @property
@@ -143,13 +161,13 @@ class DatasetStore:
 
     @property
     def fingerprint(self) -> str | None:
-        """The newest annotation fingerprint in use; None before the first annotation."""
+        """The annotation fingerprint in use; None before the first annotation."""
         return self._state.fingerprint
 
     @property
     def annotation_run(self) -> AnnotationRun | None:
-        """Who made the newest annotations in use, and which thresholds they stand for; None before the first."""
-        return self._state.runs.get(self._state.fingerprint or "")
+        """Who made the annotations in use, and which thresholds they stand for; None before the first."""
+        return self._state.run_in_use
 
     @property
     def annotation_runs(self) -> tuple[AnnotationRun, ...]:
@@ -294,14 +312,16 @@ class DatasetStore:
     def use_annotations(
         self, fingerprint: str, *, teacher: str, min_score: float | None = None, uncertain_score: float | None = None
     ) -> None:
-        """Make a fingerprint the newest in use, and say who and which thresholds it stands for."""
+        """Make a fingerprint's annotations the labels in use, and say who and which thresholds it stands for."""
         run = AnnotationRun(teacher, fingerprint, min_score, uncertain_score)
-        self._start_writing()
-        if self._state.fingerprint != fingerprint or self._state.runs.get(fingerprint) != run:
+        if self._state.run_in_use != run:
+            self._start_writing()
             self._append(run.to_json())
 
     def add_annotation(self, record: FrameRecord, annotation: Annotation, *, teacher: str, fingerprint: str) -> None:
         """Store what a teacher said about a frame; the newest of a fingerprint counts.
+
+        Which fingerprint's annotations are the labels in use is what `use_annotations` says; before it, the first.
 
         Raises:
             ValueError: the frame is not in the dataset, a class id is unknown, or a number is not finite.
@@ -326,7 +346,7 @@ class DatasetStore:
         self._count_addition()
 
     def annotation_of(self, record: FrameRecord, fingerprint: str | None = None) -> Annotation | None:
-        """Return a frame's annotation under a fingerprint (None: the newest in use), or None."""
+        """Return a frame's annotation under a fingerprint (None: the one in use), or None."""
         return self._state.annotation_of(record.key, fingerprint)
 
     def add_event(self, event: CaptureEvent) -> None:
@@ -348,21 +368,40 @@ class DatasetStore:
         return self._state.notes.get(key)
 
     def export(self) -> None:
-        """Write `annotations.coco.json` and `manifest.json` as of now."""
+        """Write `annotations.coco.json` and `manifest.json` as of now: the labels in use, and no others.
+
+        A file that somebody has changed in the meantime is kept under another name.
+        """
         self._start_writing()
-        atomic_write_json(self.folder / COCO_NAME, build_coco(self._state, self.labels))
+        coco = build_coco(labels_in_use(self._state), self.labels, self._state.run_in_use)
+        self._write_derived(COCO_NAME, coco)
         manifest = build_manifest(self._state, self._header, updated_at=self._clock.now())
-        atomic_write_json(self.folder / MANIFEST_NAME, manifest, indent=2)
-        self._n_not_exported = 0
+        self._write_derived(MANIFEST_NAME, manifest, indent=2)
+        self._n_not_exported, self._is_stale = 0, False
+
+    def export_training(self, frames: Iterable[CocoFrame], run: AnnotationRun) -> None:
+        """Write `training.coco.json`: what a training is given, which may be more than the labels in use.
+
+        Args:
+            frames: of this dataset, with their labels, and "train" or "val".
+            run: whose labels they are, and which thresholds the training uses.
+        """
+        self._start_writing()
+        self._write_derived(TRAINING_COCO_NAME, build_coco(frames, self.labels, run))
 
     def close(self) -> None:
-        """Free the folder for other writers; reading goes on working."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        """Free the folder for other writers; reading continues to work.
+
+        The derived files are written where they lack something. Where the disk refuses, that is logged: the journal
+        has everything.
+        """
+        try:
+            if self._writer is not None and self._is_stale:
+                self.export()
+        except StorageError as exc:
+            logger.warning("%s is older than the dataset, whose journal is complete: %s", self.folder / COCO_NAME, exc)
+        finally:
+            self._release()
 
     def __enter__(self) -> DatasetStore:
         return self
@@ -370,7 +409,31 @@ class DatasetStore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            if kind is None and self._writer is not None and self._is_stale:
+                self.export()
+        finally:
+            self.close()
+
+    def _release(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    @property
+    def _owner(self) -> str:
+        """What derived files belong to."""
+        header = self._header
+        return json.dumps([header.created_at, header.source.sha256, *header.labels.names])
+
+    def _refuse_edited_files(self) -> None:
+        refuse_edited((self.folder / name for name in _DERIVED), owner=self._owner)
+
+    def _write_derived(self, name: str, values: Mapping[str, JSON], *, indent: int | None = None) -> None:
+        write_derived(self.folder / name, values, owner=self._owner, journal_bytes=self._end, indent=indent)
 
     @property
     def _header(self) -> Header:
@@ -393,6 +456,7 @@ class DatasetStore:
             lock.release()
             raise
         self._lock = lock
+        self._is_stale = self._is_stale or made_from_bytes(self.folder / MANIFEST_NAME) != self._end
 
     def _read_new_records(self) -> None:
         path = self.folder / JOURNAL_NAME
@@ -408,6 +472,7 @@ class DatasetStore:
         assert self._writer is not None
         self._writer.append(record)
         self._end, self._n_lines = self._writer.end, self._n_lines + 1
+        self._is_stale = True
         self._state.apply(json.loads(json.dumps(record)))  # exactly what a later `open` will read
 
     def _write_picture(self, name: str, data: bytes) -> None:

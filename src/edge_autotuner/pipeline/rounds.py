@@ -17,6 +17,7 @@ from typing import Any
 from edge_autotuner.annotation import RegionTeacher, look_again
 from edge_autotuner.core import Annotation, Deadline
 from edge_autotuner.dataset import DatasetStore, FrameRecord
+from edge_autotuner.dataset.state import AnnotationRun
 from edge_autotuner.errors import DeadlineTooShort, TrainingDiverged
 from edge_autotuner.models.torch_weights import network_bytes, save_network
 from edge_autotuner.models.trainable import TrainableNetwork
@@ -130,16 +131,16 @@ class Rounds:
         if not improved:
             logger.warning("no time was left for a second look; the student was trained on the teacher's labels only")
             return _cut_short(first)
-        training, validation = _with_labels(training, improved), _with_labels(validation, improved)
+        better = _with_labels(training, improved), _with_labels(validation, improved)
         try:
-            second = self._round(
-                "second", first.result.network, training, validation, n_epochs - n_first, self._deadline
-            )
+            second = self._round("second", first.result.network, *better, n_epochs - n_first, self._deadline)
         except DeadlineTooShort as exc:
             logger.warning("the second look was in vain, the first round's student is kept: %s", exc)
+            self._export_labels("first", training, validation)
             return _cut_short(first)
         if second.result.best_epoch < 1:
             logger.warning("the second look was in vain: no time was left to validate what came of it")
+            self._export_labels("first", training, validation)
             return _cut_short(first)
         return replace(second, earlier=first.result, look=self._compare(first, second, len(improved)))
 
@@ -155,6 +156,7 @@ class Rounds:
         config, folder = self._config, self._folder / name
         fingerprint = fingerprint_of(self._fingerprint, name, _hash_of(start, self._edge))
         samples = make_samples(config, self._store, training)
+        self._export_labels(name, training, validation)
         try:
             result = tune(
                 start,
@@ -172,6 +174,19 @@ class Rounds:
         except TrainingDiverged as exc:
             raise TrainingDiverged(f"{exc}{self._keep_best(folder, fingerprint)}") from exc
         return TrainedRounds(result, list(training), samples)
+
+    def _export_labels(self, name: str, training: Sequence[Labelled], validation: Sequence[Labelled]) -> None:
+        """Write what this round is given, for other tools."""
+        annotation, of_teacher = self._config.annotation, str(self._annotated.summary["teacher"])
+        is_second = name == "second"
+        run = AnnotationRun(
+            f"{of_teacher} + {_STUDENT}" if is_second else of_teacher,
+            fingerprint_of(self._fingerprint, name) if is_second else self._annotated.fingerprint,
+            annotation.min_score,
+            annotation.uncertain_score,
+        )
+        parts = (("train", training), ("val", validation))
+        self._store.export_training([(r, a, split) for split, part in parts for r, a in part], run)
 
     def _share_of_time(self, share: float) -> Deadline:
         """Return a deadline for the part that begins now and may take this share of what is left."""
@@ -196,7 +211,6 @@ class Rounds:
             annotation,
             teacher=str(self._annotated.summary["teacher"]),
             raw_fingerprint=raw,
-            labels_fingerprint=self._annotated.fingerprint,
             fingerprint=fingerprint_of("second look", raw, student.sha256, size),
             deadline=self._share_of_time(_LOOK_SHARE),
             progress=self._session.progress,

@@ -41,6 +41,7 @@ def train(session: Session) -> None:
     deadline = session.training_deadline()
     with DatasetStore.open(session.folder.dataset) as store, _only_one_in(session.folder.path / "training"):
         edge = open_edge_model(session.config, of_dataset=store.labels)
+        use_labels(store, annotated, session.config)
         snapshot = take_snapshot(
             session.folder, session.config, settings_fingerprint(session.folder, session.config, edge.sha256)
         )
@@ -70,6 +71,19 @@ def train(session: Session) -> None:
                 n_replayed_frames=len(replayed),
                 n_validation_frames=len(validation),
             )
+
+
+def use_labels(store: DatasetStore, annotated: StageRecord, config: RunConfig) -> None:
+    """Make sure that the labels in use, which other tools read, are those that a training is given.
+
+    They are not after an annotation with other settings that was interrupted, or with other thresholds.
+    """
+    store.use_annotations(
+        annotated.fingerprint,
+        teacher=str(annotated.summary["teacher"]),
+        min_score=config.annotation.min_score,
+        uncertain_score=config.annotation.uncertain_score,
+    )
 
 
 def is_final(session: Session, fingerprint: str) -> bool:

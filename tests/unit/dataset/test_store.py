@@ -191,6 +191,11 @@ def test_annotations_and_fingerprints(tmp_path: Path) -> None:
         store.add_annotation(a, annotation((5, 6, 7, 8, 0.25, 0)), teacher="zoom", fingerprint="f1")
         store.add_annotation(b, annotation(), teacher="femto", fingerprint="f2")
     again = DatasetStore.open(tmp_path)
+    assert again.fingerprint == "f1", "an opinion that is only stored does not become the labels"
+    assert again.annotation_of(b) is None
+    with again:
+        again.use_annotations("f2", teacher="femto")
+    again = DatasetStore.open(tmp_path)
     newest = again.annotation_of(a, "f1")
     assert newest is not None
     np.testing.assert_array_equal(newest.detections.boxes_xyxy, np.array([[5, 6, 7, 8]], np.float32))
