@@ -65,6 +65,11 @@ def open_parts(folder: Path, clock: FakeClock | None = None, **registry_options:
     return Parts(clock, database, audit, Tokens(database, audit, clock), blobs, registry)
 
 
+def smallest_model(name: str = "model") -> bytes:
+    """Return an ONNX model with an empty graph, different for each name."""
+    return b"\x12" + bytes([len(name)]) + name.encode() + b"\x3a\x00"
+
+
 def file_facts(name: str, content: bytes) -> dict[str, Any]:
     return {"name": name, "n_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 

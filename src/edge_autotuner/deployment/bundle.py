@@ -23,8 +23,9 @@ from typing import Any
 
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.dataset.atomic import TEMPORARY_SUFFIX, atomic_write_bytes, make_folder, storage_errors, sync_folder
-from edge_autotuner.errors import ModelBundleError
+from edge_autotuner.errors import ModelBundleError, WeightsError
 from edge_autotuner.models.detector_spec import DetectorSpec
+from edge_autotuner.models.onnx_external import check_one_file, check_onnx_file
 from edge_autotuner.storage import child_path, is_plain_name, remove_folder
 
 FORMAT = "edge-autotuner-bundle"
@@ -129,10 +130,11 @@ def write_bundle(
         clock: gives `created_at`.
 
     Raises:
-        ModelBundleError: the folder exists.
+        ModelBundleError: the folder exists, or the model is no ONNX model or keeps weights in another file.
         ValueError: a value cannot be written as JSON, or is NaN or infinite.
         StorageError: the disk is full or refuses.
     """
+    _check_model(model)
     files = {"model": _described(MODEL_FILE, model), "weights": _described(WEIGHTS_FILE, weights)}
     description = {
         "format": FORMAT,
@@ -207,13 +209,24 @@ def parse_description(content: bytes, folder: Path = Path()) -> ModelBundle:
 
 
 def verify_files(bundle: ModelBundle) -> None:
-    """Check sizes and hashes of a bundle's files.
+    """Check sizes and hashes of a bundle's files, and that the model needs no other file.
 
     Raises:
-        ModelBundleError: a file is missing, or does not have its hash.
+        ModelBundleError: a file is missing, does not have its hash, or the model keeps weights in another file.
     """
     for file in (bundle.model, bundle.weights):
         _verify(bundle.folder, file)
+    try:
+        check_onnx_file(bundle.model_path)
+    except WeightsError as exc:
+        raise ModelBundleError(str(exc)) from exc
+
+
+def _check_model(content: bytes) -> None:
+    try:
+        check_one_file(content, MODEL_FILE)
+    except WeightsError as exc:
+        raise ModelBundleError(str(exc)) from exc
 
 
 def _described(name: str, content: bytes) -> BundleFile:

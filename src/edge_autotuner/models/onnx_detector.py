@@ -16,6 +16,7 @@ from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 from edge_autotuner.errors import WeightsError
 from edge_autotuner.models.decode import decode_outputs
 from edge_autotuner.models.detector_spec import DetectorSpec
+from edge_autotuner.models.onnx_external import check_one_file, read_onnx
 from edge_autotuner.models.preprocess import Placement, prepare_input
 
 _ERRORS_ONLY = 3  # onnxruntime severity; at 2 PicoDet floods the screen with warnings about its unused nodes
@@ -123,18 +124,23 @@ def open_session(model: Path | bytes, name: str, n_threads: int | None = None) -
     """Return an ONNX Runtime session on the CPU, for `onnxruntime.InferenceSession`'s own interface.
 
     Raises:
-        WeightsError: the file is missing or is no ONNX model; `name` says which model was wanted.
+        WeightsError: the file is missing, is no ONNX model, or keeps weights in other files; `name` says which model
+            was wanted.
     """
-    if isinstance(model, Path) and not model.is_file():
-        raise WeightsError(f"{name}: there is no file {model}")
+    if isinstance(model, Path):
+        if not model.is_file():
+            raise WeightsError(f"{name}: there is no file {model}")
+        content = read_onnx(model, name)
+    else:
+        content = model
+        check_one_file(content, f"{name}: {len(content)} bytes")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
     # Left to itself, the runtime counts the cores of the machine. Threads that wait busily for each other on the one
     # core that a container may use are slower than a single one.
     options.intra_op_num_threads = n_threads or len(os.sched_getaffinity(0))
-    source = str(model) if isinstance(model, Path) else model
     try:
-        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as exc:  # onnxruntime raises classes of its own that have no public base but Exception
         where = model if isinstance(model, Path) else f"{len(model)} bytes"
         raise WeightsError(f"{name}: {where} is not a usable ONNX model: {_one_line(exc)}") from exc

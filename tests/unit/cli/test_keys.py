@@ -8,14 +8,14 @@ import pytest
 
 from cli_runs import run_cli
 from edge_autotuner.deployment import write_bundle
-from registry_samples import SPEC
+from registry_samples import SPEC, smallest_model
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     folder = tmp_path / "bundle"
     facts = {"metrics": {}, "promotion": {}, "lineage": {}}
-    write_bundle(folder, name="a", architecture="b", detector=SPEC, model=b"model", weights=b"weights", **facts)
+    write_bundle(folder, name="a", architecture="b", detector=SPEC, model=smallest_model(), weights=b"weights", **facts)
     return folder
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from cli_runs import Outcome, run_cli
 from edge_autotuner.deployment import write_bundle
-from registry_samples import SPEC, Parts, open_parts, small_service_on_loopback
+from registry_samples import SPEC, Parts, open_parts, small_service_on_loopback, smallest_model
 
 
 @pytest.fixture
@@ -30,7 +30,9 @@ def registry(parts: Parts, tmp_path: Path) -> Iterator[Callable[..., Outcome]]:
 
 def bundle(folder: Path, name: str) -> Path:
     facts = {"metrics": {}, "promotion": {}, "lineage": {}}
-    write_bundle(folder / name, name=name, architecture="a", detector=SPEC, model=b"m", weights=b"w", **facts)
+    write_bundle(
+        folder / name, name=name, architecture="a", detector=SPEC, model=smallest_model("m"), weights=b"w", **facts
+    )
     return folder / name
 
 

@@ -15,7 +15,7 @@ from edge_autotuner.client.messages import DeployedBundle
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.deployment import read_bundle
 from edge_autotuner.errors import ModelBundleError, ServiceBadReply, ServiceRefused, ServiceUnreachable, StorageError
-from registry_samples import Parts, description, open_parts, small_service
+from registry_samples import Parts, description, open_parts, small_service, smallest_model
 
 CAMERA = "gate"
 
@@ -67,7 +67,7 @@ def registry(link: Link) -> Iterator[RegistryClient]:
 
 def publish(registry: RegistryClient, folder: Path, name: str = "street", **more: Any) -> str:
     """Publish a small bundle from a folder, and return its id."""
-    contents = {"model": f"model of {name}".encode(), "weights": b"weights"}
+    contents = {"model": smallest_model(name), "weights": b"weights"}
     folder.mkdir(exist_ok=True)
     files = {}
     for file_name, content in contents.items():
@@ -91,7 +91,7 @@ def test_from_one_side_to_the_other(registry: RegistryClient, link: Link, tmp_pa
     assert (there.id, there.parent) == (second, first)
     registry.fetch(there, tmp_path / "bundles" / "new")
     bundle = read_bundle(tmp_path / "bundles" / "new")
-    assert (bundle.name, bundle.read_model()) == ("street-2", b"model of street-2")
+    assert (bundle.name, bundle.read_model()) == ("street-2", smallest_model("street-2"))
     assert [path.name for path in (tmp_path / "bundles").iterdir()] == ["new"], "nothing else is left"
     assert registry.deployed(CAMERA, after=second) is None
     assert registry.roll_back(CAMERA, leaving=second).id == first

@@ -11,7 +11,7 @@ import pytest
 from edge_autotuner.deployment import load_edge_detector
 from edge_autotuner.errors import ModelBundleError
 from unit.deployment.test_bundle import made
-from unit.models.tiny_onnx import SPEC
+from unit.models.tiny_onnx import SPEC, constant_model
 
 
 def test_a_bundle_detects(tmp_path: Path) -> None:
@@ -23,10 +23,19 @@ def test_a_bundle_detects(tmp_path: Path) -> None:
     assert len(low.detect(np.zeros((64, 128, 3), np.uint8))) == 2
 
 
+UNRUNNABLE = constant_model().replace(b"ReduceMax", b"NoSuchNod")
+
+
+def test_what_is_no_model_makes_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(ModelBundleError, match="is not a usable ONNX model"):
+        made(tmp_path / "b", model=b"no model")
+    assert not (tmp_path / "b").exists()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        pytest.param({"model": b"no model"}, "is not a usable ONNX model", id="model"),
+        pytest.param({"model": UNRUNNABLE}, "is not a usable ONNX model", id="model"),
         pytest.param({"detector": replace(SPEC, input_size_wh=(64, 32))}, "expected an input of shape", id="size"),
     ],
 )

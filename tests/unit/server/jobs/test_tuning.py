@@ -13,7 +13,7 @@ from edge_autotuner.client.job_messages import StartBundle, StartWeights
 from edge_autotuner.errors import DatasetError, ModelBundleError
 from edge_autotuner.server.jobs.events import JobSteps, is_new
 from edge_autotuner.server.jobs.tuning import picture_check, place_start
-from registry_samples import description
+from registry_samples import description, smallest_model
 from service_samples import png
 
 
@@ -49,9 +49,9 @@ def test_other_pictures_are_refused(data: bytes, size_wh: Any, max_pixels: int, 
 
 
 def test_a_bundle_gets_its_folder(tmp_path: Path) -> None:
-    start = StartBundle(description=description("street"), folder="batch-7")
+    start = StartBundle(description=description("street", model=smallest_model()), folder="batch-7")
     for _ in range(2):  # the second time after a kill
-        path, architecture = place_start(start, tmp_path, reader(b"model", b"weights"))
+        path, architecture = place_start(start, tmp_path, reader(smallest_model(), b"weights"))
     assert (path, architecture) == (tmp_path / "batch-7", None)
     assert sorted(file.name for file in (tmp_path / "batch-7").iterdir()) == [
         "bundle.json",
