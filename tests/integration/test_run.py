@@ -272,16 +272,40 @@ def test_folder_of_pictures_with_test_source_and_ground_truth(samples: Samples, 
     assert outcome.code == 0, outcome.err
     with DatasetStore.open(tmp_path / "run" / "dataset") as store:
         train, test = store.frames("train"), store.frames("test")
-    assert [r.file_name for r in test] == [f"{i}.png" for i in (74, 76, 78, 82, 84, 86)]  # 6 of 8
+    usual, labelled = {70, 72, 76, 80, 82, 86}, {74, 76, 78, 82, 84, 86}  # 6 of 10, and 6 of 8
+    assert [r.file_name for r in test] == [f"{i}.png" for i in sorted(usual | labelled)]
     assert {r.file_name for r in train} <= {f"{i}.png" for i in range(14, 62, 3)}
     assert len(train) >= 2
     for record in test:
         stored = tmp_path / "run" / "dataset" / record.file
         assert stored.read_bytes() == (tmp_path / "night" / str(record.file_name)).read_bytes()
     evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
-    assert evaluation["n_frames"] == evaluation["n_human_frames"] == 6
-    assert "against human boxes on 6 later frames:" in outcome.out
+    assert (evaluation["n_frames"], evaluation["n_human_frames"]) == (9, 7)
+    assert evaluation["promotion"]["n_frames"] == 9
+    assert "against human boxes on 7 later frames:" in outcome.out
+    assert "judged by the teacher's labels" in evaluation["promotion"]["reason"]
+    assert "human boxes score 7 of the 9 frames, and do not decide" in outcome.out
     assert "human" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_few_human_boxes_leave_the_decision_to_as_many_frames_as_none(samples: Samples, tmp_path: Path) -> None:
+    truth = json.loads(samples.ground_truth.read_text())
+    kept = {image["id"]: image for image in truth["images"] if image["frame_index"] in (3, 73, 80)}
+    kept[10**6] = {"id": 10**6, "frame_index": 88}  # somebody looked, and saw nothing
+    boxes = [box for box in truth["annotations"] if box["image_id"] in kept]
+    path = tmp_path / "gt.json"
+    path.write_text(json.dumps(truth | {"images": list(kept.values()), "annotations": boxes}))
+    outcome = run_cli("run", samples.video, "-o", tmp_path / "run", "-c", samples.config, "--ground-truth", path)
+    assert outcome.code == 0, outcome.err
+    evaluation = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    with DatasetStore.open(tmp_path / "run" / "dataset") as store:
+        test = [record.index for record in store.frames("test")]
+    assert test == [72, 73, 75, 78, 80, 81, 84, 87, 88]
+    assert evaluation["promotion"]["n_frames"] == evaluation["n_frames"] == len(test)
+    assert evaluation["n_human_frames"] == 3
+    scores = evaluation["comparison"]["human"]["off-the-shelf edge"]
+    assert scores["n_frames"] == 3
+    assert scores["n_truths"] == sum(kept[box["image_id"]]["frame_index"] in test for box in boxes)
 
 
 def test_new_ground_truth_is_scored_without_training_again(

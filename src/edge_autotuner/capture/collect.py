@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from edge_autotuner.capture.capture_pass import CapturePass, finished_summary, remember_summary, timed, why_nothing
 from edge_autotuner.capture.events import EventLog
 from edge_autotuner.capture.picture_folder import PictureFolder
-from edge_autotuner.capture.split import SplitPlan, frame_range, plan_split, spread
+from edge_autotuner.capture.split import SplitPlan, choose_test_frames, frame_range, plan_split
 from edge_autotuner.capture.summary import CaptureSummary, SourceNumbers
 from edge_autotuner.config import CaptureConfig
 from edge_autotuner.core import Deadline, Detector, Frame, FrameSource, Progress
@@ -27,7 +27,7 @@ def collect_frames(
     config: CaptureConfig,
     *,
     keep_test: bool = True,
-    only_test_indices: Collection[int] | None = None,
+    labelled_indices: Collection[int] | None = None,
     student: Detector | None = None,
     deadline: Deadline,
     progress: Progress,
@@ -42,7 +42,7 @@ def collect_frames(
         store: receives the frames with their motion regions and backgrounds, and the events.
         config: what is selected and what is kept.
         keep_test: False when another source is evaluated.
-        only_test_indices: frames with ground truth; only they are kept for the evaluation.
+        labelled_indices: frames with ground truth; they are kept for the evaluation besides the usual ones.
         student: the edge model; needed by the scores that ask for its opinion.
         deadline: when it has passed no more training frames are selected; test frames still are written, but
             their motion is no longer looked at.
@@ -53,7 +53,7 @@ def collect_frames(
         EvaluationError: no frame of the kept part has ground truth.
         VideoError: the source is damaged, or no frame was selected; what was collected is kept.
     """
-    plan = plan_split(source.info, config, keep_test=keep_test, only_test_indices=only_test_indices)
+    plan = plan_split(source.info, config, keep_test=keep_test, labelled_indices=labelled_indices)
     finished = finished_summary(store, _NOTE, plan.to_json())
     if finished is not None:
         return finished
@@ -90,9 +90,7 @@ def collect_test_frames(
         DatasetError: the dataset holds test frames of yet another source.
         VideoError: the source is damaged.
     """
-    candidates = _test_candidates(source, config, ground_truth_frames)
-    test = tuple(spread(candidates, every=config.test_every, at_most=config.max_test_images))
-    plan = SplitPlan(range(0), test)
+    plan = SplitPlan(range(0), _test_frames(source, config, ground_truth_frames))
     _require_one_source(store, source)
     finished = finished_summary(store, _TEST_NOTE, plan.to_json())
     if finished is not None:
@@ -187,23 +185,23 @@ def _remember(summary: CaptureSummary, plan: SplitPlan, source: FrameSource, sto
     remember_summary(store, note, plan.to_json(), summary)
 
 
-def _test_candidates(
+def _test_frames(
     source: FrameSource, config: CaptureConfig, ground_truth_frames: Collection[int] | Collection[str] | None
-) -> Sequence[int]:
+) -> tuple[int, ...]:
     kept = frame_range("test_frames", config.test_frames, source.info)
     if ground_truth_frames is None:
-        return kept
-    chosen = sorted(set(_indices_of(source, ground_truth_frames)).intersection(kept))
-    if not chosen:
+        return choose_test_frames(kept, config, None)
+    labelled = set(_indices_of(source, ground_truth_frames)).intersection(kept)
+    if not labelled:
         raise EvaluationError(
             f"the ground truth names no frame of {source.info.name} ({len(kept)} frames); it refers to pictures by "
             "file_name, relative to the folder, and to frames of a video by frame_index"
         )
-    if len(chosen) < len(ground_truth_frames):
+    if len(labelled) < len(ground_truth_frames):
         logger.warning(
-            "%s has %d of %d frames with ground truth", source.info.name, len(chosen), len(ground_truth_frames)
+            "%s has %d of %d frames with ground truth", source.info.name, len(labelled), len(ground_truth_frames)
         )
-    return chosen
+    return choose_test_frames(kept, config, labelled)
 
 
 def _indices_of(source: FrameSource, frames: Collection[int] | Collection[str]) -> list[int]:

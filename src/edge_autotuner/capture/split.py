@@ -42,7 +42,7 @@ def plan_split(
     config: CaptureConfig,
     *,
     keep_test: bool = True,
-    only_test_indices: Collection[int] | None = None,
+    labelled_indices: Collection[int] | None = None,
 ) -> SplitPlan:
     """Divide a source into a training part and test frames.
 
@@ -54,7 +54,7 @@ def plan_split(
         info: the source.
         config: ranges and numbers.
         keep_test: False when another source is evaluated; then everything trains.
-        only_test_indices: frames with ground truth; only they are chosen from the kept part.
+        labelled_indices: frames with ground truth; those of the kept part are chosen besides the usual ones.
 
     Raises:
         ConfigError: a range lies outside of the source, or one part is left without frames.
@@ -65,8 +65,31 @@ def plan_split(
     if _length(info) < 2:
         raise ConfigError(f"{info.name} has only {info.n_frames} frame: give more, or evaluate on a --test-source")
     train, kept = _cut(info, config)
-    candidates = _with_ground_truth(kept, only_test_indices, info)
-    return SplitPlan(train, tuple(spread(candidates, every=config.test_every, at_most=config.max_test_images)))
+    if labelled_indices is not None and not set(labelled_indices).intersection(kept):
+        raise EvaluationError(
+            f"the ground truth names no frame of the kept part {kept.start}:{kept.stop} of {info.name}; "
+            "choose another part with test_frames, or give a --test-source"
+        )
+    return SplitPlan(train, choose_test_frames(kept, config, labelled_indices))
+
+
+def choose_test_frames(
+    kept: Sequence[int], config: CaptureConfig, labelled_indices: Collection[int] | None
+) -> tuple[int, ...]:
+    """Return the frames to evaluate, sorted: evenly spread ones, and of those with ground truth as many besides.
+
+    The teacher's labels judge all of them, human boxes those that they have: few human boxes must not
+    leave the decision about the promotion to few frames.
+
+    Args:
+        kept: frames that may be evaluated, sorted.
+        config: how many.
+        labelled_indices: frames with ground truth; None without one.
+    """
+    usual = spread(kept, every=config.test_every, at_most=config.max_test_images)
+    labelled = sorted(set(labelled_indices or ()).intersection(kept))
+    more = spread(labelled, every=config.test_every, at_most=config.max_test_images) if labelled else ()
+    return tuple(sorted({*usual, *more}))
 
 
 def spread(indices: Sequence[int], *, every: int | None, at_most: int) -> Sequence[int]:
@@ -127,15 +150,3 @@ def _range_of(name: str, frames: tuple[int, int | None] | None, info: SourceInfo
             f"{name} {start}:{stop} lies outside of {info.name}, which has {info.n_frames} frames (0:{info.n_frames})"
         )
     return range(start, stop)
-
-
-def _with_ground_truth(kept: range, only: Collection[int] | None, info: SourceInfo) -> Sequence[int]:
-    if only is None:
-        return kept
-    chosen = sorted(set(only).intersection(kept))
-    if not chosen:
-        raise EvaluationError(
-            f"the ground truth names no frame of the kept part {kept.start}:{kept.stop} of {info.name}; "
-            "choose another part with test_frames, or give a --test-source"
-        )
-    return chosen

@@ -23,7 +23,11 @@ class CaptureConfig(FrozenConfig):
     max_images: int = Field(1000, ge=1, description="Stop after this many training frames (paper, section 5.3).")
     deadline_s: Seconds | None = Field(None, gt=0, description="Stop collecting after this long.")
     test_fraction: float = Field(0.2, gt=0, lt=1, description="Share at the end that is never trained on.")
-    max_test_images: int = Field(200, ge=1, description="Frames of the kept part that are evaluated, evenly spread.")
+    max_test_images: int = Field(
+        200,
+        ge=1,
+        description="Frames of the kept part that are evaluated, evenly spread; as many with human boxes besides.",
+    )
     train_frames: FrameRange | None = Field(None, description="Train on these frames only, START:STOP.")
     test_frames: FrameRange | None = Field(None, description="Evaluate on these frames only, START:STOP.")
     test_every: int | None = Field(None, ge=1, description="Evaluate every n-th frame of the kept part instead.")

@@ -12,7 +12,9 @@ from edge_autotuner.config.base import FrozenConfig
 class EvaluationConfig(FrozenConfig):
     """What is scored, against what, and when a candidate replaces the deployed model."""
 
-    ground_truth: Path | None = Field(None, description="COCO JSON with human boxes; only its frames are scored.")
+    ground_truth: Path | None = Field(
+        None, description="COCO JSON with human boxes; they score the frames that it names."
+    )
     test_source: Path | None = Field(None, description="Another video or folder of the same camera to evaluate on.")
     map_classes: dict[str, str] = Field(
         default_factory=dict, description="Scored as one class: for example {bus: car, truck: car}."

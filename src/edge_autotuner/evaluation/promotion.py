@@ -208,7 +208,8 @@ def _undecided(reason: str, candidate: MatchTable, deployed: MatchTable, confide
 
 
 def _explain(result: BootstrapResult, promoted: bool, confidence: float, candidate: MatchTable) -> str:
-    change = f"{candidate.metric} changes by {result.difference:+.3f} on {candidate.n_frames} later frames"
+    frames = f"{candidate.n_frames} later frames, judged by the teacher's labels"
+    change = f"{candidate.metric} changes by {result.difference:+.3f} on {frames}"
     bound = f"with {confidence:.0%} confidence by at least {result.lower:+.3f}"
     if promoted:
         return f"promoted: {change}, {bound}"

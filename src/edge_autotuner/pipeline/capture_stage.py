@@ -89,7 +89,7 @@ def _capture(session: Session, source: FrameSource, source_path: Path | str, eve
                 store,
                 config.capture,
                 keep_test=test_source is None,
-                only_test_indices=_labelled_indices(truth, source) if test_source is None else None,
+                labelled_indices=_labelled_indices(truth, source) if test_source is None else None,
                 student=student,
                 deadline=session.capture_deadline(),
                 progress=session.progress,

@@ -198,6 +198,9 @@ def _judge(
         for name in (OFF_THE_SHELF, SPECIALIZED)
     }
     n_human = sum(truth is not None for truth in truths.get(AGAINST_HUMAN, []))
+    if AGAINST_HUMAN in truths:
+        of_human = f"human boxes score {n_human} of the {len(teacher_truths)} frames, and do not decide"
+        decision = replace(decision, reason=f"{decision.reason} ({of_human})")
     return Evaluation(
         comparison,
         decision,

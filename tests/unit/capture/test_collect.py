@@ -283,8 +283,9 @@ def _collect_tests(source: FrameSource, store: DatasetStore, **options: Any) -> 
         pytest.param({"max_test_images": 4}, None, [0, 3, 6, 9], id="evenly spread"),
         pytest.param({"test_every": 5}, None, [0, 5, 10], id="every n-th"),
         pytest.param({"test_frames": (8, None)}, None, [8, 9, 10, 11], id="by hand"),
-        pytest.param({}, {3, 7}, [3, 7], id="with ground truth"),
-        pytest.param({"test_every": 2}, {3, 7, 9, 99}, [3, 9], id="every n-th of those with ground truth"),
+        pytest.param({}, {3, 7}, list(range(12)), id="with ground truth"),
+        pytest.param({"max_test_images": 2}, {3, 7}, [0, 3, 6, 7], id="those with ground truth besides"),
+        pytest.param({"test_every": 5}, {3, 7, 9, 99}, [0, 3, 5, 10], id="every n-th of both"),
     ],
 )
 def test_frames_of_a_test_source(
@@ -301,8 +302,8 @@ def test_frames_of_a_test_source(
 def test_ground_truth_names_pictures_of_a_folder(tmp_path: Path) -> None:
     source = _picture_folder(tmp_path / "pictures", _passing_square()[:12])
     with _store(tmp_path, source) as store:
-        _collect_tests(source, store, ground_truth_frames=["11.jpg", "2.jpg"])
-        assert [record.file_name for record in store.frames("test")] == ["2.jpg", "11.jpg"]
+        _collect_tests(source, store, settings={"max_test_images": 2}, ground_truth_frames=["11.jpg", "2.jpg"])
+        assert [record.file_name for record in store.frames("test")] == ["0.jpg", "2.jpg", "6.jpg", "11.jpg"]
 
 
 @pytest.mark.parametrize("ground_truth", [{"1.jpg"}, {99}], ids=["names of a video", "outside"])

@@ -69,16 +69,27 @@ def test_everything_trains_with_another_test_source() -> None:
     assert plan_split(_info(1), CaptureConfig(), keep_test=False) == SplitPlan(range(1), ())
 
 
-def test_only_frames_with_ground_truth_are_chosen() -> None:
-    config = CaptureConfig(test_fraction=0.5, max_test_images=2)
-    plan = plan_split(_info(20), config, only_test_indices={1, 11, 13, 15, 18, 400})
-    assert plan.test == (11, 15)
+@pytest.mark.parametrize(
+    ("settings", "labelled", "expected"),
+    [
+        pytest.param({"max_test_images": 2}, None, (10, 15), id="without ground truth"),
+        pytest.param({"max_test_images": 2}, {1, 11, 13, 15, 18, 400}, (10, 11, 15), id="as many besides"),
+        pytest.param({"max_test_images": 2}, set(range(20)), (10, 15), id="everything has ground truth"),
+        pytest.param({}, {12}, tuple(range(10, 20)), id="one frame has"),
+        pytest.param({"test_every": 4}, {11, 13, 15}, (10, 11, 14, 18), id="every n-th of both"),
+    ],
+)
+def test_ground_truth_adds_frames_to_the_evaluation_and_takes_none(
+    settings: dict[str, Any], labelled: set[int] | None, expected: tuple[int, ...]
+) -> None:
+    plan = plan_split(_info(20), CaptureConfig(test_fraction=0.5, **settings), labelled_indices=labelled)
+    assert plan.test == expected
     assert plan.train == range(10)
 
 
 def test_ground_truth_elsewhere() -> None:
     with pytest.raises(EvaluationError, match="names no frame of the kept part 8:10"):
-        plan_split(_info(10), CaptureConfig(), only_test_indices=[0, 1])
+        plan_split(_info(10), CaptureConfig(), labelled_indices=[0, 1])
 
 
 def test_n_needed() -> None:
