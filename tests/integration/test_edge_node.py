@@ -16,6 +16,7 @@ from cli_runs import CliProcess, run_cli
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.deployment import deployed_bundle, read_bundle
 from edge_autotuner.pipeline.node.camera_folder import Batch, CameraFolder
+from private_files import open_to_others
 from run_samples import N_FRAMES, Samples, settings
 
 pytestmark = pytest.mark.slow
@@ -87,6 +88,8 @@ def test_a_recording_is_watched_and_learned_from(samples: Samples, tmp_path: Pat
     assert status["cameras"]["gate"]["model"] == "batch-00000001"
     assert status["cameras"]["gate"]["last_outcome"].startswith("deployed: promoted")
     assert status["outputs"][0]["n_sent"] == N_FRAMES
+    assert open_to_others(tmp_path / "node") == {}
+    assert open_to_others(tmp_path / "detections.jsonl") == {}
 
 
 def test_a_second_run_watches_with_the_new_model_and_learns_nothing_twice(samples: Samples, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pytest
 from cli_runs import run_cli
 from client_runs import CAMERA, ClientRun, annotated_run
 from edge_autotuner.client.job_messages import JobInfo, JobList
+from private_files import open_to_others
 from real_service import RealService
 from run_samples import camera as simulated_camera
 from run_samples import candidate_of, change_detector
@@ -163,6 +164,8 @@ def test_a_cancelled_job_stops_and_leaves_no_process(service: TuningService, run
     job_id = service.ask(run, key="cancelled").id
     service.wait_for_another_epoch(job_id)
     process = service.tuning()
+    assert (service.data / "jobs" / job_id / "run" / "dataset" / "frames").is_dir()
+    assert open_to_others(service.data) == {}
     assert service.client.post(f"/jobs/{job_id}/cancel").json()["is_cancelling"]
     info = service.follow(job_id, lambda info: info.has_ended)
     assert (info.state, info.result) == ("cancelled", None)

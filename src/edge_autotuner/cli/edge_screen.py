@@ -14,6 +14,7 @@ from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.core import Clock, SystemClock
 from edge_autotuner.pipeline.node.node import Node
 from edge_autotuner.pipeline.node.outputs import Outputs
+from edge_autotuner.storage import keep_private
 
 _SAY_EVERY_S = 60.0
 
@@ -30,6 +31,7 @@ def run_node(path: Path, pairs: list[str] | None) -> None:
         DatasetError: another node works in its folder.
     """
     clock, config = SystemClock(), read_node_settings(path, pairs)
+    keep_private(config.folder, for_group=config.group_access)
     with Outputs(config.outputs, config.cameras, clock=clock) as outputs:
         node = Node(config, outputs=outputs, clock=clock)
         for number in (signal.SIGINT, signal.SIGTERM):

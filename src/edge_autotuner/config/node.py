@@ -190,6 +190,9 @@ class NodeConfig(FrozenConfig):
     """An edge node: several cameras, each of which learns by itself."""
 
     folder: Path = Field(Path("node"), description="Everything that the node keeps.")
+    group_access: bool = Field(
+        False, description="Whether members of the folder's group may read what is kept; false: only its owner."
+    )
     cameras: tuple[CameraConfig, ...] = Field(min_length=1, description="The cameras.")
     learns: bool = Field(
         True, description="Whether the node collects and trains; false: it runs the models that the registry deploys."

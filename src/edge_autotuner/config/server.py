@@ -209,6 +209,10 @@ class ServerConfig(FrozenConfig):
     port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0: any free one.")
     tls: TlsConfig | None = Field(None, description="Certificates; null: HTTP without TLS, for behind a proxy only.")
     data: Path = Field(Path("server-data"), description="Folder of everything that the service keeps; made if new.")
+    group_access: bool = Field(
+        False,
+        description="Whether members of the group of the data folder may read what is kept; false: only its owner.",
+    )
     database_url: str | None = Field(
         None,
         min_length=1,

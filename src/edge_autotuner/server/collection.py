@@ -122,7 +122,7 @@ class CollectionSchedule:
     def _run(self) -> None:
         wait_s = self._first_after_s
         while not self._is_stopping.wait(wait_s):
-            wait_s = self.look()
+            wait_s = _attempt(self.look) or RETRY_S
 
     def _wait_or_collect(self, every_s: float) -> float:
         """Return the time until a collection is due, after carrying one out that is."""

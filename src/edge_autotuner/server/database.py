@@ -6,12 +6,11 @@ still true when it writes, and no caller ever sees "database is locked".
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,17 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, ProgrammingError, SQLAlchemyError
 
-from edge_autotuner.dataset.atomic import make_folder, storage_errors
+from edge_autotuner.dataset.atomic import storage_errors
 from edge_autotuner.errors import ConfigError, MissingDependency, StorageError
 from edge_autotuner.server.migrations import STEPS
 from edge_autotuner.server.schema import schema_version
+from edge_autotuner.storage import make_private_file, make_private_folder
 
-_LOCK_WAIT_S = 60.0
+_LOCK_WAIT_S = 10.0  # of a request for its turn, and once more for another process; then it is refused (503)
 _RETRY_S = 0.02
+_PROBE_WAIT_S = 1.0
 _WRITES = "edge_autotuner_writes"
+_CHANGE_NOTHING = schema_version.update().values(version=schema_version.c.version)
 
 
 class Database:
@@ -45,8 +47,10 @@ class Database:
         parsed = _parsed_url(url)
         self._name = parsed.render_as_string(hide_password=True)
         self._writer = threading.Lock()  # threads wait here in line; SQLite's own waiting is a lottery
+        self._file = None
         if parsed.get_backend_name() == "sqlite":
             _make_file(parsed)
+            self._file = _SameFile(Path(parsed.database or ""))
         self._engine = _engine(parsed)
         with self._errors():
             if parsed.get_backend_name() == "sqlite":
@@ -65,6 +69,7 @@ class Database:
         Raises:
             StorageError: the database cannot be used.
         """
+        self._check_file()
         with self._errors(), self._engine.connect() as connection, connection.begin():
             yield connection
 
@@ -73,13 +78,30 @@ class Database:
         """Give a transaction that is the only writing one until it ends; an exception undoes it.
 
         Raises:
-            StorageError: the database cannot be used, or a newer version has taken it over.
+            StorageError: the database cannot be used, others write for too long, or a newer version has taken it over.
         """
+        self._check_file()
         with self._errors(), self._only_writer() as connection:
             version = connection.execute(select(schema_version.c.version).with_for_update()).scalar_one()
             if version != len(STEPS):
                 raise StorageError(f"{self._name} is in use by another version of edge-autotuner; restart this one")
             yield connection
+
+    def check_writable(self) -> None:
+        """Begin to write, undo it, and wait no longer than a second for others.
+
+        Raises:
+            StorageError: the database cannot be written to now.
+        """
+        self._check_file()
+        with self._errors():
+            if self._file is not None:
+                self._file.try_to_write()
+                return
+            with self._engine.connect() as connection, connection.begin() as transaction:
+                connection.execute(text(f"SET LOCAL lock_timeout = {_PROBE_WAIT_S * 1000:.0f}"))
+                connection.execute(_CHANGE_NOTHING)
+                transaction.rollback()
 
     def close(self) -> None:
         """Close the connections; the object opens new ones when it is used again."""
@@ -107,10 +129,19 @@ class Database:
 
     @contextmanager
     def _only_writer(self) -> Iterator[Connection]:
-        with self._writer, self._engine.connect() as connection:
-            connection.execution_options(**{_WRITES: True})
-            with connection.begin():
-                yield connection
+        if not self._writer.acquire(timeout=_LOCK_WAIT_S):
+            raise StorageError(f"{self._name} has been written to for {_LOCK_WAIT_S:g} s by others; try again")
+        try:
+            with self._engine.connect() as connection:
+                connection.execution_options(**{_WRITES: True})
+                with connection.begin():
+                    yield connection
+        finally:
+            self._writer.release()
+
+    def _check_file(self) -> None:
+        if self._file is not None:
+            self._file.check()
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -119,6 +150,36 @@ class Database:
         except (SQLAlchemyError, sqlite3.Error) as exc:  # the latter from setting up a connection
             reason = str(exc.__cause__ or exc).strip().splitlines()[0]
             raise StorageError(f"cannot use the database {self._name}: {reason}") from exc
+
+
+class _SameFile:
+    """The file that a database was opened as; connections keep a file that has no name any more, and write to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._identity = self._now()
+
+    def check(self) -> None:
+        """Raise `StorageError` where the file is gone, or another one has its name."""
+        if self._now() != self._identity:
+            raise StorageError(
+                f"the database {self._path} was removed or replaced while it is in use: stop the service, put the file "
+                "or a backup there, and start the service again"
+            )
+
+    def try_to_write(self) -> None:
+        """Begin to write, and undo it; raises `sqlite3.Error` where that is not possible."""
+        with closing(sqlite3.connect(self._path, timeout=_PROBE_WAIT_S, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(str(_CHANGE_NOTHING))
+            connection.execute("ROLLBACK")
+
+    def _now(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
 
 
 def to_stored_time(time: datetime) -> str:
@@ -155,9 +216,10 @@ def _parsed_url(url: str) -> URL:
 def _make_file(url: URL) -> None:
     """Create an empty file that only its owner reads: SQLite gives its other files the same permissions."""
     path = Path(url.database or "")
-    make_folder(path.parent)
-    with storage_errors(path), suppress(FileExistsError):  # not even opened then: closing it would end SQLite's locks
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    if not path.parent.exists():
+        make_private_folder(path.parent)
+    with storage_errors(path):
+        make_private_file(path)  # one that is there is not opened: closing it would end SQLite's locks
 
 
 def _engine(url: URL) -> Engine:
@@ -174,6 +236,8 @@ def _engine(url: URL) -> Engine:
     if is_sqlite:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "begin", _begin_postgresql)
     return engine
 
 
@@ -186,6 +250,10 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: Any) -> None:  # noq
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_LOCK_WAIT_S * 1000:.0f}")
 
 
 def _use_write_ahead_log(engine: Engine) -> None:

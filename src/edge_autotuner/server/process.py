@@ -21,6 +21,7 @@ from edge_autotuner.server.app import create_app
 from edge_autotuner.server.jobs.process import WorkerProcesses, worker_starter
 from edge_autotuner.server.services import Services, open_services
 from edge_autotuner.server.slow_clients import patient_protocol
+from edge_autotuner.storage import keep_private
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +51,10 @@ def run_server(
         EdgeAutotunerError: a model, the data folder or the database cannot be used.
     """
     _log_to_stderr()
+    keep_private(config.data, for_group=config.group_access)
     services = open_services(config, loaders=loaders, clock=clock)
     workers = WorkerProcesses(config.jobs.n_workers, worker_starter(config), is_wanted=services.has_jobs)
+    services.checks += (workers.problem,)
     try:
         server = _Server(_uvicorn_config(config, services), services)
         listener = listen(config.host, config.port)

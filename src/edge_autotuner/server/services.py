@@ -78,6 +78,7 @@ class Services:
     failure: EdgeAutotunerError | None = None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     closers: list[Callable[[], None]] = field(default_factory=list)
+    _asking: asyncio.Task[list[str]] | None = None
 
     async def load(self) -> None:
         """Load the models; where one cannot be loaded, say so and ask to be stopped."""
@@ -86,6 +87,8 @@ class Services:
         except EdgeAutotunerError as exc:
             self.failure = exc
             self.on_failure()
+        except Exception:  # the task's edge; readiness says which model is missing
+            logger.exception("a model cannot be loaded")
 
     def start(self) -> None:
         """Begin what goes on beside requests."""
@@ -116,7 +119,12 @@ class Services:
             return False
 
     async def not_ready(self) -> list[str]:
-        """Return why not all of the service can be used now, nothing when it can."""
+        """Return why not all of the service can be used now, nothing when it can; who asks meanwhile gets the same."""
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._check_all())
+        return await asyncio.shield(self._asking)
+
+    async def _check_all(self) -> list[str]:
         reasons = ["the service is being stopped"] if self.stopping.is_set() else []
         found = [await run_in_threadpool(check) for check in self.checks]
         return reasons + self.annotations.not_ready() + [reason for reason in found if reason is not None]
@@ -249,15 +257,15 @@ def disk_check(folder: Path) -> ReadinessCheck:
 
 
 def database_check(database: Database) -> ReadinessCheck:
-    """Return a check that the database answers."""
+    """Return a check that the database can be written to."""
 
     def check() -> str | None:
         try:
-            with database.reading():
-                return None
+            database.check_writable()
         except StorageError as exc:
             logger.error("not ready: %s", exc)
-            return "the database does not answer"
+            return "the database cannot be written to"
+        return None
 
     return check
 

@@ -1,5 +1,14 @@
-"""What every stage writes with: names that become paths, and folders that are removed."""
+"""What every stage writes with: names that become paths, folders that are removed, and who may read what is kept."""
 
 from edge_autotuner.storage.paths import PLAIN_NAME, child_path, is_plain_name, remove_folder
+from edge_autotuner.storage.private import keep_private, make_private_file, make_private_folder
 
-__all__ = ["PLAIN_NAME", "child_path", "is_plain_name", "remove_folder"]
+__all__ = [
+    "PLAIN_NAME",
+    "child_path",
+    "is_plain_name",
+    "keep_private",
+    "make_private_file",
+    "make_private_folder",
+    "remove_folder",
+]

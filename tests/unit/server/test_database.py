@@ -92,7 +92,7 @@ def test_what_is_committed_is_on_the_disk(tmp_path: Path) -> None:
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
-    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 60_000}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
     database.close()
 
 
@@ -345,3 +345,78 @@ def test_the_tables_compile_for_postgresql() -> None:
 
 def test_the_audit_table_does_not_number_itself() -> None:
     assert "SERIAL" not in str(CreateTable(audit).compile(dialect=postgresql.dialect()))
+
+
+def write_one(database: Database) -> None:
+    with database.writing() as connection:
+        insert_camera(connection, "gate")
+
+
+def test_a_lock_of_another_process_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "_LOCK_WAIT_S", 0.05)
+    monkeypatch.setattr(database_module, "_PROBE_WAIT_S", 0.05)
+    database = Database(url_of(tmp_path))
+    other = sqlite3.connect(tmp_path / "service.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    for write in (lambda: write_one(database), database.check_writable):
+        with pytest.raises(StorageError, match="database is locked"):
+            write()
+    assert camera_names(database) == [], "who reads does not wait"
+    other.execute("ROLLBACK")
+    database.check_writable()
+    write_one(database)
+    other.close()
+    database.close()
+
+
+def test_a_writer_of_this_process_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(url_of(tmp_path))
+    monkeypatch.setattr(database_module, "_LOCK_WAIT_S", 0.05)
+    with database.writing():
+        outcome: list[BaseException] = []
+
+        def write() -> None:
+            try:
+                write_one(database)
+            except StorageError as exc:
+                outcome.append(exc)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+    assert "by others; try again" in str(outcome[0])
+    write_one(database)
+    database.close()
+
+
+@pytest.mark.parametrize("put_there", [None, "another database", "the same content"])
+def test_a_file_that_is_gone_or_another_is_not_written_to(tmp_path: Path, put_there: str | None) -> None:
+    database = Database(url_of(tmp_path))
+    write_one(database)
+    path, kept = tmp_path / "service.db", tmp_path / "kept.db"
+    path.rename(kept)
+    if put_there == "another database":
+        Database(url_of(tmp_path)).close()
+    elif put_there is not None:
+        path.write_bytes(kept.read_bytes())
+    for use in (lambda: write_one(database), lambda: camera_names(database), database.check_writable):
+        with pytest.raises(StorageError, match="was removed or replaced while it is in use: stop the service"):
+            use()
+    assert path.exists() == (put_there is not None), "nothing new is made in its place"
+    if put_there is None:
+        kept.rename(path)
+        assert camera_names(database) == ["gate"]
+    database.close()
+
+
+def test_whether_it_can_be_written_to_changes_nothing(tmp_path: Path) -> None:
+    database = Database(url_of(tmp_path))
+    before = (tmp_path / "service.db-wal").read_bytes()
+    database.check_writable()
+    assert (tmp_path / "service.db-wal").read_bytes() == before
+    write_one(database)
+    database.close()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.dataset.atomic import make_folder
+from edge_autotuner.storage import make_private_file
 
 logger = logging.getLogger(__name__)
 
@@ -100,8 +101,11 @@ class ResultStore:
         while is_open:
             rows, is_open = self._next_rows()
             if connection is not None and rows:
-                with _logged("write"):
-                    n_bytes = self._write(connection, rows, n_bytes)
+                try:
+                    with _logged("write"):
+                        n_bytes = self._write(connection, rows, n_bytes)
+                except Exception:  # the thread's edge: the next rows may be fine
+                    logger.exception("results are not written")
         if connection is not None:
             connection.close()
 
@@ -177,12 +181,13 @@ def _open(path: Path) -> sqlite3.Connection | None:
                 with suppress(OSError):
                     path.with_name(path.name + suffix).unlink()
             return _connect(path)
-    except sqlite3.Error as exc:
+    except (OSError, sqlite3.Error) as exc:
         logger.error("results are not kept on disk: %s: %s", path.name, exc)
         return None
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    make_private_file(path)
     connection = sqlite3.connect(path, timeout=10, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")

@@ -28,6 +28,7 @@ from edge_autotuner.server.jobs.queue import JobQueue
 from edge_autotuner.server.jobs.rows import protected_blobs
 from edge_autotuner.server.jobs.worker import Worker
 from edge_autotuner.server.registry import Registry
+from edge_autotuner.storage import keep_private
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ def run_worker(config: ServerConfig, *, blobs_folder: str, database_url: str) ->
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, set_stop)
+    keep_private(config.data, for_group=config.group_access)
     key = None if config.jobs.signing_key is None else read_signing_key(config.jobs.signing_key)
     database = Database(database_url)
     try:
@@ -99,11 +101,22 @@ class WorkerProcesses:
             self._thread.join()
             self._thread = None
 
+    def problem(self) -> str | None:
+        """Return why jobs are not done, None where they are, or there are none."""
+        if self._thread is not None and not self._thread.is_alive() and not self._stop.is_set():
+            return "nobody looks after the workers of jobs"
+        if self._places and all(place.is_failing for place in self._places):
+            return "no worker of jobs can be started; the log says why"
+        return None
+
     def _supervise(self) -> None:
         while not self._stop.is_set():
-            if self._is_wanted():
-                for place in self._places:
-                    place.look_after(self._start_one)
+            try:
+                if self._is_wanted():
+                    for place in self._places:
+                        place.look_after(self._start_one)
+            except Exception:  # the thread's edge: without it, nobody starts workers any more
+                logger.exception("workers cannot be looked after; next attempt in %.0f s", _LOOK_S)
             self._stop.wait(_LOOK_S)
         running = [place.process for place in self._places if place.process is not None]
         for process in running:
@@ -120,6 +133,11 @@ class _Place:
         self._started_s = self._not_before_s = 0.0
         self._pause_s = _FIRST_PAUSE_S
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether no worker runs because the one before ended at once."""
+        return self.process is None and self._not_before_s > 0
+
     def look_after(self, start_one: StartProcess) -> None:
         """Start a worker where none runs, after a pause that grows with each that ends at once."""
         now_s = time.monotonic()
@@ -129,7 +147,12 @@ class _Place:
             logger.error("a worker ended with %s; a new one in %.0f s", self.process.returncode, self._pause_s)
             self.process, self._not_before_s = None, now_s + self._pause_s
         if self.process is None and now_s >= self._not_before_s:
-            self.process, self._started_s = start_one(), now_s
+            try:
+                self.process, self._started_s = start_one(), now_s
+            except OSError as exc:
+                self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
+                logger.error("a worker cannot be started: %s; next attempt in %.0f s", exc, self._pause_s)
+                self._not_before_s = now_s + self._pause_s
 
 
 def worker_starter(config: ServerConfig) -> StartProcess:

@@ -97,3 +97,40 @@ def test_with_no_places_nothing_happens() -> None:
     workers = WorkerProcesses(0, Starter(""), is_wanted=lambda: True)
     workers.start()
     workers.stop()
+    assert workers.problem() is None
+
+
+def test_a_system_that_starts_nothing_is_noticed_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_module, "_LONGEST_PAUSE_S", 0.01)
+    is_refused = threading.Event()
+    is_refused.set()
+    starter = Starter("import time; time.sleep(600)")
+
+    def start() -> subprocess.Popen[str]:
+        if is_refused.is_set():
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        return starter()
+
+    workers = WorkerProcesses(1, start, is_wanted=lambda: True)
+    workers.start()
+    wait_until(lambda: workers.problem() == "no worker of jobs can be started; the log says why")
+    is_refused.clear()
+    wait_until(lambda: workers.problem() is None)
+    workers.stop()
+
+
+def test_a_failing_question_does_not_end_the_supervision(caplog: pytest.LogCaptureFixture) -> None:
+    starter, asked = Starter("import time; time.sleep(600)"), []
+
+    def is_wanted() -> bool:
+        asked.append(1)
+        if len(asked) < 3:
+            raise RuntimeError("unexpected")
+        return True
+
+    workers = WorkerProcesses(1, starter, is_wanted=is_wanted)
+    workers.start()
+    wait_until(lambda: len(starter.started) == 1)
+    assert workers.problem() is None
+    workers.stop()
+    assert caplog.text.count("workers cannot be looked after") == 2
