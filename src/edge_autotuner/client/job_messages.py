@@ -6,12 +6,13 @@ A job is asked for with hashes only: all contents are uploaded before, like thos
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edge_autotuner.client.messages import Reply, Request, Sha256
+from edge_autotuner.client.messages import Reply, Request
 from edge_autotuner.config.base import PlainName
+from edge_autotuner.config.texts import BundleId, Explanation, JobId, JsonTable, Sha256, ShownLine
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 """queued: waits for a worker, also again after one was killed; the last three are for ever."""
@@ -87,10 +88,10 @@ class TuneRequest(Request):
 
     key: JobKey
     camera: PlainName
-    settings: dict[str, Any]
+    settings: JsonTable
     start: StartBundle | StartWeights
     rival: StartBundle | None = None
-    parent: PlainName | None = None
+    parent: BundleId | None = None
     dataset: Sha256
     deadline_s: float | None = Field(None, ge=1, le=30 * 86_400)
 
@@ -104,7 +105,7 @@ class JobProgress(Reply):
         total: all of them; None: nobody knows.
     """
 
-    task: str = ""
+    task: ShownLine = ""
     done: int = 0
     total: int | None = None
 
@@ -117,8 +118,8 @@ class JobError(Reply):
         detail: the same for people.
     """
 
-    kind: str
-    detail: str
+    kind: ShownLine
+    detail: Explanation
 
 
 class OutputFile(Reply):
@@ -141,9 +142,9 @@ class JobResult(Reply):
     """
 
     promoted: bool
-    reason: str
-    metrics: dict[str, Any]
-    candidate: str | None
+    reason: Explanation
+    metrics: JsonTable
+    candidate: BundleId | None
     files: tuple[OutputFile, ...]
 
 
@@ -167,9 +168,9 @@ class JobInfo(Reply):
         result: of a job that is done.
     """
 
-    id: str
-    key: str
-    client: str
+    id: JobId
+    key: JobKey
+    client: ShownLine
     camera: PlainName
     state: JobState
     created_at: datetime
@@ -209,9 +210,9 @@ class JobEvent(Reply):
     seq: int
     at: datetime
     kind: EventKind
-    name: str
-    text: str = ""
-    values: dict[str, Any] = Field(default_factory=dict)
+    name: ShownLine
+    text: Explanation = ""
+    values: JsonTable = Field(default_factory=dict)
 
 
 class JobEvents(Reply):

@@ -7,16 +7,14 @@ with a default, within one version of the interface; a reader of replies therefo
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge_autotuner.config.base import PlainName
+from edge_autotuner.config.texts import BundleId, Explanation, JsonTable, Line, Sha256, ShownLine, SignatureText
 
 API_PREFIX = "/v1"
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-"""The hash of some content, which is also its name."""
 
 Box = Annotated[tuple[float, ...], Field(min_length=4, max_length=4)]
 """Corners x1, y1, x2, y2 in pixels; in the description a plain array of four numbers, which every generator knows."""
@@ -46,7 +44,7 @@ class ModelInfo(Reply):
             then a client cannot shrink pictures itself.
     """
 
-    name: str
+    name: ShownLine
     sha256: Sha256
     classes: tuple[str, ...]
     input_size_wh: tuple[int, int]
@@ -74,7 +72,7 @@ class AnnotationReply(Reply):
             question; None where the service does not say.
     """
 
-    model: str
+    model: ShownLine
     model_sha256: Sha256
     boxes_xyxy: tuple[Box, ...]
     scores: tuple[float, ...]
@@ -109,10 +107,10 @@ class ProblemReply(Reply):
         detail: what, where, and what to do.
     """
 
-    type: str
-    title: str
+    type: ShownLine
+    title: ShownLine
     status: int
-    detail: str
+    detail: Explanation
 
 
 class BatchRequest(Request):
@@ -162,9 +160,6 @@ class StoredBlob(Reply):
 Stage = Literal["candidate", "deployed", "archived"]
 """candidate: never deployed; deployed: what the camera runs, one at a time; archived: not in use any more."""
 
-PlainText = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
-"""One line for people."""
-
 
 class CameraRequest(Request):
     """What is known about a camera: the context that a specialized model belongs to.
@@ -174,8 +169,8 @@ class CameraRequest(Request):
         shows: what it sees.
     """
 
-    place: PlainText = ""
-    shows: PlainText = ""
+    place: Line = ""
+    shows: Line = ""
 
 
 class CameraInfo(Reply):
@@ -189,9 +184,9 @@ class CameraInfo(Reply):
     """
 
     camera: PlainName
-    place: str
-    shows: str
-    deployed: str | None
+    place: ShownLine
+    shows: ShownLine
+    deployed: BundleId | None
 
 
 class CameraList(Reply):
@@ -211,15 +206,15 @@ class BundleRequest(Request):
     """
 
     description: str = Field(min_length=2, max_length=4 << 20)
-    signature: str | None = Field(None, pattern=r"^[A-Za-z0-9+/]{86}==$")
-    parent: PlainName | None = None
+    signature: SignatureText | None = None
+    parent: BundleId | None = None
     data_sha256: Sha256 | None = None
 
 
 class BundleAdded(Reply):
     """A bundle is in the registry; the same request again gives the same answer."""
 
-    id: str
+    id: BundleId
     stage: Stage
 
 
@@ -249,18 +244,18 @@ class BundleInfo(Reply):
         added_by: the client.
     """
 
-    id: str
+    id: BundleId
     camera: PlainName
     stage: Stage
-    name: str
-    metrics: dict[str, Any]
+    name: ShownLine
+    metrics: JsonTable
     files: tuple[BundleFileInfo, ...]
     description_sha256: Sha256
     is_signed: bool
-    parent: str | None
-    data_sha256: str | None
+    parent: BundleId | None
+    data_sha256: Sha256 | None
     added_at: datetime
-    added_by: str
+    added_by: ShownLine
 
 
 class BundleList(Reply):
@@ -278,7 +273,7 @@ class DeployedBundle(BundleInfo):
     """
 
     description: str
-    signature: str | None
+    signature: SignatureText | None
 
 
 class CollectedGarbage(Reply):

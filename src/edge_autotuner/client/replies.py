@@ -11,6 +11,7 @@ import httpx2
 from pydantic import BaseModel, ValidationError
 
 from edge_autotuner.client.messages import ProblemReply
+from edge_autotuner.core.printable import one_line
 from edge_autotuner.errors import ServiceBadReply, ServiceBusy, ServiceError, ServiceRefused, ServiceUnreachable
 
 Message = TypeVar("Message", bound=BaseModel)
@@ -143,5 +144,4 @@ def _asked(reply: httpx2.Response) -> str:
 
 def _printable(text: str) -> str:
     """Return text from outside as one short line that a terminal and a log can bear."""
-    line = " ".join(text[: 4 * _MAX_TEXT].split())
-    return "".join(character if character.isprintable() else "?" for character in line)[:_MAX_TEXT]
+    return one_line(text, _MAX_TEXT)

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_autotuner.core.clock import Clock, SystemClock
+from edge_autotuner.core.json_values import check_json_values
 from edge_autotuner.dataset.atomic import TEMPORARY_SUFFIX, atomic_write_bytes, make_folder, storage_errors, sync_folder
 from edge_autotuner.errors import ModelBundleError, WeightsError
 from edge_autotuner.models.detector_spec import DetectorSpec
@@ -37,6 +38,8 @@ WEIGHTS_FILE = "weights.safetensors"
 
 MAX_DESCRIPTION_BYTES = 4 << 20
 MAX_FILE_BYTES = 1 << 30
+
+_MAX_NAME = 200
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BLOCK_BYTES = 1 << 20
@@ -198,6 +201,10 @@ def parse_description(content: bytes, folder: Path = Path()) -> ModelBundle:
         description = json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as exc:
         raise ModelBundleError(f"{path} is not valid JSON: {exc}") from exc
+    try:
+        check_json_values(description)
+    except ValueError as exc:
+        raise ModelBundleError(f"{path} cannot be used: {exc}") from exc
     if not isinstance(description, dict) or description.get("format") != FORMAT:
         raise ModelBundleError(f"{path} is not the description of a model bundle")
     if description.get("version") != FORMAT_VERSION:
@@ -268,8 +275,8 @@ def _parsed(folder: Path, description: Mapping[str, Any]) -> ModelBundle:
         files = _parsed_files(_typed(description, "files", dict))
         return ModelBundle(
             folder=folder,
-            name=_typed(description, "name", str),
-            architecture=_typed(description, "architecture", str),
+            name=_line(description, "name"),
+            architecture=_line(description, "architecture"),
             detector=DetectorSpec.from_json(description.get("detector")),
             metrics=_typed(description, "metrics", dict),
             promotion=_typed(description, "promotion", dict),
@@ -287,6 +294,13 @@ def _typed(values: Mapping[str, Any], key: str, kind: type[Any]) -> Any:  # noqa
     if not isinstance(value, kind) or isinstance(value, bool):
         raise ModelBundleError(f"{key}: expected {kind.__name__}, got {value!r:.80}")
     return value
+
+
+def _line(values: Mapping[str, Any], key: str) -> str:
+    text: str = _typed(values, key, str)
+    if not 0 < len(text) <= _MAX_NAME:
+        raise ModelBundleError(f"{key}: expected 1 to {_MAX_NAME} characters, got {len(text)}")
+    return text
 
 
 def _parsed_time(text: str) -> datetime:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edge_autotuner.config.texts import ClassName, Fingerprint, JsonTable, LongLine, Sha256
 from edge_autotuner.core.events import EventKind
 from edge_autotuner.errors import DatasetError
 
@@ -21,16 +22,13 @@ _MAX_BOXES = 10_000
 _MAX_SIDE_PX = 1 << 16
 _MAX_PICTURE_BYTES = 1 << 28
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
-Line = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Side = Annotated[int, Field(ge=1, le=_MAX_SIDE_PX)]
 Pixel = Annotated[float, Field(ge=-1e6, le=1e6)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Boxes = Annotated[tuple[tuple[Pixel, Pixel, Pixel, Pixel], ...], Field(max_length=_MAX_BOXES)]
 Shares = Annotated[tuple[Share, ...], Field(max_length=_MAX_BOXES)]
 ClassIds = Annotated[tuple[Annotated[int, Field(ge=0, lt=1000)], ...], Field(max_length=_MAX_BOXES)]
-ClassNames = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=100)], ...], Field(max_length=1000)]
+ClassNames = Annotated[tuple[ClassName, ...], Field(max_length=1000)]
 Suffix = Literal[".jpg", ".jpeg", ".png", ".webp"]
 PICTURE_SUFFIXES: tuple[str, ...] = get_args(Suffix)
 Time = Annotated[float, Field(ge=-1e12, le=1e12)]
@@ -52,7 +50,7 @@ class SourcePart(_Part):
     """See `SourceInfo`."""
 
     kind: Literal["video", "folder", "live"]
-    name: Line
+    name: LongLine
     size_wh: tuple[Side, Side]
     n_frames: Count | None
     rate_hz: float = Field(gt=0, le=1e6)
@@ -67,13 +65,13 @@ class FramePart(ContentPart):
     time_s: Time
     size_wh: tuple[Side, Side]
     suffix: Suffix
-    file_name: Line | None
+    file_name: LongLine | None
     regions_xyxy: Boxes
     sent_xyxy: Boxes | None
     motion_fraction: Share
     background: Annotated[int, Field(ge=0)] | None
-    reason: Line
-    captured_at: Line | None
+    reason: LongLine
+    captured_at: LongLine | None
     hidden_xyxy: Boxes = ()
 
     @model_validator(mode="after")
@@ -93,8 +91,8 @@ class EventPart(_Part):
 
     kind: EventKind
     time_s: Time
-    captured_at: Line | None
-    detail: Line
+    captured_at: LongLine | None
+    detail: LongLine
 
     @model_validator(mode="after")
     def _time_is_one(self) -> EventPart:
@@ -123,7 +121,7 @@ class AnnotationsPart(_Part):
     """What one fingerprint stands for."""
 
     fingerprint: Fingerprint
-    teacher: Line
+    teacher: LongLine
     min_score: Share
     uncertain_score: Share
     annotations: tuple[AnnotationPart, ...] = Field(max_length=MAX_FILES)
@@ -134,8 +132,8 @@ class StagePart(_Part):
 
     fingerprint: Fingerprint
     seconds: float = Field(ge=0, le=1e9)
-    finished_at: Line
-    summary: dict[str, Any]
+    finished_at: LongLine
+    summary: JsonTable
 
 
 class StagesPart(_Part):
@@ -166,9 +164,9 @@ class ReplayLabelsPart(_Part):
 class ReplayPart(ContentPart):
     """See `ReplayPicture`."""
 
-    frame_id: Line
+    frame_id: LongLine
     origin: Literal["replay", "generic"]
-    era: Line
+    era: LongLine
     size_wh: tuple[Side, Side]
     suffix: Suffix
     labels: ReplayLabelsPart
@@ -196,7 +194,7 @@ class TuningDescription(_Part):
     source: SourcePart
     labels: ClassNames = Field(min_length=1)
     has_test_source: bool
-    created_at: Line
+    created_at: LongLine
     backgrounds: tuple[BackgroundPart, ...] = Field(max_length=MAX_FILES)
     frames: tuple[FramePart, ...] = Field(min_length=1, max_length=MAX_FILES)
     events: tuple[EventPart, ...] = Field(max_length=100_000)

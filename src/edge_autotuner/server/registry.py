@@ -30,6 +30,7 @@ from edge_autotuner.client.messages import (
     Stage,
 )
 from edge_autotuner.core.clock import Clock, SystemClock
+from edge_autotuner.core.json_values import check_json_values
 from edge_autotuner.deployment.bundle import ModelBundle, parse_description
 from edge_autotuner.errors import ModelBundleError, StorageError
 from edge_autotuner.server.audit import AuditLog
@@ -451,6 +452,15 @@ def _files_of(connection: Connection, ids: Iterable[str]) -> dict[str, list[Bund
     return files
 
 
+def _bounded(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return metrics as lists may show them; nothing of what an earlier version accepted without bounds."""
+    try:
+        check_json_values(metrics)
+    except ValueError:
+        return {}
+    return metrics
+
+
 def _facts(row: Row[Any], files: Sequence[BundleFileInfo]) -> dict[str, Any]:
     summary = cast("dict[str, Any]", json.loads(row.summary))
     return {
@@ -458,7 +468,7 @@ def _facts(row: Row[Any], files: Sequence[BundleFileInfo]) -> dict[str, Any]:
         "camera": row.camera,
         "stage": row.stage,
         "name": summary["name"],
-        "metrics": summary["metrics"],
+        "metrics": _bounded(summary["metrics"]),
         "files": tuple(files),
         "description_sha256": row.description_sha256,
         "is_signed": row.signature is not None,

@@ -177,7 +177,7 @@ def test_a_refusal_says_why() -> None:
     with pytest.raises(ServiceRefused) as caught:
         Asked((404, {"json": problem})).get(query={"q": "1"})
     assert (caught.value.status, caught.value.kind) == (404, "unknown-model")
-    assert str(caught.value) == "GET https://teacher.example/lab/v1/number answered 404: no model x?[2J?"
+    assert str(caught.value) == "GET https://teacher.example/lab/v1/number answered 404: no model x\\x1b[2J\\u202e"
 
 
 def test_waits_are_drawn_below_a_limit_that_doubles() -> None:

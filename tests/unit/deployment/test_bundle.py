@@ -125,7 +125,7 @@ def test_a_disk_that_refuses_is_a_storage_error(tmp_path: Path) -> None:
         pytest.param(lambda d: d["files"]["model"].update(name="/etc/passwd"), "a plain file name", id="absolute"),
         pytest.param(lambda d: d["files"]["model"].update(name=".."), "a plain file name", id="dots"),
         pytest.param(lambda d: d["files"]["model"].update(name="a\\b"), "a plain file name", id="backslash"),
-        pytest.param(lambda d: d["files"]["model"].update(name="a\n"), "a plain file name", id="newline"),
+        pytest.param(lambda d: d["files"]["model"].update(name="a\n"), "expected printable text", id="newline"),
         pytest.param(lambda d: d["files"]["model"].update(name=""), "a plain file name", id="no-name"),
         pytest.param(lambda d: d["files"]["model"].update(n_bytes=2**40), "n_bytes: expected 1 to", id="too-large"),
         pytest.param(lambda d: d["files"]["model"].update(n_bytes=True), "n_bytes: expected int", id="size-bool"),

@@ -12,6 +12,7 @@ from edge_autotuner.deployment import deploy, write_bundle
 from edge_autotuner.models.catalogue import yolox_spec
 from edge_autotuner.pipeline.rival import REPLACED, find_rival
 from edge_autotuner.pipeline.session import Session
+from registry_samples import smallest_model
 
 
 def bundle(
@@ -22,7 +23,7 @@ def bundle(
         name=name,
         architecture="yolox-nano",
         detector=yolox_spec(name, (64, 64), labels),
-        model=name.encode(),
+        model=smallest_model(name),
         weights=b"weights",
         metrics={},
         promotion={},

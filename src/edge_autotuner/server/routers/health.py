@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -24,7 +24,7 @@ _TEXT: dict[int | str, dict[str, Any]] = {
 class Health(Reply):
     """The service answers."""
 
-    status: str = "ok"
+    status: Literal["ok"] = "ok"
 
 
 @router.get("/health")
