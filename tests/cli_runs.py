@@ -142,11 +142,12 @@ def _be_the_cli(arguments: list[str], log: Path, max_file_bytes: int | None) -> 
 @contextlib.contextmanager
 def _process_kept_as_it_was() -> Iterator[None]:
     """Undo what an entry point may do to its process."""
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     logger = logging.getLogger("edge_autotuner")
     level = logger.level
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         logger.setLevel(level)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -113,13 +113,25 @@ def run_campaign(folder: Path, order: Order, *, say: Callable[[str], None] = lam
         ConfigError: there is no such stage or point.
         DatasetError: another campaign works in this folder.
     """
-    logging.getLogger("edge_autotuner").setLevel(logging.CRITICAL)
     place = Place(folder / f"seed-{order.seed}")
     lock = FolderLock(place.folder)
     try:
-        return _campaign(place, order, say)
+        with _silent():
+            return _campaign(place, order, say)
     finally:
         lock.release()
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep the warnings of struck processes out of the campaign's own lines."""
+    logger = logging.getLogger("edge_autotuner")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _campaign(place: Place, order: Order, say: Callable[[str], None]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.server.annotation.models import LoadedModel
@@ -83,7 +83,7 @@ def check(case: Any) -> None:
     )
 
 
-bounded = settings(max_examples=N_EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+bounded = settings(max_examples=N_EXAMPLES)
 
 
 @pytest.mark.parametrize("mode", ["POSITIVE", "NEGATIVE"])

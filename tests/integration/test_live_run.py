@@ -25,6 +25,7 @@ IMPATIENT = [
     *("--set", "capture.stream.longest_retry_s=0.3"),
     *("--set", "capture.selection.empty_fraction=0"),
 ]
+MANY = ("--set", "capture.max_images=5000")  # so that the next frame is due within a second, also in a long watch
 
 
 def frames_of(folder: Path, split: str | None = None) -> list[FrameRecord]:
@@ -48,6 +49,17 @@ def has(folder: Path, n_frames: int) -> Callable[[], bool]:
     return look
 
 
+def told(folder: Path, *kinds: str) -> Callable[[], bool]:
+    """Return whether the dataset has these events by now, in this order, with others between them."""
+
+    def look() -> bool:
+        time.sleep(0.05)
+        happened = iter(event.kind for event in events_of(folder))
+        return all(kind in happened for kind in kinds)
+
+    return look
+
+
 def require_no_secret(folder: Path, *texts: str) -> None:
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert files
@@ -67,7 +79,7 @@ def test_the_whole_job_from_a_source_that_plays_now(samples: Samples, tmp_path: 
     assert max(record.time_s for record in train) < 7.2 <= min(record.time_s for record in test)  # 9 s, a fifth kept
     stamps = [datetime.fromisoformat(record.captured_at or "") for record in (*train, *test)]
     for (a, b), (at_a, at_b) in zip(pairwise((*train, *test)), pairwise(stamps), strict=True):
-        assert (at_b - at_a).total_seconds() == pytest.approx(b.time_s - a.time_s, abs=0.2)
+        assert abs((at_b - at_a).total_seconds() - (b.time_s - a.time_s)) < 2.0  # the two clocks are read in turn
     capture = state_of(folder)["capture"]["summary"]
     assert capture["is_live"]
     assert capture["n_frames"] + capture["n_dropped"] >= 85
@@ -108,20 +120,22 @@ def test_a_camera_that_goes_away_is_waited_for(samples: Samples, tmp_path: Path)
     folder = tmp_path / "run"
     with CameraServer("mjpeg_server.py") as camera:
         address = f"http://127.0.0.1:{camera.port}/moving"
-        command = ("capture", address, "-o", folder, "-c", samples.config, "--duration", "15s", *IMPATIENT)
+        command = ("capture", address, "-o", folder, "-c", samples.config, "--duration", "1h", *IMPATIENT, *MANY)
         process = CliProcess(tmp_path / "log", *command)
         process.wait_until(has(folder, n_frames=2))
         camera.kill()
-        process.wait_until(lambda: "next attempt" in (tmp_path / "log.err").read_text())
+        process.wait_until(
+            told(folder, "connected", "connection lost", "connection failed")
+        )  # it stays away until then
         n_before = len(frames_of(folder))
         camera.start_again()
+        process.wait_until(told(folder, "connected", "connection lost", "connection failed", "connected"))
         process.wait_until(has(folder, n_frames=n_before + 1))
+        process.send(signal.SIGINT)
         outcome = process.end()
-    assert outcome.code == 0, outcome.err
-    kinds = [event.kind for event in events_of(folder)]
-    assert kinds[0] == "connected"
-    assert "connected" in kinds[kinds.index("connection failed") :]
-    assert frames_of(folder, "test")
+    assert outcome.code == 130, outcome.err
+    assert len(frames_of(folder)) > n_before
+    assert "next attempt within" in outcome.err
 
 
 def test_wrong_credentials_end_at_once(samples: Samples, tmp_path: Path) -> None:

@@ -383,9 +383,17 @@ def make_certificate(path: Path, address: str) -> Path:
     return path
 
 
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """Collect garbage before the test is over: what it warns about belongs to this test, not to a later one."""
+    yield
+    gc.collect()
+
+
 # paho 2.2.0 leaves it to the garbage collector to close a socket whose handshake failed
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore:Exception ignored while deallocating.*ssl.SSLSocket")
+@pytest.mark.usefixtures("collected")
 def test_tls_is_used_and_certificates_are_checked(certificate: Path, tmp_path: Path) -> None:
     with CameraServer(STUB, "--certificate", str(certificate)) as broker:
         with publishing(broker.port, tls=True, ca_file=certificate) as output:

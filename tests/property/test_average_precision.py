@@ -47,7 +47,7 @@ def _untied(found: list[Detections]) -> list[Detections]:
     return [replace(f, scores=np.array([(next(ranks) + 1) / (total + 1) for _ in range(len(f))])) for f in found]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(scene=scenes(), max_detections=st.sampled_from([1, 2, 5, 100]))
 def test_equal_to_faster_coco_eval(scene: Scene, max_detections: int) -> None:
     found, truths = scene
@@ -56,7 +56,7 @@ def test_equal_to_faster_coco_eval(scene: Scene, max_detections: int) -> None:
     assert ours == pytest.approx((library.ap50, library.ap), abs=1e-6, nan_ok=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scene=scenes(min_frames=1), data=st.data())
 def test_weights_are_repeated_frames_without_ties(scene: Scene, data: st.DataObject) -> None:
     """Of two equal scores in one frame, all repetitions of the first rank before those of the second."""
@@ -68,7 +68,7 @@ def test_weights_are_repeated_frames_without_ties(scene: Scene, data: st.DataObj
     assert weighted == pytest.approx(plain, abs=1e-9, nan_ok=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scene=scenes(min_frames=1), score=st.floats(0, 1))
 def test_one_more_false_alarm_never_raises_ap(scene: Scene, score: float) -> None:
     found, truths = scene
@@ -78,14 +78,14 @@ def test_one_more_false_alarm_never_raises_ap(scene: Scene, score: float) -> Non
     assert math.isnan(before[0]) or (after[0] <= before[0] + 1e-12 and after[1] <= before[1] + 1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scene=scenes(min_frames=1))
 def test_between_zero_and_one_and_ap50_is_the_largest(scene: Scene) -> None:
     ap50, ap = average_precision(*scene)
     assert math.isnan(ap) or 0.0 <= ap <= ap50 + 1e-12 <= 1.0 + 1e-9
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scene=scenes(min_frames=1))
 def test_order_of_frames_does_not_matter_without_ties(scene: Scene) -> None:
     unique, truths = _untied(scene[0]), scene[1]
@@ -93,7 +93,7 @@ def test_order_of_frames_does_not_matter_without_ties(scene: Scene) -> None:
     assert forwards == pytest.approx(backwards, abs=1e-12, nan_ok=True)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scene=scenes(min_frames=1))
 def test_the_truth_itself_scores_one(scene: Scene) -> None:
     truths = [replace(t, is_ignored=np.zeros(len(t), np.bool_)) for t in scene[1]]

@@ -69,7 +69,7 @@ def assign_slowly(boxes: np.ndarray, logits: np.ndarray, target: Target) -> dict
     }
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @example(seed=149, n_objects=6)  # two objects claim a cell that suits a third one better
 @given(seed=st.integers(0, 10_000), n_objects=st.integers(0, 6))
 def test_the_assignment_is_that_of_the_slow_one(seed: int, n_objects: int) -> None:
@@ -83,7 +83,7 @@ def test_the_assignment_is_that_of_the_slow_one(seed: int, n_objects: int) -> No
     assert fast.ious.tolist() == pytest.approx(expected, abs=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(1, 6), st.randoms(use_true_random=False))
 def test_the_order_of_the_objects_changes_nothing(seed: int, n_objects: int, random: st.randoms) -> None:
     logits, target = draw_scene(seed, n_objects)
@@ -95,7 +95,7 @@ def test_the_order_of_the_objects_changes_nothing(seed: int, n_objects: int, ran
     assert a.total.item() == pytest.approx(b.total.item(), rel=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000), st.integers(0, 4))
 def test_the_loss_is_finite_and_never_negative(seed: int, n_objects: int) -> None:
     logits, target = draw_scene(seed, n_objects)

@@ -51,7 +51,7 @@ def is_white(image: ImageArray, centres_xy: np.ndarray) -> BoolArray:
     return np.asarray(np.all([image[y + dy, x + dx].min(axis=1) > 250 for dy in (-1, 0) for dx in (-1, 0)], axis=0))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.sampled_from([(0.0, 1.0), (6.0, 0.0), (6.0, 0.7)]),
     st.integers(0, 29),

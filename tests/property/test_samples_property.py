@@ -40,7 +40,7 @@ def is_surely(channel: ImageArray, value: int, centres_xy: FloatArray) -> BoolAr
     return np.asarray((around(channel, centres_xy) == value).all(axis=1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data(), st.sampled_from([(96, 72), (120, 60), (48, 80), (64, 64)]), st.integers(0, 2**32 - 1))
 def test_labels_follow_the_picture(data: st.DataObject, size_wh: tuple[int, int], seed: int) -> None:
     looked = data.draw(st.lists(rectangles(size_wh), max_size=3))

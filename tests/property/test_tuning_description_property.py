@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from described_runs import described
@@ -36,7 +36,7 @@ def places(values: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [(*path, key) for key in keys] + [place for key in keys for place in places(values[key], (*path, key))]
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150)
 @given(data=st.data())
 def test_a_changed_description_is_refused_or_stays_inside_its_folder(
     data: st.DataObject, sample: tuple[dict[str, bytes], bytes], tmp_path_factory: pytest.TempPathFactory
@@ -58,7 +58,7 @@ def test_a_changed_description_is_refused_or_stays_inside_its_folder(
     assert [path.name for path in root.iterdir()] in ([], ["run"])
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(DatasetError):

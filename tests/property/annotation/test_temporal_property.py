@@ -12,7 +12,7 @@ from edge_autotuner.config import AnnotationConfig, RefinementConfig
 from edge_autotuner.core import Annotation, Detections
 
 SIZE = (200, 150)
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=60)
 
 
 @st.composite

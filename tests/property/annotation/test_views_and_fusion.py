@@ -12,7 +12,7 @@ from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Detections, iou_matrix
 
 sizes = st.tuples(st.integers(1, 900), st.integers(1, 900))
-few = settings(max_examples=60, deadline=None)
+few = settings(max_examples=60)
 
 
 @st.composite

@@ -10,7 +10,7 @@ from edge_autotuner.annotation import fuse_boxes, merge_views
 from edge_autotuner.core import Detections
 
 N_CLASSES = 3
-few = settings(max_examples=80, deadline=None)
+few = settings(max_examples=80)
 
 
 @st.composite

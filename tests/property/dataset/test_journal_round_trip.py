@@ -23,7 +23,7 @@ records = st.lists(st.dictionaries(st.text(max_size=4), values, max_size=3), max
 finite = st.floats(-1e6, 1e6, width=32)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(records)
 def test_records_come_back(written: list[dict[str, object]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -35,7 +35,7 @@ def test_records_come_back(written: list[dict[str, object]]) -> None:
         assert list(read_journal(path).records) == written
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(records, st.integers(0, 10_000))
 def test_a_cut_anywhere_loses_only_the_end(written: list[dict[str, object]], position: int) -> None:
     lines = [encode_line(record) for record in written]
@@ -50,7 +50,7 @@ def test_a_cut_anywhere_loses_only_the_end(written: list[dict[str, object]], pos
     assert part.end == sum(map(len, lines[:n_whole]))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(hnp.arrays(np.float32, st.tuples(st.integers(0, 5), st.just(9)), elements=finite), st.integers(0, 10**9))
 def test_annotations_come_back_bit_by_bit(table: np.ndarray, n_pixels: int) -> None:
     detections = Detections(table[:, :4], table[:, 8], np.arange(len(table)))

@@ -290,7 +290,7 @@ def test_settings_of_the_environment_do_not_redirect(monkeypatch: pytest.MonkeyP
 
 def once(script: Any, **settings: Any) -> Any:
     """Ask a scripted server once."""
-    config = {"max_attempts": 1, "read_timeout_s": 5, "request_timeout_s": 5} | settings
+    config = {"max_attempts": 1, "read_timeout_s": 60, "request_timeout_s": 60} | settings
     with ScriptedServer(script) as server, Connection(ServiceConfig(url=server.url, **config)) as connection:
         return connection.get_json("/number", Number, max_bytes=1000)
 
@@ -444,9 +444,9 @@ def test_closing_ends_what_other_threads_wait_for(waits_for: str) -> None:
 
         thread = threading.Thread(target=ask if waits_for == "the upload budget" else ask_small)
         thread.start()
-        assert asked.wait(30)
+        assert asked.wait(60)
         connection.close()
-        thread.join(30)
+        thread.join(60)
         assert not thread.is_alive()
     assert [type(error) for error in errors] == [ServiceError]
 

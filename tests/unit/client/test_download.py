@@ -42,7 +42,7 @@ def file_server(asked: Asked, *, breaks_after: int | None = None, knows_ranges: 
 
 def fetch(folder: Path, *scripts: Script, attempts: int = 4, sha256: str = SHA256, n_bytes: int = len(CONTENT)) -> Path:
     with ScriptedServer(*scripts) as server:
-        config = ServiceConfig(url=server.url, max_attempts=attempts, first_retry_s=0.001, read_timeout_s=5)
+        config = ServiceConfig(url=server.url, max_attempts=attempts, first_retry_s=0.001, read_timeout_s=60)
         with Connection(config) as connection:
             fetch_file(connection, PATH, folder / "model.onnx", sha256=sha256, n_bytes=n_bytes)
     return folder / "model.onnx"

@@ -84,7 +84,7 @@ def test_nothing_acknowledged_is_lost_by_kills(tmp_path: Path) -> None:
         wait_for_lines(writer, log, rng.randint(1, 12))
         time.sleep(rng.uniform(0.0, 0.02))
         writer.kill()
-        assert writer.wait(timeout=30) == -signal.SIGKILL
+        assert writer.wait(timeout=300) == -signal.SIGKILL
         acknowledged |= acknowledged_in(log)
         check_dataset(tmp_path / "d", acknowledged)
     assert len(acknowledged) > 8
@@ -105,7 +105,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY))
 
 def test_a_refused_journal_write_keeps_the_rest(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    assert start_writer(tmp_path / "d", log, FILE_LIMIT).wait(timeout=60) == 1
+    assert start_writer(tmp_path / "d", log, FILE_LIMIT).wait(timeout=300) == 1
     errors = Path(f"{log}.err").read_text()
     assert "StorageError: cannot write" in errors
     assert "ulimit -f" in errors
@@ -127,7 +127,7 @@ def test_full_disk(tmp_path: Path) -> None:
     if unshare is None or subprocess.run([*in_namespace, mount], capture_output=True, check=False).returncode:
         pytest.skip("needs a mount namespace of its own (unshare --mount)")
     shell = f'{mount} && "$@"; cp -r "{disk}/d" "{copy}"'
-    assert start_writer(disk / "d", log, WRITE_FOR_EVER, *in_namespace, shell, "sh").wait(timeout=60) == 0
+    assert start_writer(disk / "d", log, WRITE_FOR_EVER, *in_namespace, shell, "sh").wait(timeout=300) == 0
     assert "No space left on device; free some space" in Path(f"{log}.err").read_text()
     acknowledged = acknowledged_in(log)
     assert len(acknowledged) > 4

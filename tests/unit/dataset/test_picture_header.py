@@ -25,7 +25,7 @@ def file_of(size_wh: tuple[int, int], suffix: str, options: tuple[int, ...]) -> 
     return encoded(noise(size_wh), suffix, *options)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(size_wh=SIZES, kind=KINDS)
 def test_what_opencv_writes_has_its_size(size_wh: tuple[int, int], kind: tuple[str, tuple[int, ...]]) -> None:
     header = read_header(file_of(size_wh, *kind))
@@ -50,7 +50,7 @@ def test_a_webp_with_alpha_has_the_long_header() -> None:
         read_header(other_canvas)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data(), kind=KINDS)
 def test_a_damaged_picture_is_refused_or_what_opencv_decodes_has_the_size(
     data: st.DataObject, kind: tuple[str, tuple[int, ...]]
@@ -73,7 +73,7 @@ def test_a_damaged_picture_is_refused_or_what_opencv_decodes_has_the_size(
 MAGIC = st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", b"RIFF\xff\x00\x00\x00WEBPVP8X"])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(start=MAGIC, rest=st.binary(max_size=300))
 def test_garbage_is_refused_or_has_a_size(start: bytes, rest: bytes) -> None:
     try:

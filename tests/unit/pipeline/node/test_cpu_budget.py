@@ -37,17 +37,19 @@ def wait_until_used(process: subprocess.Popen[bytes], seconds: float) -> None:
 
 
 def test_a_busy_process_is_kept_within_its_share(busy: subprocess.Popen[bytes]) -> None:
-    """An upper bound, so that a machine with other work does not change the result."""
-    share = 0.2
+    """An upper bound: between two controls the process may use whatever it gets, however late the second one is."""
+    share, tick_s = 0.2, 0.05
     budget = CpuBudget(busy.pid, share, SystemClock())
     began_s, used_before_s = time.monotonic(), cpu_seconds(busy.pid) or 0.0
-    used_s = 0.0
+    used_s, controlled_s, latest_s = 0.0, began_s, 0.0
     while used_s < 1.0:  # which it may have used after 2.5 s, and would have after one
         budget.control()
+        latest_s, controlled_s = max(latest_s, time.monotonic() - controlled_s), time.monotonic()
         time.sleep(0.02)
         used_s = (cpu_seconds(busy.pid) or 0.0) - used_before_s
-    late_s = 0.3  # ticks of the counter, and what a late control costs
-    assert used_s <= share * (time.monotonic() - began_s) + BURST_S + late_s
+    now_s = time.monotonic()
+    latest_s = max(latest_s, now_s - controlled_s)
+    assert used_s <= share * (now_s - began_s) + BURST_S + latest_s + tick_s
 
 
 def test_it_goes_on_when_the_budget_allows(busy: subprocess.Popen[bytes]) -> None:
@@ -82,7 +84,7 @@ def test_release_lets_a_stopped_process_end(busy: subprocess.Popen[bytes]) -> No
     wait_for_state(busy, os.WSTOPPED)
     busy.terminate()
     budget.release()
-    assert busy.wait(30) < 0
+    assert busy.wait(300) < 0
 
 
 def test_a_process_that_is_gone(busy: subprocess.Popen[bytes]) -> None:

@@ -107,7 +107,7 @@ def test_what_is_ahead_counts_the_pictures_in_calls() -> None:
 EVENTS = st.lists(st.sampled_from(["reserve", "add", "release", "take", "finish", "wait"]), max_size=60)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(events=EVENTS, max_batch=st.integers(1, 4), n_parallel=st.integers(1, 3), seed=st.integers(0, 9))
 def test_no_order_of_events_loses_or_repeats_a_picture(
     events: list[str], max_batch: int, n_parallel: int, seed: int

@@ -41,7 +41,7 @@ def test_a_closed_one_wakes_its_reader_for_good() -> None:
     mailbox.close()
     mailbox.close()
     reader.start()
-    reader.join(10)
+    reader.join(60)
     assert not reader.is_alive()
     assert mailbox.put(2) == 1
     assert mailbox.take_all() == [1]
@@ -61,7 +61,7 @@ def test_nothing_is_lost_between_threads() -> None:
         writer.start()
     got: list[int] = []
     while len(got) < 1500:
-        mailbox.wait(10)
+        mailbox.wait(60)
         taken = mailbox.take_all()
         assert taken, "woken for nothing"
         got += taken
