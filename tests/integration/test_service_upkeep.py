@@ -104,7 +104,7 @@ def test_a_full_disk_is_said_and_forgotten(tmp_path: Path) -> None:
     assert result["full"] == {
         "upload": [507, "disk-full"],
         "missing": [200, None],
-        "add": refused,
+        "add": [507, "disk-full"],
         "promote": refused,
         "roll back": refused,
         "camera": refused,

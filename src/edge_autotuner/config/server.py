@@ -122,7 +122,10 @@ class BlobsConfig(FrozenConfig):
 
     max_content_mb: float = Field(1024.0, gt=0, le=1_000_000, description="Largest content, MB of 10^6 bytes.")
     reserve_mb: float = Field(
-        1024.0, ge=0, le=100_000_000, description="MB of the disk that uploads leave free; others are refused (507)."
+        1024.0,
+        ge=0,
+        le=100_000_000,
+        description="MB of the disk that uploads and jobs leave free; others are refused (507) or wait.",
     )
 
 
@@ -193,7 +196,18 @@ class JobsConfig(FrozenConfig):
         3, ge=1, le=1000, description="A job has failed that takes its process down so often without getting further."
     )
     max_run_s: Seconds = Field(_DAY_S, gt=0, le=30 * _DAY_S, description="Longest time of one attempt at a job.")
-    max_dataset_mb: float = Field(20_000.0, gt=0, le=1e9, description="Most MB of one job's pictures.")
+    max_dataset_mb: float = Field(
+        20_000.0, gt=0, le=1e9, description="Most MB of one job's pictures, each counted as often as it is named."
+    )
+    max_folder_mb: float = Field(
+        20_000.0,
+        gt=0,
+        le=1e9,
+        description="Most MB that one job writes while it runs, such as kept features and models; then it has failed.",
+    )
+    max_ended: int = Field(
+        1000, ge=1, le=1_000_000, description="Ended jobs of one client that are remembered, the newest ones."
+    )
     keep_s: Seconds = Field(
         7 * _DAY_S, gt=0, description="How long a job that has ended, and what it left, can be asked for."
     )

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from edge_autotuner.storage.paths import remove_folder
 TEMPORARY_SUFFIX = ".tmp"
 
 _WRITER = re.compile(r"\.(\d{1,7})(?:-(\d+))?\.tmp$")  # at the end of a temporary's name: its process, and thread
+
+_NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}
 
 _ADVICE = {
     errno.ENOSPC: "free some space or choose another output folder; what was written before is intact",
@@ -97,6 +99,30 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def link_or_copy(source: Path, path: Path, *, before_copy: Callable[[int], None]) -> None:
+    """Give a file that never changes a second name, which takes no room; copy it where the disk knows no such names.
+
+    Args:
+        source: the file.
+        path: its new name; what is there already is replaced.
+        before_copy: told the bytes of a copy; may refuse it.
+
+    Raises:
+        StorageError: the disk is full or refuses.
+    """
+    with storage_errors(path):
+        path.unlink(missing_ok=True)
+        try:
+            os.link(source, path)
+            return
+        except OSError as exc:
+            if exc.errno not in _NO_LINKS:
+                raise
+    content = source.read_bytes()
+    before_copy(len(content))
+    atomic_write_bytes(path, content)
 
 
 def remove_temporaries(folder: Path) -> None:

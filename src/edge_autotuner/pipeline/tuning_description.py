@@ -231,6 +231,11 @@ class TuningDescription(_Part):
         if self.ground_truth is not None:
             yield self.ground_truth
 
+    @property
+    def n_bytes(self) -> int:
+        """Size of all pictures, each as often as it is named: so much of them is read, and may be written."""
+        return sum(content.n_bytes for content in self.contents())
+
     def files(self) -> dict[str, int]:
         """Return the size of every file by its hash.
 

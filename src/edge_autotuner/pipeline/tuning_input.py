@@ -15,7 +15,7 @@ from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Annotation
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.dataset import DatasetStore, FrameRecord
-from edge_autotuner.dataset.atomic import atomic_write_bytes, make_folder
+from edge_autotuner.dataset.atomic import atomic_write_bytes, make_folder, sync_folder
 from edge_autotuner.dataset.journal import encode_line
 from edge_autotuner.dataset.pictures import hash_bytes, hash_pixels, read_file
 from edge_autotuner.dataset.records import annotation_to_json, event_to_json, source_to_json
@@ -93,7 +93,12 @@ def describe_run(
 
 
 def rebuild_run(
-    description: TuningDescription, read: Callable[[str], bytes], folder: RunFolder, *, check: CheckPicture
+    description: TuningDescription,
+    read: Callable[[str], bytes],
+    folder: RunFolder,
+    *,
+    check: CheckPicture,
+    link: Callable[[str, Path], None] | None = None,
 ) -> None:
     """Build the run that was described; one that is there already stays as it is.
 
@@ -104,6 +109,7 @@ def rebuild_run(
         read: returns the content with a hash.
         folder: of the run; new, or left by a call before.
         check: what pictures must be.
+        link: gives the content with a hash a name in the run; None: what was read is written there.
 
     Raises:
         DatasetError: a content is not what the description says.
@@ -113,12 +119,15 @@ def rebuild_run(
         return
     for name in ("frames", "backgrounds"):
         make_folder(folder.dataset / name)
+    placing = _Placing(read, link, check)
     names = [f"backgrounds/{position:06d}.png" for position in range(len(description.backgrounds))]
     for name, background in zip(names, description.backgrounds, strict=True):
-        _write(child_path(folder.dataset, *name.split("/")), _checked(read, background, None, check))
+        placing.place(background, None, child_path(folder.dataset, *name.split("/")))
     records = [_record(frame, names) for frame in description.frames]
     for record, frame in zip(records, description.frames, strict=True):
-        _write(child_path(folder.dataset, *record.file.split("/")), _checked(read, frame, frame.size_wh, check))
+        placing.place(frame, frame.size_wh, child_path(folder.dataset, *record.file.split("/")))
+    for name in ("frames", "backgrounds"):
+        sync_folder(folder.dataset / name)
     if description.replay is not None:
         _rebuild_reservoir(description, read, folder.path / RESERVOIR_FOLDER, check)
     if description.ground_truth is not None:
@@ -296,6 +305,24 @@ def _read(read: Callable[[str], bytes], content: ContentPart) -> bytes:
     return data
 
 
-def _write(path: Path, data: bytes) -> None:
-    if not path.is_file() or path.stat().st_size != len(data):
-        atomic_write_bytes(path, data)
+class _Placing:
+    """Puts contents where a run has them; one that many frames name is read and checked once."""
+
+    def __init__(
+        self, read: Callable[[str], bytes], link: Callable[[str, Path], None] | None, check: CheckPicture
+    ) -> None:
+        self._read, self._link, self._check = read, link, check
+        self._checked: set[tuple[str, SizeWH | None]] = set()
+
+    def place(self, content: ContentPart, size_wh: SizeWH | None, path: Path) -> None:
+        """Put a content there, if it is what is said of it."""
+        data = None
+        if (content.sha256, size_wh) not in self._checked:
+            data = _checked(self._read, content, size_wh, self._check)
+            self._checked.add((content.sha256, size_wh))
+        if path.is_file() and path.stat().st_size == content.n_bytes:
+            return
+        if self._link is not None:
+            self._link(content.sha256, path)
+        else:
+            atomic_write_bytes(path, data if data is not None else _read(self._read, content))

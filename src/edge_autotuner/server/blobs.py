@@ -17,7 +17,6 @@ import logging
 import os
 import re
 import secrets
-import shutil
 import threading
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -31,7 +30,7 @@ from edge_autotuner.config.server import BlobsConfig
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.dataset.atomic import make_folder, storage_errors, sync_folder, write_all
 from edge_autotuner.server.problems import Problem
-from edge_autotuner.storage import child_path
+from edge_autotuner.storage import DiskReserve, child_path
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +74,7 @@ class Blobs:
         self._folder = folder
         self._incoming = folder / "incoming"
         self._max_bytes = max_bytes
-        self._reserve_bytes = reserve_bytes
+        self._reserve = DiskReserve(folder, reserve_bytes)
         self._clock = clock or SystemClock()
         make_folder(self._incoming)
         self.remove_leftovers()
@@ -213,15 +212,13 @@ class Blobs:
             logger.warning("%d contents are from the future: the clock was set back; they age from now on", len(early))
             self.claim(early)
 
-    def check_room(self, n_bytes: int) -> None:
-        """Refuse what would take the disk's reserve.
+    def check_room(self, n_bytes: int = 0) -> None:
+        """Refuse what would take the disk's reserve; also for rows that a client adds to the database.
 
         Raises:
             Problem: 507.
         """
-        with storage_errors(self._folder):
-            free_bytes = shutil.disk_usage(self._folder).free
-        if free_bytes - n_bytes < self._reserve_bytes:
+        if not self._reserve.has_room(n_bytes):
             raise _no_room()
 
     def _check_size(self, n_bytes: int) -> None:

@@ -88,11 +88,16 @@ class Registry:
         self._news = DeploymentNews()
 
     def put_camera(self, camera: str, facts: CameraRequest, *, client: str) -> CameraInfo:
-        """Add a camera, or change what is known about it."""
+        """Add a camera, or change what is known about it.
+
+        Raises:
+            Problem: 507 it is new, and the disk has no room.
+        """
         values = {"place": facts.place, "shows": facts.shows}
         with self._database.writing() as connection:
             there = connection.execute(select(cameras).where(cameras.c.camera == camera)).first()
             if there is None:
+                self._blobs.check_room()
                 connection.execute(insert(cameras).values(camera=camera, added_at=self._now(), **values))
             else:
                 connection.execute(update(cameras).where(cameras.c.camera == camera).values(values))
@@ -114,7 +119,7 @@ class Registry:
 
         Raises:
             Problem: 404 there is no such camera; 409 files have not been uploaded, or the bundle is here with another
-                signature; 422 the description is not one.
+                signature; 422 the description is not one; 507 the disk has no room.
         """
         content, bundle, summary = _checked(request)
         sha256 = hashlib.sha256(content).hexdigest()
@@ -127,6 +132,7 @@ class Registry:
                 self._add_signature(connection, there, request.signature, client)
                 return BundleAdded(id=there.id, stage=there.stage)
             self._check_files(bundle)
+            self._blobs.check_room(len(content))
             bundle_id = f"b{secrets.token_hex(8)}"
             now = self._now()
             values = {

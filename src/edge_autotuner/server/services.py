@@ -34,6 +34,7 @@ from edge_autotuner.server.old_folders import OldFolders
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.server.retention import RetentionRules
 from edge_autotuner.server.tokens import Tokens
+from edge_autotuner.storage import DiskReserve
 
 logger = logging.getLogger(__name__)
 
@@ -184,7 +185,7 @@ def open_services(
         registry=registry,
         jobs=jobs,
         schedule=schedule,
-        checks=(disk_check(config.data), database_check(database)),
+        checks=(disk_check(config.data), room_check(config), database_check(database)),
         closers=[database.close, tokens.close, annotations.close, schedule.close],
     )
 
@@ -256,6 +257,21 @@ def disk_check(folder: Path) -> ReadinessCheck:
     return check
 
 
+def room_check(config: ServerConfig) -> ReadinessCheck:
+    """Return a check that the reserve of the disk is whole: without it, uploads and jobs are refused."""
+    reserve = DiskReserve(config.data, int(config.blobs.reserve_mb * 1e6))
+
+    def check() -> str | None:
+        try:
+            has_room = reserve.has_room()
+        except StorageError as exc:
+            logger.error("not ready: %s", exc)
+            has_room = False
+        return None if has_room else "the disk of the data folder has less room than its reserve"
+
+    return check
+
+
 def database_check(database: Database) -> ReadinessCheck:
     """Return a check that the database can be written to."""
 
@@ -286,7 +302,14 @@ def _open_cache(config: ServerConfig, clock: Clock | None) -> ResultCache:
     if config.cache.disk_mb > 0:
         make_folder(config.data)
         max_bytes = int(config.cache.disk_mb * 1e6)
-        store = ResultStore(config.data / RESULTS_FILE, max_bytes, max_age_s=config.cache.max_age_s, clock=clock)
+        reserve = DiskReserve(config.data, int(config.blobs.reserve_mb * 1e6))
+        store = ResultStore(
+            config.data / RESULTS_FILE,
+            max_bytes,
+            max_age_s=config.cache.max_age_s,
+            has_room=reserve.has_room,
+            clock=clock,
+        )
     return ResultCache(int(config.cache.memory_mb * 1e6), store)
 
 

@@ -106,3 +106,36 @@ def test_remove_temporaries_leaves_other_files(tmp_path: Path) -> None:
         (tmp_path / name).write_text("")
     atomic.remove_temporaries(tmp_path)
     assert sorted(os.listdir(tmp_path)) == [".keep", "b.tmp"]
+
+
+def test_a_second_name_is_no_copy(tmp_path: Path) -> None:
+    source, path = tmp_path / "source", tmp_path / "path"
+    source.write_bytes(b"picture")
+    path.write_bytes(b"half")
+    for _ in range(2):
+        atomic.link_or_copy(source, path, before_copy=refuse_copy)
+        assert path.samefile(source)
+    with pytest.raises(StorageError, match="No such file"):
+        atomic.link_or_copy(tmp_path / "gone", path, before_copy=refuse_copy)
+
+
+def refuse_copy(n_bytes: int) -> None:
+    raise StorageError(f"no room for {n_bytes}")
+
+
+@pytest.mark.parametrize("code", [errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP])
+def test_where_there_are_no_second_names_it_is_copied_if_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(source: Path, path: Path) -> None:
+        raise OSError(code, os.strerror(code))
+
+    source, path = tmp_path / "source", tmp_path / "path"
+    source.write_bytes(b"picture")
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(StorageError, match="no room for 7"):
+        atomic.link_or_copy(source, path, before_copy=refuse_copy)
+    assert not path.exists()
+    atomic.link_or_copy(source, path, before_copy=lambda _: None)
+    assert path.read_bytes() == b"picture"
+    assert not path.samefile(source)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from edge_autotuner.dataset.records import annotation_to_json
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.pipeline.run_folder import RunFolder
+from edge_autotuner.pipeline.tuning_description import TuningDescription, parse_description
 from edge_autotuner.pipeline.tuning_input import (
     RESERVOIR_FOLDER,
     describe_run,
@@ -24,6 +27,7 @@ from edge_autotuner.pipeline.tuning_input import (
     rebuild_run,
     replay_offers,
 )
+from edge_autotuner.storage import written_bytes
 
 
 def accept(_data: bytes, _size_wh: SizeWH | None) -> None:
@@ -158,3 +162,45 @@ def test_an_offer_of_a_picture_of_nobody_is_refused(tmp_path: Path) -> None:
 def test_a_run_without_labels_cannot_travel(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no finished capture"):
         describe_run(RunFolder(tmp_path), RunConfig())
+
+
+def many_frames(text: bytes, n: int) -> TuningDescription:
+    """Return a description whose first frame is there so many times."""
+    values = json.loads(text)
+    first = values["frames"][0]
+    values["frames"] += [first | {"index": 1000 + number} for number in range(n - 1)]
+    return parse_description(json.dumps(values).encode())
+
+
+def test_a_picture_that_is_named_often_counts_often_and_is_written_once(tmp_path: Path) -> None:
+    _, contents, text = described(tmp_path / "here")
+    description = many_frames(text, 500)
+    once = parse_description(text)
+    assert description.n_bytes == once.n_bytes + 499 * once.frames[0].n_bytes
+    assert description.files() == once.files()
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    for sha256, content in contents.items():
+        (blobs / sha256).write_bytes(content)
+    read: list[str] = []
+
+    def read_one(sha256: str) -> bytes:
+        read.append(sha256)
+        return contents[sha256]
+
+    folder = RunFolder(tmp_path / "there")
+    rebuild_run(description, read_one, folder, check=accept, link=lambda sha256, path: os.link(blobs / sha256, path))
+    assert max(Counter(read).values()) == 1
+    frames = list((folder.dataset / "frames").iterdir())
+    assert len(frames) == 503
+    assert len({path.stat().st_ino for path in frames}) == 4
+    assert written_bytes(folder.dataset / "frames") == 0
+
+
+def test_without_links_each_is_written(tmp_path: Path) -> None:
+    _, contents, text = described(tmp_path / "here")
+    folder = RunFolder(tmp_path / "there")
+    rebuild_run(many_frames(text, 3), contents.__getitem__, folder, check=accept)
+    paths = list((folder.dataset / "frames").iterdir())
+    assert len({path.stat().st_ino for path in paths}) == 6
+    assert all(path.read_bytes() in contents.values() for path in paths)

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import shutil
 import threading
 from collections import namedtuple
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -114,7 +115,7 @@ def test_a_client_that_goes_away_leaves_nothing(tmp_path: Path, failure: BaseExc
 def test_the_reserve_of_the_disk_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blobs = new_blobs(tmp_path, reserve_bytes=100)
     free = [111, 111]
-    monkeypatch.setattr(blobs_module.shutil, "disk_usage", lambda _path: Usage(1000, 0, free.pop(0)))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(1000, 0, free.pop(0)))
     with pytest.raises(Problem) as caught:
         receive(blobs, HASH, CONTENT, declared_bytes=len(CONTENT))
     assert (caught.value.status, caught.value.kind) == (507, "disk-full")

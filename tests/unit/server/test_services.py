@@ -76,3 +76,13 @@ def test_one_schedule_removes_everything_that_is_old(tmp_path: Path) -> None:
         assert list(services.blobs.all()) == []
         assert not leftover.exists()
         assert not job.exists()
+
+
+def test_a_disk_without_its_reserve_is_not_ready(tmp_path: Path) -> None:
+    def reasons(services: Services) -> list[str]:
+        return [reason for check in services.checks if (reason := check()) is not None]
+
+    with opened(tmp_path, blobs={"reserve_mb": 0}) as services:
+        assert reasons(services) == []
+    with opened(tmp_path, blobs={"reserve_mb": 1e8}) as services:
+        assert reasons(services) == ["the disk of the data folder has less room than its reserve"]

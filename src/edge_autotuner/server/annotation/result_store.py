@@ -9,7 +9,7 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -42,6 +42,7 @@ class ResultStore:
         path: the file; its folder is made if new.
         max_bytes: of keys and values.
         max_age_s: a value that was not used for so long goes at the next `forget_old`; None: none does.
+        has_room: whether the disk has room for values; without it they are left out.
         clock: its wall time says what is old.
 
     Raises:
@@ -49,10 +50,17 @@ class ResultStore:
     """
 
     def __init__(
-        self, path: Path, max_bytes: int, *, max_age_s: float | None = None, clock: Clock | None = None
+        self,
+        path: Path,
+        max_bytes: int,
+        *,
+        max_age_s: float | None = None,
+        has_room: Callable[[], bool] = lambda: True,
+        clock: Clock | None = None,
     ) -> None:
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
+        self._has_room = has_room
         self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         make_folder(path.parent)
@@ -102,6 +110,8 @@ class ResultStore:
             rows, is_open = self._next_rows()
             if connection is not None and rows:
                 try:
+                    if not self._has_room():
+                        rows = [row for row in rows if row[1] is None]
                     with _logged("write"):
                         n_bytes = self._write(connection, rows, n_bytes)
                 except Exception:  # the thread's edge: the next rows may be fine

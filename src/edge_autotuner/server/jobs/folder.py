@@ -31,6 +31,7 @@ class JobOrder:
     Attributes:
         request: text of the client's request.
         blobs: folder of all contents.
+        reserve_bytes: of the disk, which copies of them leave free.
         max_pixels: of a picture.
         deadline_at: ISO 8601, UTC: when all must be over.
         n_threads: CPU threads; None for all cores.
@@ -39,6 +40,7 @@ class JobOrder:
 
     request: str
     blobs: str
+    reserve_bytes: int
     max_pixels: int
     deadline_at: str
     n_threads: int | None

@@ -30,6 +30,7 @@ INPUT = "input"
 UNFINISHED: tuple[JobState, ...] = ("queued", "running")
 
 _MAX_TEXT = 2000
+_FORGOTTEN_AT_ONCE = 100
 
 
 def info_of(row: Row[Any]) -> JobInfo:
@@ -148,7 +149,19 @@ def forget(connection: Connection, now: datetime, keep_s: float) -> list[str]:
     """Remove jobs that ended so long ago, with what they refer to; return their ids."""
     before = to_stored_time(now - timedelta(seconds=keep_s))
     old = select(jobs.c.id).where(jobs.c.ended_at.is_not(None), jobs.c.ended_at < before)
-    ids = list(connection.execute(old).scalars())
+    return _forget(connection, list(connection.execute(old).scalars()))
+
+
+def forget_more_than(connection: Connection, client: str, n_kept: int) -> list[str]:
+    """Remove the ended jobs of a client but for the newest ones; return their ids."""
+    ended = select(jobs.c.id).where(jobs.c.client == client, jobs.c.ended_at.is_not(None))
+    newest_first = ended.order_by(jobs.c.ended_at.desc(), jobs.c.id.desc())
+    return _forget(
+        connection, list(connection.execute(newest_first.offset(n_kept).limit(_FORGOTTEN_AT_ONCE)).scalars())
+    )
+
+
+def _forget(connection: Connection, ids: list[str]) -> list[str]:
     if ids:
         connection.execute(delete(job_events).where(job_events.c.job_id.in_(ids)))
         connection.execute(delete(job_blobs).where(job_blobs.c.job_id.in_(ids)))

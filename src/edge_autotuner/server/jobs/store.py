@@ -76,12 +76,14 @@ class JobStore:
 
         Raises:
             Problem: 404 there is no such camera; 409 contents have not been uploaded, or the key is that of a job with
-                other content; 422 something in it is wrong; 429 the client has too many unfinished jobs.
+                other content; 422 something in it is wrong; 429 the client has too many unfinished jobs; 507 the disk
+                has no room.
         """
         text, digest = _canonical(request)
         there = self._known(client, request.key, digest)
         if there is not None:
             return there, False
+        self._blobs.check_room()
         needed = self._check(request)
         now = self._clock.now()
         with self._database.writing() as connection:
@@ -90,6 +92,7 @@ class JobStore:
             if twin is not None:  # another request of the same client came between
                 return _same(twin, digest), False
             self._check_quota(connection, client)
+            rows.forget_more_than(connection, client, self._config.max_ended)
             job_id = f"j{secrets.token_hex(8)}"
             deadline = None if request.deadline_s is None else now + timedelta(seconds=request.deadline_s)
             connection.execute(
@@ -212,10 +215,9 @@ class JobStore:
             sizes |= self._files_of(model)
         sizes[request.dataset] = None
         self._claim(sizes)
-        dataset = self._read_dataset(request.dataset)
-        sizes |= dataset
+        files, n_bytes = self._read_dataset(request.dataset)
+        sizes |= files
         self._claim(sizes)
-        n_bytes = sum(dataset.values())
         if n_bytes > self._config.max_dataset_mb * 1e6:
             detail = f"the pictures have {n_bytes / 1e6:.0f} MB, {self._config.max_dataset_mb:g} are the most"
             raise Problem(422, "dataset-too-large", detail)
@@ -243,12 +245,14 @@ class JobStore:
                 detail = f"the content {sha256} has {there[sha256]} bytes, not {n_bytes} as is said"
                 raise Problem(422, "size-differs", detail)
 
-    def _read_dataset(self, sha256: str) -> dict[str, int]:
+    def _read_dataset(self, sha256: str) -> tuple[dict[str, int], int]:
+        """Return the sizes of a dataset's contents, and of its pictures, each as often as it is named."""
         with self._parsing, self._blobs.open(sha256) as file:
             try:
-                return parse_dataset(file.read(MAX_DATASET_DESCRIPTION + 1)).files()
+                dataset = parse_dataset(file.read(MAX_DATASET_DESCRIPTION + 1))
             except DatasetError as exc:
                 raise Problem(422, "bad-dataset", str(exc)) from exc
+        return dataset.files(), dataset.n_bytes
 
     def _check_quota(self, connection: Connection, client: str) -> None:
         query = select(func.count()).where(jobs.c.client == client, jobs.c.state.in_(rows.UNFINISHED))

@@ -17,7 +17,7 @@ from pathlib import Path
 from edge_autotuner.client.job_messages import StartBundle, StartWeights, TuneRequest
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core.types import SizeWH
-from edge_autotuner.dataset.atomic import atomic_write_bytes, make_folder
+from edge_autotuner.dataset.atomic import atomic_write_bytes, link_or_copy, make_folder
 from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.dataset.picture_bounds import check_length, check_work
 from edge_autotuner.dataset.picture_header import BadPicture, read_header
@@ -39,7 +39,7 @@ from edge_autotuner.server.jobs.events import JobSteps
 from edge_autotuner.server.jobs.folder import JobFolder, JobOrder
 from edge_autotuner.server.jobs.store import parse_start
 from edge_autotuner.server.problems import Problem
-from edge_autotuner.storage import child_path
+from edge_autotuner.storage import DiskReserve, child_path
 
 logger = logging.getLogger(__name__)
 
@@ -98,12 +98,13 @@ def work_on(job: JobFolder, steps: JobSteps) -> None:
 
     order = job.order()
     request, read, check = order.tune, _reader(Path(order.blobs)), picture_check(order.max_pixels)
+    reserve = DiskReserve(job.path, order.reserve_bytes)
     description = parse_description(read(request.dataset))
     make_folder(job.run.path)
     lock = FolderLock.within(job.run.path, _LOCK_WAIT_S)
     try:
         steps.start("data", None)
-        rebuild_run(description, read, job.run, check=check)
+        rebuild_run(description, read, job.run, check=check, link=_linker(Path(order.blobs), reserve))
         edge_model, architecture = place_start(request.start, job.start, read)
         if request.rival is not None:
             _place_rival(request.rival, job, read)
@@ -254,6 +255,15 @@ def _reader(blobs: Path) -> Callable[[str], bytes]:
         return content
 
     return read
+
+
+def _linker(blobs: Path, reserve: DiskReserve) -> Callable[[str, Path], None]:
+    """Return what gives a content that was read a name in a run."""
+
+    def link(sha256: str, path: Path) -> None:
+        link_or_copy(blobs / sha256[:2] / sha256, path, before_copy=reserve.require)
+
+    return link
 
 
 if __name__ == "__main__":

@@ -31,11 +31,13 @@ from edge_autotuner.server.jobs.folder import JobFolder, JobOrder
 from edge_autotuner.server.jobs.queue import ClaimedJob, JobQueue
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.registry import Registry
+from edge_autotuner.storage import DiskReserve, written_bytes
 
 logger = logging.getLogger(__name__)
 
 _LOOK_S = 1.0  # between two looks for work, and between two reports
 _POLL_S = 0.1
+_MEASURE_S = 5.0
 _ENDING_S = 5.0  # from SIGTERM to SIGKILL
 _RETRY_S = 5.0
 _BLOCK_BYTES = 1 << 20
@@ -111,13 +113,22 @@ class Worker:
         self._settle(job, folder, process, verdict, stop)
 
     def _watch(self, job: ClaimedJob, process: _JobProcess, deadline: Deadline, stop: threading.Event) -> str:
-        """Follow a job's process to its end; return why it ended: exit, stop, cancelled or deadline."""
-        reported_s = time.monotonic()
+        """Follow a job's process to its end; return why: exit, stop, cancelled, deadline, full or too-large."""
+        reported_s = measured_s = time.monotonic()
+        reserve = DiskReserve(job.folder, self._reserve_bytes)
         while not process.has_ended:
             if stop.is_set():
                 return "stop"
             if deadline.has_passed:
                 return "deadline"
+            if not reserve.has_room():
+                process.end(patience_s=0.0)  # it writes until it is gone
+                return "full"
+            if time.monotonic() - measured_s >= _MEASURE_S:
+                measured_s = time.monotonic()
+                if written_bytes(job.folder) > self._config.jobs.max_folder_mb * 1e6:
+                    process.end(patience_s=0.0)
+                    return "too-large"
             if time.monotonic() - reported_s >= _LOOK_S:
                 reported_s = time.monotonic()
                 if not self._report(job, process):
@@ -148,6 +159,15 @@ class Worker:
         elif verdict == "deadline":
             late = JobError(kind="deadline", detail=f"it had to end at {job.deadline_at.isoformat()}, and was not done")
             self._persist(lambda: queue.fail(job, late), stop)
+        elif verdict == "full":
+            why = "the disk of the service has no room beside its reserve"
+            self._persist(lambda: queue.put_back(job, why=why, pause=True), stop)
+        elif verdict == "too-large":
+            detail = (
+                f"it wrote more than {self._config.jobs.max_folder_mb:g} MB, the most here; send fewer pictures, or "
+                "lower training.features.max_gb"
+            )
+            self._persist(lambda: queue.fail(job, JobError(kind="too-large", detail=detail)), stop)
         elif verdict == "stop":
             self._persist(lambda: queue.put_back(job, why="its worker was stopped"), stop)
         elif code == 0:
@@ -231,11 +251,16 @@ class Worker:
                 if stop.wait(_RETRY_S):
                     return None
 
+    @property
+    def _reserve_bytes(self) -> int:
+        return int(self._config.blobs.reserve_mb * 1e6)
+
     def _order(self, job: ClaimedJob) -> JobOrder:
         config = self._config
         return JobOrder(
             request=job.request.model_dump_json(),
             blobs=str(self._blobs_folder.absolute()),
+            reserve_bytes=self._reserve_bytes,
             max_pixels=int(config.limits.max_megapixels * 1e6),
             deadline_at=job.deadline_at.isoformat(),
             n_threads=config.jobs.n_threads,
@@ -263,9 +288,9 @@ class _JobProcess:
         """Of the process that has ended."""
         return self._process.exit_code
 
-    def end(self) -> None:
+    def end(self, *, patience_s: float | None = None) -> None:
         """End it where it still runs, and read what it said last."""
-        self._process.end(patience_s=_ENDING_S)
+        self._process.end(patience_s=_ENDING_S if patience_s is None else patience_s)
 
     def _take(self, message: Mapping[str, Any]) -> None:
         if "progress" in message:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -211,3 +212,46 @@ def test_a_disk_that_refuses_stops_nothing(tmp_path: Path, caplog: pytest.LogCap
     assert same(cache.get(key(1)), found())
     cache.close()
     assert "results are not kept on disk" in caplog.text
+
+
+def test_a_disk_without_room_gets_no_results_and_old_ones_go(tmp_path: Path) -> None:
+    clock, rooms = FakeClock(), [True, False, False]
+    store = ResultStore(tmp_path / "results.sqlite", MB, max_age_s=10, has_room=lambda: rooms.pop(0), clock=clock)
+    store.put(b"one", b"1")
+    wait_for_rooms(rooms, 2)
+    clock.advance(11)
+    store.put(b"two", b"2")
+    wait_for_rooms(rooms, 1)
+    store.forget_old()
+    store.close()
+    again = ResultStore(tmp_path / "results.sqlite", MB)
+    assert [again.get(name) for name in (b"one", b"two")] == [None, None]
+    again.close()
+
+
+def wait_for_rooms(rooms: list[bool], n: int) -> None:
+    for _ in range(20_000):
+        if len(rooms) == n:
+            return
+        threading.Event().wait(0.005)
+    raise AssertionError("the writer did not ask")
+
+
+def test_a_writer_survives_what_it_does_not_expect(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fails = [True]
+
+    def has_room() -> bool:
+        if fails:
+            fails.clear()
+            raise RuntimeError("unexpected")
+        return True
+
+    store = ResultStore(tmp_path / "results.sqlite", MB, has_room=has_room)
+    store.put(b"one", b"1")
+    while "results are not written" not in caplog.text:
+        threading.Event().wait(0.005)
+    store.put(b"two", b"2")
+    store.close()
+    again = ResultStore(tmp_path / "results.sqlite", MB)
+    assert [again.get(name) for name in (b"one", b"two")] == [None, b"2"]
+    again.close()

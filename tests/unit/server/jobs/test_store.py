@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from edge_autotuner.client.job_messages import StartBundle, StartWeights
 from edge_autotuner.server.problems import Problem
+from edge_autotuner.server.schema import job_events
+from edge_autotuner.storage import DiskReserve
 from job_parts import ADMIN, NODE, OTHER, RESULT, JobParts, open_jobs
 from registry_samples import description
 
@@ -108,6 +112,44 @@ def test_a_dataset_that_is_none_is_refused(jobs: JobParts) -> None:
 def test_a_dataset_that_is_too_large_is_refused(tmp_path: Path) -> None:
     jobs = open_jobs(tmp_path, max_dataset_mb=0.001)
     assert problem_of(lambda: jobs.store.create(jobs.request(), client="node")) == (422, "dataset-too-large")
+    jobs.parts.close()
+
+
+def test_a_picture_counts_as_often_as_it_is_named(tmp_path: Path) -> None:
+    jobs = open_jobs(tmp_path, max_dataset_mb=0.5)
+    values = json.loads(jobs.parts.blobs.path(jobs.dataset).read_bytes())
+    first = values["frames"][0]
+    values["frames"] += [first | {"index": 1000 + number} for number in range(200)]
+    assert first["n_bytes"] * 200 > 500_000
+    dataset = jobs.parts.blobs.store(json.dumps(values).encode())
+    assert problem_of(lambda: jobs.store.create(jobs.request(dataset=dataset), client="node")) == (
+        422,
+        "dataset-too-large",
+    )
+    assert jobs.store.create(jobs.request(), client="node")[0].state == "queued"
+    jobs.parts.close()
+
+
+def test_a_disk_without_room_takes_no_job(jobs: JobParts, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = jobs.add("there")
+    monkeypatch.setattr(DiskReserve, "has_room", lambda *_: False)
+    assert problem_of(lambda: jobs.store.create(jobs.request("new"), client="node")) == (507, "disk-full")
+    assert jobs.store.create(jobs.request("there"), client="node")[0].id == there, "what is there costs nothing"
+    assert jobs.store.cancel(there, NODE).state == "cancelled"
+
+
+def test_ended_jobs_of_a_client_are_limited(tmp_path: Path) -> None:
+    jobs = open_jobs(tmp_path, max_ended=2)
+    other = jobs.add("o", client="other")
+    jobs.store.cancel(other, ADMIN)
+    for key in "abcd":
+        jobs.store.cancel(jobs.add(key), NODE)
+    jobs.add("e")
+    listed = jobs.store.list(ADMIN, camera=None, state=None, limit=100)
+    assert [job.key for job in listed] == ["e", "d", "c", "o"]
+    with jobs.parts.database.reading() as connection:
+        kept = set(connection.execute(select(job_events.c.job_id).distinct()).scalars())
+    assert kept == {job.id for job in listed}
     jobs.parts.close()
 
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from edge_autotuner.config.server import ServerConfig
+from edge_autotuner.config.server import JobsConfig, ServerConfig
 from edge_autotuner.deployment.signing import create_key
 from edge_autotuner.errors import StorageError
 from edge_autotuner.server.jobs import worker as worker_module
 from edge_autotuner.server.jobs.worker import Worker
+from edge_autotuner.storage import DiskReserve
 from job_parts import NODE, JobParts, open_jobs
 from registry_samples import description
 
@@ -37,13 +38,13 @@ def jobs(tmp_path: Path) -> Iterator[JobParts]:
     made.parts.close()
 
 
-def worker(jobs: JobParts, script: str, **options: Any) -> Worker:
+def worker(jobs: JobParts, script: str, *, max_folder_mb: float = 1000, **options: Any) -> Worker:
     """Return a worker whose jobs are a script."""
 
     def command(folder: Path) -> Sequence[str]:
         return [sys.executable, "-c", f"{SAY}DESCRIPTION = {description()!r}\n{script}", str(folder)]
 
-    config = ServerConfig(data=jobs.queue._folder.parent)
+    config = ServerConfig(data=jobs.queue._folder.parent, jobs=JobsConfig(max_folder_mb=max_folder_mb))
     folder = jobs.queue._folder.parent / "blobs"
     return Worker(
         jobs.queue,
@@ -103,6 +104,27 @@ def test_a_full_disk_of_the_process_is_waited_for(jobs: JobParts) -> None:
     info = after(jobs, 'say(error={"kind": "StorageError", "detail": "full"})\nsys.exit(12)')
     assert info.state == "queued"
     assert jobs.queue.claim() is None, "not at once"
+
+
+def test_a_disk_without_its_reserve_ends_a_process_at_once(jobs: JobParts, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(DiskReserve):
+        def has_room(self, n_bytes: int = 0) -> bool:
+            return False
+
+    monkeypatch.setattr(worker_module, "DiskReserve", Full)
+    info = after(jobs, STUBBORN)
+    assert (info.state, info.error) == ("queued", None)
+    assert jobs.queue.claim() is None, "not at once"
+    assert "no room beside its reserve" in jobs.store.events(info.id, NODE, after=0).events[-1].text
+
+
+def test_a_process_that_writes_too_much_has_failed(jobs: JobParts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "_MEASURE_S", 0.01)
+    script = "(job / 'large').write_bytes(os.urandom(3_000_000)); os.sync()\n" + STUBBORN
+    info = after(jobs, script, max_folder_mb=2)
+    assert (info.state, info.error.kind) == ("failed", "too-large")
+    assert "more than 2 MB" in info.error.detail
+    assert list(jobs.queue._folder.iterdir()) == []
 
 
 def test_words_that_are_no_messages_do_no_harm(jobs: JobParts) -> None:

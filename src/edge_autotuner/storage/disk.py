@@ -1,0 +1,66 @@
+"""How much of a disk must stay free: one rule for everything that a service writes for its clients.
+
+The reserve is for what must not fail: the database, the audit log, the end of what has begun, removal of what is old.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_autotuner.errors import StorageError
+
+_MIN_FREE_NAMES = 1000  # a disk may have room and no inode left, from many tiny files
+
+
+@dataclass(frozen=True)
+class DiskReserve:
+    """What stays free on the disk of a folder.
+
+    Attributes:
+        folder: on that disk; must exist.
+        n_bytes: that nothing may take which can be refused or ended.
+    """
+
+    folder: Path
+    n_bytes: int
+
+    def has_room(self, n_bytes: int = 0) -> bool:
+        """Whether so many more bytes leave the reserve as it is.
+
+        Raises:
+            StorageError: the folder cannot be asked.
+        """
+        try:
+            free_bytes, names = shutil.disk_usage(self.folder).free, os.statvfs(self.folder)
+        except OSError as exc:
+            raise StorageError(f"cannot ask for the room in {self.folder}: {exc.strerror}") from exc
+        has_names = names.f_files == 0 or names.f_favail >= _MIN_FREE_NAMES  # 0: this file system does not count them
+        return free_bytes - n_bytes >= self.n_bytes and has_names
+
+    def require(self, n_bytes: int = 0) -> None:
+        """Refuse what would take from the reserve.
+
+        Raises:
+            StorageError: it would, or the folder cannot be asked.
+        """
+        if not self.has_room(n_bytes):
+            raise StorageError(
+                f"the disk of {self.folder} has no room for {n_bytes} bytes beside its reserve of {self.n_bytes}; "
+                "free space on it"
+            )
+
+
+def written_bytes(folder: Path) -> int:
+    """Return what a folder takes of the disk, without files that have another name elsewhere."""
+    total = 0
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            try:
+                status = os.lstat(os.path.join(parent, name))
+            except FileNotFoundError:
+                continue  # gone meanwhile
+            total += status.st_blocks * 512 if status.st_nlink == 1 else 0
+    return total
