@@ -10,6 +10,8 @@ from edge_autotuner.capture.events import EventLog
 from edge_autotuner.capture.picture_folder import PictureFolder
 from edge_autotuner.capture.split import SplitPlan, choose_test_frames, frame_range, plan_split
 from edge_autotuner.capture.summary import CaptureSummary, SourceNumbers
+from edge_autotuner.capture.video_file import VideoFile
+from edge_autotuner.capture.video_packets import Damage
 from edge_autotuner.config import CaptureConfig
 from edge_autotuner.core import Deadline, Detector, Frame, FrameSource, Progress
 from edge_autotuner.dataset import DatasetStore
@@ -29,6 +31,7 @@ def collect_frames(
     keep_test: bool = True,
     labelled_indices: Collection[int] | None = None,
     student: Detector | None = None,
+    events: EventLog | None = None,
     deadline: Deadline,
     progress: Progress,
 ) -> CaptureSummary:
@@ -44,6 +47,7 @@ def collect_frames(
         keep_test: False when another source is evaluated.
         labelled_indices: frames with ground truth; they are kept for the evaluation besides the usual ones.
         student: the edge model; needed by the scores that ask for its opinion.
+        events: where the source reports what happens to it; None: it reports nothing.
         deadline: when it has passed no more training frames are selected; test frames still are written, but
             their motion is no longer looked at.
         progress: told of every frame.
@@ -57,7 +61,7 @@ def collect_frames(
     finished = finished_summary(store, _NOTE, plan.to_json())
     if finished is not None:
         return finished
-    capture = _RecordedCapture(source, store, config, plan, deadline, student)
+    capture = _RecordedCapture(source, store, config, plan, deadline, student, events or EventLog())
     capture.run(progress, "capture")
     summary = capture.summary()
     if summary.n_train == 0:
@@ -95,7 +99,7 @@ def collect_test_frames(
     finished = finished_summary(store, _TEST_NOTE, plan.to_json())
     if finished is not None:
         return finished
-    capture = _RecordedCapture(source, store, config, plan, Deadline(None), None)
+    capture = _RecordedCapture(source, store, config, plan, Deadline(None), None, EventLog())
     capture.run(progress, "capture test frames")
     summary = capture.summary()
     _remember(summary, plan, source, store, _TEST_NOTE)
@@ -113,6 +117,7 @@ class _RecordedCapture:
         plan: SplitPlan,
         deadline: Deadline,
         student: Detector | None,
+        events: EventLog,
     ) -> None:
         self._source = source
         self._plan = plan
@@ -127,9 +132,9 @@ class _RecordedCapture:
             source,
             store,
             config,
-            span_s=len(plan.train) / source.info.rate_hz if plan.train else None,
+            span_s=_span_s(source, plan.train) if plan.train else None,
             clock=deadline.clock,
-            events=EventLog(),
+            events=events,
             student=student,
         )
 
@@ -149,12 +154,15 @@ class _RecordedCapture:
 
     def summary(self) -> CaptureSummary:
         """Return the numbers so far."""
+        damage = self._source.damage if isinstance(self._source, (VideoFile, PictureFolder)) else Damage()
         read = SourceNumbers(
             n_frames=self._n_frames,
             size_wh=self._source.info.size_wh,
             watched_s=self._last_s - (self._first_s or 0.0),
             decode_s=self._decode_s,
             deadline_hit=self._deadline_hit,
+            n_lost=damage.n_lost,
+            n_times_repaired=damage.n_times_repaired,
         )
         return self._pass.summary(read, n_test=self._pass.n_test)
 
@@ -176,6 +184,11 @@ class _RecordedCapture:
             self._deadline_hit = True
             logger.info("deadline passed at frame %d, %d training frames", frame.index, self._pass.n_train)
         return self._deadline_hit
+
+
+def _span_s(source: FrameSource, part: range) -> float:
+    """Return how long a part of a recorded source lasts, seconds."""
+    return source.span_s(part) if isinstance(source, VideoFile) else len(part) / source.info.rate_hz
 
 
 def _remember(summary: CaptureSummary, plan: SplitPlan, source: FrameSource, store: DatasetStore, note: str) -> None:

@@ -3,43 +3,57 @@
 from __future__ import annotations
 
 import hashlib
-import re
+import logging
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from edge_autotuner.core import Frame, SourceInfo
-from edge_autotuner.core.types import ImageArray, SizeWH
+from edge_autotuner.capture.event_teller import EventTeller
+from edge_autotuner.capture.levels import DeepImage, Levels, as_bgr, find_levels, is_grey
+from edge_autotuner.capture.picture_listing import list_pictures
+from edge_autotuner.capture.video_packets import Damage
+from edge_autotuner.core import Frame, OnEvent, SourceInfo, ignore_event
+from edge_autotuner.core.file_names import text_of_name
+from edge_autotuner.core.types import ImageArray
 from edge_autotuner.dataset.picture_bounds import check_foreign, pixel_bytes
 from edge_autotuner.dataset.picture_header import BadPicture
 from edge_autotuner.errors import VideoError
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
-"""File name endings, lower case, that count as pictures."""
+logger = logging.getLogger(__name__)
 
 _RATE_HZ = 1.0  # a folder has no clock
+_LEVEL_SAMPLES = 16  # pictures, evenly spread, that show which of its 65,536 values a thermal camera uses
+_DEEP_MODE = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH  # follows the EXIF orientation; no transparency
 
 
 class PictureFolder:
-    """The jpg, png, webp and bmp files of a folder and its subfolders, as a `FrameSource`.
+    """The pictures of a folder and its subfolders, as a `FrameSource`.
 
-    Hidden files and folders are ignored.
+    Hidden files and folders are ignored. Pictures are upright, as their EXIF data state it; of a file with several
+    the first is used. One that cannot be decoded is left out, and the others keep their numbers.
+
+    Attributes:
+        damage: what the last call of `frames` had to leave out.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """List the pictures and decode the first one.
+    def __init__(self, folder: Path, *, on_event: OnEvent = ignore_event) -> None:
+        """List the pictures and decode the first one that is intact.
 
         Raises:
-            VideoError: the folder is missing or unreadable, holds no picture, or the first is undecodable.
+            VideoError: the folder is missing or unreadable, or holds no picture that can be decoded.
         """
         self._folder = folder
-        self._names = _list_pictures(folder)
-        height, width = self._read(self._names[0]).shape[:2]
+        self._on_event = on_event
+        self._pictures = list_pictures(folder)
+        self._names = [picture.name for picture in self._pictures]
+        self.damage = Damage()
+        height, width = self._first_intact().shape[:2]
         self._info = SourceInfo(
-            "folder", folder.resolve().name, (width, height), len(self._names), _RATE_HZ, self._hash()
+            "folder", text_of_name(folder.resolve().name), (width, height), len(self._names), _RATE_HZ, self._hash()
         )
 
     @property
@@ -56,17 +70,31 @@ class PictureFolder:
         """Yield the pictures in the order of their names, numbers as numbers.
 
         Raises:
-            VideoError: a picture cannot be decoded or has another size than the first.
+            VideoError: a picture may not be read.
         """
+        self.damage = Damage()
+        teller = EventTeller(self._folder, self._on_event)
+        size_wh = self._info.size_wh
         for index, name in enumerate(self._names):
-            image_bgr = self._read(name)
-            _require_size(image_bgr, self._info.size_wh, self._folder / name)
-            luma = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY)
-            yield Frame(index, index / _RATE_HZ, luma, lambda image=image_bgr: image, name)  # type: ignore[misc]
+            time_s = index / _RATE_HZ
+            try:
+                image_bgr = self._read(index)
+            except BadPicture as exc:
+                self.damage.n_lost += 1
+                logger.warning("%s is left out: %s", self._pictures[index].path, exc)
+                teller.tell("frames lost", time_s, "damaged: could not be decoded")
+                continue
+            luma = np.asarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY), np.uint8)
+            frame = Frame(index, time_s, luma, lambda image=image_bgr: image, name)  # type: ignore[misc]
+            teller.note_size(frame, size_wh)
+            size_wh = frame.size_wh
+            yield frame
 
-    def original_path(self, frame: Frame) -> Path:
-        """Return the file of a frame, whose bytes a dataset may copy."""
-        return self._folder / self._names[frame.index]
+    def original_path(self, frame: Frame) -> Path | None:
+        """Return the file of a frame, whose bytes a dataset may copy; None where it looks other than the frame."""
+        path = self._pictures[frame.index].path
+        image = _decode_if_intact(path)
+        return path if image is not None and image.dtype == np.uint8 else None
 
     def indices_of(self, names: Collection[str]) -> list[int]:
         """Return the frame indices, sorted, of those names (relative to the folder) that exist."""
@@ -76,61 +104,79 @@ class PictureFolder:
     def _index_of_name(self) -> dict[str, int]:
         return {name: index for index, name in enumerate(self._names)}
 
-    def _read(self, name: str) -> ImageArray:
-        path = self._folder / name
-        try:
-            data = path.read_bytes()
-            check_foreign(data)
-        except OSError as exc:
-            raise VideoError(f"{path} cannot be read: {exc.strerror}; check the file's rights and the disk") from exc
-        except BadPicture as exc:
-            raise VideoError(f"{path} would take too long to decode: {exc}; remove it from the folder") from exc
-        image = cv2.imdecode(np.frombuffer(pixel_bytes(data), np.uint8), cv2.IMREAD_COLOR) if data else None
-        if image is None:
-            raise VideoError(f"{path} cannot be decoded as a picture; remove it from the folder or copy it again")
-        return np.asarray(image, np.uint8)
+    @cached_property
+    def _levels(self) -> Levels:
+        """How grey pictures of more than 8 bits become visible."""
+        n_chosen = min(_LEVEL_SAMPLES, len(self._pictures))
+        chosen = (_decode_if_intact(self._pictures[i * len(self._pictures) // n_chosen].path) for i in range(n_chosen))
+        deep = [image[..., 0] for image in chosen if image is not None and _is_deep_grey(image)]
+        scale_max = None if any(image.dtype.kind == "f" for image in deep) else 65535.0
+        levels = find_levels(deep, scale_max=scale_max)
+        if levels.is_stretched:
+            logger.warning("%s: grey pictures of more than 8 bits: %s", self._folder, levels)
+        return levels
+
+    def _first_intact(self) -> ImageArray:
+        reason = ""
+        for index in range(len(self._pictures)):
+            try:
+                return self._read(index)
+            except BadPicture as exc:
+                reason = reason or str(exc)
+        raise VideoError(
+            f"none of the {len(self._pictures)} pictures in {self._folder} can be used, beginning with "
+            f"{self._pictures[0].path}: {reason}; open it with a viewer, or copy the pictures again"
+        )
+
+    def _read(self, index: int) -> ImageArray:
+        """Return a picture in 8 bits.
+
+        Raises:
+            BadPicture: it is damaged or gone.
+            VideoError: it may not be read.
+        """
+        image = _decode(self._pictures[index].path)
+        if image.dtype == np.uint8:
+            return np.asarray(image, np.uint8)
+        if _is_deep_grey(image):
+            return as_bgr(self._levels.apply(image[..., 0]))
+        return Levels(0.0, 1.0 if image.dtype.kind == "f" else 65535.0).apply(image)
 
     def _hash(self) -> str:
         digest = hashlib.sha256()
-        for name in self._names:
-            digest.update(f"{name}\0{(self._folder / name).stat().st_size}\n".encode())
+        for picture in self._pictures:
+            digest.update(f"{picture.name}\0{picture.n_bytes}\n".encode())
         return digest.hexdigest()
 
 
-def name_order(name: str) -> tuple[object, ...]:
-    """Return a sort key that compares folder by folder, numbers by value and letters without case.
+def _is_deep_grey(image: DeepImage) -> bool:
+    return image.dtype != np.uint8 and is_grey(image)
 
-    >>> sorted(["10.jpg", "2.jpg", "a/1.jpg"], key=name_order)
-    ['2.jpg', '10.jpg', 'a/1.jpg']
+
+def _decode_if_intact(path: Path) -> DeepImage | None:
+    with suppress(BadPicture):
+        return _decode(path)
+    return None
+
+
+def _decode(path: Path) -> DeepImage:
+    """Return the (H, W, 3) BGR picture in the depth of its file.
+
+    Raises:
+        BadPicture: it is damaged or gone, or would take too long to decode.
+        VideoError: it may not be read, or the disk fails.
     """
-    parts = tuple(
-        tuple(
-            (0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in re.split(r"(\d+)", part) if piece
-        )
-        for part in name.casefold().split("/")
-    )
-    return parts, name
-
-
-def _list_pictures(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        raise VideoError(f"{folder} is not a folder; give a video file or a folder of pictures")
     try:
-        relative = [path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES]
-        visible = [path for path in relative if not any(part.startswith(".") for part in path.parts)]
-        names = [path.as_posix() for path in visible if (folder / path).is_file()]
+        data = path.read_bytes()
+    except FileNotFoundError as exc:
+        raise BadPicture("it is not there any more") from exc
     except OSError as exc:
-        raise VideoError(f"{folder} cannot be read: {exc.strerror}; check the folder's rights") from exc
-    if not names:
-        kinds = ", ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))
-        raise VideoError(f"{folder} holds no pictures ({kinds}); give a folder of pictures or a video file")
-    return sorted(names, key=name_order)
-
-
-def _require_size(image_bgr: ImageArray, size_wh: SizeWH, path: Path) -> None:
-    height, width = image_bgr.shape[:2]
-    if (width, height) != size_wh:
-        raise VideoError(
-            f"{path} is {width}x{height}, the pictures before are {size_wh[0]}x{size_wh[1]}; "
-            "all pictures must come from one fixed camera: remove it or resize it"
-        )
+        raise VideoError(f"{path} cannot be read: {exc.strerror}; check the file's rights and the disk") from exc
+    if not data:
+        raise BadPicture("the file is empty")
+    check_foreign(data)
+    with suppress(cv2.error):  # larger than OpenCV allows
+        image = cv2.imdecode(np.frombuffer(pixel_bytes(data), np.uint8), _DEEP_MODE)
+        if image is not None:
+            return np.asarray(image)
+    raise BadPicture("it cannot be decoded as a picture")

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 from av.video.frame import VideoFrame
+from numpy.typing import NDArray
 
+from edge_autotuner.capture.levels import DeepImage
 from edge_autotuner.core.types import ImageArray
 
 
@@ -31,6 +33,25 @@ def luma_of(picture: VideoFrame) -> ImageArray:
 def bgr_of(picture: VideoFrame) -> ImageArray:
     """Return the (H, W, 3) uint8 colours in OpenCV's channel order."""
     return picture.to_ndarray(format="bgr24")  # type: ignore[return-value]
+
+
+def is_deep_grey(picture: VideoFrame) -> bool:
+    """Whether a picture has no colours, and more than 8 bits: that of a thermal camera, say."""
+    shape = picture.format
+    shown = [part for part in shape.components if not part.is_alpha]
+    coded = shape.is_rgb or shape.has_palette or shape.is_bit_stream or shape.is_bayer
+    return len(shown) == 1 and shown[0].bits > 8 and not coded
+
+
+def deep_grey_of(picture: VideoFrame) -> DeepImage:
+    """Return the (H, W) uint16 values of a picture that `is_deep_grey`."""
+    values: NDArray[np.uint16] = picture.to_ndarray(format="gray16le")  # type: ignore[assignment]
+    return np.right_shift(values, 16 - min(16, picture.format.components[0].bits))
+
+
+def scale_max_of(picture: VideoFrame) -> float:
+    """Return the largest value that `deep_grey_of` can have."""
+    return float(2 ** min(16, picture.format.components[0].bits) - 1)
 
 
 def _has_byte_luma_plane(picture: VideoFrame) -> bool:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from edge_autotuner.capture.live import CameraFeed, LiveSource, RealtimeFeed, is_live_address, parse_live_address
 from edge_autotuner.capture.live.address import SCHEMES
-from edge_autotuner.capture.picture_folder import PICTURE_SUFFIXES, PictureFolder
+from edge_autotuner.capture.picture_folder import PictureFolder
+from edge_autotuner.capture.picture_listing import PICTURE_SUFFIXES
 from edge_autotuner.capture.video_file import VideoFile
+from edge_autotuner.capture.video_packets import require_regular
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.core import Clock, FrameSource, OnEvent, ignore_event
 from edge_autotuner.errors import VideoError
@@ -49,10 +51,12 @@ def open_source(
     stream = stream or StreamConfig()
     if isinstance(path_or_address, Path) and _SCHEME_PARTS.intersection(path_or_address.parts[:1]):
         raise TypeError("give the address of a camera as str: a Path takes one of its slashes away")
+    if not str(path_or_address):
+        raise VideoError("the source is empty text; give a video file, a folder of pictures, or an address")
     if is_live_address(str(path_or_address)):
         feed: CameraFeed | RealtimeFeed = CameraFeed(parse_live_address(str(path_or_address)), stream, clock=clock)
     else:
-        recording = _open_recording(Path(path_or_address))
+        recording = _open_recording(Path(path_or_address), on_event)
         if not stream.realtime:
             return recording
         feed = RealtimeFeed(recording, clock=clock)
@@ -68,11 +72,10 @@ def open_source(
     )
 
 
-def _open_recording(path: Path) -> FrameSource:
+def _open_recording(path: Path, on_event: OnEvent) -> FrameSource:
+    require_regular(path)
     if path.is_dir():
-        return PictureFolder(path)
-    if not path.exists():
-        raise VideoError(f"{path} does not exist; give a video file or a folder of pictures")
+        return PictureFolder(path, on_event=on_event)
     if path.suffix.lower() in PICTURE_SUFFIXES:
         raise VideoError(f"{path} is a single picture; give the folder of pictures or a video file")
-    return VideoFile(path)
+    return VideoFile(path, on_event=on_event)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,8 @@ class SourceNumbers:
     began_at: datetime | None = None
     ended_at: datetime | None = None
     deadline_hit: bool = False
+    n_lost: int = 0
+    n_times_repaired: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class CaptureSummary:
         began_at, ended_at: ISO 8601 wall time, UTC, of a live source's first and last frame; None for a
             recorded source.
         deadline_hit: the deadline ended the selection.
+        n_lost: frames of a recording that could not be decoded; the others keep their indices.
+        n_times_repaired: frames of a recording whose stamp did not rise or was missing.
     """
 
     n_frames: int
@@ -91,6 +95,8 @@ class CaptureSummary:
     began_at: str | None
     ended_at: str | None
     deadline_hit: bool
+    n_lost: int = 0
+    n_times_repaired: int = 0
 
     @classmethod
     def of(
@@ -137,6 +143,8 @@ class CaptureSummary:
             began_at=source.began_at.isoformat() if source.began_at else None,
             ended_at=source.ended_at.isoformat() if source.ended_at else None,
             deadline_hit=source.deadline_hit,
+            n_lost=source.n_lost,
+            n_times_repaired=source.n_times_repaired,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -154,9 +162,10 @@ class CaptureSummary:
         Raises:
             DatasetError: a number is missing, or one is there that this version does not know.
         """
-        expected = {field.name for field in fields(cls)}
-        if set(values) != expected:
-            different = ", ".join(sorted(expected.symmetric_difference(values)))
+        known = {field.name for field in fields(cls)}
+        needed = {field.name for field in fields(cls) if field.default is MISSING}  # older datasets lack the others
+        different = ", ".join(sorted((needed - set(values)) | (set(values) - known)))
+        if different:
             raise DatasetError(
                 f"the capture summary of the dataset does not fit this version ({different}); capture again"
             )

@@ -2,163 +2,126 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
-import av
-from av.container import InputContainer
-from av.error import EOFError as EndOfFile
-from av.error import FFmpegError
-from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
-from edge_autotuner.capture.containers import one_file_options
-from edge_autotuner.capture.planes import bgr_of, luma_of
-from edge_autotuner.core import Frame, SourceInfo
-from edge_autotuner.core.types import SizeWH
+from edge_autotuner.capture.event_teller import EventTeller
+from edge_autotuner.capture.levels import Levels, find_levels
+from edge_autotuner.capture.planes import deep_grey_of, is_deep_grey, scale_max_of
+from edge_autotuner.capture.shown import shown_picture
+from edge_autotuner.capture.stated_facts import say_what_is_not_followed
+from edge_autotuner.capture.upright import orientation_of
+from edge_autotuner.capture.video_packets import Damage, FrameNumbers, decoded_pictures, read_packet_times, stamp_of
+from edge_autotuner.core import Frame, OnEvent, SourceInfo, ignore_event
+from edge_autotuner.core.file_names import text_of_name
 from edge_autotuner.errors import VideoError
 
 logger = logging.getLogger(__name__)
 
-_ASSUMED_RATE_HZ = 25.0  # for the rare file that does not tell its rate
-_TEXT_FORMATS = {"tty", "subviewer", "srt", "webvtt"}  # FFmpeg "plays" text files
+_LEVEL_SAMPLES = 16  # frames at the start that show which of its 65,536 values a thermal camera uses
 
 
 class VideoFile:
     """A recorded video as a `FrameSource`.
 
-    Damaged packets are skipped and a broken tail ends the video; both are logged as one warning, as long as
-    one frame could be decoded. Frame indices count the decoded frames.
+    Pictures are upright, as the file states it. Times are made of the file's stamps; those that cannot be right are
+    repaired. Frames that cannot be decoded are left out and keep their number, a broken tail ends the video, and the
+    size may change. All of it is logged, told to `on_event` and counted, as long as one frame could be decoded.
+
+    Attributes:
+        damage: what the last call of `frames` had to leave out or repair.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Read the file once, without decoding more than one frame.
+    def __init__(self, path: Path, *, on_event: OnEvent = ignore_event) -> None:
+        """Read the file once, without decoding more than its first frames.
 
         Raises:
             VideoError: the file is missing, unreadable, not a video, or has no frame that can be decoded.
         """
         self._path = path
-        self._info = _inspect(path)
+        self._on_event = on_event
+        self.damage = Damage()
+        first = next(decoded_pictures(path, Damage()))
+        say_what_is_not_followed(path, first)
+        self._levels = _find_levels(path, first)
+        packets = self._packets = read_packet_times(path)
+        self._info = SourceInfo(
+            kind="video",
+            name=text_of_name(path.name),
+            size_wh=orientation_of(first).size_of((first.width, first.height)),
+            n_frames=max(1, len(packets.times_s)),
+            rate_hz=packets.rate_hz,
+            sha256=_hash_file(path),
+        )
 
     @property
     def info(self) -> SourceInfo:
-        """Facts about the video; `n_frames` is the number of intact packets."""
+        """Facts about the video; `n_frames` is the number of packets that hold a frame."""
         return self._info
 
+    def span_s(self, frames: range) -> float:
+        """Return how long a part of the video lasts, seconds, by its stamps; more than 0.
+
+        Args:
+            frames: at least one, step 1.
+        """
+        times_s = self._packets.times_s
+        end = min(frames.stop, len(times_s) - 1)
+        start = min(frames.start, end)
+        lasting_s = float(times_s[end] - times_s[start]) if len(times_s) else 0.0
+        return lasting_s + (frames.stop - frames.start - (end - start)) / self._info.rate_hz
+
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames in decode order; `time_s` starts at 0.
+        """Yield the frames in the order in which they are shown; `time_s` starts at 0.
 
         Raises:
-            VideoError: the size changes midway, or nothing could be decoded.
+            VideoError: nothing could be decoded.
         """
-        first_time_s = None
-        for index, picture in enumerate(_decode(self._path)):
-            _require_size(picture, self._info.size_wh, index, self._path)
-            if first_time_s is None:
-                first_time_s = picture.time or 0.0
-            clock_s = index / self._info.rate_hz if picture.time is None else picture.time - first_time_s
-            yield Frame(index, max(0.0, float(clock_s)), luma_of(picture), lambda picture=picture: bgr_of(picture))  # type: ignore[misc]
+        damage = self.damage = Damage()
+        teller = EventTeller(self._path, self._on_event)
+        numbers, times = FrameNumbers(self._packets, damage), self._packets.new_times()
+        size_wh, seen = self._info.size_wh, Damage()
+        for picture in decoded_pictures(self._path, damage):
+            stamp_s = stamp_of(picture)
+            index, time_s = numbers.next(stamp_s), times.next(stamp_s)
+            damage.n_times_repaired = times.n_repaired
+            frame = Frame(index, time_s, *shown_picture(picture, self._levels))
+            teller.note_size(frame, size_wh)
+            size_wh = frame.size_wh
+            if damage.n_times_repaired > seen.n_times_repaired:
+                teller.tell("times repaired", time_s, "a stamp did not follow the one before, or was missing")
+            if damage.n_lost > seen.n_lost:
+                teller.tell("frames lost", time_s, "damaged: could not be decoded")
+            seen = replace(damage)
+            yield frame
+        self._sum_up(damage)
+
+    def _sum_up(self, damage: Damage) -> None:
+        if damage.n_lost:
+            logger.warning("%s: %d damaged frames left out", self._path, damage.n_lost)
+        if self._packets.is_cut_off:
+            logger.warning("%s: is cut off; its damaged end is left out", self._path)
+        if damage.n_times_repaired:
+            words = "%s: times repaired: %d, where stamps did not rise or were missing"
+            logger.warning(words, self._path, damage.n_times_repaired)
 
 
-def _inspect(path: Path) -> SourceInfo:
-    first = next(_decode(path))
-    with _open(path) as container:
-        stream = _video_stream(container, path)
-        rate = stream.average_rate or stream.guessed_rate or stream.base_rate
-        n_frames = _count_frames(container, stream)
-    return SourceInfo(
-        kind="video",
-        name=path.name,
-        size_wh=(first.width, first.height),
-        n_frames=max(1, n_frames),
-        rate_hz=float(rate) if rate else _ASSUMED_RATE_HZ,
-        sha256=_hash_file(path),
-    )
-
-
-def _open(path: Path) -> InputContainer:
-    try:
-        return av.open(str(path), mode="r", container_options=one_file_options())
-    except FileNotFoundError as exc:
-        raise VideoError(f"{path} does not exist; give a video file or a folder of pictures") from exc
-    except PermissionError as exc:
-        raise VideoError(f"{path} cannot be read: permission denied; check the file's rights") from exc
-    except (FFmpegError, OSError, ValueError) as exc:
-        hint = "the file is empty" if path.is_file() and path.stat().st_size == 0 else "not a video, or cut off"
-        raise VideoError(f"{path} cannot be opened as a video ({hint}); check it with a player, copy it again") from exc
-
-
-def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    if not container.streams.video or container.format.name in _TEXT_FORMATS:
-        raise VideoError(f"{path} contains no pictures; give a video file or a folder of pictures")
-    stream = container.streams.video[0]
-    stream.thread_type = "AUTO"
-    return stream
-
-
-def _count_frames(container: InputContainer, stream: VideoStream) -> int:
-    """Count the intact packets up to the end of the file or to the place where it is broken."""
-    n_frames = 0
-    with contextlib.suppress(FFmpegError, OSError):
-        for packet in container.demux(stream):
-            n_frames += _is_intact(packet)
-    return n_frames
-
-
-def _is_intact(packet: Packet[VideoStream]) -> bool:
-    """Whether the packet holds a frame that will be shown; the last packet of a cut file is marked corrupt."""
-    return packet.size > 0 and not packet.is_corrupt and not packet.is_discard
-
-
-def _decode(path: Path) -> Iterator[VideoFrame]:
-    """Yield every picture that can be decoded; warn once when some could not."""
-    n_decoded, n_damaged = 0, 0
-    with _open(path) as container:
-        packets = container.demux(_video_stream(container, path))
-        while (packet := _next_packet(packets)) is not None:
-            pictures = _decode_packet(packet)
-            n_damaged += pictures is None
-            for picture in pictures or ():
-                n_decoded += 1
-                yield picture
-    if n_decoded == 0:
-        raise VideoError(f"{path} has no frame that can be decoded; check it with a player, copy it again")
-    if n_damaged:
-        logger.warning("%s: %d damaged parts left out, %d frames decoded", path, n_damaged, n_decoded)
-
-
-def _next_packet(packets: Iterator[Packet[VideoStream]]) -> Packet[VideoStream] | None:
-    """Return the next packet, or None at the end of the file or where it cannot be read any further."""
-    try:
-        return next(packets, None)
-    except (FFmpegError, OSError) as exc:
-        logger.warning("reading ended early: %s", exc)
+def _find_levels(path: Path, first: VideoFrame) -> Levels | None:
+    """Return how to show a grey video of more than 8 bits; None for any other."""
+    if not is_deep_grey(first):
         return None
-
-
-def _decode_packet(packet: Packet[VideoStream]) -> list[VideoFrame] | None:
-    """Return the pictures that a packet completes, or None when it is damaged."""
-    if packet.size > 0 and packet.is_corrupt:
-        return None
-    try:
-        return packet.decode()
-    except EndOfFile:
-        return []
-    except (FFmpegError, OSError, ValueError) as exc:
-        logger.debug("packet at byte %s: %s", packet.pos, exc)
-        return None
-
-
-def _require_size(picture: VideoFrame, size_wh: SizeWH, index: int, path: Path) -> None:
-    if (picture.width, picture.height) != size_wh:
-        raise VideoError(
-            f"{path}: frame {index} is {picture.width}x{picture.height}, the frames before are "
-            f"{size_wh[0]}x{size_wh[1]}; cut the video where the size changes"
-        )
+    pictures = islice(decoded_pictures(path, Damage()), _LEVEL_SAMPLES)
+    levels = find_levels((deep_grey_of(picture) for picture in pictures), scale_max=scale_max_of(first))
+    if levels.is_stretched:
+        n_bits = first.format.components[0].bits
+        logger.warning("%s: %d-bit grey: %s", path, n_bits, levels)
+    return levels
 
 
 def _hash_file(path: Path) -> str:

@@ -9,7 +9,8 @@ import warnings
 from collections.abc import Sequence
 from types import FrameType
 
-from edge_autotuner.errors import EdgeAutotunerError, StorageError
+from edge_autotuner.cli.streams import OUTPUT_CLOSED, drop_output, flush_output, is_closed_output, standard_streams
+from edge_autotuner.errors import ConfigError, EdgeAutotunerError, StorageError
 
 INTERRUPTED = 130
 UNEXPECTED = 70
@@ -37,25 +38,51 @@ def main() -> None:
     signal.signal(signal.SIGINT, _interrupts)
     debug = "--debug" in sys.argv[1:]
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]  # it may stand anywhere
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), standard_streams():
         if not debug:
             warnings.simplefilter("ignore")  # those of libraries; our own are logged
         code = _run(["--debug", *arguments] if debug else arguments, debug)
+        if not flush_output():
+            drop_output()
+            code = code or OUTPUT_CLOSED
     sys.exit(code)
 
 
 def _run(arguments: Sequence[str], debug: bool) -> int:
     try:
+        _require_text(arguments)
         from edge_autotuner.cli.app import app  # half a second of imports: Ctrl-C during them must be caught, too
 
         code = app(arguments, standalone_mode=False)
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except SystemExit as exc:  # what typer makes of an output that nobody reads any more
+        if not is_closed_output(exc):
+            raise
+        code = OUTPUT_CLOSED
     except Exception as exc:  # the process edge: our own errors, the parser's, and what nobody foresaw
         code = INTERRUPTED if _interrupts.seen else _fail(exc, debug)
     if code == INTERRUPTED:  # typer turns Ctrl-C into this code, or into Abort, by its version
         _say(_after_interrupt(arguments))
     return int(code or 0)
+
+
+def _require_text(arguments: Sequence[str]) -> None:
+    """Refuse empty text, of an unset variable for example: as a path it would be the working directory.
+
+    Raises:
+        ConfigError: an argument, or the value of an option, is empty.
+    """
+    for number, argument in enumerate(arguments):
+        option, equals, value = argument.partition("=")
+        if argument == "":
+            before = arguments[number - 1] if number else ""
+            what = f"the value of {before}" if before.startswith("-") else f"argument {number + 1}"
+        elif argument.startswith("--") and equals and value == "":
+            what = f"the value of {option}"
+        else:
+            continue
+        raise ConfigError(f"{what} is empty text (perhaps of an unset variable); give a value, or leave it out")
 
 
 def _after_interrupt(arguments: Sequence[str]) -> str:

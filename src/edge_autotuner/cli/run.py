@@ -25,6 +25,7 @@ from edge_autotuner.cli.settings import (
     parse_classes,
 )
 from edge_autotuner.cli.verdict import describe
+from edge_autotuner.core.file_names import text_of_name
 
 _LABELS = "Labels"
 _TRAIN = "Training"
@@ -143,4 +144,11 @@ def typed_command() -> str:
     """Return the command line as the user could type it again, without passwords of cameras."""
     from edge_autotuner.capture.live.address import redact
 
-    return shlex.join(["edge-autotuner", *(redact(argument) for argument in sys.argv[1:])])
+    return " ".join(["edge-autotuner", *(_shell_word(redact(argument)) for argument in sys.argv[1:])])
+
+
+def _shell_word(argument: str) -> str:
+    """Quote an argument for a shell; one with bytes that are no UTF-8 as in `$'...'`."""
+    if text_of_name(argument) == argument:
+        return shlex.quote(argument)
+    return "$'" + text_of_name(argument).replace("'", "\\'") + "'"

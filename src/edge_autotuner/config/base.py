@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from edge_autotuner.core.clock import parse_duration_s
 from edge_autotuner.errors import ConfigError
@@ -20,6 +20,14 @@ class FrozenConfig(BaseModel):
     """Settings that cannot change after they were read; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _require_text(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse empty text: as a path it would be the working directory, and it is never what somebody meant."""
+        if value == "" and cls.model_fields[info.field_name or ""].default != "":
+            raise ValueError("is empty text (perhaps of an unset variable); give a value, or leave the setting out")
+        return value
 
     def fingerprint(self) -> str:
         """Return a short hash that changes when any setting does."""

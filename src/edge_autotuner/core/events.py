@@ -18,6 +18,8 @@ EventKind = Literal[
     "size changed",
     "rate changed",
     "clock jumped",
+    "times repaired",
+    "frames lost",
     "scene changed",
     "background recalled",
 ]
@@ -39,6 +41,8 @@ class CaptureEvent:
             ended: the source said that it is over.
             size changed, rate changed: the camera sends other pictures than before.
             clock jumped: the machine's wall clock was set; durations are not affected.
+            times repaired: stamps of a recording did not rise, or were missing.
+            frames lost: frames of a recording could not be decoded.
             scene changed: most of the picture is new (a light was switched, the camera was moved).
             background recalled: the scene looks as it did earlier, and that background is used again.
         time_s: seconds since the start of the source, as `Frame.time_s`.

@@ -23,6 +23,7 @@ TEMPORARY_SUFFIX = ".tmp"
 _WRITER = re.compile(r"\.(\d{1,7})(?:-(\d+))?\.tmp$")  # at the end of a temporary's name: its process, and thread
 
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}
+_SURROGATE = re.compile("[\udc80-\udcff]")  # a byte of a file name that is no UTF-8
 
 _ADVICE = {
     errno.ENOSPC: "free some space or choose another output folder; what was written before is intact",
@@ -55,8 +56,11 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
 
 
 def atomic_write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text in one step; see `atomic_write_bytes`."""
-    atomic_write_bytes(path, text.encode("utf-8"))
+    """Write UTF-8 text in one step; see `atomic_write_bytes`.
+
+    Bytes of file names that are no UTF-8 are written as `core.file_names` has it.
+    """
+    atomic_write_bytes(path, _SURROGATE.sub(_as_hex, text).encode("utf-8"))
 
 
 def atomic_write_json(path: Path, value: object, *, indent: int | None = None) -> None:
@@ -68,7 +72,7 @@ def atomic_write_json(path: Path, value: object, *, indent: int | None = None) -
     """
     separators = None if indent else (",", ":")
     text = json.dumps(value, indent=indent, separators=separators, allow_nan=False, ensure_ascii=False)
-    atomic_write_text(path, text + "\n")
+    atomic_write_text(path, _SURROGATE.sub(lambda byte: "\\" + _as_hex(byte), text) + "\n")
 
 
 @contextmanager
@@ -150,6 +154,10 @@ def write_all(handle: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(handle, view) :]
+
+
+def _as_hex(byte: re.Match[str]) -> str:
+    return f"\\x{ord(byte[0]) - 0xDC00:02x}"
 
 
 def _is_alive(process: int, thread: int) -> bool:

@@ -496,8 +496,10 @@ def _refuse_foreign_folder(folder: Path) -> None:
 
 def _refuse_other_dataset(folder: Path, there: Header, wanted: Header) -> None:
     differences = []
+    advice = "Use the old settings to continue it, or choose another folder"
     if there.source.sha256 != wanted.source.sha256:
         differences.append(f"the source was {there.source.name}, now {wanted.source.name} (another content)")
+        advice = "Give the source that it was made of to continue it, or choose another folder"
     if there.labels != wanted.labels:
         differences.append(f"the classes were {', '.join(there.labels)}, now {', '.join(wanted.labels)}")
     old, new = _flatten(there.settings), _flatten(wanted.settings)
@@ -506,10 +508,7 @@ def _refuse_other_dataset(folder: Path, there: Header, wanted: Header) -> None:
     if len(changed) > 5:
         differences.append(f"and {len(changed) - 5} more settings")
     if differences:
-        raise DatasetError(
-            f"{folder} holds a dataset that was made differently: {'; '.join(differences)}. "
-            "Use the old settings to continue it, or choose another folder"
-        )
+        raise DatasetError(f"{folder} holds a dataset that was made differently: {'; '.join(differences)}. {advice}")
 
 
 def _flatten(settings: Mapping[str, JSON], prefix: str = "") -> dict[str, JSON]:

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from edge_autotuner.core.file_names import path_for_library
 from edge_autotuner.core.labels import COCO_80, LabelMap
 from edge_autotuner.dataset.atomic import atomic_write_bytes
 from edge_autotuner.errors import WeightsError
@@ -135,7 +136,7 @@ def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
         raise WeightsError(f"{path} is larger than {MAX_WEIGHTS_BYTES >> 20} MB; not a weights file of these models")
     try:
         if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:
+            with path_for_library(path) as readable, safe_open(readable, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 return _as_float32(tensors), file.metadata() or {}
         if path.suffix == ARCHIVE_SUFFIX:

@@ -44,6 +44,8 @@ def motion_facts(capture: CaptureSummary) -> MotionFacts:
         watched_s=capture.watched_s,
         is_live=capture.is_live,
         n_dropped=capture.n_dropped,
+        n_lost=capture.n_lost,
+        n_times_repaired=capture.n_times_repaired,
         began_at=_moment(capture.began_at),
         ended_at=_moment(capture.ended_at),
     )

@@ -20,6 +20,7 @@ from edge_autotuner.capture import (
     redact,
 )
 from edge_autotuner.core import Detector, FrameSource, LabelMap
+from edge_autotuner.core.file_names import text_of_name
 from edge_autotuner.dataset import CocoTruth, DatasetStore, load_coco_truth
 from edge_autotuner.errors import ConfigError, DatasetError
 from edge_autotuner.pipeline.edge_model import EdgeModel, open_as_detector, open_edge_model
@@ -91,6 +92,7 @@ def _capture(session: Session, source: FrameSource, source_path: Path | str, eve
                 keep_test=test_source is None,
                 labelled_indices=_labelled_indices(truth, source) if test_source is None else None,
                 student=student,
+                events=events,
                 deadline=session.capture_deadline(),
                 progress=session.progress,
             )
@@ -107,7 +109,7 @@ def _capture(session: Session, source: FrameSource, source_path: Path | str, eve
         store.export()
         width, height = source.info.size_wh
         n_source_pixels = collected.n_frames * width * height
-        summary.update(collected.to_json(), n_source_pixels=n_source_pixels, source=redact(str(source_path)))
+        summary.update(collected.to_json(), n_source_pixels=n_source_pixels, source=_name_of(source_path))
 
 
 @contextmanager
@@ -138,10 +140,15 @@ def _watched_before(session: Session) -> LiveProgress:
         return LiveProgress()
 
 
+def _name_of(source_path: Path | str) -> str:
+    """Return a source as it may be shown and stored: no secrets, valid Unicode."""
+    return text_of_name(redact(str(source_path)))
+
+
 def _was_watched(session: Session, address: Path | str) -> bool:
     """Whether this camera was watched to the end with these settings, so that it need not be there any more."""
     record = session.folder.stage("capture")
-    if record is None or record.summary["source"] != redact(str(address)) or not session.folder.dataset.is_dir():
+    if record is None or record.summary["source"] != _name_of(address) or not session.folder.dataset.is_dir():
         return False
     old = session.folder.settings()
     same_privacy = stored_settings(old) == stored_settings(session.config)

@@ -7,6 +7,7 @@ from typing import Any
 
 from edge_autotuner.capture import open_source
 from edge_autotuner.core import COCO_CATEGORY_IDS, Detections, Frame, LabelMap, NoProgress, Progress, xyxy_to_xywh
+from edge_autotuner.core.types import SizeWH
 from edge_autotuner.dataset import atomic_write_json, load_coco_truth
 from edge_autotuner.deployment import load_edge_detector
 from edge_autotuner.errors import EvaluationError, StorageError
@@ -25,7 +26,8 @@ def detect(
     """Write the detections of a bundle on every frame of a source.
 
     The file is a list of COCO result records, {"image_id", "category_id", "bbox", "score"}, each with
-    "file_name" or "frame_index" beside. Without a ground truth, `image_id` is the frame's index and
+    "file_name" or "frame_index" beside, and "image_size", [width, height], where a frame has another size than the
+    first. Without a ground truth, `image_id` is the frame's index and
     `category_id` COCO's own (person 1, car 3, truck 8); classes that COCO does not have come after its last.
     With a ground truth both are those of that file, and only its frames and classes are written, so that any
     COCO tool scores the result as it is.
@@ -59,7 +61,8 @@ def detect(
         progress.advance()
         image_id = ids.image_id(frame)
         if image_id is not None:
-            records += _records(frame, detector.detect(frame.image_bgr), image_id, ids)
+            where = _where(frame, source.info.size_wh)
+            records += _records(detector.detect(frame.image_bgr), image_id, ids, where)
             n_frames += 1
     progress.finish()
     if n_frames == 0:
@@ -87,8 +90,16 @@ class _Ids:
         return None if picture is None else picture.image_id
 
 
-def _records(frame: Frame, detections: Detections, image_id: int, ids: _Ids) -> list[dict[str, Any]]:
-    where = {"frame_index": frame.index} if frame.file_name is None else {"file_name": frame.file_name}
+def _where(frame: Frame, usual_wh: SizeWH) -> dict[str, Any]:
+    """Return what tells a frame from the others, and its size where that is not the usual one."""
+    where: dict[str, Any] = {"frame_index": frame.index}
+    if frame.file_name is not None:
+        where = {"file_name": frame.file_name}
+    return where if frame.size_wh == usual_wh else where | {"image_size": list(frame.size_wh)}
+
+
+def _records(detections: Detections, image_id: int, ids: _Ids, where: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return COCO result records."""
     boxes_xywh = xyxy_to_xywh(detections.boxes_xyxy).tolist()
     rows = zip(boxes_xywh, detections.scores.tolist(), detections.class_ids.tolist(), strict=True)
     return [

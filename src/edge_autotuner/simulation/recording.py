@@ -51,7 +51,7 @@ class VideoWriter:
         self._last_ms = -1
         codec, options = next((name, opts) for name, opts in _ENCODERS if name in av.codecs_available)
         with _storage_errors(path):
-            self._container = av.open(str(self._unfinished), mode="w")
+            self._container = av.open(f"file:{self._unfinished}", mode="w")  # a name may hold a colon
         stream = self._container.add_stream(codec, rate=Fraction(rate_hz).limit_denominator(1000), options=options)
         assert isinstance(stream, VideoStream), "video codecs make video streams"
         stream.width, stream.height = size_wh

@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from edge_autotuner.core.file_names import path_for_library
 from edge_autotuner.dataset.atomic import atomic_write_bytes, make_folder
 from edge_autotuner.errors import TrainingError
 from edge_autotuner.training.learning_curve import EpochRecord
@@ -84,7 +85,7 @@ def load_checkpoint(
     if not path.is_file():
         return None
     with _damages(path):
-        tensors, state = load_file(path), _read_state(path)
+        tensors, state = _load(path), _read_state(path)
         if state.fingerprint != fingerprint:
             return None
         for name, network in networks.items():
@@ -118,7 +119,7 @@ def load_best(folder: Path, fingerprint: str, network: nn.Module) -> TrainingSta
     with _damages(path):
         state = _read_state(path)
         if state.fingerprint == fingerprint:
-            network.load_state_dict(_part(load_file(path), _BEST))
+            network.load_state_dict(_part(_load(path), _BEST))
             return state
     return None
 
@@ -132,8 +133,14 @@ def _damages(path: Path) -> Iterator[None]:
         raise TrainingError(f"checkpoint {path} is damaged ({reason}); delete it to start this training again") from exc
 
 
+def _load(path: Path) -> dict[str, Tensor]:
+    with path_for_library(path) as readable:
+        tensors: dict[str, Tensor] = load_file(readable)
+        return tensors
+
+
 def _read_state(path: Path) -> TrainingState:
-    with safe_open(path, framework="pt") as file:
+    with path_for_library(path) as readable, safe_open(readable, framework="pt") as file:
         values: dict[str, Any] = json.loads(file.metadata()["state"])
     values["history"] = [EpochRecord(**record) for record in values["history"]]
     return TrainingState(**values)

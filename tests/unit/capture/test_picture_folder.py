@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from edge_autotuner.capture import PictureFolder
-from edge_autotuner.capture.picture_folder import name_order
+from edge_autotuner.capture.picture_listing import name_order
+from edge_autotuner.core import CaptureEvent
 from edge_autotuner.errors import VideoError
 
 
@@ -70,24 +71,63 @@ def test_original_path_and_indices(tmp_path: Path) -> None:
     assert folder.indices_of(["x/1.png", "2.png", "unknown.png"]) == [0, 2]
 
 
-def test_other_size_names_picture_and_sizes_after_the_good_ones(tmp_path: Path) -> None:
+def test_the_size_may_change(tmp_path: Path) -> None:
+    events: list[CaptureEvent] = []
     _save(tmp_path / "1.png", 0)
-    _save(tmp_path / "2.png", 0)
-    _save(tmp_path / "3.png", 0, size_wh=(40, 24))
-    frames = PictureFolder(tmp_path).frames()
-    assert [next(frames).index, next(frames).index] == [0, 1]
-    with pytest.raises(VideoError, match=r"3\.png is 40x24, the pictures before are 32x24"):
-        next(frames)
+    _save(tmp_path / "2.png", 0, size_wh=(40, 24))
+    frames = list(PictureFolder(tmp_path, on_event=events.append).frames())
+    assert [frame.size_wh for frame in frames] == [(32, 24), (40, 24)]
+    assert [(event.kind, event.detail) for event in events] == [("size changed", "40x24, before 32x24")]
 
 
-@pytest.mark.parametrize("content", [b"", b"not a picture"], ids=["empty", "garbage"])
-def test_undecodable_picture(tmp_path: Path, content: bytes) -> None:
-    _save(tmp_path / "1.png", 0)
-    (tmp_path / "2.png").write_bytes(content)
+@pytest.mark.parametrize("content", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n"], ids=["empty", "garbage", "cut off"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_damaged_picture_is_left_out_and_the_others_keep_their_numbers(
+    tmp_path: Path, content: bytes, number: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    for level in (1, 2, 3):
+        _save(tmp_path / f"{level}.png", 10 * level)
+    (tmp_path / f"{number}.png").write_bytes(content)
+    folder = PictureFolder(tmp_path)
+    assert [frame.index for frame in folder.frames()] == [index for index in range(3) if index != number - 1]
+    assert folder.damage.n_lost == 1
+    assert f"{number}.png is left out" in caplog.text
+
+
+def test_a_picture_that_is_deleted_while_the_folder_is_read_is_left_out(tmp_path: Path) -> None:
+    for level in (1, 2, 3):
+        _save(tmp_path / f"{level}.png", 10 * level)
     frames = PictureFolder(tmp_path).frames()
     next(frames)
-    with pytest.raises(VideoError, match=r"2\.png cannot be decoded"):
-        next(frames)
+    (tmp_path / "2.png").unlink()
+    assert [frame.file_name for frame in frames] == ["3.png"]
+
+
+def test_only_damaged_pictures(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(b"")
+    (tmp_path / "2.png").write_bytes(b"no")
+    with pytest.raises(VideoError, match=r"none of the 2 pictures .*1\.png: the file is empty"):
+        PictureFolder(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+def test_thermal_pictures_keep_their_detail(tmp_path: Path, suffix: str) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(3):
+        deep = rng.integers(30000, 30256, (24, 32)).astype(np.uint16)
+        cv2.imwrite(str(tmp_path / f"{number}.{suffix}"), deep)
+    folder = PictureFolder(tmp_path)
+    for frame in folder.frames():
+        assert int(frame.luma.max()) - int(frame.luma.min()) > 100
+        assert folder.original_path(frame) is None  # a dataset must store what was seen
+
+
+def test_deep_colours_keep_the_scale(tmp_path: Path) -> None:
+    image = np.zeros((24, 32, 3), np.uint16)
+    image[...] = (100 * 257, 7 * 257, 50 * 257)
+    cv2.imwrite(str(tmp_path / "1.png"), image)
+    (frame,) = PictureFolder(tmp_path).frames()
+    assert frame.image_bgr[0, 0].tolist() == [100, 7, 50]
 
 
 def test_no_pictures(tmp_path: Path) -> None:

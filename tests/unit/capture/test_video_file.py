@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import re
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +14,10 @@ import pytest
 
 from capture_samples import grey_pictures, write_video
 from edge_autotuner.capture import VideoFile
+from edge_autotuner.core import CaptureEvent
+from edge_autotuner.core.file_names import text_of_name
 from edge_autotuner.errors import VideoError
+from stated_videos import moving_square, write_stated
 
 
 @pytest.mark.parametrize("size_wh", [(64, 48), (70, 50)], ids=["unpadded", "padded rows"])
@@ -99,18 +106,121 @@ def test_truncated_video_gives_all_intact_frames_and_one_warning(
     for frame, picture in zip(frames, pictures, strict=False):
         np.testing.assert_array_equal(frame.luma, picture)
     assert len(caplog.records) == 1
-    assert "damaged" in caplog.text
+    assert "is cut off" in caplog.text
 
 
-def test_size_change_midway_names_the_frame(tmp_path: Path) -> None:
-    for number, size_wh in enumerate([(64, 48), (96, 64)]):
-        write_video(tmp_path / f"{number}.h264", grey_pictures(4, size_wh), codec="libx264", pix_fmt="yuv420p")
-    joined = tmp_path / "joined.h264"
-    joined.write_bytes((tmp_path / "0.h264").read_bytes() + (tmp_path / "1.h264").read_bytes())
-    frames = VideoFile(joined).frames()
-    assert [next(frames).size_wh for _ in range(4)] == [(64, 48)] * 4
-    with pytest.raises(VideoError, match="frame 4 is 96x64, the frames before are 64x48"):
-        next(frames)
+def _join(folder: Path, sizes: list[tuple[int, int]], n_each: int, suffix: str) -> Path:
+    """Write one file after the other into one, as recorders and `cat` do."""
+    parts = []
+    for number, size_wh in enumerate(sizes):
+        part = folder / f"{number}.{suffix}"
+        write_video(part, moving_square(n_each, size_wh), codec="libx264", pix_fmt="yuv420p")
+        parts.append(part.read_bytes())
+    joined = folder / f"joined.{suffix}"
+    joined.write_bytes(b"".join(parts))
+    return joined
+
+
+@pytest.mark.parametrize("suffix", ["h264", "ts"])
+def test_the_size_may_change_midway(tmp_path: Path, suffix: str) -> None:
+    events: list[CaptureEvent] = []
+    video = VideoFile(_join(tmp_path, [(64, 48), (96, 64)], 4, suffix), on_event=events.append)
+    frames = list(video.frames())
+    assert [frame.size_wh for frame in frames] == [(64, 48)] * 4 + [(96, 64)] * 4
+    assert [frame.image_bgr.shape[:2] for frame in frames] == [(48, 64)] * 4 + [(64, 96)] * 4
+    assert [frame.index for frame in frames] == list(range(8))
+    assert [event.detail for event in events if event.kind == "size changed"] == ["96x64, before 64x48"]
+    assert video.info.n_frames == 8
+
+
+def test_stamps_that_start_again_give_times_that_go_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    events: list[CaptureEvent] = []
+    video = VideoFile(_join(tmp_path, [(64, 48)] * 5, 60, "ts"), on_event=events.append)
+    frames = list(video.frames())
+    assert [frame.index for frame in frames] == list(range(300))  # as many as `ffprobe -count_frames` says
+    assert [frame.time_s for frame in frames] == pytest.approx([number / 10 for number in range(300)])
+    assert (video.info.n_frames, video.info.rate_hz) == (300, pytest.approx(10.0))
+    assert video.span_s(range(100, 200)) == pytest.approx(10.0)
+    assert video.span_s(range(250, 300)) == pytest.approx(5.0)
+    assert (video.damage.n_lost, video.damage.n_times_repaired) == (0, 4)
+    assert [event.time_s for event in events if event.kind == "times repaired"] == pytest.approx([6, 12, 18, 24])
+    assert "times repaired: 4" in caplog.text
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_times_are_those_of_the_file_where_the_rate_varies(tmp_path: Path, suffix: str) -> None:
+    stamps = [5000, 5040, 5080, 6000, 9000, 9040]
+    write_stated(tmp_path / f"a.{suffix}", moving_square(6), stamps_ms=stamps, rate=25)
+    video = VideoFile(tmp_path / f"a.{suffix}")
+    assert [frame.time_s for frame in video.frames()] == pytest.approx([0, 0.04, 0.08, 1.0, 4.0, 4.04], abs=0.002)
+    assert video.info.rate_hz == pytest.approx(5 / 4.04, rel=0.06)
+    assert video.span_s(range(3)) == pytest.approx(1.0, abs=0.002)
+    assert video.damage.n_times_repaired == 0
+
+
+def test_a_stated_rate_that_is_wrong_is_not_believed(tmp_path: Path) -> None:
+    write_stated(tmp_path / "a.mkv", moving_square(11), stamps_ms=[100 * i for i in range(11)], rate=1000)
+    assert VideoFile(tmp_path / "a.mkv").info.rate_hz == pytest.approx(10.0, rel=0.01)
+
+
+def test_lost_frames_keep_their_number(tmp_path: Path) -> None:
+    pictures = grey_pictures(9, (64, 48))
+    write_video(tmp_path / "a.avi", pictures, codec="png", pix_fmt="gray")
+    data = bytearray((tmp_path / "a.avi").read_bytes())
+    starts = [match.start() for match in re.finditer(b"\x89PNG", data)]
+    for lost in (3, 4):
+        data[starts[lost] + 60 : starts[lost] + 260] = bytes(200)  # of its compressed pixels
+    (tmp_path / "a.avi").write_bytes(data)
+    video = VideoFile(tmp_path / "a.avi")
+    frames = list(video.frames())
+    assert [frame.index for frame in frames] == [0, 1, 2, 5, 6, 7, 8]
+    for frame in frames:
+        np.testing.assert_array_equal(frame.luma, pictures[frame.index])
+    assert frames[-1].time_s == pytest.approx(0.8)
+    assert video.damage.n_lost == 2
+
+
+@pytest.mark.parametrize("pix_fmt", ["gray16le", "gray12le", "gray10le"])
+def test_deep_grey_keeps_a_narrow_range(tmp_path: Path, pix_fmt: str) -> None:
+    bits = int(pix_fmt[4:6])
+    deep = [(picture.astype(np.uint16) // 4 + 300) << (16 - bits) for picture in moving_square(4)]
+    write_stated(tmp_path / "a.mkv", deep, codec="ffv1", pix_fmt=pix_fmt)
+    frames = list(VideoFile(tmp_path / "a.mkv").frames())
+    for frame in frames:
+        assert int(frame.luma.max()) - int(frame.luma.min()) > 60
+        np.testing.assert_array_equal(frame.image_bgr[..., 1], frame.luma)
+    still = {int(frame.luma[40, 60]) for frame in frames}
+    assert len(still) == 1  # the same value looks the same in every frame
+
+
+@pytest.mark.parametrize("name", ["cam1:front.mp4", "-a.mp4", "a%d#?*.mp4", "a\nb.mp4", "caf\udce9.mp4", "http:x.mp4"])
+def test_any_name_that_a_file_can_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_video(Path("plain.mp4"), moving_square(3), codec="libx264", pix_fmt="yuv420p")
+    Path("plain.mp4").rename(name)
+    video = VideoFile(Path(name))
+    assert len(list(video.frames())) == 3
+    assert video.info.name == text_of_name(name)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device", "broken link", "circle", "too long"])
+def test_what_is_no_file_is_refused_and_never_waited_for(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.mp4"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with contextlib.closing(socket.socket(socket.AF_UNIX)) as listener:
+            listener.bind(str(path)[-100:] if len(str(path)) > 100 else str(path))
+    elif kind == "device":
+        path = Path("/dev/zero")
+    elif kind == "too long":
+        path = tmp_path / ("a" * 300)
+    else:
+        path.symlink_to(path if kind == "circle" else "nowhere")
+    with pytest.raises(VideoError) as caught:
+        VideoFile(path)
+    words = {"pipe": "is a pipe", "socket": "is a socket", "device": "is a device", "broken link": "a link to nowhere"}
+    assert words.get(kind, "cannot be read") in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from av.container import InputContainer
 from av.error import EOFError as EndOfFile
@@ -21,7 +20,7 @@ from edge_autotuner.capture.live.feed import FeedError, Picture
 from edge_autotuner.capture.live.opening import open_camera, relayed_messages
 from edge_autotuner.capture.live.pace import Pace
 from edge_autotuner.capture.live.waiting import Wait, wait_by
-from edge_autotuner.capture.planes import bgr_of, luma_of
+from edge_autotuner.capture.shown import LevelsOfFirst, shown_picture
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.core import Clock, SystemClock
 
@@ -55,6 +54,7 @@ class CameraFeed:
         self._wait = wait or wait_by(self._clock)
         self.name = address.shown
         self.sha256 = address.sha256
+        self._levels = LevelsOfFirst()
         self.longest_block_s = 2 * max(config.open_timeout_s, config.read_timeout_s)
 
     @contextmanager
@@ -70,7 +70,7 @@ class CameraFeed:
         ):
             stream = _video_stream(container)
             pace = Pace(self._clock, self._wait, resync_s=_RESYNC_S) if container.format.name == "hls" else None
-            connection = CameraConnection(container, stream, self._config, self._clock, relay, pace, stop)
+            connection = CameraConnection(container, stream, self._config, self._clock, relay, pace, stop, self._levels)
             try:
                 yield connection
             finally:
@@ -94,6 +94,7 @@ class CameraConnection:
         relay: Callable[[], None],
         pace: Pace | None,
         stop: threading.Event,
+        levels: LevelsOfFirst | None = None,
     ) -> None:
         """Take over an open container.
 
@@ -105,6 +106,7 @@ class CameraConnection:
             relay: writes FFmpeg's messages into the log.
             pace: for sources that give many pictures at once and then none for a while, such as HLS.
             stop: ends the waits of the pace.
+            levels: of this camera's earlier connections; None: there was none.
         """
         self._container = container
         self._stream = stream
@@ -113,6 +115,7 @@ class CameraConnection:
         self._relay = relay
         self._pace = pace
         self._stop = stop
+        self._levels = levels or LevelsOfFirst()
         self.n_damaged = 0
 
     @property
@@ -143,7 +146,7 @@ class CameraConnection:
             for picture in self._decode(packet):
                 if self._pace is not None and picture.time is not None:
                     self._pace.wait_for(picture.time, self._stop)
-                yield Picture(luma_of(picture), partial(bgr_of, picture))
+                yield Picture(*shown_picture(picture, self._levels.of(picture)))
                 picture_s = video_s = self._clock.monotonic_s()
             self._require_decodable(now_s - picture_s)
         if not self._has_an_end():

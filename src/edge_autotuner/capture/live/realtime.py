@@ -35,7 +35,8 @@ class RealtimeFeed:
         self._clock = clock or SystemClock()
         self._wait = wait or wait_by(self._clock)
         info = source.info
-        self.length_s = None if info.n_frames is None else info.n_frames / info.rate_hz
+        n_frames = info.n_frames
+        self.length_s = None if n_frames is None else n_frames / info.rate_hz  # measured by the stamps
         self.name = source.info.name
         self.sha256 = source.info.sha256
 

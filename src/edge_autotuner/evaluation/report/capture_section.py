@@ -111,7 +111,8 @@ def motion_rows(facts: MotionFacts) -> Rows:
         rows += _size_rows(facts)
     cost = [(facts.gate_ms, "gate"), (facts.decode_ms, "decoding")]
     shown = ", ".join(f"{name} {ms:.1f} ms" for ms, name in cost if ms is not None)
-    return [*rows, *([("Time per frame", shown)] if shown else []), *(_live_rows(facts) if facts.is_live else [])]
+    rows += [("Time per frame", shown)] if shown else []
+    return [*rows, *(_live_rows(facts) if facts.is_live else _damage_rows(facts))]
 
 
 def sent(data: ReportData) -> dict[str, Rows] | None:
@@ -212,6 +213,11 @@ def _live_rows(facts: MotionFacts) -> Rows:
         ("Frames dropped", _dropped_text(facts)),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def _damage_rows(facts: MotionFacts) -> Rows:
+    rows = [("Damaged frames left out", facts.n_lost), ("Frames with a repaired time", facts.n_times_repaired)]
+    return [(name, f"{n:,}") for name, n in rows if n]
 
 
 def _dropped_text(facts: MotionFacts) -> str:

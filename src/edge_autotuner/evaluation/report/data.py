@@ -74,6 +74,8 @@ class MotionFacts:
         watched_s: how much of the source's time was watched, seconds.
         is_live: the source was watched as it happened.
         n_dropped: frames of a live source that nobody looked at.
+        n_lost: frames of a recording that could not be decoded.
+        n_times_repaired: frames of a recording whose stamp could not be right.
         began_at: aware UTC time of a live source's first frame.
         ended_at: of its last frame.
     """
@@ -93,6 +95,8 @@ class MotionFacts:
     watched_s: float = 0.0
     is_live: bool = False
     n_dropped: int = 0
+    n_lost: int = 0
+    n_times_repaired: int = 0
     began_at: datetime | None = None
     ended_at: datetime | None = None
 

@@ -1,0 +1,54 @@
+"""Names of any bytes become text that every program can read, and back."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_autotuner.core.file_names import name_of_text, path_for_library, text_of_name
+
+_NAMES = st.binary(max_size=40).map(os.fsdecode) | st.text("\\xE9e0a", max_size=12)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("", ""),
+        ("street.mp4", "street.mp4"),
+        ("café \U0001f600.mp4", "café \U0001f600.mp4"),
+        ("caf\udce9.mp4", r"caf\xe9.mp4"),
+        (r"a\b.mp4", r"a\b.mp4"),
+        (r"caf\xe9.mp4", r"caf\\xe9.mp4"),
+        ("a\\b\udcff", r"a\\b\xff"),
+    ],
+    ids=["empty", "plain", "unicode", "latin-1", "backslash", "looks like a byte", "both"],
+)
+def test_text(name: str, text: str) -> None:
+    assert text_of_name(name) == text
+    assert name_of_text(text) == name
+
+
+@given(_NAMES)
+def test_the_way_back(name: str) -> None:
+    text = text_of_name(name)
+    assert json.loads(json.dumps(text, ensure_ascii=False).encode("utf-8")) == text
+    assert name_of_text(text) == name
+
+
+@given(_NAMES, _NAMES)
+def test_different_names_have_different_texts(one: str, other: str) -> None:
+    assert (text_of_name(one) == text_of_name(other)) == (one == other)
+
+
+@pytest.mark.parametrize("name", ["a.bin", "a\udce9.bin"])
+def test_libraries_get_a_path_that_they_can_open(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"content")
+    with path_for_library(path) as readable:
+        readable.encode("utf-8")
+        assert Path(readable).read_bytes() == b"content"
