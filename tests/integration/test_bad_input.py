@@ -118,8 +118,6 @@ SOURCES = {
     "still": (still_video, r"no motion at all in frames 0:24 of still\.avi: .* set the sensitivity to high"),
     "too-short": (too_few_frames_for_the_background, r"too few to learn the background: .* give a longer video"),
     "empty-folder": (empty_folder, r"holds no pictures \(.*\); give a folder of pictures"),
-    "other-size": (picture_of_another_size, r"30\.png is 80x64, the pictures before are 192x128; .* remove it"),
-    "bad-picture": (undecodable_picture, r"30\.png cannot be decoded as a picture; remove it from the folder"),
     "one-picture": (single_picture, r"18\.png is a single picture; give the folder"),
 }  # fmt: skip
 
@@ -280,15 +278,30 @@ def test_a_truncated_video_is_used_as_far_as_it_goes(samples: Samples, tmp_path:
     assert capture["n_test"] == 6
 
 
-def test_everything_before_a_bad_picture_is_kept(samples: Samples, tmp_path: Path) -> None:
-    arguments = picture_of_another_size(tmp_path, samples)
-    command = ("capture", *arguments, "-o", tmp_path / "run", "-c", samples.config)
-    check_complaint(run_cli(*command), 3)
+@pytest.mark.parametrize(
+    ("prepare", "n_lost"), [(picture_of_another_size, 0), (undecodable_picture, 1)], ids=["other size", "damaged"]
+)
+def test_a_bad_picture_is_no_dead_end(
+    prepare: Callable[[Path, Samples], Arguments], n_lost: int, samples: Samples, tmp_path: Path
+) -> None:
+    """The other pictures are used; nobody has to remove it, after which the folder would be another source."""
+    command = ("run", *prepare(tmp_path, samples), "-o", tmp_path / "run", "-c", samples.config)
+    outcome = run_cli(*command)
+    assert outcome.code == 0, outcome.err
+    summary = state_of(tmp_path / "run")["capture"]["summary"]
+    assert summary["n_lost"] == n_lost
+    assert run_cli(*command).code == 0
+
+
+def test_a_folder_with_other_pictures_is_another_source(samples: Samples, tmp_path: Path) -> None:
+    arguments = undecodable_picture(tmp_path, samples)
+    command = ["capture", *arguments, "-c", samples.config, "-o"]
+    assert run_cli(*command, tmp_path / "run").code == 0
     kept = sorted((tmp_path / "run" / "dataset" / "frames").iterdir())
-    assert len(kept) >= 2
-    write_pictures(tmp_path / "pictures", [30])
-    check_complaint(run_cli(*command), 6, "another content")  # honest: the folder is not what it was
+    (tmp_path / "pictures" / "30.png").unlink()
+    check_complaint(run_cli(*command, tmp_path / "run"), 6, "another content", "choose another folder")
     assert sorted((tmp_path / "run" / "dataset" / "frames").iterdir()) == kept
+    assert run_cli(*command, tmp_path / "another").code == 0  # what the message advises
 
 
 @pytest.mark.parametrize("command", ["annotate", "tune", "evaluate", "export", "report"])
