@@ -106,7 +106,7 @@ def whole_picture(image: ImageArray) -> Detections:
 class FixedTokens:
     """An authenticator whose tokens are the names of clients, or NAME-SCOPE."""
 
-    def identify(self, token: str) -> Caller | None:
+    async def recognise(self, token: str) -> Caller | None:
         """Return a caller for any known token."""
         name, _, scope = token.partition("-")
         if not name.startswith("cam"):

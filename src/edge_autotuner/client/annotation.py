@@ -25,6 +25,7 @@ from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.core.boxes import scale_boxes
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.detections import Detections
+from edge_autotuner.core.json_limits import JsonLimits
 from edge_autotuner.core.labels import LabelMap
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.errors import (
@@ -41,6 +42,8 @@ from edge_autotuner.errors import (
 
 _MAX_BATCH_BYTES = 8 << 20  # of pictures in one request
 _REPLY_BYTES = 16 << 10  # of a reply without boxes
+_REPLY_ITEMS = 100
+_ITEMS_PER_BOX = 7  # the box, its four coordinates, score and class
 _BYTES_PER_BOX = 256  # four coordinates, score and class take fewer than 150
 _TOO_LARGE = 413
 _TOLERANCE_PX = 1.0  # a box may leave its picture by so much: rounding of a model that resizes
@@ -117,7 +120,7 @@ class RemoteDetector:
                 AnnotationReply,
                 query=self._query,
                 deadline=self._deadline,
-                max_bytes=self._max_reply_bytes(1),
+                limits=self._reply_limits(1),
             )
             return self._detections(reply, picture)
 
@@ -141,7 +144,7 @@ class RemoteDetector:
         path = path_of("models", self._model.name, "annotations", "batch")
 
         def read(response: httpx2.Response) -> list[Detections]:
-            batch = read_json(response, BatchReply, max_bytes=self._max_reply_bytes(len(group)))
+            batch = read_json(response, BatchReply, self._reply_limits(len(group)))
             if len(batch.results) != len(group):
                 raise ServiceBadReply(f"the service gave {len(batch.results)} answers for {len(group)} pictures")
             return [self._detections(self._answer(r), p) for r, p in zip(batch.results, group, strict=True)]
@@ -173,8 +176,11 @@ class RemoteDetector:
             size_wh = travelling_size(size_wh, self._model)
         return encode_for_travel(image_bgr, size_wh, self._config)
 
-    def _max_reply_bytes(self, n_pictures: int) -> int:
-        return n_pictures * (_REPLY_BYTES + self._max_detections * _BYTES_PER_BOX)
+    def _reply_limits(self, n_pictures: int) -> JsonLimits:
+        return JsonLimits(
+            max_bytes=n_pictures * (_REPLY_BYTES + self._max_detections * _BYTES_PER_BOX),
+            max_items=n_pictures * (_REPLY_ITEMS + self._max_detections * _ITEMS_PER_BOX),
+        )
 
     def _detections(self, reply: AnnotationReply, picture: EncodedPicture) -> Detections:
         """Return the detections of a reply, after checking that they can be those of this picture.

@@ -24,10 +24,11 @@ from edge_autotuner._version import __version__
 from edge_autotuner.client.budget import UploadBudget
 from edge_autotuner.client.credentials import make_ssl_context, read_token, warn_if_others_can_read
 from edge_autotuner.client.messages import API_PREFIX
-from edge_autotuner.client.replies import MAX_REPLY_BYTES, Message, check_status, read_json, was_not_carried_out
+from edge_autotuner.client.replies import Message, check_status, read_json, was_not_carried_out
 from edge_autotuner.client.transport import PATIENCE, Patience, PatientTransport
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.core.clock import Clock, Deadline, SystemClock
+from edge_autotuner.core.json_limits import JsonLimits
 from edge_autotuner.errors import ConfigError, ServiceBadReply, ServiceError, ServiceUnreachable
 
 logger = logging.getLogger(__name__)
@@ -135,7 +136,7 @@ class Connection:
         *,
         query: Query | None = None,
         deadline: Deadline | None = None,
-        max_bytes: int = MAX_REPLY_BYTES,
+        limits: JsonLimits | None = None,
     ) -> Message:
         """Ask for a message.
 
@@ -144,14 +145,14 @@ class Connection:
             reply: the message that is expected.
             query: parameters.
             deadline: no attempt is begun after it.
-            max_bytes: a larger reply is refused.
+            limits: a larger reply is refused; None: those of the message.
 
         Raises:
             ServiceUnreachable: no answer within the attempts or before the deadline.
             ServiceRefused: the service does not do it.
             ServiceBadReply: the answer is something else.
         """
-        return self.call(Ask("GET", path, query or {}), _json_reader(reply, max_bytes), deadline)
+        return self.call(Ask("GET", path, query or {}), _json_reader(reply, limits), deadline)
 
     def poll_json(
         self, path: str, reply: type[Message], *, query: Query, wait_s: float, deadline: Deadline | None = None
@@ -159,7 +160,7 @@ class Connection:
         """Ask for news, for which the service may take `wait_s`; None when there are none. Raises as `get_json`."""
 
         def read(response: httpx2.Response) -> Message | None:
-            return None if response.status_code == 204 else read_json(response, reply, max_bytes=MAX_REPLY_BYTES)
+            return None if response.status_code == 204 else read_json(response, reply)
 
         return self.call(Ask("GET", path, query, silence_s=wait_s), read, deadline)
 
@@ -192,7 +193,7 @@ class Connection:
         content = message.model_dump_json().encode()
         headers = {"Content-Type": "application/json"}
         ask = Ask(method, path, query or {}, headers, lambda: {"content": content}, is_repeatable)
-        return self.call(ask, _json_reader(reply, MAX_REPLY_BYTES), deadline)
+        return self.call(ask, _json_reader(reply), deadline)
 
     def post_bytes(
         self,
@@ -203,11 +204,11 @@ class Connection:
         *,
         query: Query | None = None,
         deadline: Deadline | None = None,
-        max_bytes: int = MAX_REPLY_BYTES,
+        limits: JsonLimits | None = None,
     ) -> Message:
         """Send bytes of some type and return the answer. Raises as `get_json`."""
         ask = Ask("POST", path, query or {}, {"Content-Type": content_type}, lambda: {"content": content})
-        return self.call(ask, _json_reader(reply, max_bytes), deadline)
+        return self.call(ask, _json_reader(reply, limits), deadline)
 
     def post_files(
         self,
@@ -243,7 +244,7 @@ class Connection:
         """
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(n_bytes)}
         ask = Ask("PUT", path, {}, headers, lambda: {"content": _exactly(open_body(), n_bytes)})
-        return self.call(ask, _json_reader(reply, MAX_REPLY_BYTES), deadline)
+        return self.call(ask, _json_reader(reply), deadline)
 
     def call(self, ask: Ask, read: Callable[[httpx2.Response], Answer], deadline: Deadline | None = None) -> Answer:
         """Send a request until it is answered, and return what `read` makes of the answer.
@@ -392,5 +393,5 @@ def _exactly(blocks: Iterable[bytes], n_bytes: int) -> Iterator[bytes]:
         raise ServiceError(f"what is uploaded does not have the {n_bytes} bytes that it had; was it changed meanwhile?")
 
 
-def _json_reader(reply: type[Message], max_bytes: int) -> Callable[[httpx2.Response], Message]:
-    return lambda response: read_json(response, reply, max_bytes=max_bytes)
+def _json_reader(reply: type[Message], limits: JsonLimits | None = None) -> Callable[[httpx2.Response], Message]:
+    return lambda response: read_json(response, reply, limits)

@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edge_autotuner.client.messages import Reply, Request
+from edge_autotuner.client.messages import LONG_LIST, MAX_DESCRIPTION, Reply, Request
 from edge_autotuner.config.base import PlainName
 from edge_autotuner.config.texts import BundleId, Explanation, JobId, JsonTable, Sha256, ShownLine
+from edge_autotuner.core.json_limits import JsonLimits
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 """queued: waits for a worker, also again after one was killed; the last three are for ever."""
@@ -54,7 +55,7 @@ class StartBundle(Request):
         folder: name of its folder, which the lineage of a candidate refers to; None: the name in the description.
     """
 
-    description: str = Field(min_length=2, max_length=4 << 20)
+    description: str = Field(min_length=2, max_length=MAX_DESCRIPTION)
     folder: PlainName | None = None
 
 
@@ -85,6 +86,8 @@ class TuneRequest(Request):
         dataset: hash of the description that `pipeline.tuning_input.describe_run` makes.
         deadline_s: seconds from now until when the job must have ended; None: as long as the service allows.
     """
+
+    json_limits = JsonLimits(max_bytes=5 << 20, max_items=5000, max_depth=16)
 
     key: JobKey
     camera: PlainName
@@ -145,7 +148,7 @@ class JobResult(Reply):
     reason: Explanation
     metrics: JsonTable
     candidate: BundleId | None
-    files: tuple[OutputFile, ...]
+    files: tuple[OutputFile, ...] = Field(max_length=100, fail_fast=True)
 
 
 class JobInfo(Reply):
@@ -192,7 +195,9 @@ class JobInfo(Reply):
 class JobList(Reply):
     """Jobs, newest first."""
 
-    jobs: tuple[JobInfo, ...]
+    json_limits = LONG_LIST
+
+    jobs: tuple[JobInfo, ...] = Field(max_length=1000, fail_fast=True)
 
 
 class JobEvent(Reply):
@@ -218,4 +223,6 @@ class JobEvent(Reply):
 class JobEvents(Reply):
     """The events after the one that was asked for, oldest first; ask again after the last of them for more."""
 
-    events: tuple[JobEvent, ...]
+    json_limits = LONG_LIST
+
+    events: tuple[JobEvent, ...] = Field(max_length=1000, fail_fast=True)

@@ -2,32 +2,64 @@
 
 Both sides refuse what they do not know, so that a misspelt field never passes silently. Fields are only ever added,
 with a default, within one version of the interface; a reader of replies therefore ignores fields that it does not know.
+
+Each message has its `json_limits`, checked before it is decoded. Every sequence has a length and fails at its first
+wrong item: otherwise pydantic writes an error for each of millions of items before it counts them.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge_autotuner.config.base import PlainName
 from edge_autotuner.config.texts import BundleId, Explanation, JsonTable, Line, Sha256, ShownLine, SignatureText
+from edge_autotuner.core.json_limits import JsonLimits
 
 API_PREFIX = "/v1"
 
-Box = Annotated[tuple[float, ...], Field(min_length=4, max_length=4)]
+MAX_BATCH = 256
+"""Most pictures of a request, whatever a service's settings say."""
+
+MAX_DETECTIONS = 10_000
+"""Most boxes of a picture."""
+
+MAX_CLASSES = 10_000
+MAX_QUESTIONS = 10_000
+MAX_LISTED = 100_000
+
+MAX_DESCRIPTION = 1 << 20
+"""Longest bundle.json that travels, characters."""
+
+LONG_LIST = JsonLimits(max_bytes=8 << 20, max_items=400_000, max_depth=32)
+"""Limits of replies that list what a service has."""
+
+Box = Annotated[tuple[float, ...], Field(min_length=4, max_length=4, fail_fast=True)]
 """Corners x1, y1, x2, y2 in pixels; in the description a plain array of four numbers, which every generator knows."""
 
 
 class Request(BaseModel):
-    """What a client sends: fields that nobody knows are refused."""
+    """What a client sends: fields that nobody knows are refused.
+
+    Attributes:
+        json_limits: of a body with this message; each that is a whole body has its own.
+    """
+
+    json_limits: ClassVar[JsonLimits]
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Reply(BaseModel):
-    """What the service answers: a later version may have more to say."""
+    """What the service answers: a later version may have more to say.
+
+    Attributes:
+        json_limits: of a whole reply, what a later version says included.
+    """
+
+    json_limits: ClassVar[JsonLimits] = JsonLimits(max_bytes=256 << 10, max_items=5000)
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -46,7 +78,7 @@ class ModelInfo(Reply):
 
     name: ShownLine
     sha256: Sha256
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = Field(max_length=MAX_CLASSES, fail_fast=True)
     input_size_wh: tuple[int, int]
     resize: Literal["stretch", "letterbox"] | None = None
 
@@ -54,7 +86,9 @@ class ModelInfo(Reply):
 class ModelList(Reply):
     """All groundtruth models of the service."""
 
-    models: tuple[ModelInfo, ...]
+    json_limits = LONG_LIST
+
+    models: tuple[ModelInfo, ...] = Field(max_length=1000, fail_fast=True)
 
 
 class AnnotationReply(Reply):
@@ -67,16 +101,19 @@ class AnnotationReply(Reply):
             picture lies.
         scores: in [0, 1], one for each box.
         class_ids: positions in the model's classes, one for each box.
-        is_cached: whether the same picture had been asked about before.
+        is_cached: whether this client had asked about the same picture before; whether anybody had, where the service
+            shares results between clients.
         picture_sha256: of the picture's bytes as they arrived, so that an answer is never taken for that to another
             question; None where the service does not say.
     """
 
+    json_limits = JsonLimits(max_bytes=4 << 20, max_items=7 * MAX_DETECTIONS + 100)
+
     model: ShownLine
     model_sha256: Sha256
-    boxes_xyxy: tuple[Box, ...]
-    scores: tuple[float, ...]
-    class_ids: tuple[int, ...]
+    boxes_xyxy: tuple[Box, ...] = Field(max_length=MAX_DETECTIONS, fail_fast=True)
+    scores: tuple[float, ...] = Field(max_length=MAX_DETECTIONS, fail_fast=True)
+    class_ids: tuple[int, ...] = Field(max_length=MAX_DETECTIONS, fail_fast=True)
     is_cached: bool
     picture_sha256: Sha256 | None = None
 
@@ -107,6 +144,8 @@ class ProblemReply(Reply):
         detail: what, where, and what to do.
     """
 
+    json_limits = JsonLimits(max_bytes=64 << 10, max_items=100)
+
     type: ShownLine
     title: ShownLine
     status: int
@@ -123,15 +162,19 @@ class BatchRequest(Request):
             pictures.
     """
 
+    json_limits = JsonLimits(max_bytes=64 << 10, max_items=5 * MAX_BATCH + 100, max_depth=3)
+
     min_score: float = Field(0.05, ge=0, le=1)
-    max_detections: int = Field(300, ge=1, le=10_000)
-    placements: tuple[Placement, ...] | None = None
+    max_detections: int = Field(300, ge=1, le=MAX_DETECTIONS)
+    placements: tuple[Placement, ...] | None = Field(None, max_length=MAX_BATCH, fail_fast=True)
 
 
 class BatchReply(Reply):
     """Answers in the order of the pictures; one that could not be looked at does not spoil the others."""
 
-    results: tuple[AnnotationReply | ProblemReply, ...]
+    json_limits = LONG_LIST
+
+    results: tuple[AnnotationReply | ProblemReply, ...] = Field(max_length=MAX_BATCH, fail_fast=True)
 
 
 class BlobQuestion(Request):
@@ -141,13 +184,17 @@ class BlobQuestion(Request):
         sha256: hashes of the contents.
     """
 
-    sha256: tuple[Sha256, ...] = Field(max_length=10_000)
+    json_limits = JsonLimits(max_bytes=1 << 20, max_items=MAX_QUESTIONS + 10, max_depth=2)
+
+    sha256: tuple[Sha256, ...] = Field(max_length=MAX_QUESTIONS, fail_fast=True)
 
 
 class MissingBlobs(Reply):
     """Which contents are not at the service; the others stay there for a while, so that they can be used."""
 
-    missing: tuple[Sha256, ...]
+    json_limits = JsonLimits(max_bytes=1 << 20, max_items=MAX_QUESTIONS + 100)
+
+    missing: tuple[Sha256, ...] = Field(max_length=MAX_QUESTIONS, fail_fast=True)
 
 
 class StoredBlob(Reply):
@@ -168,6 +215,8 @@ class CameraRequest(Request):
         place: where it stands.
         shows: what it sees.
     """
+
+    json_limits = JsonLimits(max_bytes=16 << 10, max_items=20, max_depth=1)
 
     place: Line = ""
     shows: Line = ""
@@ -192,7 +241,9 @@ class CameraInfo(Reply):
 class CameraList(Reply):
     """All cameras, by name."""
 
-    cameras: tuple[CameraInfo, ...]
+    json_limits = LONG_LIST
+
+    cameras: tuple[CameraInfo, ...] = Field(max_length=MAX_LISTED, fail_fast=True)
 
 
 class BundleRequest(Request):
@@ -205,7 +256,9 @@ class BundleRequest(Request):
         data_sha256: hash of the manifest of the pictures that it was tuned on.
     """
 
-    description: str = Field(min_length=2, max_length=4 << 20)
+    json_limits = JsonLimits(max_bytes=3 << 20, max_items=20, max_depth=1)
+
+    description: str = Field(min_length=2, max_length=MAX_DESCRIPTION)
     signature: SignatureText | None = None
     parent: BundleId | None = None
     data_sha256: Sha256 | None = None
@@ -249,7 +302,7 @@ class BundleInfo(Reply):
     stage: Stage
     name: ShownLine
     metrics: JsonTable
-    files: tuple[BundleFileInfo, ...]
+    files: tuple[BundleFileInfo, ...] = Field(max_length=100, fail_fast=True)
     description_sha256: Sha256
     is_signed: bool
     parent: BundleId | None
@@ -261,7 +314,9 @@ class BundleInfo(Reply):
 class BundleList(Reply):
     """The bundles of a camera, newest first."""
 
-    bundles: tuple[BundleInfo, ...]
+    json_limits = LONG_LIST
+
+    bundles: tuple[BundleInfo, ...] = Field(max_length=MAX_LISTED, fail_fast=True)
 
 
 class DeployedBundle(BundleInfo):
@@ -272,7 +327,9 @@ class DeployedBundle(BundleInfo):
         signature: base64 of the signature of these bytes; None when nobody signed it.
     """
 
-    description: str
+    json_limits = JsonLimits(max_bytes=4 << 20, max_items=20_000, max_depth=32)
+
+    description: str = Field(max_length=MAX_DESCRIPTION)
     signature: SignatureText | None
 
 
@@ -285,6 +342,8 @@ class CollectedGarbage(Reply):
         n_bytes: what the contents took on the disk.
     """
 
-    bundles: tuple[str, ...]
-    blobs: tuple[Sha256, ...]
+    json_limits = LONG_LIST
+
+    bundles: tuple[str, ...] = Field(max_length=MAX_LISTED, fail_fast=True)
+    blobs: tuple[Sha256, ...] = Field(max_length=MAX_LISTED, fail_fast=True)
     n_bytes: int

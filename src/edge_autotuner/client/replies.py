@@ -8,32 +8,40 @@ from http import HTTPStatus
 from typing import TypeVar
 
 import httpx2
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from edge_autotuner.client.messages import ProblemReply
+from edge_autotuner.client.messages import ProblemReply, Reply
+from edge_autotuner.core.json_limits import JsonLimits, check_json
 from edge_autotuner.core.printable import one_line
 from edge_autotuner.errors import ServiceBadReply, ServiceBusy, ServiceError, ServiceRefused, ServiceUnreachable
 
-Message = TypeVar("Message", bound=BaseModel)
+Message = TypeVar("Message", bound=Reply)
 
-MAX_REPLY_BYTES = 8 << 20
-
-_MAX_PROBLEM_BYTES = 64 << 10
 _MAX_TEXT = 300
 _LATER = {408, 425, 502, 503, 504, 507}  # a proxy or the service says: not now; 507 is its full disk
 _CARRIED_OUT_BY_NOBODY = {429, 503}
 
 
-def read_json(reply: httpx2.Response, message: type[Message], *, max_bytes: int) -> Message:
-    """Return the body of a good reply as a message.
+def read_json(reply: httpx2.Response, message: type[Message], limits: JsonLimits | None = None) -> Message:
+    """Return the body of a good reply as a message; what is too large or nested too deep is never decoded.
+
+    Args:
+        reply: with its body still on the wire.
+        message: what it must be.
+        limits: of this one; None: those of the message.
 
     Raises:
-        ServiceBadReply: it is not JSON, has another form, is compressed, or is too large.
+        ServiceBadReply: it is not JSON, has another form, is compressed, or beyond its limits.
     """
     kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise ServiceBadReply(f"{_asked(reply)} answered with '{_printable(kind)}' instead of application/json")
-    body = read_bounded(reply, max_bytes)
+    limits = limits or message.json_limits
+    body = read_bounded(reply, limits.max_bytes)
+    try:
+        check_json(body, limits)
+    except ValueError as exc:
+        raise ServiceBadReply(f"{_asked(reply)} answered with more than a {message.__name__}: {exc}") from None
     try:
         return message.model_validate_json(body, strict=True)
     except ValidationError as exc:
@@ -119,8 +127,10 @@ def was_not_carried_out(reply: httpx2.Response) -> bool:
 def _problem(reply: httpx2.Response) -> tuple[str, str]:
     """Return kind and reason of a problem; both are short and printable whoever wrote them."""
     try:
-        problem = ProblemReply.model_validate_json(read_bounded(reply, _MAX_PROBLEM_BYTES))
-    except (ValidationError, ServiceBadReply):
+        body = read_bounded(reply, ProblemReply.json_limits.max_bytes)
+        check_json(body, ProblemReply.json_limits)
+        problem = ProblemReply.model_validate_json(body)
+    except (ValueError, ServiceBadReply):  # ValueError: also pydantic's
         phrases = {status.value: status.phrase for status in HTTPStatus}
         return "", phrases.get(reply.status_code, "no reason given")
     return _printable(problem.type), _printable(problem.detail or problem.title)

@@ -115,6 +115,12 @@ class ResultCacheConfig(FrozenConfig):
         gt=0,
         description="A result on the disk goes so long after its picture came last.",
     )
+    shared: bool = Field(
+        False,
+        description="Whether a client is answered with the result of another client's picture. Saves work where "
+        "several send the same pictures; but then `is_cached` and the time of an answer tell a client that another one "
+        "has sent exactly this picture.",
+    )
 
 
 class BlobsConfig(FrozenConfig):

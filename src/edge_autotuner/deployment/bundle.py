@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_autotuner.core.clock import Clock, SystemClock
+from edge_autotuner.core.json_limits import JsonLimits, check_json
 from edge_autotuner.core.json_values import check_json_values
 from edge_autotuner.dataset.atomic import TEMPORARY_SUFFIX, atomic_write_bytes, make_folder, storage_errors, sync_folder
 from edge_autotuner.errors import ModelBundleError, WeightsError
@@ -37,6 +38,7 @@ MODEL_FILE = "model.onnx"
 WEIGHTS_FILE = "weights.safetensors"
 
 MAX_DESCRIPTION_BYTES = 4 << 20
+_LIMITS = JsonLimits(MAX_DESCRIPTION_BYTES, max_items=20_000, max_depth=32)
 MAX_FILE_BYTES = 1 << 30
 
 _MAX_NAME = 200
@@ -197,6 +199,10 @@ def parse_description(content: bytes, folder: Path = Path()) -> ModelBundle:
         ModelBundleError: it is damaged, the format is unknown, or a file name points elsewhere.
     """
     path = folder / DESCRIPTION_FILE
+    try:
+        check_json(content, _LIMITS)
+    except ValueError as exc:
+        raise ModelBundleError(f"{path} cannot be used: {exc}") from exc
     try:
         description = json.loads(content, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as exc:

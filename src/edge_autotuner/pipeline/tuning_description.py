@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from edge_autotuner.config.texts import ClassName, Fingerprint, JsonTable, LongLine, Sha256
 from edge_autotuner.core.events import EventKind
+from edge_autotuner.core.json_limits import JsonLimits, check_json
 from edge_autotuner.errors import DatasetError
 
 MAX_BYTES = 32 << 20
@@ -21,14 +22,18 @@ MAX_FILES = 20_000
 _MAX_BOXES = 10_000
 _MAX_SIDE_PX = 1 << 16
 _MAX_PICTURE_BYTES = 1 << 28
+_MAX_DEPTH = 32
+_MAX_PLACE = 200
+_FEW_ITEMS = 10_000
+_MIN_BYTES_PER_ITEM = 3  # a box with its score and class has seven items and more than 21 characters
 
 Side = Annotated[int, Field(ge=1, le=_MAX_SIDE_PX)]
 Pixel = Annotated[float, Field(ge=-1e6, le=1e6)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Boxes = Annotated[tuple[tuple[Pixel, Pixel, Pixel, Pixel], ...], Field(max_length=_MAX_BOXES)]
-Shares = Annotated[tuple[Share, ...], Field(max_length=_MAX_BOXES)]
-ClassIds = Annotated[tuple[Annotated[int, Field(ge=0, lt=1000)], ...], Field(max_length=_MAX_BOXES)]
-ClassNames = Annotated[tuple[ClassName, ...], Field(max_length=1000)]
+Boxes = Annotated[tuple[tuple[Pixel, Pixel, Pixel, Pixel], ...], Field(max_length=_MAX_BOXES, fail_fast=True)]
+Shares = Annotated[tuple[Share, ...], Field(max_length=_MAX_BOXES, fail_fast=True)]
+ClassIds = Annotated[tuple[Annotated[int, Field(ge=0, lt=1000)], ...], Field(max_length=_MAX_BOXES, fail_fast=True)]
+ClassNames = Annotated[tuple[ClassName, ...], Field(max_length=1000, fail_fast=True)]
 Suffix = Literal[".jpg", ".jpeg", ".png", ".webp"]
 PICTURE_SUFFIXES: tuple[str, ...] = get_args(Suffix)
 Time = Annotated[float, Field(ge=-1e12, le=1e12)]
@@ -124,7 +129,7 @@ class AnnotationsPart(_Part):
     teacher: LongLine
     min_score: Share
     uncertain_score: Share
-    annotations: tuple[AnnotationPart, ...] = Field(max_length=MAX_FILES)
+    annotations: tuple[AnnotationPart, ...] = Field(max_length=MAX_FILES, fail_fast=True)
 
 
 class StagePart(_Part):
@@ -195,12 +200,12 @@ class TuningDescription(_Part):
     labels: ClassNames = Field(min_length=1)
     has_test_source: bool
     created_at: LongLine
-    backgrounds: tuple[BackgroundPart, ...] = Field(max_length=MAX_FILES)
-    frames: tuple[FramePart, ...] = Field(min_length=1, max_length=MAX_FILES)
-    events: tuple[EventPart, ...] = Field(max_length=100_000)
-    annotations: tuple[AnnotationsPart, ...] = Field(min_length=1, max_length=2)
+    backgrounds: tuple[BackgroundPart, ...] = Field(max_length=MAX_FILES, fail_fast=True)
+    frames: tuple[FramePart, ...] = Field(min_length=1, max_length=MAX_FILES, fail_fast=True)
+    events: tuple[EventPart, ...] = Field(max_length=100_000, fail_fast=True)
+    annotations: tuple[AnnotationsPart, ...] = Field(min_length=1, max_length=2, fail_fast=True)
     stages: StagesPart
-    replay: tuple[ReplayPart, ...] | None = Field(max_length=MAX_FILES)
+    replay: tuple[ReplayPart, ...] | None = Field(max_length=MAX_FILES, fail_fast=True)
     ground_truth: ContentPart | None
 
     @model_validator(mode="after")
@@ -264,22 +269,19 @@ def parse_description(content: bytes) -> TuningDescription:
     """
     if len(content) > MAX_BYTES:
         raise DatasetError(f"a description of a dataset has {MAX_BYTES >> 20} MB at most, got {len(content)} bytes")
+    max_items = _FEW_ITEMS + len(content) // _MIN_BYTES_PER_ITEM
     try:
-        values = json.loads(content, parse_constant=_refuse_constant)
-        json.dumps(values, allow_nan=False, ensure_ascii=False).encode()  # 1e999 is infinite; half a surrogate no text
-        description = TuningDescription.model_validate(values)
-        description.to_bytes()
+        check_json(content, JsonLimits(MAX_BYTES, max_items, max_depth=_MAX_DEPTH))
+        description = TuningDescription.model_validate_json(content)
+        for stage in (description.stages.capture, description.stages.annotation):
+            json.dumps(stage.summary, allow_nan=False)  # 1e999 is infinite
     except ValidationError as exc:
-        first = exc.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "as a whole"
-        raise DatasetError(f"the description of the dataset is wrong: {where}: {first['msg']}") from exc
-    except (ValueError, RecursionError) as exc:  # ValueError: no JSON, no text, or no number
+        first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])[:_MAX_PLACE] or "as a whole"
+        raise DatasetError(f"the description of the dataset is wrong: {where}: {first['msg']:.200}") from None
+    except ValueError as exc:
         raise DatasetError(f"the description of the dataset cannot be read: {exc!s:.200}") from exc
     return description
-
-
-def _refuse_constant(text: str) -> None:
-    raise ValueError(f"{text} is not a JSON number")
 
 
 def _refuse_twins(what: str, values: list[Any]) -> None:

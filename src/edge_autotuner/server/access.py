@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Literal, Protocol
 
 from fastapi import Depends, Request
@@ -35,14 +36,18 @@ class Caller:
 class Authenticator(Protocol):
     """Knows the tokens."""
 
-    def identify(self, token: str) -> Caller | None:
-        """Return whose token this is; None for one that is unknown, expired or revoked. Takes a constant time."""
+    async def recognise(self, token: str) -> Caller | None:
+        """Return whose token this is; None for one that is unknown, expired or revoked.
+
+        A refusal takes the same steps and the same time whatever is wrong with the token.
+        """
         ...
 
 
 _bearer = HTTPBearer(auto_error=False, description="A token made with `edge-autotuner tokens add`.")
 
 
+@cache  # the same scopes are one dependency: a request asks once
 def caller_with(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
     """Return a dependency that gives the caller, if it has one of these scopes.
 
@@ -54,7 +59,7 @@ def caller_with(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
         request: Request, shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
     ) -> Caller:
         authenticator: Authenticator = request.app.state.services.authenticator
-        caller = authenticator.identify(shown.credentials) if shown is not None else None
+        caller = await authenticator.recognise(shown.credentials) if shown is not None else None
         if caller is None:
             raise Problem(
                 401,

@@ -32,7 +32,7 @@ _METHODS = ("get", "put", "post", "delete")
 
 
 class _Nobody:
-    def identify(self, token: str) -> Caller | None:
+    async def recognise(self, token: str) -> Caller | None:
         return None
 
 

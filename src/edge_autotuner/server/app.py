@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
@@ -18,7 +20,7 @@ from edge_autotuner.server.observing import Observing
 from edge_autotuner.server.problems import answer_problems
 from edge_autotuner.server.routers.annotations import router as annotations_router
 from edge_autotuner.server.routers.blobs import router as blobs_router
-from edge_autotuner.server.routers.documented import problems
+from edge_autotuner.server.routers.documented import add_messages, problems
 from edge_autotuner.server.routers.health import metrics_router
 from edge_autotuner.server.routers.health import router as health_router
 from edge_autotuner.server.routers.jobs import router as jobs_router
@@ -36,7 +38,7 @@ _STORE_REFUSALS = problems(400, 401, 403, 404, 408, 409, 413, 416, 422, 429, 500
 
 def create_app(services: Services) -> FastAPI:
     """Return the interface; its models are loaded when it starts, and let go when it ends."""
-    app = FastAPI(
+    app = _App(
         title="Edge AutoTuner",
         version=__version__,
         description=_DESCRIPTION,
@@ -44,6 +46,7 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,  # the pages load scripts from other hosts
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
         lifespan=_lifespan,
     )
     app.state.services = services
@@ -65,6 +68,20 @@ def create_app(services: Services) -> FastAPI:
     )
     app.add_middleware(Observing, metrics=services.metrics)
     return app
+
+
+class _App(FastAPI):
+    """Describes the bodies of requests, too: the framework does not read them."""
+
+    def openapi(self) -> dict[str, Any]:
+        description = super().openapi()
+        add_messages(description)
+        return description
+
+
+def _operation_id(route: APIRoute) -> str:
+    """Return the function's name, which generated clients use: it stays, wherever the address moves."""
+    return route.name
 
 
 @asynccontextmanager

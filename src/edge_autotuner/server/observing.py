@@ -14,7 +14,7 @@ from edge_autotuner.client.messages import API_PREFIX
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.errors import StorageError
 from edge_autotuner.server.metrics import Metrics
-from edge_autotuner.server.problems import Problem
+from edge_autotuner.server.problems import GONE, Problem
 
 logger = logging.getLogger(__name__)
 access_logger = logging.getLogger("edge_autotuner.access")
@@ -29,7 +29,6 @@ _TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 _UNKNOWN = "-"
-_UNANSWERED = 499  # as other servers log it: the client went away
 _STORAGE_RETRY_S = "60"
 _STOPPING_RETRY_S = "10"
 
@@ -63,6 +62,7 @@ class Observing:
             raise
         except Exception as exc:  # the edge of the process: the client gets an answer, the log the rest
             problem = _unexpected(exc, _route(scope))
+            exchange.has_failed = True
             if exchange.status is None:
                 await problem.response()(scope, exchange.receive, exchange.send)
         finally:
@@ -70,7 +70,7 @@ class Observing:
 
     def _note(self, scope: Scope, exchange: _Exchange, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else _UNKNOWN
-        route, client, status = _route(scope), _client(scope), str(exchange.status or _UNANSWERED)
+        route, client, status = _route(scope), _client(scope), str(exchange.outcome)
         self._metrics.requests.labels(method, route, status, client).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
         self._metrics.received_bytes.labels(route).inc(exchange.n_received)
@@ -95,8 +95,17 @@ class _Exchange:
         self._send = send
         self._headers = headers
         self.status: int | None = None
+        self.has_failed = False
+        self._is_complete = False
         self.n_received = 0
         self.n_sent = 0
+
+    @property
+    def outcome(self) -> int:
+        """Status for log and metrics: that of an answer which its client did not wait for is another one."""
+        if self._is_complete and self.status is not None:
+            return self.status
+        return 500 if self.has_failed else GONE
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -111,6 +120,8 @@ class _Exchange:
                 headers.setdefault(name, value)
         self.n_sent += len(message.get("body", b""))
         await self._send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            self._is_complete = True
 
 
 def _stopping() -> Problem:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from edge_autotuner.client.messages import ProblemReply
 
 MEDIA_TYPE = "application/problem+json"
 
+GONE = 499
+"""Status in log and metrics of what a client did not wait for, as other servers count it; never sent."""
+
+_MAX_ERRORS = 5
+_MAX_ERROR_CHARACTERS = 200
 _KINDS = {400: "bad-request", 404: "no-such-address", 405: "wrong-method"}
 
 
@@ -43,11 +50,29 @@ class Problem(Exception):
         return Response(content, self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
+def invalid(errors: Sequence[Any], *place: str) -> Problem:
+    """Return a refusal that says which fields are wrong and why, but not what they held: that may be secret, or large.
+
+    Args:
+        errors: as pydantic lists them; only the first few are told.
+        place: where in the request the fields are.
+    """
+    told = [_told(error, place) for error in errors[:_MAX_ERRORS]]
+    return Problem(422, "invalid-request", "; ".join([*told, "..."] if len(errors) > _MAX_ERRORS else told))
+
+
+def _told(error: Mapping[str, Any], place: Sequence[str]) -> str:
+    where = ".".join(str(part)[:_MAX_ERROR_CHARACTERS] for part in (*place, *error["loc"]))
+    text = f"{where[:_MAX_ERROR_CHARACTERS]}: {error['msg'][:_MAX_ERROR_CHARACTERS]}"
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def answer_problems(app: FastAPI) -> None:
     """Let an app answer refusals in this form, also those of the framework itself."""
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
 
 
 async def _answer_problem(request: Request, exc: Exception) -> Response:
@@ -55,11 +80,14 @@ async def _answer_problem(request: Request, exc: Exception) -> Response:
     return exc.response()
 
 
+async def _answer_nobody(request: Request, exc: Exception) -> Response:
+    """Count a client that went away in the middle of its body: it may, and nothing is wrong here."""
+    return Response(status_code=GONE)
+
+
 async def _answer_invalid(request: Request, exc: Exception) -> Response:
-    """Say which fields are wrong and why, but not what they held: that may be secret, or large."""
     assert isinstance(exc, RequestValidationError)
-    wrong = "; ".join(f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors()[:10])
-    return Problem(422, "invalid-request", wrong).response()
+    return invalid(exc.errors()).response()
 
 
 async def _answer_http_error(request: Request, exc: Exception) -> Response:

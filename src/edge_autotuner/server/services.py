@@ -238,6 +238,7 @@ def open_annotations(
         quotas=quotas,
         cache=_open_cache(config, clock),
         metrics=metrics,
+        is_shared=config.cache.shared,
     )
 
 

@@ -7,9 +7,11 @@ the hash, and a slow one would cost every request.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import logging
+import math
 import re
 import secrets
 import threading
@@ -22,6 +24,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
+from starlette.concurrency import run_in_threadpool
 
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.errors import ConfigError, EdgeAutotunerError
@@ -31,6 +34,9 @@ from edge_autotuner.server.database import Database, from_stored_time, to_stored
 from edge_autotuner.server.schema import tokens
 
 logger = logging.getLogger(__name__)
+
+READ_EVERY_S = 0.1
+"""Shortest time between two reads for tokens that are not known; who shows one waits for the next of them."""
 
 REVOCATION_DELAY_S = 5.0
 """How long other processes may still accept a token after it was revoked; the process that revokes forgets at once."""
@@ -88,14 +94,15 @@ class _Known:
     sha256: str
     expires_at: datetime | None
     is_revoked: bool
-    read_at_s: float
 
 
 class Tokens:
     """Makes and recognises tokens; the service's `Authenticator`.
 
-    Rows are remembered for `REVOCATION_DELAY_S`, so that most requests need no database. When a token was last used,
-    and which were refused, is written now and then by a thread of its own: no request waits for the disk.
+    All rows are remembered for `REVOCATION_DELAY_S`, so that most requests need no database. A token that is not among
+    them, and one whose secret is wrong, wait together for the next read: so a new token counts at once, a flood of
+    wrong ones costs ten reads a second, and the time of a refusal does not tell which ids there are. When a token was
+    last used, and which were refused, is written now and then by a thread of its own: no request waits for the disk.
     """
 
     def __init__(self, database: Database, audit: AuditLog, clock: Clock | None = None) -> None:
@@ -103,6 +110,10 @@ class Tokens:
         self._audit = audit
         self._clock = clock or SystemClock()
         self._known: dict[str, _Known] = {}
+        self._read_at_s = -math.inf
+        self._next_read: asyncio.Task[None] | None = None
+        self._reading = asyncio.Lock()
+        self._last_read_s = -math.inf
         self._notes = _Notes(database, audit, self._clock)
 
     def add(self, client: str, scopes: Iterable[str], *, expires_after_s: float | None = None) -> NewToken:
@@ -144,7 +155,7 @@ class Tokens:
             made = self._insert(connection, client, tuple(row.scopes.split()), lifetime_s)
             detail = f"the old one is valid for {overlap_s:g} s more"
             self._audit.append(connection, "token-rotated", client=COMMAND_LINE, subject=client, detail=detail)
-        self._known.clear()
+        self._forget()
         return made
 
     def revoke(self, client: str) -> int:
@@ -162,7 +173,7 @@ class Tokens:
                 raise ConfigError(f"'{client}' has no valid token; `tokens list` shows all")
             connection.execute(update(tokens).where(of_client).values(revoked_at=now, is_current=False))
             self._audit.append(connection, "token-revoked", client=COMMAND_LINE, subject=client)
-        self._known.clear()
+        self._forget()
         return n_valid
 
     def all(self) -> list[TokenInfo]:
@@ -172,54 +183,94 @@ class Tokens:
         now = self._clock.now()
         return [_info(row, now) for row in rows]
 
-    def identify(self, token: str) -> Caller | None:
+    async def recognise(self, token: str) -> Caller | None:
         """Return whose token this is; None for one that is unknown, expired or revoked.
-
-        The hash is compared in constant time, and for an unknown id with a hash that nothing has, so the time tells
-        nothing about ids or secrets.
 
         Raises:
             StorageError: the database cannot be read.
         """
-        match = _TOKEN.fullmatch(token)
-        if match is None:
-            self._notes.add_refusal("not a token", "")
-            return None
-        token_id = match[1]
-        known = self._lookup(token_id)
-        shown = hashlib.sha256(token.encode("ascii")).hexdigest()
-        is_right = hmac.compare_digest(shown, _NO_SUCH_SHA256 if known is None else known.sha256)
-        if known is None or not is_right:
-            self._notes.add_refusal("unknown", "")
-            return None
-        if known.is_revoked or (known.expires_at is not None and known.expires_at <= self._clock.now()):
-            self._notes.add_refusal("revoked" if known.is_revoked else "expired", known.caller.client)
-            return None
-        self._notes.add_use(token_id)
-        return known.caller
+        if _TOKEN.fullmatch(token) is None:
+            return self._conclude(token)
+        found = self._recall(token)
+        if found is None:
+            await self._read_next()
+        return self._conclude(token)
+
+    def identify(self, token: str) -> Caller | None:
+        """Return the same, reading the database at once where what is remembered does not do.
+
+        Raises:
+            StorageError: the database cannot be read.
+        """
+        if _TOKEN.fullmatch(token) is not None and self._recall(token) is None:
+            self._read()
+        return self._conclude(token)
 
     def close(self) -> None:
         """Write what is still to be noted."""
         self._notes.close()
 
-    def _lookup(self, token_id: str) -> _Known | None:
-        known = self._known.get(token_id)
-        now_s = self._clock.monotonic_s()
-        if known is not None and now_s - known.read_at_s < REVOCATION_DELAY_S:
-            return known
-        with self._database.reading() as connection:
-            row = connection.execute(select(tokens).where(tokens.c.id == token_id)).first()
-        if row is None:
+    def _conclude(self, token: str) -> Caller | None:
+        """Return what is said about a token now, and note it."""
+        match = _TOKEN.fullmatch(token)
+        if match is None:
+            self._notes.add_refusal("not a token", "")
             return None
-        known = _Known(
-            caller=Caller(row.client, frozenset(_known_scopes(row.scopes))),
-            sha256=row.sha256,
-            expires_at=None if row.expires_at is None else from_stored_time(row.expires_at),
-            is_revoked=row.revoked_at is not None,
-            read_at_s=now_s,
-        )
-        self._known[token_id] = known
-        return known
+        known = self._compare(match)
+        if known is None:
+            self._notes.add_refusal("unknown", "")
+            return None
+        if known.is_revoked or (known.expires_at is not None and known.expires_at <= self._clock.now()):
+            self._notes.add_refusal("revoked" if known.is_revoked else "expired", known.caller.client)
+            return None
+        self._notes.add_use(match[1])
+        return known.caller
+
+    def _recall(self, token: str) -> _Known | None:
+        """Return the row of a token if it is remembered and still counts; nothing is read."""
+        match = _TOKEN.fullmatch(token)
+        is_fresh = self._clock.monotonic_s() - self._read_at_s < REVOCATION_DELAY_S
+        return self._compare(match) if match is not None and is_fresh else None
+
+    def _compare(self, match: re.Match[str]) -> _Known | None:
+        """Return the row of a token whose secret is right.
+
+        The hash is compared in constant time, and for an unknown id with a hash that nothing has.
+        """
+        known = self._known.get(match[1])
+        shown = hashlib.sha256(match[0].encode("ascii")).hexdigest()
+        is_right = hmac.compare_digest(shown, _NO_SUCH_SHA256 if known is None else known.sha256)
+        return known if is_right else None
+
+    async def _read_next(self) -> None:
+        """Wait for a read that begins after this call; all who wait at the same time share it."""
+        if self._next_read is None:
+            self._next_read = asyncio.create_task(self._read_soon())
+        await asyncio.shield(self._next_read)
+
+    async def _read_soon(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await asyncio.sleep(self._last_read_s + READ_EVERY_S - loop.time())
+            await self._reading.acquire()
+        finally:
+            self._next_read = None  # who comes from now on needs a later one
+        try:
+            self._last_read_s = loop.time()
+            await run_in_threadpool(self._read)
+        finally:
+            self._reading.release()
+
+    def _read(self) -> None:
+        """Read all tokens."""
+        now_s = self._clock.monotonic_s()
+        with self._database.reading() as connection:
+            rows = connection.execute(select(tokens)).all()
+        self._known = {row.id: _known(row) for row in rows}
+        self._read_at_s = now_s
+
+    def _forget(self) -> None:
+        self._read_at_s = -math.inf
 
     def _current(self, connection: Connection, client: str) -> Row[Any] | None:
         return connection.execute(select(tokens).where(tokens.c.client == client, tokens.c.is_current)).first()
@@ -323,6 +374,15 @@ def open_authenticator(database_url: str) -> Tokens:
     """
     database = Database(database_url)
     return Tokens(database, AuditLog(database))
+
+
+def _known(row: Row[Any]) -> _Known:
+    return _Known(
+        caller=Caller(row.client, frozenset(_known_scopes(row.scopes))),
+        sha256=row.sha256,
+        expires_at=None if row.expires_at is None else from_stored_time(row.expires_at),
+        is_revoked=row.revoked_at is not None,
+    )
 
 
 def _checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:

@@ -17,13 +17,14 @@ from typing import Any
 
 import httpx2
 import pytest
-from pydantic import BaseModel
 
 from edge_autotuner.client import Connection, path_of
 from edge_autotuner.client.connection import Ask, _translated
+from edge_autotuner.client.messages import Reply
 from edge_autotuner.client.replies import read_json
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.core import Deadline, FakeClock
+from edge_autotuner.core.json_limits import JsonLimits
 from edge_autotuner.errors import (
     ConfigError,
     EdgeAutotunerError,
@@ -39,7 +40,7 @@ URL = "https://teacher.example/lab"
 Handler = Callable[[httpx2.Request], httpx2.Response]
 
 
-class Number(BaseModel):
+class Number(Reply):
     n: int
 
 
@@ -292,7 +293,7 @@ def once(script: Any, **settings: Any) -> Any:
     """Ask a scripted server once."""
     config = {"max_attempts": 1, "read_timeout_s": 60, "request_timeout_s": 60} | settings
     with ScriptedServer(script) as server, Connection(ServiceConfig(url=server.url, **config)) as connection:
-        return connection.get_json("/number", Number, max_bytes=1000)
+        return connection.get_json("/number", Number, limits=JsonLimits(max_bytes=1000, max_items=10))
 
 
 def test_connections_are_kept() -> None:
@@ -459,7 +460,7 @@ def test_what_is_not_repeatable_is_not_repeated() -> None:
     assert len(unclear.requests) == 1
     for certain in ((503, {}), (429, {}), httpx2.ConnectError("refused")):
         asked = Asked(certain, (200, GOOD))
-        assert asked.connection.call(ask, lambda response: read_json(response, Number, max_bytes=99)).n == 7
+        assert asked.connection.call(ask, lambda response: read_json(response, Number)).n == 7
         assert len(asked.requests) == 2
 
 

@@ -275,6 +275,60 @@ def test_the_same_picture_again_costs_nothing(tmp_path: Path) -> None:
     assert stub.calls == [1]
 
 
+def as_client(name: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {name}", "Content-Type": "image/png"}
+
+
+@pytest.mark.parametrize(("is_shared", "n_calls"), [(False, 2), (True, 1)])
+def test_a_client_does_not_learn_of_the_pictures_of_others(is_shared: bool, n_calls: int, tmp_path: Path) -> None:
+    """Neither by what is said nor by how long it takes: the model looks again, also after a restart."""
+    stubs = StubDetector(), StubDetector()
+
+    async def ask(client: httpx2.AsyncClient, name: str) -> bool:
+        reply = await client.post("/models/stub/annotations", content=png(), headers=as_client(name))
+        return bool(reply.json()["is_cached"])
+
+    async def first(client: httpx2.AsyncClient, services: Services) -> None:
+        assert [await ask(client, "cam1"), await ask(client, "cam1")] == [False, True]
+        assert [await ask(client, "cam2"), await ask(client, "cam2")] == [is_shared, True]
+
+    async def restarted(client: httpx2.AsyncClient, services: Services) -> None:
+        assert [await ask(client, "cam3"), await ask(client, "cam2")] == [is_shared, True]
+
+    for stub, scenario in zip(stubs, (first, restarted), strict=True):
+        play(scenario, make_services(tmp_path, {"stub": stub}, cache={"disk_mb": 1, "shared": is_shared}))
+    assert [len(stub.calls) for stub in stubs] == [n_calls, n_calls - 1]
+
+
+def test_clients_that_ask_at_the_same_time_do_not_share_an_answer(tmp_path: Path) -> None:
+    stub = StubDetector(is_open=False)
+
+    async def scenario(client: httpx2.AsyncClient, services: Services) -> None:
+        url = "/models/stub/annotations"
+        asked = [
+            asyncio.create_task(client.post(url, content=png(), headers=as_client(name)))
+            for name in ("cam1", "cam2", "cam2")
+        ]
+        await in_thread(stub.wait_for_call)
+        stub.open()
+        assert [reply.json()["is_cached"] for reply in await asyncio.gather(*asked)] == [False] * 3
+
+    play(scenario, make_services(tmp_path, {"stub": stub}))
+    assert sum(stub.calls) == 2
+
+
+def test_a_picture_may_come_without_its_type(tmp_path: Path) -> None:
+    """Generated clients know bytes only."""
+
+    async def scenario(client: httpx2.AsyncClient, services: Services) -> None:
+        for suffix in MIME:
+            content = encoded(noise((40, 30)), suffix)
+            assert (await annotate(client, content, "application/octet-stream")).status_code == 200
+        problem(await annotate(client, b"no picture", "application/octet-stream"), 422, "picture-damaged")
+
+    play(scenario, make_services(tmp_path))
+
+
 def test_results_survive_a_restart_on_disk(tmp_path: Path) -> None:
     stubs = StubDetector(), StubDetector()
 

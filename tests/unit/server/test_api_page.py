@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from edge_autotuner.cli.settings import describe_service_settings, service_settings_page
 from edge_autotuner.server.api_page import api_page, describe_api
 from helpers import REPOSITORY
@@ -39,3 +41,63 @@ def test_the_page_of_the_settings_is_up_to_date() -> None:
 
 def test_every_setting_says_what_it_means() -> None:
     assert [key for key, _, text in describe_service_settings() if not text] == []
+
+
+OPERATIONS = {
+    "add_bundle",
+    "annotate_batch",
+    "annotate_picture",
+    "archive_bundle",
+    "cancel_job",
+    "collect_garbage",
+    "create_tuning_job",
+    "find_missing",
+    "get_blob",
+    "get_job",
+    "health",
+    "list_bundles",
+    "list_cameras",
+    "list_events",
+    "list_jobs",
+    "list_models",
+    "metrics",
+    "promote_bundle",
+    "put_blob",
+    "put_camera",
+    "ready",
+    "roll_back",
+    "wait_for_deployed",
+}
+"""Generated clients call their functions so: a name may come, none may go."""
+
+
+def test_operations_keep_their_names() -> None:
+    found = [operation["operationId"] for path in describe_api()["paths"].values() for operation in path.values()]
+    assert sorted(found) == sorted(OPERATIONS)
+
+
+def references(value: object) -> list[str]:
+    if isinstance(value, dict):
+        own = [str(value["$ref"])] if isinstance(value.get("$ref"), str) else []
+        return own + [found for inner in value.values() for found in references(inner)]
+    return [found for inner in value for found in references(inner)] if isinstance(value, list) else []
+
+
+def test_each_message_is_described_once() -> None:
+    description = describe_api()
+    assert len(json.dumps(description)) < 100_000
+    schemas = description["components"]["schemas"]
+    for path in description["paths"].values():
+        for operation in path.values():
+            for status, response in operation["responses"].items():
+                if int(status) >= 400:
+                    content = response["content"]["application/problem+json"]
+                    assert content == {"schema": {"$ref": "#/components/schemas/ProblemReply"}}
+    for reference in references(description):
+        assert reference.removeprefix("#/components/schemas/") in schemas
+    titles = [str(schema.get("title")) for schema in schemas.values()]
+    assert sorted(titles) == sorted(set(titles))
+
+
+def test_the_description_can_be_asked_for_twice() -> None:
+    assert describe_api() == describe_api()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import logging
@@ -97,8 +98,10 @@ def test_only_the_hash_is_on_the_disk_and_in_logs(
         assert secret not in repr(token)
 
 
-def test_an_unknown_id_costs_the_same_comparison(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_id_costs_the_same_as_a_wrong_secret(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     text = parts.tokens.add("gate", ["annotate"]).text
+    unknown = "eat_" + "0" * 16 + text[20:]
+    wrong = text[:-3] + ("AAA" if text[-3:] != "AAA" else "BBB")
     compared: list[tuple[str, str]] = []
 
     def compare(left: str, right: str) -> bool:
@@ -106,11 +109,57 @@ def test_an_unknown_id_costs_the_same_comparison(parts: Parts, monkeypatch: pyte
         return hmac.compare_digest(left, right)
 
     monkeypatch.setattr(tokens_module, "hmac", type("hmac", (), {"compare_digest": staticmethod(compare)}))
-    unknown = "eat_" + "0" * 16 + text[20:]
-    parts.tokens.identify(text)
-    assert parts.tokens.identify(unknown) is None
-    assert [left for left, _ in compared] == [hashlib.sha256(shown.encode()).hexdigest() for shown in (text, unknown)]
-    assert [len(right) for _, right in compared] == [64, 64]
+    assert parts.tokens.identify(text) is not None
+    costs = []
+    for shown in (unknown, wrong):
+        compared.clear()
+        asked = count_queries(parts)
+        assert parts.tokens.identify(shown) is None
+        assert {left for left, _ in compared} == {hashlib.sha256(shown.encode()).hexdigest()}
+        assert {len(right) for _, right in compared} == {64}
+        costs.append((len(compared), len(asked)))
+    assert costs[0] == costs[1]
+
+
+def test_who_shows_a_wrong_token_waits_for_a_read_that_all_share(parts: Parts) -> None:
+    """A thousand wrong tokens, with ids that are known and ids that are not, take one read."""
+    text = parts.tokens.add("gate", ["annotate"]).text
+    wrong = [text[:21] + f"{number:043d}" for number in range(500)]
+    unknown = [f"eat_{number:016x}_" + "A" * 43 for number in range(500)]
+
+    async def ask() -> list[str]:
+        assert await parts.tokens.recognise(text) == Caller("gate", frozenset({"annotate"}))
+        asked = count_queries(parts)
+        answers = await asyncio.gather(*(parts.tokens.recognise(shown) for shown in wrong + unknown))
+        assert answers == [None] * 1000
+        assert await parts.tokens.recognise(text) is not None
+        return [query for query in asked if "FROM tokens" in query]
+
+    assert len(asyncio.run(ask())) == 1
+
+
+def test_a_new_token_counts_at_once_also_among_wrong_ones(parts: Parts) -> None:
+    async def ask() -> None:
+        for number in range(3):
+            assert await parts.tokens.recognise(f"eat_{number:016x}_" + "A" * 43) is None
+            made = other_process(parts).add(f"yard{number}", ["train"])
+            assert await parts.tokens.recognise(made.text) is not None
+
+    asyncio.run(ask())
+
+
+def test_an_unreadable_database_reaches_all_who_wait(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> Any:
+        raise StorageError("no database")
+
+    async def ask() -> list[Any]:
+        shown = [f"eat_{number:016x}_" + "A" * 43 for number in range(3)]
+        monkeypatch.setattr(parts.database, "reading", broken)
+        first = await asyncio.gather(*map(parts.tokens.recognise, shown), return_exceptions=True)
+        monkeypatch.undo()
+        return [*first, await parts.tokens.recognise(shown[0])]
+
+    assert [type(answer) for answer in asyncio.run(ask())] == [StorageError] * 3 + [type(None)]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,9 @@ from edge_autotuner.dataset.picture_bounds import check_length, decode_as_stored
 from edge_autotuner.dataset.picture_header import PICTURE_TYPES, BadPicture, PictureHeader, read_header
 from edge_autotuner.server.problems import Problem
 
+ANY_TYPE = "application/octet-stream"
+"""What a client may call a picture whose type it does not know: the header of the file says it."""
+
 
 @dataclass(frozen=True)
 class Upload:
@@ -46,13 +49,13 @@ def check_picture(upload: Upload, *, max_pixels: int) -> CheckedPicture:
         Problem: 415 for another type, 422 for a damaged header or too many bytes for its pixels, 413 for too
             many pixels.
     """
-    if upload.declared_type not in PICTURE_TYPES:
-        raise Problem(415, "picture-type", f"send a picture as one of {', '.join(PICTURE_TYPES)}")
+    if upload.declared_type not in {*PICTURE_TYPES, ANY_TYPE}:
+        raise Problem(415, "picture-type", f"send a picture as one of {', '.join(PICTURE_TYPES)}, or as {ANY_TYPE}")
     try:
         header = read_header(upload.content)
     except BadPicture as exc:
         raise damaged(upload.declared_type, str(exc)) from exc
-    if header.type != upload.declared_type:
+    if upload.declared_type not in {header.type, ANY_TYPE}:
         raise Problem(415, "picture-type", f"the picture is {header.type} and was sent as {upload.declared_type}")
     if header.n_pixels > max_pixels:
         width, height = header.size_wh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 from collections import OrderedDict
@@ -25,15 +26,18 @@ class ResultKey:
         picture_sha256: of the file that was looked at.
         model_sha256: of the model's file.
         settings: hash of the model's settings.
+        client: whose result it is; None: everybody's.
     """
 
     picture_sha256: str
     model_sha256: str
     settings: str
+    client: str | None = None
 
     def to_bytes(self) -> bytes:
         """Return the key as the store has it."""
-        return bytes.fromhex(self.picture_sha256) + bytes.fromhex(self.model_sha256) + self.settings.encode()
+        owner = b"" if self.client is None else hashlib.sha256(self.client.encode()).digest()
+        return owner + bytes.fromhex(self.picture_sha256) + bytes.fromhex(self.model_sha256) + self.settings.encode()
 
 
 class ResultCache:

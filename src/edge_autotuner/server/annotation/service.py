@@ -75,6 +75,7 @@ class AnnotationService:
         limits: of requests.
         quotas: of clients.
         cache: of results.
+        is_shared: whether a client gets results of another one's pictures; see `ResultCacheConfig.shared`.
         metrics: told of everything.
         n_decoders: threads that check pictures and have them decoded.
         clock: its monotonic time orders the queues.
@@ -89,6 +90,7 @@ class AnnotationService:
         quotas: Quotas,
         cache: ResultCache,
         metrics: Metrics,
+        is_shared: bool = False,
         n_decoders: int = 2,
         clock: Clock | None = None,
     ) -> None:
@@ -97,6 +99,7 @@ class AnnotationService:
         self._limits = limits
         self._quotas = quotas
         self._cache = cache
+        self._is_shared = is_shared
         self._metrics = metrics
         self._clock = clock or SystemClock()
         self._threads = CallThreads(n_decoders, "decoder")
@@ -177,7 +180,7 @@ class AnnotationService:
             raise Problem(503, "too-slow", f"model {name} did not come to this request", headers=wait) from exc
 
     async def _answer(self, model: _ReadyModel, uploads: Sequence[Upload], client: str) -> list[Annotated | Problem]:
-        checks = await asyncio.gather(*(self._threads.run(self._question(model, upload)) for upload in uploads))
+        checks = await asyncio.gather(*(self._threads.run(self._question(model, upload, client)) for upload in uploads))
         checks = [self._seen_again(check) for check in checks]
         questions = [check for check in checks if isinstance(check, _Question)]
         fresh = self._start(model, questions, client)
@@ -199,13 +202,13 @@ class AnnotationService:
             answers.append(self._one(model, check, by_key.get(check.key), how, client))
         return answers
 
-    def _question(self, model: _ReadyModel, upload: Upload) -> Callable[[], _Question | Problem]:
+    def _question(self, model: _ReadyModel, upload: Upload, client: str) -> Callable[[], _Question | Problem]:
         """Return a call that checks a picture, looks for an answer that is known, and else decodes a small one."""
 
         def check() -> _Question | Problem:
             try:
                 picture = check_picture(upload, max_pixels=int(self._limits.max_megapixels * 1e6))
-                key = ResultKey(picture.sha256, model.info.sha256, model.settings)
+                key = ResultKey(picture.sha256, model.info.sha256, model.settings, None if self._is_shared else client)
                 known = self._cache.get(key)
                 is_wanted = known is None and picture.header.n_pixels <= SMALL_PIXELS  # saves a way there and back
                 return _Question(picture, key, known, self._decoders.decode(picture) if is_wanted else None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import Field, ValidationError
 
@@ -13,16 +12,16 @@ from edge_autotuner.client.messages import AnnotationReply, BatchReply, BatchReq
 from edge_autotuner.config.base import PlainName
 from edge_autotuner.dataset.picture_header import PICTURE_TYPES
 from edge_autotuner.server.access import Caller, caller_with
-from edge_autotuner.server.annotation.pictures import Upload
+from edge_autotuner.server.annotation.pictures import ANY_TYPE, Upload
 from edge_autotuner.server.annotation.replies import make_reply
 from edge_autotuner.server.disconnects import ClientGone, while_connected
-from edge_autotuner.server.problems import Problem
-from edge_autotuner.server.routers.documented import problems
+from edge_autotuner.server.problems import GONE, Problem, invalid
+from edge_autotuner.server.routers.documented import named, problems
 from edge_autotuner.server.routers.forms import read_batch
 
 router = APIRouter(prefix="/models/{model}/annotations", tags=["annotations"])
 
-_GONE = 499  # never sent: there is nobody to read it
+_TYPES = (*PICTURE_TYPES, ANY_TYPE)
 _REFUSALS = problems(401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
 
 
@@ -41,7 +40,7 @@ _PICTURE: dict[str, Any] = {
     ],
     "requestBody": {
         "required": True,
-        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURE_TYPES},
+        "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _TYPES},
     },
 }
 _FORM: dict[str, Any] = {
@@ -53,13 +52,13 @@ _FORM: dict[str, Any] = {
                     "type": "object",
                     "required": ["pictures"],
                     "properties": {
-                        "request": BatchRequest.model_json_schema(ref_template="#/components/schemas/{model}"),
+                        "request": named(BatchRequest),
                         "pictures": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}},
                     },
                 },
                 "encoding": {
                     "request": {"contentType": "application/json"},
-                    "pictures": {"contentType": ", ".join(PICTURE_TYPES)},
+                    "pictures": {"contentType": ", ".join(_TYPES)},
                 },
             }
         },
@@ -83,7 +82,7 @@ async def annotate_picture(model: Model, caller: Annotator, request: Request) ->
     try:
         (answer,) = await while_connected(request, service.annotate(model, [upload], client=caller.client))
     except ClientGone:
-        return Response(status_code=_GONE)
+        return Response(status_code=GONE)
     if isinstance(answer, Problem):
         raise answer
     info = service.info(model)
@@ -103,7 +102,7 @@ async def annotate_batch(model: Model, caller: Annotator, request: Request) -> R
     try:
         answers = await while_connected(request, work)
     except ClientGone:
-        return Response(status_code=_GONE)
+        return Response(status_code=GONE)
     info = services.annotations.info(model)
     asked = batch.request
     results: list[AnnotationReply | ProblemReply] = []
@@ -123,7 +122,7 @@ def _read_query(request: Request) -> AnnotationQuery:
     try:
         return AnnotationQuery.model_validate(dict(request.query_params))
     except ValidationError as exc:
-        raise RequestValidationError([{**error, "loc": ("query", *error["loc"])} for error in exc.errors()]) from exc
+        raise invalid(exc.errors(include_url=False, include_context=False, include_input=False), "query") from None
 
 
 def _media_type(request: Request) -> str:

@@ -11,25 +11,30 @@ from starlette.concurrency import run_in_threadpool
 from edge_autotuner.client.messages import BlobQuestion, MissingBlobs, StoredBlob
 from edge_autotuner.server.access import caller_with
 from edge_autotuner.server.downloads import open_download
+from edge_autotuner.server.json_bodies import json_body
+from edge_autotuner.server.routers.documented import takes
 
 router = APIRouter(prefix="/blobs", tags=["blobs"])
 
-_WRITERS = [Depends(caller_with("train", "deploy"))]
+_writer = caller_with("train", "deploy")
+_WRITERS = [Depends(_writer)]
 _READERS = [
     Depends(caller_with("annotate", "train", "deploy"))
 ]  # an edge node fetches its model; who knows a hash, may
 
+Question = Annotated[BlobQuestion, json_body(BlobQuestion, _writer)]
 Hash = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the content.")]
 
-_CONTENT = {"requestBody": {"required": True, "content": {"application/octet-stream": {"schema": {"type": "string"}}}}}
+_OCTETS = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_CONTENT = {"requestBody": {"required": True, "content": _OCTETS}}
 _BYTES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"application/octet-stream": {}}, "description": "The content."},
-    206: {"content": {"application/octet-stream": {}}, "description": "The part that was asked for."},
+    200: {"content": _OCTETS, "description": "The content."},
+    206: {"content": _OCTETS, "description": "The part that was asked for."},
 }
 
 
-@router.post("/missing", dependencies=_WRITERS)
-async def find_missing(question: BlobQuestion, request: Request) -> MissingBlobs:
+@router.post("/missing", openapi_extra=takes(BlobQuestion))
+async def find_missing(question: Question, request: Request) -> MissingBlobs:
     """Return which contents are not here; the others are kept for a while, so that they can be referred to."""
     there = await run_in_threadpool(request.app.state.services.blobs.claim, question.sha256)
     return MissingBlobs(missing=tuple(sha256 for sha256 in question.sha256 if sha256 not in there))

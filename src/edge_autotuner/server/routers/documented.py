@@ -1,11 +1,26 @@
-"""How routes describe their refusals in the OpenAPI description."""
+"""How routes describe bodies and refusals in the OpenAPI description: by name, each message once."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from edge_autotuner.client.messages import ProblemReply
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from edge_autotuner.client.job_messages import TuneRequest
+from edge_autotuner.client.messages import BatchRequest, BlobQuestion, BundleRequest, CameraRequest, ProblemReply
 from edge_autotuner.server.problems import MEDIA_TYPE
+
+_REF = "#/components/schemas/{model}"
+_MESSAGES: tuple[type[BaseModel], ...] = (
+    ProblemReply,
+    BatchRequest,
+    BlobQuestion,
+    BundleRequest,
+    CameraRequest,
+    TuneRequest,
+)
+"""What the framework does not find: it knows the answers of routes only."""
 
 _MEANINGS = {
     400: "The request is not HTTP or not a form that can be read.",
@@ -27,7 +42,23 @@ _MEANINGS = {
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the description of refusals with these statuses, for a route's `responses`."""
-    schema = ProblemReply.model_json_schema()
-    return {
-        status: {"description": _MEANINGS[status], "content": {MEDIA_TYPE: {"schema": schema}}} for status in statuses
-    }
+    content = {MEDIA_TYPE: {"schema": named(ProblemReply)}}
+    return {status: {"description": _MEANINGS[status], "content": content} for status in statuses}
+
+
+def takes(message: type[BaseModel]) -> dict[str, Any]:
+    """Return the description of a body that is a message, for a route's `openapi_extra`."""
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": named(message)}}}}
+
+
+def named(message: type[BaseModel]) -> dict[str, str]:
+    """Return a reference to a message."""
+    return {"$ref": _REF.format(model=message.__name__)}
+
+
+def add_messages(description: dict[str, Any]) -> None:
+    """Add what `problems`, `takes` and `named` refer to."""
+    _, described = models_json_schema([(message, "validation") for message in _MESSAGES], ref_template=_REF)
+    schemas = description.setdefault("components", {}).setdefault("schemas", {})
+    for name, schema in described["$defs"].items():
+        schemas.setdefault(name, schema)

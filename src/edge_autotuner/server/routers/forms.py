@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastapi import Request
-from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from edge_autotuner.client.messages import BatchRequest, Placement
 from edge_autotuner.server.annotation.pictures import Upload
+from edge_autotuner.server.json_bodies import parse_message
 from edge_autotuner.server.problems import Problem
 
-_MAX_REQUEST_BYTES = 1 << 18
+_MAX_REQUEST_BYTES = BatchRequest.json_limits.max_bytes
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,4 @@ async def _read(form: FormData) -> Batch:
 def _read_request(field: UploadFile | str | None) -> BatchRequest:
     if isinstance(field, UploadFile):
         raise Problem(422, "invalid-request", "request: expected a field without a file name")
-    try:
-        return BatchRequest() if field is None else BatchRequest.model_validate_json(field)
-    except ValidationError as exc:
-        wrong = "; ".join(f"{'.'.join(map(str, error['loc'])) or 'request'}: {error['msg']}" for error in exc.errors())
-        raise Problem(422, "invalid-request", wrong[:1000]) from exc
+    return BatchRequest() if field is None else parse_message(field, BatchRequest)

@@ -10,12 +10,15 @@ from starlette.concurrency import run_in_threadpool
 from edge_autotuner.client.job_messages import JobEvents, JobInfo, JobList, JobState, TuneRequest
 from edge_autotuner.server.access import Caller, caller_with
 from edge_autotuner.server.jobs.store import JobStore
+from edge_autotuner.server.json_bodies import json_body
+from edge_autotuner.server.routers.documented import takes
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 JobId = Annotated[str, Path(pattern=_NAME, description="Id of the job.")]
 Trainer = Annotated[Caller, Depends(caller_with("train"))]
+Tune = Annotated[TuneRequest, json_body(TuneRequest, caller_with("train"))]
 
 _THERE: dict[int | str, dict[str, Any]] = {
     200: {"model": JobInfo, "description": "The job was there already."},
@@ -32,8 +35,8 @@ def _jobs(request: Request) -> JobStore:
 Jobs = Annotated[JobStore, Depends(_jobs)]
 
 
-@router.post("/tune", status_code=201, responses=_THERE)
-async def create_tuning_job(tune: TuneRequest, jobs: Jobs, caller: Trainer, response: Response) -> JobInfo:
+@router.post("/tune", status_code=201, responses=_THERE, openapi_extra=takes(TuneRequest))
+async def create_tuning_job(tune: Tune, jobs: Jobs, caller: Trainer, response: Response) -> JobInfo:
     """Ask for training, evaluation and export on uploaded data; the same request again finds the same job."""
     info, is_new = await run_in_threadpool(jobs.create, tune, client=caller.client)
     response.status_code = 201 if is_new else 200

@@ -18,7 +18,9 @@ from edge_autotuner.client.messages import (
     DeployedBundle,
 )
 from edge_autotuner.server.access import Caller, caller_with
+from edge_autotuner.server.json_bodies import json_body
 from edge_autotuner.server.registry import Registry
+from edge_autotuner.server.routers.documented import takes
 
 router = APIRouter(tags=["registry"])
 
@@ -29,6 +31,8 @@ OptionalId = Annotated[str | None, Query(pattern=_NAME)]
 
 Reader = Depends(caller_with("annotate", "train", "deploy"))
 Trainer = Annotated[Caller, Depends(caller_with("train"))]
+CameraFacts = Annotated[CameraRequest, json_body(CameraRequest, caller_with("train"))]
+NewBundle = Annotated[BundleRequest, json_body(BundleRequest, caller_with("train"))]
 Deployer = Annotated[Caller, Depends(caller_with("deploy"))]
 Admin = Annotated[Caller, Depends(caller_with("admin"))]
 
@@ -51,14 +55,14 @@ async def list_cameras(registry: Models) -> CameraList:
     return CameraList(cameras=tuple(await run_in_threadpool(registry.cameras)))
 
 
-@router.put("/cameras/{camera}")
-async def put_camera(camera: Camera, facts: CameraRequest, registry: Models, caller: Trainer) -> CameraInfo:
+@router.put("/cameras/{camera}", openapi_extra=takes(CameraRequest))
+async def put_camera(camera: Camera, facts: CameraFacts, registry: Models, caller: Trainer) -> CameraInfo:
     """Add a camera, or change what is known about it."""
     return await run_in_threadpool(registry.put_camera, camera, facts, client=caller.client)
 
 
-@router.post("/cameras/{camera}/bundles")
-async def add_bundle(camera: Camera, bundle: BundleRequest, registry: Models, caller: Trainer) -> BundleAdded:
+@router.post("/cameras/{camera}/bundles", openapi_extra=takes(BundleRequest))
+async def add_bundle(camera: Camera, bundle: NewBundle, registry: Models, caller: Trainer) -> BundleAdded:
     """Add a bundle whose files have been uploaded; the same one again changes nothing."""
     return await run_in_threadpool(registry.add, camera, bundle, client=caller.client)
 
