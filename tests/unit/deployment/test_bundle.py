@@ -148,7 +148,7 @@ def test_a_wrong_description_is_refused(tmp_path: Path, edit: Callable[[dict[str
         pytest.param(b"", "is not valid JSON", id="empty"),
         pytest.param(b"\xff\xfe\x00", "is not valid JSON", id="binary"),
         pytest.param(b"[]", "is not the description of a model bundle", id="list"),
-        pytest.param(b"[" * 200_000, "is not valid JSON", id="deep"),
+        pytest.param(b"[" * 200_000, "cannot be used: more than 20000 items", id="deep"),
         pytest.param(b'{"format": NaN}', "NaN is not a JSON number", id="nan"),
         pytest.param(b" " * (4 << 20) + b"{}", "is larger than 4 MB", id="huge"),
     ],
