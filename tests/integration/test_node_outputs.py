@@ -14,6 +14,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from edge_autotuner.capture.live.backoff import Backoff
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.config.node import MqttConfig, WebhookConfig
 from edge_autotuner.core import FakeClock, LabelMap
+from edge_autotuner.pipeline.node.camera_health import CameraState
 from edge_autotuner.pipeline.node.outputs.mqtt import MqttOutput
 from edge_autotuner.pipeline.node.outputs.webhook import FRESH_S, WebhookOutput
 from helpers import REPOSITORY
@@ -60,11 +62,15 @@ def publishing(port: int, *, clock: FakeClock | None = None, **settings: object)
 
 
 def announced(listener: Listener) -> dict[str, dict[str, object]]:
-    """Return the announcements that the broker holds, by unique id."""
+    """Return the announcements of classes that the broker holds, by unique id."""
     entities = [
         json.loads(payload) for topic, payload in listener.last.items() if topic.endswith("/config") and payload
     ]
-    return {str(entity["unique_id"]): entity for entity in entities}
+    return {str(entity["unique_id"]): entity for entity in entities if ":camera:" not in entity["unique_id"]}
+
+
+def told(condition: str, problem: str | None = None, *, event: str | None = None, camera: str = "front") -> CameraState:
+    return CameraState(camera, condition, problem, datetime(2026, 5, 4, tzinfo=UTC), event)  # type: ignore[arg-type]
 
 
 def test_a_report_and_the_states_arrive(broker: CameraServer) -> None:
@@ -81,8 +87,9 @@ def test_a_report_and_the_states_arrive(broker: CameraServer) -> None:
             f"node:front:{name}:{kind}" for name in ("person", "traffic_light") for kind in ("present", "count")
         }
         wait_until(lambda: output.status.n_sent == 1)
-    listener_topics = {topic for topic, _, _ in listener.heard}
-    assert not any(topic.startswith("node/garage.2") for topic in listener_topics)
+    of_garage = {topic: payload for topic, payload, _ in listener.heard if topic.startswith("node/garage.2")}
+    assert set(of_garage) == {f"node/garage.2/{name}" for name in ("availability", "problem", "state")}
+    assert of_garage["node/garage.2/availability"] == b"offline", "it has not given one picture"
 
 
 def test_what_stays_at_the_broker_is_what_should(broker: CameraServer) -> None:
@@ -101,8 +108,41 @@ def test_what_stays_at_the_broker_is_what_should(broker: CameraServer) -> None:
 def test_a_camera_is_announced_before_it_sees_anything(broker: CameraServer) -> None:
     with Listener(broker.port) as listener, publishing(broker.port) as output:
         output.announce("garage.2", LABELS)
-        listener.expect(**{"node__garage.2__person__count": b"0", "node__garage.2__person__present": b"OFF"})
-        assert len(announced(listener)) == 4
+        wait_until(lambda: len(announced(listener)) == 4)
+        listener.expect(node__status=b"online", **{"node__garage.2__availability": b"offline"})
+        assert not [topic for topic in listener.last if topic.endswith(("/present", "/count"))], "nobody has looked"
+
+
+def test_a_lost_camera_is_unavailable_and_keeps_its_states(broker: CameraServer) -> None:
+    """An alarm must not read a dead camera as an empty yard."""
+    clock = FakeClock()
+    with Listener(broker.port) as listener, publishing(broker.port, clock=clock, clear_after_s=5) as output:
+        output.tell(told("watched"))
+        output.take(make_report(0, 0))
+        listener.expect(node__front__availability=b"online", node__front__person__present=b"ON")
+        output.tell(told("lost", "connection lost: it broke off", event="camera_lost"))
+        listener.expect(node__front__availability=b"offline", node__front__problem=b"ON")
+        wait_until(lambda: "node/front/events" in listener.last)
+        event = json.loads(listener.last["node/front/events"])
+        assert (event["event_type"], event["camera"]) == ("camera_lost", "front")
+        assert event["problem"] == "connection lost: it broke off"
+        state = json.loads(listener.last["node/front/state"])
+        assert (state["state"], state["problem"]) == ("lost", "connection lost: it broke off")
+        clock.advance(3600.0)
+        output.tell(told("lost", "connection failed: refused"))  # another attempt: no other event
+        listener.expect(node__front__state=json.dumps(told("lost", "connection failed: refused").to_json()).encode())
+        with Listener(broker.port) as late:
+            late.expect(node__front__person__present=b"ON", node__front__person__count=b"2")
+            late.expect(node__front__availability=b"offline", node__status=b"online")
+        output.tell(told("watched", event="camera_back"))
+        output.take(make_report(index=1))
+        listener.expect(node__front__availability=b"online", node__front__problem=b"OFF")
+        wait_until(lambda: [topic for topic, _, _ in listener.heard].count("node/front/events") == 2)
+    said = [(topic, payload) for topic, payload, _ in listener.heard]
+    assert b"OFF" not in {payload for topic, payload in said if topic == "node/front/person/present"}
+    events = [json.loads(payload)["event_type"] for topic, payload in said if topic == "node/front/events"]
+    assert events == ["camera_lost", "camera_back"]
+    assert not any(retained for topic, _, retained in listener.heard if topic == "node/front/events")
 
 
 def test_states_change_only_when_they_do_and_flicker_is_left_out(broker: CameraServer) -> None:
@@ -113,7 +153,10 @@ def test_states_change_only_when_they_do_and_flicker_is_left_out(broker: CameraS
             wait_until(lambda index=index: output.status.n_sent == index + 1)
             clock.advance(1.0)
         listener.expect(node__front__traffic_light__present=b"ON", node__front__person__count=b"2")
-        clock.advance(60.0)  # nothing more is seen, and nothing more is reported
+        for index in range(7, 13):  # only frames in which nobody is make anybody go
+            output.take(make_report(index=index))
+            wait_until(lambda index=index: output.status.n_sent == index + 1)
+            clock.advance(1.0)
         listener.expect(node__front__traffic_light__present=b"OFF", node__front__person__present=b"OFF")
         listener.expect(node__front__person__count=b"0")
     said = [(topic, payload) for topic, payload, _ in listener.heard]
@@ -158,7 +201,7 @@ def test_older_states_never_come_after_newer_ones(broker: CameraServer) -> None:
             output.take(make_report(*([life] * 50), labels=labels))
             with Listener(broker.port) as listener:
                 wait_until(lambda: "node/status" in listener.last)
-                wait_until(lambda listener=listener: all(
+                wait_until(lambda listener=listener: output.take(make_report(labels=labels)) or all(
                     listener.last.get(f"node/front/class_{n}/present") == b"OFF" for n in range(30)
                 ))  # fmt: skip
 

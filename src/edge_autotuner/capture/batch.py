@@ -105,6 +105,11 @@ class BatchCollector:
         return self._n_test
 
     @property
+    def watched_s(self) -> float:
+        """For how long the camera was watched since the batch was begun, of all interrupted parts, seconds."""
+        return self._numbers.watched_s
+
+    @property
     def is_complete(self) -> bool:
         """Whether both parts are over; then no more frames are taken."""
         return self._is_complete

@@ -66,6 +66,18 @@ class BackgroundWorkConfig(FrozenConfig):
         description="idle: only cores that nothing else wants; low: nice 19; normal: like the detection itself. Where "
         "other programs keep all cores busy, idle work never ends.",
     )
+    max_memory_mb: float | None = Field(
+        None,
+        gt=0,
+        description="Most memory that the learning process may use, megabytes: at more it is ended, and tried again "
+        "later. null: only `min_free_memory_mb` counts.",
+    )
+    min_free_memory_mb: float = Field(
+        100.0,
+        ge=0,
+        description="With less memory left on the machine, or in its container, the learning process is ended before "
+        "the kernel ends something else; megabytes. It is not started before so much is free.",
+    )
     first_retry_s: Seconds = Field(60.0, gt=0, description="Wait after a failed attempt; doubles each time.")
     longest_retry_s: Seconds = Field(3600.0, gt=0, description="Longest wait between two attempts.")
 
@@ -83,7 +95,7 @@ class StorageConfig(FrozenConfig):
         90 * 24 * 3600.0,
         gt=0,
         description="Pictures that nothing could be learned from so far are deleted this long after their batch was "
-        "closed, or, of one that does not become complete, begun.",
+        "closed; those of a batch that does not become complete when its camera was watched for so long.",
     )
     keep_replay_s: Seconds = Field(
         365 * 24 * 3600.0,
@@ -195,7 +207,9 @@ class NodeConfig(FrozenConfig):
     )
     cameras: tuple[CameraConfig, ...] = Field(min_length=1, description="The cameras.")
     learns: bool = Field(
-        True, description="Whether the node collects and trains; false: it runs the models that the registry deploys."
+        True,
+        description="Whether the node collects and trains; false: it runs the finished bundle that `run.edge_model` "
+        "names, and the models that the registry deploys, if there is one.",
     )
     trains_on: Literal["node", "service"] = Field(
         "node",
@@ -212,8 +226,6 @@ class NodeConfig(FrozenConfig):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> NodeConfig:
-        if not self.learns and self.registry is None:
-            raise ValueError("a node that does not learn gets its models from a registry: set registry")
         if self.trains_on == "service" and not self.learns:
             raise ValueError("trains_on: service is for a node that learns, and learns is false")
         if self.trains_on == "service" and self.registry is None:

@@ -11,6 +11,8 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
@@ -31,6 +33,12 @@ def die_with(parent: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def be_killed_first() -> None:
+    """Let the kernel end this process, and those that it starts, before any other one when memory runs out."""
+    with suppress(OSError):  # a system that does not know it, or forbids it
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def lower_priority(priority: str) -> None:
@@ -103,7 +111,13 @@ class ChildProcess:
     def __init__(self, command: Sequence[str], take: Say, *, name: str) -> None:
         self._take, self._name = take, name
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, process_group=0
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            process_group=0,
         )
         assert self._process.stdout is not None
         self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
@@ -137,7 +151,7 @@ class ChildProcess:
             for line in stream:
                 try:
                     self._take(_parse(line))
-                except (ValueError, KeyError, TypeError):
+                except (ValueError, KeyError, TypeError, RecursionError):
                     logger.info("%s: %s", self._name, line.rstrip()[:500])
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from edge_autotuner.dataset import atomic_write_json
 from edge_autotuner.storage import is_plain_name
 
-_NOTE_FILE = "registry.json"
+NOTE_FILE = "registry.json"
 
 
 def registry_id(folder: Path) -> str | None:
     """Return the registry's id that was noted in a folder; None where there is none, or it is damaged."""
     try:
-        values = json.loads((folder / _NOTE_FILE).read_text(encoding="utf-8"))
+        values = json.loads((folder / NOTE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     found = values.get("id") if isinstance(values, dict) else None
@@ -23,4 +23,4 @@ def registry_id(folder: Path) -> str | None:
 
 def note_registry_id(folder: Path, bundle_id: str) -> None:
     """Note in a folder as what the registry knows it."""
-    atomic_write_json(folder / _NOTE_FILE, {"id": bundle_id})
+    atomic_write_json(folder / NOTE_FILE, {"id": bundle_id})

@@ -25,6 +25,7 @@ from edge_autotuner.dataset.atomic import atomic_write_json, atomic_write_text, 
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.storage import child_path
 
+STATE_FILE = "state.json"
 STAGES = ("capture", "annotation", "training", "evaluation", "export", "report")
 COMMANDS = dict(zip(STAGES, ("capture", "annotate", "tune", "evaluate", "export", "report"), strict=True))
 
@@ -76,6 +77,11 @@ class RunFolder:
         for folder in (self.path, self.path / "bundles", *(self.path / "training").glob("**/")):
             remove_leftovers(folder)
 
+    @property
+    def has_settings(self) -> bool:
+        """Whether a command has saved its settings here."""
+        return (self.path / "settings.yaml").is_file()
+
     def settings(self) -> RunConfig:
         """Return the settings that the last command saved here.
 
@@ -116,16 +122,16 @@ class RunFolder:
         earlier = {stage: done for stage, done in self._state().items() if _is_before(stage, name)}
         make_folder(self.path)
         state = {stage: asdict(done) for stage, done in (earlier | {name: record}).items()}
-        atomic_write_json(self.path / "state.json", state)
+        atomic_write_json(self.path / STATE_FILE, state)
 
     def _state(self) -> dict[str, StageRecord]:
-        file = self.path / "state.json"
+        file = self.path / STATE_FILE
         if not file.is_file():
             return {}
         try:
             state = json.loads(file.read_text(encoding="utf-8"))
             return {name: StageRecord(**values) for name, values in state.items()}
-        except (OSError, ValueError, TypeError, AttributeError) as exc:
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as exc:
             raise DatasetError(f"{file} is damaged ({exc}); delete it to check every stage again") from exc
 
 

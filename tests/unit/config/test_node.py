@@ -39,7 +39,6 @@ def test_one_camera_may_differ() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        pytest.param({"learns": False}, "gets its models from a registry", id="nothing would ever come"),
         pytest.param({"registry": {"service": {}, "allow_unsigned": True}}, "service.url is needed", id="no address"),
         pytest.param({"registry": {"service": SERVICE}}, "trusted_keys are needed", id="trusts nobody"),
         pytest.param({"trains_on": "service"}, "trains_on: service needs a registry", id="no service to train at"),

@@ -1,29 +1,36 @@
-"""Starts the learning process of one camera after the other, keeps it within its CPU share, and tries again later."""
+"""Starts the learning process of one camera after the other, keeps it within its budgets, and tries again later."""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.node import BackgroundWorkConfig, LearningConfig, RegistryConfig
-from edge_autotuner.core import Clock
+from edge_autotuner.core import Clock, SystemClock
 from edge_autotuner.dataset import atomic_write_text
+from edge_autotuner.dataset.atomic import make_folder
 from edge_autotuner.deployment import deployed_bundle
+from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.pipeline.background_process import ChildProcess
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
 from edge_autotuner.pipeline.node.cpu_budget import CpuBudget
+from edge_autotuner.pipeline.node.fault_domain import FaultDomain
+from edge_autotuner.pipeline.node.memory_budget import MemoryBudget, memory_shortage
 from edge_autotuner.pipeline.privacy import needs_hiding_model
 
 logger = logging.getLogger(__name__)
 
 _ENDING_S = 10.0  # from SIGTERM to SIGKILL
+_LOOK_AT_MEMORY_EVERY_S = 0.25
 _SETTINGS_FILE = "learning.yaml"
 Command = Callable[[Path, Path], Sequence[str]]
 
@@ -39,6 +46,7 @@ class Learner:
         service: that trains; None: training is done here.
         doing: the last progress of its process, JSON values.
         error: why the last attempt failed; None if it did not.
+        is_given_model: whether its first model comes from elsewhere; until it is there, nothing is learned.
     """
 
     name: str
@@ -47,17 +55,23 @@ class Learner:
     service: RegistryConfig | None = None
     doing: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
+    is_given_model: Callable[[], bool] = lambda: False
     n_failures: int = 0
     not_before_s: float = 0.0
+    faults: FaultDomain = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.faults = FaultDomain(f"{self.name}: learning", SystemClock(), first_retry_s=0)  # rests by `not_before_s`
 
     def has_work(self) -> bool:
         """Whether there is something to do: a first model, one that finds what is to be hidden, or a batch."""
-        lacks_model = deployed_bundle(self.folder.path) is None or needs_hiding_model(self.config, self.folder.path)
-        return lacks_model or self.folder.waiting() is not None
+        if deployed_bundle(self.folder.path) is None:
+            return not self.is_given_model()
+        return needs_hiding_model(self.config, self.folder.path) or self.folder.waiting() is not None
 
 
 class BackgroundWork:
-    """At most one learning process at a time; the cameras take turns.
+    """At most one learning process at a time; the cameras take turns, and what fails for one leaves the others alone.
 
     `control` must be called often, by the thread that made this object: the process dies with that thread.
 
@@ -87,41 +101,82 @@ class BackgroundWork:
         return self._running.learner.name if self._running else None
 
     def control(self) -> None:
-        """Start what is due, keep what runs within its budget, and take note of what has ended."""
-        if self._running is None:
+        """Start what is due, keep what runs within its budgets, and take note of what has ended."""
+        running = self._running
+        if running is None:
             self._start_next()
-        elif self._running.has_ended:
-            self._settle(self._running)
+        elif running.has_ended:
             self._running = None
-        else:
-            self._running.budget.control()
+            self._settle(running)
+        elif not running.learner.faults.do(running.keep_in_budget):
+            self._running = None
+            running.kill()
+            self._put_off(running.learner, running.learner.faults.problem)
 
     def stop(self) -> None:
         """End the process, if one runs; what it has done is kept."""
-        if self._running is not None:
-            self._running.end()
-            self._running = None
+        running, self._running = self._running, None
+        if running is not None:
+            running.end()
 
     def _start_next(self) -> None:
         now_s = self._clock.monotonic_s()
-        for learner in self._learners:
-            if learner.not_before_s <= now_s and learner.has_work():
-                self._running = _Running(learner, self._command, self._max_cores, self._clock)
+        for learner in list(self._learners):
+            if learner.not_before_s <= now_s and self._finds_work(learner):
                 self._learners.remove(learner)
                 self._learners.append(learner)
-                return
+                self._running = learner.faults.attempt(lambda of=learner: self._begin(of), None)  # type: ignore[misc]
+                if self._running is not None:
+                    return
+                self._put_off(learner, learner.faults.problem)
+
+    def _finds_work(self, learner: Learner) -> bool:
+        """Whether there is something to do; damaged records are set aside, so that the next look finds out."""
+        has_work = learner.faults.attempt(learner.has_work, None)
+        if has_work is None and not learner.faults.attempt(learner.folder.set_aside_damage, False):
+            self._put_off(learner, learner.faults.problem)
+        return bool(has_work)
+
+    def _begin(self, learner: Learner) -> _Running:
+        """Start the process of a camera.
+
+        Raises:
+            LearningPutOff: there is not enough memory.
+            StorageError: the disk refuses its settings.
+            OSError: the system refuses a process.
+        """
+        shortage = memory_shortage(self._config.min_free_memory_mb)
+        if shortage is not None:
+            raise LearningPutOff(f"there is not enough memory to learn: {shortage}")
+        return _Running(learner, self._command, self._config, self._max_cores, self._clock)
 
     def _settle(self, run: _Running) -> None:
         learner, code = run.learner, run.exit_code
         learner.doing = {}
-        if code == 0:
+        if run.ended_because is not None:
+            self._put_off(learner, run.ended_because)
+        elif code == 0:
             learner.error, learner.n_failures = None, 0
-            return
-        learner.error = run.error or f"the learning process ended with code {code}"
-        wait_s = min(self._config.first_retry_s * 2**learner.n_failures, self._config.longest_retry_s)
+        else:
+            self._put_off(learner, run.error or _how_it_ended(code))
+
+    def _put_off(self, learner: Learner, error: str | None) -> None:
+        learner.doing = {}
+        learner.error = error or "the learning failed"
+        wait_s = min(self._config.first_retry_s * 2 ** min(learner.n_failures, 32), self._config.longest_retry_s)
         learner.n_failures += 1
         learner.not_before_s = self._clock.monotonic_s() + wait_s
         logger.error("%s: %s; next attempt in %.0f s", learner.name, learner.error, wait_s)
+
+
+class LearningPutOff(EdgeAutotunerError):
+    """Nothing is learned now; later it may be."""
+
+
+def _how_it_ended(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "the learning process was killed: by the kernel, where the machine's memory was used up, or by somebody"
+    return f"the learning process ended with code {code}"
 
 
 def worker_command(priority: str, decides: str = "node") -> Command:
@@ -137,15 +192,22 @@ def worker_command(priority: str, decides: str = "node") -> Command:
 class _Running:
     """A learning process, and what it says."""
 
-    def __init__(self, learner: Learner, command: Command, max_cores: float, clock: Clock) -> None:
+    def __init__(
+        self, learner: Learner, command: Command, config: BackgroundWorkConfig, max_cores: float, clock: Clock
+    ) -> None:
         self.learner = learner
         self.error: str | None = None
+        self.ended_because: str | None = None
         settings = learner.folder.path / _SETTINGS_FILE
-        learner.folder.path.mkdir(parents=True, exist_ok=True)
+        make_folder(learner.folder.path)
         told = LearningConfig(run=learner.config, service=learner.service)
         atomic_write_text(settings, json.dumps(told.model_dump(mode="json")))  # JSON is YAML, too
         self._process = ChildProcess(command(learner.folder.path, settings), self._take, name=learner.name)
         self.budget = CpuBudget(self._process.pid, max_cores, clock)
+        self._memory = MemoryBudget(
+            self._process.pid, max_mb=config.max_memory_mb, min_free_mb=config.min_free_memory_mb
+        )
+        self._clock, self._looked_at_memory_s = clock, float("-inf")
         logger.info("%s: learning", learner.name)
 
     @property
@@ -155,6 +217,22 @@ class _Running:
     @property
     def exit_code(self) -> int:
         return self._process.exit_code
+
+    def keep_in_budget(self) -> None:
+        """Stop or continue the process by its CPU time, and end it for good when it takes too much memory."""
+        self.budget.control()
+        now_s = self._clock.monotonic_s()
+        if self.ended_because is not None or now_s - self._looked_at_memory_s < _LOOK_AT_MEMORY_EVERY_S:
+            return
+        self._looked_at_memory_s = now_s
+        self.ended_because = self._memory.excess()
+        if self.ended_because is not None:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the process and its children at once: what it has done is on the disk."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def end(self) -> None:
         """Interrupt the process, and kill it if it takes too long."""

@@ -8,15 +8,21 @@ DIR/reservoir/           earlier pictures that are learned from again
 from __future__ import annotations
 
 import json
+import logging
+import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from edge_autotuner.dataset import atomic_write_json
-from edge_autotuner.dataset.atomic import make_folder, remove_leftovers
+from edge_autotuner.dataset.atomic import make_folder, remove_leftovers, storage_errors
+from edge_autotuner.deployment.deployed import DEPLOYED_LINK
 from edge_autotuner.errors import DatasetError
-from edge_autotuner.pipeline.run_folder import RunFolder
+from edge_autotuner.pipeline.registry_note import NOTE_FILE
+from edge_autotuner.pipeline.run_folder import STATE_FILE, RunFolder
+
+logger = logging.getLogger(__name__)
 
 Outcome = Literal["deployed", "candidate", "kept", "useless"]
 """Of a batch: the candidate was deployed; it is better, and waits for a promotion at the registry; the old model
@@ -77,8 +83,19 @@ class Batch:
             return None
         try:
             return BatchOutcome(**json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as exc:
+        except (OSError, ValueError, TypeError, RecursionError) as exc:
             raise DatasetError(f"{file} is damaged ({exc}); delete it, and the batch is learned from again") from exc
+
+    def damaged_files(self) -> list[Path]:
+        """Return which of its records hold something else than a record; one that the disk does not give is none."""
+        damaged = []
+        for name, read in ((_OUTCOME_FILE, lambda: self.outcome), (STATE_FILE, lambda: self.is_collected)):
+            try:
+                read()
+            except DatasetError as exc:
+                if not isinstance(exc.__cause__, OSError):
+                    damaged.append(self.run.path / name)
+        return damaged
 
     def finish(self, outcome: BatchOutcome) -> None:
         """Record what came of it; then it is never worked on again."""
@@ -107,6 +124,37 @@ class CameraFolder:
         for folder in (self.path, bundles, *bundles.glob("*/")):
             remove_leftovers(folder)
 
+    @property
+    def has_broken_link(self) -> bool:
+        """Whether the deployed bundle is gone."""
+        link = self.path / DEPLOYED_LINK
+        return link.is_symlink() and not link.exists()
+
+    def last_outcome(self) -> BatchOutcome | None:
+        """Return what came of the last batch that is finished; None before the first.
+
+        Raises:
+            DatasetError: a record is damaged.
+        """
+        return next((batch.outcome for batch in reversed(self.batches()) if batch.outcome), None)
+
+    def set_aside_damage(self) -> list[Path]:
+        """Rename what cannot be read any more, and what leads nowhere; return the new names.
+
+        A batch whose record of stages is damaged is collected to its end once more, one whose outcome is damaged is
+        learned from again, and a camera whose deployed bundle is gone gets its first model again. Frames and labels
+        stay as they are.
+
+        Raises:
+            StorageError: a name cannot be changed.
+        """
+        damaged = [file for batch in self.batches() for file in batch.damaged_files()]
+        if self.has_broken_link:
+            damaged.append(self.path / DEPLOYED_LINK)
+            if (self.path / NOTE_FILE).exists():  # it says that the registry's wish was carried out
+                damaged.append(self.path / NOTE_FILE)
+        return [_set_aside(file) for file in damaged]
+
     def batches(self) -> list[Batch]:
         """Return all batches, the oldest first."""
         if not self.lock.is_dir():
@@ -115,12 +163,19 @@ class CameraFolder:
 
     def collecting(self) -> Batch | None:
         """Return the batch that is being collected; None between two."""
-        last = self.batches()[-1:]
-        return last[0] if last and not last[0].is_collected else None
+        return next((batch for batch in self.batches() if not batch.is_collected and batch.outcome is None), None)
 
     def waiting(self) -> Batch | None:
         """Return the oldest batch that is collected and that nothing came of yet; None if there is none."""
         return next((batch for batch in self.batches() if batch.is_collected and batch.outcome is None), None)
+
+    def bundles_in_use(self) -> set[str]:
+        """Return the names of bundles that batches which are not finished are learned from."""
+        names = set()
+        for batch in self.batches():
+            if batch.run.has_settings and batch.outcome is None:
+                names.add(Path(batch.run.settings().edge_model).name)
+        return names
 
     def new_batch(self) -> Batch:
         """Return the next batch; its folder is made."""
@@ -128,3 +183,15 @@ class CameraFolder:
         batch = Batch(self.lock / f"{max(numbers, default=0) + 1:08d}")
         make_folder(batch.run.path)
         return batch
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename a damaged file or link, so that it is looked into by people only."""
+    aside, number = path.with_name(f"{path.name}.damaged"), 1
+    while os.path.lexists(aside):
+        number += 1
+        aside = path.with_name(f"{path.name}.damaged-{number}")
+    with storage_errors(aside):
+        path.rename(aside)
+    logger.error("%s is damaged; it is kept as %s, and everything goes on without it", path, aside.name)
+    return aside

@@ -55,6 +55,8 @@ class Collecting:
         self._open: _OpenBatch | None = None
         self._looked_at_disk_s: float | None = None
         self._tried_s: float | None = None
+        self._pause_of: str | None = None  # which batch's end the pause follows, and since when it is known here
+        self._pause_since_s = 0.0
         self.problem: str | None = None
 
     @property
@@ -111,18 +113,19 @@ class Collecting:
             return LiveProgress()
 
     def _give_up_if_old(self) -> None:
-        """Delete a batch that has not become complete in all the time that pictures may wait."""
-        if self._open is None:
+        """Delete a batch that has not become complete in all the time that pictures may wait.
+
+        That is the time for which the camera was watched, whatever the wall clock says: see `ages`.
+        """
+        if self._open is None or self._open.collector.watched_s <= self._node.storage.keep_waiting_s:
             return
-        age = self._clock.now() - self._open.store.created_at
-        if age <= timedelta(seconds=self._node.storage.keep_waiting_s):
-            return
-        batch = self._open.batch
+        batch, watched = self._open.batch, timedelta(seconds=self._open.collector.watched_s)
         logger.warning(
-            "%s: the pictures of batch %s are deleted, it was begun %s ago and is NOT complete: storage.keep_waiting_s",
+            "%s: the pictures of batch %s are deleted, it was watched for %s and is NOT complete: "
+            "storage.keep_waiting_s",
             self._folder.path.name,
             batch.name,
-            age,
+            watched,
         )
         self.close()
         forget_pictures(batch.run)
@@ -155,7 +158,13 @@ class Collecting:
         if closed_at is None:
             return False
         pause_s = self._node.batch.pause_s
-        return pause_s is None or self._clock.now() < datetime.fromisoformat(closed_at) + timedelta(seconds=pause_s)
+        if pause_s is None:
+            return True
+        if self._pause_of != closed_at:
+            self._pause_of, self._pause_since_s = closed_at, self._clock.monotonic_s()
+        by_wall_s = (self._clock.now() - datetime.fromisoformat(closed_at)).total_seconds()
+        here_s = self._clock.monotonic_s() - self._pause_since_s
+        return max(by_wall_s, here_s) < pause_s  # a clock that was set back makes no pause longer
 
     def _close_batch(self, opened: _OpenBatch, source: FrameSource) -> None:
         opened.record(self._address, source, self._clock)

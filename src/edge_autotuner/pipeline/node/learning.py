@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Clock, Progress, SystemClock
 from edge_autotuner.dataset.lock import FolderLock
-from edge_autotuner.deployment import deploy, deployed_bundle, install_bundle
+from edge_autotuner.deployment import deploy, deployed_bundle, install_bundle, read_bundle
 from edge_autotuner.deployment.acceptance import read_signature, write_signature
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE
 from edge_autotuner.errors import ConfigError, DeadlineTooShort, NoLabelsFound, TrainingDiverged
@@ -127,6 +127,9 @@ def learn_from(
     Raises:
         EdgeAutotunerError: a step failed for now, for example because the service cannot be reached.
     """
+    if not batch.run.dataset.is_dir():
+        lost = "its pictures are gone: nothing can be learned from it"
+        return _finish(batch, BatchOutcome("useless", lost, None, clock.now().isoformat()))
     start = _start_of(batch, folder)
     settings = _settings(config, start, folder)
     session = Session(batch.run, settings, clock=clock, progress=progress)
@@ -191,7 +194,9 @@ def _settings(config: RunConfig, start: Path, folder: CameraFolder) -> RunConfig
         replay = replay.model_copy(update={"folder": folder.reservoir})
     training = config.training.model_copy(update={"replay": replay})
     privacy = config.privacy.model_copy(update={"hide_with": config.privacy.hide_with or config.edge_model})
-    return config.model_copy(update={"edge_model": str(start), "training": training, "privacy": privacy})
+    learned = {"edge_model": str(start), "training": training, "privacy": privacy}
+    learned["input_size"] = read_bundle(start).detector.input_size_wh  # a bundle that was named runs as it is
+    return config.model_copy(update=learned)
 
 
 def _finish(batch: Batch, outcome: BatchOutcome) -> BatchOutcome:

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edge_autotuner.config.node import CameraConfig, NodeConfig
@@ -17,14 +18,15 @@ from edge_autotuner.core import Clock, Frame, SystemClock
 from edge_autotuner.dataset import atomic_write_json
 from edge_autotuner.dataset.atomic import make_folder, remove_leftovers
 from edge_autotuner.dataset.lock import FolderLock
-from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.pipeline.node.background import BackgroundWork, Command, Learner, worker_command
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
 from edge_autotuner.pipeline.node.camera_watch import CameraWatch
 from edge_autotuner.pipeline.node.deployed_model import Seen
+from edge_autotuner.pipeline.node.fault_domain import FaultDomain, FaultDomains
+from edge_autotuner.pipeline.node.named_bundle import NamedBundles
 from edge_autotuner.pipeline.node.outputs import DetectionReport, Outputs
-from edge_autotuner.pipeline.node.requirements import check_can_learn
-from edge_autotuner.pipeline.node.tidying import Tidying
+from edge_autotuner.pipeline.node.requirements import check_can_start
+from edge_autotuner.pipeline.node.tidying import Tidying, cameras_in
 
 if TYPE_CHECKING:
     from edge_autotuner.pipeline.node.registry_sync import RegistrySync
@@ -41,6 +43,9 @@ _STOPPING_S = 15.0
 
 class Node:
     """All cameras of one machine.
+
+    What the settings get wrong is refused at the start. Whatever breaks later, or with one camera only, stays within
+    its fault domain: it is said, tried again later and later, and the cameras go on being watched.
 
     Everything that it knows is in its folder: after a kill, a new node with the same settings goes on.
     """
@@ -63,18 +68,17 @@ class Node:
 
         Raises:
             DatasetError: another node works in this folder.
+            ConfigError: the settings cannot work: nobody gives a camera its first model, or a key cannot be used.
             StorageError: the folder cannot be made.
             MissingDependency: a library is not installed that learning needs.
         """
-        check_can_learn(config)
+        check_can_start(config)
         make_folder(config.folder)
         self._lock = FolderLock(config.folder)
         self._config, self._outputs, self._clock = config, outputs, clock or SystemClock()
+        self._faults = FaultDomains(self._clock)
         self._stop = threading.Event()
         self._folders = {camera.name: CameraFolder(config.folder / camera.name) for camera in config.cameras}
-        remove_leftovers(config.folder)
-        for folder in self._folders.values():
-            folder.remove_leftovers()
         runs = {camera.name: config.run_of(camera) for camera in config.cameras}
         self._watches = [
             CameraWatch(
@@ -83,12 +87,21 @@ class Node:
                 config,
                 self._folders[camera.name],
                 clock=self._clock,
+                faults=self._faults,
                 on_seen=self._report,
+                on_change=outputs.tell,
             )
             for camera in config.cameras
         ]
         service = config.registry if config.trains_on == "service" else None
-        self._learners = [Learner(name, folder, runs[name], service) for name, folder in self._folders.items()]
+        self._named = NamedBundles(config)
+        self._runs = runs
+        self._learners = [
+            Learner(
+                name, folder, runs[name], service, is_given_model=partial(self._named.gives_first_model, runs[name])
+            )
+            for name, folder in self._folders.items()
+        ]
         decides = config.registry.decides if config.registry else "node"
         self._background = BackgroundWork(
             self._learners if config.learns else [],
@@ -97,7 +110,7 @@ class Node:
             command=command or worker_command(config.background.priority, decides),
         )
         self._registry = self._open_registry()
-        self._tidying = Tidying(config.storage, self._clock)
+        self._tidying = Tidying(config.storage, self._clock, config.folder)
         self._kept_house_s = self._tidied_s = self._looked_for_work_s = float("-inf")
 
     def run(self, on_status: Callable[[Mapping[str, Any]], None] | None = None) -> None:
@@ -107,16 +120,12 @@ class Node:
             on_status: told every few seconds what `status` returns.
         """
         try:
-            for watch in self._watches:
-                self._refresh(watch)
-                watch.start()
-            if self._registry is not None:
-                self._registry.start()
+            self._start()
             while not self._stop.wait(_CONTROL_EVERY_S):
                 self._control_background()
                 if self._clock.monotonic_s() - self._kept_house_s >= _HOUSEKEEPING_EVERY_S:
                     self._keep_house(on_status)
-                    if self._is_over():
+                    if self._faults.of("end").attempt(self._is_over, False):
                         return
         finally:
             self._end()
@@ -126,42 +135,70 @@ class Node:
         self._stop.set()
 
     def status(self) -> dict[str, Any]:
-        """Return what every camera and every output is doing, JSON values."""
+        """Return what every camera and every output is doing, and what does not work, JSON values."""
         learners = {learner.name: learner for learner in self._learners}
+        registry = self._registry
         return {
             "at": self._clock.now().isoformat(),
             "cameras": {watch.name: self._status_of(watch, learners[watch.name]) for watch in self._watches},
-            "registry": self._registry.state if self._registry else None,
-            "outputs": [asdict(output) for output in self._outputs.status],
+            "registry": self._faults.of("registry: status").attempt(lambda: registry.state, None) if registry else None,
+            "outputs": self._faults.of("outputs: status").attempt(self._status_of_outputs, []),
+            "faults": self._faults.problems | self._outputs_faults(),
         }
 
+    def _start(self) -> None:
+        """Begin with every camera that can; what does not work with one of them is tried again while the others run."""
+        self._faults.of("leftovers").do(lambda: remove_leftovers(self._config.folder))
+        for watch in self._watches:
+            self._faults.of(f"{watch.name}: leftovers").do(self._folders[watch.name].remove_leftovers)
+            self._faults.of(f"{watch.name}: damage").do(self._folders[watch.name].set_aside_damage)
+            self._refresh(watch)
+            self._faults.of(f"{watch.name}: watch").do(watch.start)
+        if self._registry is not None:
+            self._faults.of("registry").do(self._registry.start)
+
     def _status_of(self, watch: CameraWatch, learner: Learner) -> dict[str, Any]:
-        batches = [batch for batch in learner.folder.batches() if batch.is_collected]
-        last = next((batch.outcome for batch in reversed(batches) if batch.outcome), None)
+        faults = self._faults.of(f"{watch.name}: status", first_retry_s=0)
+        last = faults.attempt(learner.folder.last_outcome, None)
+        state = faults.attempt(lambda: watch.state, None) or _unknown_state(faults)
         return {
-            **watch.state,
-            "is_learning": self._background.busy_with == watch.name,
+            **state,
+            "refused_model": state["refused_model"] or self._faults.of(f"{watch.name}: model").problem,
+            "is_learning": self._learning_camera() == watch.name,
             "learning": learner.doing,
-            "learning_problem": learner.error,
+            "learning_problem": learner.error or learner.faults.problem,
             "last_outcome": f"{last.outcome}: {last.reason}" if last else None,
         }
+
+    def _status_of_outputs(self) -> list[dict[str, Any]]:
+        return [asdict(output) for output in self._outputs.status]
+
+    def _outputs_faults(self) -> dict[str, str]:
+        return self._faults.of("outputs: faults").attempt(lambda: self._outputs.problems, {})
 
     def _keep_house(self, on_status: Callable[[Mapping[str, Any]], None] | None) -> None:
         """Take over new models, write what every camera does, and now and then delete what is old."""
         self._kept_house_s = self._clock.monotonic_s()
         for watch in self._watches:
+            self._faults.of(f"{watch.name}: watch").do(watch.keep_alive)
             self._refresh(watch)
-        try:
-            status = self.status()
-            atomic_write_json(self._config.folder / _STATUS_FILE, status, indent=2)
-            if self._kept_house_s - self._tidied_s >= _TIDY_EVERY_S:
-                self._tidied_s = self._kept_house_s
-                self._tidying.tidy(self._config.folder)
-        except EdgeAutotunerError as exc:
-            logger.error("%s", exc)
-            return
+        status = self.status()
+        self._faults.of("status.json").do(
+            lambda: atomic_write_json(self._config.folder / _STATUS_FILE, status, indent=2)
+        )
+        self._faults.of("ages").do(self._tidying.observe)
+        if self._kept_house_s - self._tidied_s >= _TIDY_EVERY_S:
+            self._tidied_s = self._kept_house_s
+            self._tidy()
         if on_status is not None:
-            on_status(status)
+            self._faults.of("screen").do(lambda: on_status(status))
+
+    def _tidy(self) -> None:
+        """Delete what is old, of cameras that are not watched any more as well; one that refuses holds up no other."""
+        in_use = frozenset(self._folders) if self._config.learns else frozenset()
+        for camera in self._faults.of("tidying").attempt(lambda: cameras_in(self._config.folder), []):
+            faults = self._faults.of(f"{camera.path.name}: tidying")
+            faults.do(lambda of=camera: self._tidying.tidy(of, is_in_use=of.path.name in in_use))  # type: ignore[misc]
 
     def _open_registry(self) -> RegistrySync | None:
         if self._config.registry is None:
@@ -173,11 +210,22 @@ class Node:
     def _control_background(self) -> None:
         """Keep a running process in its budget; without one, look for work on the disk now and then."""
         now_s = self._clock.monotonic_s()
-        if self._background.busy_with is not None or now_s - self._looked_for_work_s >= _LOOK_FOR_WORK_EVERY_S:
+        if self._learning_camera() is not None or now_s - self._looked_for_work_s >= _LOOK_FOR_WORK_EVERY_S:
             self._looked_for_work_s = now_s
-            self._background.control()
+            self._faults.of("learning").do(self._background.control)
+
+    def _learning_camera(self) -> str | None:
+        return self._faults.of("learning: state").attempt(lambda: self._background.busy_with, None)
 
     def _refresh(self, watch: CameraWatch) -> None:
+        """Give a camera the bundle that the settings name if it has none, and take over the one that is deployed."""
+        self._faults.of(f"{watch.name}: model").do(lambda: self._take_over_model(watch))
+
+    def _take_over_model(self, watch: CameraWatch) -> None:
+        folder = self._folders[watch.name]
+        if folder.has_broken_link:
+            folder.set_aside_damage()
+        self._named.install(folder, self._runs[watch.name])
         if watch.model.refresh() and watch.model.detector is not None:
             self._outputs.announce(watch.name, watch.model.detector.labels)
 
@@ -200,18 +248,36 @@ class Node:
         if not all(watch.is_over for watch in self._watches) or self._background.busy_with is not None:
             return False
         return not self._config.learns or not any(
-            learner.has_work() and learner.error is None for learner in self._learners
+            learner.error is None and learner.faults.attempt(learner.has_work, False) for learner in self._learners
         )
 
     def _end(self) -> None:
+        """Stop everything; what refuses is left to the system, and holds up nothing else."""
+        end = self._faults.of("end", first_retry_s=0)
         for watch in self._watches:
-            watch.stop()
+            end.do(watch.stop)
         if self._registry is not None:
-            self._registry.stop()
-        self._background.stop()
+            end.do(self._registry.stop)
+        end.do(self._background.stop)
+        until_s = self._clock.monotonic_s() + _STOPPING_S
         if self._registry is not None:
-            self._registry.join(_STOPPING_S)
+            registry = self._registry
+            end.do(lambda: registry.join(_STOPPING_S))
         for watch in self._watches:
-            if not watch.join(_STOPPING_S):
+            left_s = max(0.1, until_s - self._clock.monotonic_s())
+            if not end.attempt(lambda of=watch, s=left_s: of.join(s), True):  # type: ignore[misc]
                 logger.warning("%s: the camera does not let go; it is left to the system", watch.name)
         self._lock.release()
+
+
+def _unknown_state(faults: FaultDomain) -> dict[str, Any]:
+    """Return the state of a camera that cannot be asked."""
+    return {
+        "source": None,
+        "state": "unknown",
+        "problem": faults.problem or "its state is not known",
+        "model": None,
+        "refused_model": None,
+        "n_frames": None,
+        "n_looked": None,
+    }

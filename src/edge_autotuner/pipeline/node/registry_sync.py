@@ -18,6 +18,7 @@ from typing import Any
 from edge_autotuner.client import Connection, RegistryClient
 from edge_autotuner.client.messages import DeployedBundle
 from edge_autotuner.config.node import CameraConfig, RegistryConfig
+from edge_autotuner.core import SystemClock
 from edge_autotuner.deployment import ModelBundle, deploy, deployed_bundle, install_bundle, read_bundle
 from edge_autotuner.deployment.acceptance import (
     accept_bundle,
@@ -31,8 +32,9 @@ from edge_autotuner.deployment.acceptance import (
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, parse_description
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER
 from edge_autotuner.deployment.signing import PublicKey, SigningKey, read_signing_key, trusted_keys
-from edge_autotuner.errors import EdgeAutotunerError, ModelBundleError
+from edge_autotuner.errors import ModelBundleError
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
+from edge_autotuner.pipeline.node.fault_domain import FaultDomain
 from edge_autotuner.pipeline.registry_note import note_registry_id, registry_id
 from edge_autotuner.storage import child_path, remove_folder
 
@@ -207,6 +209,9 @@ class RegistrySync:
             camera.name: CameraSync(camera, cameras[camera.name], client, config, trusted=trusted, key=key)
             for camera in configs
         }
+        self._faults = {  # each is asked again with every round
+            name: FaultDomain(f"{name}: registry", SystemClock(), first_retry_s=0) for name in self._syncs
+        }
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
         self.problem: str | None = None
@@ -241,16 +246,18 @@ class RegistrySync:
         for name, sync in self._syncs.items():
             if self._stop.is_set():
                 return problem
-            try:
-                sync.step()
-            except EdgeAutotunerError as exc:
-                problem = f"{name}: {exc}"
-            except Exception as exc:  # the thread's edge
-                logger.exception("%s: unexpected error while talking to the registry", name)
-                problem = f"{name}: unexpected {type(exc).__name__}: {exc}"
-        if problem and problem != self.problem and not self._stop.is_set():
-            logger.error("registry: %s", problem)
+            faults = self._faults[name]
+            if not faults.do(lambda of=sync: self._step(of)):  # type: ignore[misc]
+                problem = f"{name}: {faults.problem}"
         return problem
+
+    def _step(self, sync: CameraSync) -> None:
+        """Synchronize one camera; that a step is broken off by the stop is no failure."""
+        try:
+            sync.step()
+        except Exception:
+            if not self._stop.is_set():
+                raise
 
 
 def _checked_signature(decided: DeployedBundle, trusted: tuple[PublicKey, ...]) -> bytes | None:

@@ -1,4 +1,4 @@
-"""Finds out before anything is collected whether what a node needs to learn is installed."""
+"""Finds out before anything begins whether a node can do what its settings say."""
 
 from __future__ import annotations
 
@@ -8,6 +8,18 @@ from pathlib import Path
 from edge_autotuner.config.annotation import ZOOM
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.errors import MissingDependency
+from edge_autotuner.pipeline.node.named_bundle import check_first_models
+
+
+def check_can_start(config: NodeConfig) -> None:
+    """Make sure that every camera gets a model, and that what learning needs is installed.
+
+    Raises:
+        ConfigError: nobody gives a camera its first model.
+        MissingDependency: a library is not there.
+    """
+    check_first_models(config)
+    check_can_learn(config)
 
 
 def check_can_learn(config: NodeConfig) -> None:

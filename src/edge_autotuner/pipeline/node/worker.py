@@ -15,6 +15,7 @@ from edge_autotuner.core import SystemClock
 from edge_autotuner.errors import EdgeAutotunerError, MissingDependency
 from edge_autotuner.pipeline.background_process import (
     StepMessages,
+    be_killed_first,
     die_with,
     interrupt_on_sigterm,
     lower_priority,
@@ -38,6 +39,7 @@ def main(camera: Path, settings: Path, priority: str, decides: str, parent: int)
     """
     interrupt_on_sigterm()
     die_with(parent)
+    be_killed_first()
     lower_priority(priority)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:

@@ -196,3 +196,41 @@ def test_learning_ends_when_the_batch_is_settled(tmp_path: Path) -> None:
     assert waiting is not None
     waiting.finish(KEPT)
     assert not learner.has_work()
+
+
+GROW = """
+held = []
+while True:
+    held.append(bytearray(10_000_000))
+"""
+
+
+def test_a_learner_that_takes_too_much_memory_is_ended_and_tried_again(tmp_path: Path) -> None:
+    clock, learner = FakeClock(), camera(tmp_path)
+    config = CONFIG.model_copy(update={"max_memory_mb": 200.0, "min_free_memory_mb": 0.0})
+    work = BackgroundWork([learner], config, clock=clock, command=script(GROW))
+
+    def is_ended() -> bool:
+        clock.advance(0.25)
+        return learner.error is not None
+
+    wait_for(work, is_ended)
+    assert learner.error is not None
+    assert "MB of memory, background.max_memory_mb is 200" in learner.error
+    assert work.busy_with is None
+    assert learner.not_before_s - clock.monotonic_s() > 9
+
+
+def test_without_free_memory_nothing_is_started(tmp_path: Path) -> None:
+    learner = camera(tmp_path)
+    config = CONFIG.model_copy(update={"min_free_memory_mb": 1e12})
+    work = BackgroundWork([learner], config, clock=FakeClock(), command=script("raise SystemExit"))
+    work.control()
+    assert work.busy_with is None
+    assert learner.error is not None
+    assert learner.error.startswith("there is not enough memory to learn: only")
+
+
+def test_a_camera_that_is_given_its_model_waits_for_it(tmp_path: Path) -> None:
+    learner = Learner("new", CameraFolder(tmp_path / "new"), RunConfig(), is_given_model=lambda: True)
+    assert not learner.has_work()

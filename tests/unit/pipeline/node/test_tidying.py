@@ -9,18 +9,35 @@ from pathlib import Path
 
 import pytest
 
+from edge_autotuner.config import RunConfig
 from edge_autotuner.config.node import StorageConfig
 from edge_autotuner.core import FakeClock
 from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.deployment import deploy
+from edge_autotuner.pipeline.node import tidying
+from edge_autotuner.pipeline.node.ages import SETTLE_S, Ages
 from edge_autotuner.pipeline.node.camera_folder import BatchOutcome, CameraFolder
-from edge_autotuner.pipeline.node.tidying import Tidying, tidy
+from edge_autotuner.pipeline.node.tidying import Tidying, cameras_in
 from edge_autotuner.pipeline.run_folder import StageRecord
 from unit.dataset.test_replay import offer
 from unit.deployment.test_bundle import made
 
 CLOCK = FakeClock()
+
+
+def tidy(folder: CameraFolder, config: StorageConfig, clock: FakeClock, *, is_in_use: bool = False) -> None:
+    """Tidy with a clock that has gone on as it should for long enough."""
+    ages = Ages(clock)
+    ages._steady_since_s -= SETTLE_S
+    tidying.tidy(folder, config, ages, clock, is_in_use=is_in_use)
+
+
+def tidy_all(tidying: Tidying, folder: Path) -> None:
+    """Do what the node does every few seconds, and now and then."""
+    tidying.observe()
+    for found in cameras_in(folder):
+        tidying.tidy(found, is_in_use=False)
 
 
 def camera(folder: Path, n_batches: int, *, age_s: float = 0.0, n_unfinished: int = 0) -> CameraFolder:
@@ -166,26 +183,100 @@ def test_old_pictures_leave_the_reservoir(tmp_path: Path) -> None:
 def test_a_clock_that_is_set_ages_nothing(by_s: float, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = camera(tmp_path / "gate", 2, age_s=50, n_unfinished=1)
     clock = SetClock()
-    keep = StorageConfig(keep_pictures_s=100, keep_waiting_s=200)
-    tidying = Tidying(keep, clock)
+    keep = StorageConfig(keep_pictures_s=100 + SETTLE_S, keep_waiting_s=200 + SETTLE_S)
+    tidying = Tidying(keep, clock, tmp_path)
+    clock.advance(SETTLE_S - 50)
     clock.set_by_s = by_s
-    tidying.tidy(tmp_path)
+    tidy_all(tidying, tmp_path)
     assert "the clock was set by" in caplog.text
     assert [frames_of(folder, number) for number in (1, 2)] == [True, True]
+    clock.advance(SETTLE_S - 1)
+    tidy_all(tidying, tmp_path)
+    assert [frames_of(folder, number) for number in (1, 2)] == [True, True], "older than 100 s, but who knows"
+    clock.advance(1)
+    tidy_all(tidying, tmp_path)
+    assert [frames_of(folder, number) for number in (1, 2)] == [False, False]
+
+
+@pytest.mark.parametrize("by_s", [1e8, -1e8])
+def test_ages_move_with_a_clock_that_is_set(by_s: float, tmp_path: Path) -> None:
+    folder = camera(tmp_path / "gate", 2, age_s=50, n_unfinished=1)
+    clock = SetClock()
+    ages = Ages(clock)
+    clock.set_by_s = by_s
+    ages.observe([folder])
+    assert [ages.of(batch) for batch in folder.batches()] == [timedelta(seconds=50)] * 2
     clock.advance(40)
-    tidying.tidy(tmp_path)
-    assert [frames_of(folder, number) for number in (1, 2)] == [True, True]
-    clock.advance(11)
-    tidying.tidy(tmp_path)
-    assert [frames_of(folder, number) for number in (1, 2)] == [False, True], "100 s are over, 200 s are not"
-    clock.advance(100)
-    tidying.tidy(tmp_path)
-    assert not frames_of(folder, 2)
+    ages.observe([folder])
+    assert [ages.of(batch) for batch in folder.batches()] == [timedelta(seconds=90)] * 2
+
+
+def test_a_batch_that_is_closed_just_after_the_clock_was_set_is_new(tmp_path: Path) -> None:
+    clock = SetClock()
+    ages = Ages(clock)
+    clock.set_by_s = -1e8
+    folder = CameraFolder(tmp_path)
+    folder.new_batch().run.finish("capture", StageRecord("f", 1.0, clock.now().isoformat()))
+    clock.advance(2)
+    ages.observe([folder])
+    assert ages.of(folder.batches()[0]) == timedelta(seconds=2)
+
+
+def test_the_reservoir_moves_with_the_clock(tmp_path: Path) -> None:
+    folder = CameraFolder(tmp_path)
+    reservoir = ReplayReservoir(folder.reservoir)
+    reservoir.offer([offer(1)])
+    picture = folder.reservoir / reservoir.pictures()[0].file
+    clock = SetClock()
+    os.utime(picture, (clock.now().timestamp() - 100,) * 2)
+    ages = Ages(clock)
+    clock.set_by_s = 1e8
+    ages.observe([folder])
+    assert picture.stat().st_mtime == clock.now().timestamp() - 100
+
+
+@pytest.mark.parametrize("by_s", [1e9, -1e9])
+def test_what_is_being_collected_has_no_age_whatever_the_clock_says(by_s: float, tmp_path: Path) -> None:
+    """The node starts with a clock that is wrong for good."""
+    folder = CameraFolder(tmp_path / "gate")
+    dataset = folder.new_batch().run.dataset
+    dataset.mkdir(parents=True)
+    (dataset / "journal.jsonl").write_text("{}", encoding="utf-8")
+    clock = SetClock()
+    os.utime(dataset / "journal.jsonl", (clock.now().timestamp(),) * 2)
+    clock.set_by_s = by_s
+    tidying = Tidying(StorageConfig(keep_waiting_s=1), clock, tmp_path)
+    clock.advance(2 * SETTLE_S)
+    tidying.observe()
+    tidying.tidy(folder, is_in_use=True)
+    assert dataset.is_dir()
+    if by_s > 0:
+        tidying.tidy(folder, is_in_use=False)
+        assert not dataset.exists(), "nobody collects it any more"
+
+
+def test_models_that_a_batch_started_from_are_kept(tmp_path: Path) -> None:
+    folder = CameraFolder(tmp_path)
+    for name in ("start", "other", "deployed"):
+        made(tmp_path / "bundles" / name, name=name)
+    for age, name in enumerate(("deployed", "other", "start")):
+        os.utime(tmp_path / "bundles" / name, (1e9 - age,) * 2)
+    deploy(tmp_path, "deployed")
+    batch = folder.new_batch()
+    batch.run.save_settings(RunConfig(edge_model=str(tmp_path / "bundles" / "start")))
+    made(tmp_path / "bundles" / "newest", name="newest")
+    tidy(folder, StorageConfig(keep_bundles=1), CLOCK)
+    assert sorted(path.name for path in (tmp_path / "bundles").iterdir()) == ["deployed", "newest", "start"]
 
 
 def test_weeks_in_which_the_node_was_off_count(tmp_path: Path) -> None:
     folder = camera(tmp_path / "gate", 1, age_s=30 * 86_400 + 1)
-    Tidying(StorageConfig(), FakeClock()).tidy(tmp_path)
+    clock = FakeClock()
+    tidying = Tidying(StorageConfig(), clock, tmp_path)
+    tidy_all(tidying, tmp_path)
+    assert frames_of(folder, 1), "the clock may be wrong"
+    clock.advance(SETTLE_S)
+    tidy_all(tidying, tmp_path)
     assert not frames_of(folder, 1)
 
 
@@ -203,7 +294,10 @@ def test_cameras_that_the_settings_do_not_name_any_more_are_tidied(tmp_path: Pat
     left = camera(tmp_path / "removed-camera", 1, age_s=100)
     (tmp_path / "status.json").write_text("{}", encoding="utf-8")
     (tmp_path / "photos").mkdir()
-    Tidying(StorageConfig(keep_pictures_s=99), FakeClock()).tidy(tmp_path)
+    clock = FakeClock()
+    tidying = Tidying(StorageConfig(keep_pictures_s=99), clock, tmp_path)
+    clock.advance(SETTLE_S)
+    tidy_all(tidying, tmp_path)
     assert not frames_of(left, 1)
     assert (tmp_path / "photos").is_dir()
 

@@ -1,9 +1,11 @@
 """Topics of the MQTT output, and the messages by which Home Assistant finds cameras as devices.
 
-Each class of a camera's model becomes two entities of the camera's device: whether one is there, and how many. The form
+Each class of a camera's model becomes two entities of the camera's device: whether one is there, and how many. They are
+available while the node is there and the camera gives pictures. Two more entities say how the camera does. The form
 is that of single components, one retained message each, so that a class that a new model does not know is removed by
 one empty message: https://www.home-assistant.io/integrations/mqtt/#discovery-messages,
-https://www.home-assistant.io/integrations/binary_sensor.mqtt/, https://www.home-assistant.io/integrations/sensor.mqtt/
+https://www.home-assistant.io/integrations/binary_sensor.mqtt/, https://www.home-assistant.io/integrations/sensor.mqtt/,
+https://www.home-assistant.io/integrations/event.mqtt/
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ PRESENT, ABSENT = b"ON", b"OFF"
 STATE_QOS = 1
 
 _DEFAULT_BIRTH_TOPIC = "homeassistant/status"  # Home Assistant's own, whatever its discovery topic is
+_OF_CAMERA = "camera"  # in place of a class; the kinds of classes are others
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -49,6 +52,22 @@ class Topics:
     def present(self, camera: str, class_id: str) -> str:
         """Where `ON` or `OFF` is retained."""
         return f"{self._root}/{camera}/{class_id}/present"
+
+    def availability(self, camera: str) -> str:
+        """Where `online` is retained while a camera gives pictures, else `offline`."""
+        return f"{self._root}/{camera}/availability"
+
+    def problem(self, camera: str) -> str:
+        """Where `ON` is retained while a camera should give pictures and does not, else `OFF`."""
+        return f"{self._root}/{camera}/problem"
+
+    def camera_state(self, camera: str) -> str:
+        """Where it is retained how a camera does and since when, JSON."""
+        return f"{self._root}/{camera}/state"
+
+    def events(self, camera: str) -> str:
+        """Where it is said that a camera is lost or back, not retained."""
+        return f"{self._root}/{camera}/events"
 
     def is_of_camera(self, topic: str, camera: str) -> bool:
         """Whether a topic is one of a camera's states."""
@@ -127,6 +146,38 @@ def discovery_messages(config: MqttConfig, camera: CameraConfig, labels: LabelMa
     return messages
 
 
+def camera_messages(config: MqttConfig, camera: CameraConfig) -> dict[str, bytes]:
+    """Return the messages, by topic, that announce how a camera does; none if not wanted.
+
+    They are available while the node is: that the camera is away is what they are for.
+    """
+    if config.discovery_topic is None:
+        return {}
+    topics = Topics(config)
+    problem = {
+        "name": "Problem",
+        "state_topic": topics.problem(camera.name),
+        "json_attributes_topic": topics.camera_state(camera.name),
+        "device_class": "problem",
+        "entity_category": "diagnostic",
+        "payload_on": PRESENT.decode(),
+        "payload_off": ABSENT.decode(),
+    }
+    events = {
+        "name": "Camera",
+        "state_topic": topics.events(camera.name),
+        "event_types": ["camera_lost", "camera_back"],
+        "entity_category": "diagnostic",
+        "icon": "mdi:cctv",
+    }
+    messages = {}
+    for component, kind, entity in (("binary_sensor", "problem", problem), ("event", "events", events)):
+        shared = _shared(config, camera, f"{config.topic}:{camera.name}:{_OF_CAMERA}:{kind}")
+        shared["availability"] = shared["availability"][:1]
+        messages[topics.config(component, camera.name, _OF_CAMERA, kind)] = _encode(entity | shared)
+    return messages
+
+
 def camera_of_announcement(payload: bytes) -> tuple[str, str] | None:
     """Return camera and state topic of an announcement that this node made in an earlier life; None for others."""
     try:
@@ -146,7 +197,8 @@ def _shared(config: MqttConfig, camera: CameraConfig, unique_id: str) -> dict[st
     }
     return {
         "unique_id": unique_id,
-        "availability_topic": Topics(config).status,
+        "availability": [{"topic": Topics(config).status}, {"topic": Topics(config).availability(camera.name)}],
+        "availability_mode": "all",
         "qos": STATE_QOS,
         "device": device | ({"suggested_area": camera.place} if camera.place else {}),
         "origin": {"name": "edge-autotuner", "sw_version": __version__},

@@ -13,6 +13,7 @@ from pathlib import Path
 from edge_autotuner.core import LabelMap
 from edge_autotuner.dataset.atomic import make_folder, storage_errors, write_all
 from edge_autotuner.errors import ConfigError
+from edge_autotuner.pipeline.node.camera_health import CameraState
 from edge_autotuner.pipeline.node.outputs.mailbox import Mailbox
 from edge_autotuner.pipeline.node.outputs.report import DetectionReport
 from edge_autotuner.pipeline.node.outputs.tally import OutputStatus, Tally
@@ -68,7 +69,15 @@ class JsonLinesFile:
 
     def take(self, report: DetectionReport) -> None:
         """Write a line; one that cannot be written is dropped."""
-        line = report.json_text.encode("ascii") + b"\n"
+        self._add(report.json_text)
+
+    def tell(self, state: CameraState) -> None:
+        """Write a line when a camera is lost or back."""
+        if state.event_type is not None:
+            self._add(state.event_text)
+
+    def _add(self, text: str) -> None:
+        line = text.encode("ascii") + b"\n"
         with self._lock:
             try:
                 self._write(line)
@@ -127,7 +136,7 @@ class JsonLinesStream:
     def __init__(self, handle: int = _STANDARD_OUTPUT) -> None:
         self._handle = handle
         self._tally = Tally(self.name)
-        self._mailbox: Mailbox[DetectionReport] = Mailbox(_CAPACITY)
+        self._mailbox: Mailbox[str] = Mailbox(_CAPACITY)
         self._thread = threading.Thread(target=self._run, name=f"output {self.name}", daemon=True)
         self._thread.start()
 
@@ -141,7 +150,12 @@ class JsonLinesStream:
 
     def take(self, report: DetectionReport) -> None:
         """Have a line written soon."""
-        self._tally.add_dropped(self._mailbox.put(report))
+        self._tally.add_dropped(self._mailbox.put(report.json_text))
+
+    def tell(self, state: CameraState) -> None:
+        """Have a line written when a camera is lost or back."""
+        if state.event_type is not None:
+            self._tally.add_dropped(self._mailbox.put(state.event_text))
 
     def close(self) -> None:
         """Write what is still there, if the reader takes it within two seconds."""
@@ -161,9 +175,9 @@ class JsonLinesStream:
             self._mailbox.release()
 
     def _write_waiting(self) -> None:
-        for report in self._mailbox.take_all():
+        for text in self._mailbox.take_all():
             try:
-                self._write(report.json_text.encode("ascii") + b"\n")
+                self._write(text.encode("ascii") + b"\n")
             except OSError as exc:
                 self._tally.add_failure(f"cannot write to standard output: {exc.strerror or type(exc).__name__}")
                 self._tally.add_dropped()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import secrets
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -16,12 +18,14 @@ from edge_autotuner.client.credentials import make_ssl_context, read_secret
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.config.node import CameraConfig, MqttConfig
 from edge_autotuner.core import Clock, LabelMap, SystemClock
+from edge_autotuner.pipeline.node.camera_health import CameraState
 from edge_autotuner.pipeline.node.outputs.discovery import (
     ABSENT,
     OFFLINE,
     ONLINE,
     PRESENT,
     Topics,
+    camera_messages,
     camera_of_announcement,
     class_ids_in_topics,
     discovery_messages,
@@ -89,7 +93,7 @@ class MqttOutput:
         self._tally = Tally(self.name)
         self._states = _States(config, cameras)
         self._names = {camera.name for camera in cameras}
-        self._mailbox: Mailbox[_Seen | _Announcement] = Mailbox(_CAPACITY)
+        self._mailbox: Mailbox[_Seen | _Announcement | CameraState] = Mailbox(_CAPACITY)
         self._thread = threading.Thread(target=self._run, name=f"output {self.name}", daemon=True)
         self._thread.start()
 
@@ -107,6 +111,11 @@ class MqttOutput:
         """Have a report published soon."""
         self._check_name(report.camera)
         self._tally.add_dropped(self._mailbox.put(_Seen(report, self._clock.monotonic_s())))
+
+    def tell(self, state: CameraState) -> None:
+        """Have it published that a camera gives pictures from now on, or none any more."""
+        self._check_name(state.camera)
+        self._tally.add_dropped(self._mailbox.put(state))
 
     def close(self) -> None:
         """Say goodbye to the broker; one that does not answer within two seconds publishes the last will."""
@@ -156,7 +165,7 @@ class MqttOutput:
             while not self._mailbox.is_closed:
                 self._absorb(link)
                 self._say_states(link)
-                link.pump(self._states.next_change_s() - self._clock.monotonic_s(), wake=self._mailbox.fileno())
+                link.pump(float("inf"), wake=self._mailbox.fileno())
                 self._states.listen(link.received)
                 link.received.clear()
             self._say_goodbye(link)
@@ -169,6 +178,11 @@ class MqttOutput:
             if isinstance(item, _Announcement):
                 self._states.set_labels(item.camera, item.labels)
                 continue
+            if isinstance(item, CameraState):
+                self._states.set_condition(item)
+                if item.event_type is not None:
+                    self._say_event(item, link)
+                continue
             self._states.see(item.report, item.at_s)
             topic = self._states.topics.detections(item.report.camera)
             if link is not None and link.publish_event(topic, item.report.json_text):
@@ -176,14 +190,21 @@ class MqttOutput:
             else:
                 self._tally.add_dropped()
 
+    def _say_event(self, state: CameraState, link: MqttLink | None) -> None:
+        topic = self._states.topics.events(state.camera)
+        if link is not None and link.publish_event(topic, state.event_text):
+            self._tally.add_sent()
+        else:
+            self._tally.add_dropped()
+
     def _say_states(self, link: MqttLink) -> None:
-        self._states.update(self._clock.monotonic_s())
+        self._states.update()
         while link.takes_states and (message := self._states.retained.next_unsaid()):
             link.publish_state(*message)
 
     def _say_goodbye(self, link: MqttLink) -> None:
         self._absorb(link)
-        self._states.update(self._clock.monotonic_s())
+        self._states.update()
         self._states.retained.set(self._states.topics.status, OFFLINE)
         until_s = self._clock.monotonic_s() + _GOODBYE_S
         with suppress(LinkLost):
@@ -207,11 +228,17 @@ class _States:
         self._labels: dict[str, LabelMap] = {}
         self._class_ids: dict[str, dict[str, str]] = {}  # by camera and class: how topics call it
         self._presence = {camera.name: Presence(config.clear_after_s) for camera in cameras}
+        self._is_looked_at: set[str] = set()  # cameras whose present model has looked at a frame
         self._announced: dict[str, bytes] = {}  # what the broker held of earlier lives or models, by topic
+        for camera in cameras:
+            self.set_condition(CameraState(camera.name, "starting", None, datetime.now(UTC)))
+            for topic, payload in camera_messages(config, camera).items():
+                self.retained.set(topic, payload)
 
     def see(self, report: DetectionReport, at_s: float) -> None:
         """Take a report into account."""
         self.set_labels(report.camera, report.labels)
+        self._is_looked_at.add(report.camera)
         self._presence[report.camera].see(report.counts, at_s)
 
     def set_labels(self, camera: str, labels: LabelMap) -> None:
@@ -222,23 +249,27 @@ class _States:
             self._announced |= discovery_messages(self._config, self._cameras[camera], self._labels[camera])
             self._clear_states(camera, keep=labels)
         self._labels[camera] = labels
+        self._is_looked_at.discard(camera)
         self._class_ids[camera] = class_ids_in_topics(labels)
         self._presence[camera].keep_only(labels)
         for topic, payload in discovery_messages(self._config, self._cameras[camera], labels).items():
             self.retained.set(topic, payload)
         self._remove_leftovers(camera)
 
-    def update(self, now_s: float) -> None:
-        """Bring all states up to date."""
-        for camera, class_ids in self._class_ids.items():
-            for label, class_id in class_ids.items():
-                count = self._presence[camera].count(label, now_s)
+    def set_condition(self, state: CameraState) -> None:
+        """Say whether a camera gives pictures; what was last seen stays, and is unavailable while it gives none."""
+        topics, camera = self.topics, state.camera
+        self.retained.set(topics.camera_state(camera), json.dumps(state.to_json()).encode("ascii"))
+        self.retained.set(topics.problem(camera), PRESENT if state.condition == "lost" else ABSENT)
+        self.retained.set(topics.availability(camera), ONLINE if state.is_available else OFFLINE)
+
+    def update(self) -> None:
+        """Bring the states of all cameras up to date that were looked at; of others nothing is known."""
+        for camera in self._is_looked_at:
+            for label, class_id in self._class_ids[camera].items():
+                count = self._presence[camera].count(label)
                 self.retained.set(self.topics.count(camera, class_id), b"%d" % count)
                 self.retained.set(self.topics.present(camera, class_id), PRESENT if count else ABSENT)
-
-    def next_change_s(self) -> float:
-        """Return when a state changes if nothing is seen any more."""
-        return min((presence.next_change_s() for presence in self._presence.values()), default=float("inf"))
 
     def say_all(self) -> None:
         """Say everything to a broker that may know nothing; that the node is there comes last."""
@@ -262,6 +293,7 @@ class _States:
 
     def _remove_leftovers(self, camera: str) -> None:
         wanted = discovery_messages(self._config, self._cameras[camera], self._labels[camera])
+        wanted |= camera_messages(self._config, self._cameras[camera])
         for topic, payload in list(self._announced.items()):
             made_by = camera_of_announcement(payload)
             if made_by is None or made_by[0] != camera:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Protocol, Self
 
 from edge_autotuner.config.node import CameraConfig, OutputsConfig
-from edge_autotuner.core import Clock, LabelMap
+from edge_autotuner.core import Clock, LabelMap, SystemClock
+from edge_autotuner.pipeline.node.camera_health import CameraState
+from edge_autotuner.pipeline.node.fault_domain import FaultDomains
 from edge_autotuner.pipeline.node.outputs.json_lines import JsonLinesFile, JsonLinesStream
 from edge_autotuner.pipeline.node.outputs.mqtt import MqttOutput
 from edge_autotuner.pipeline.node.outputs.report import DetectionReport
@@ -21,8 +23,8 @@ _BYTES_PER_MB = 1e6
 class DetectionOutput(Protocol):
     """Gets detections to somebody.
 
-    `announce` and `take` may be called by several threads. They neither wait for the other side nor fail because of
-    it: what it does not take in time is dropped, oldest first, and counted.
+    `announce`, `take` and `tell` may be called by several threads. They neither wait for the other side nor fail
+    because of it: what it does not take in time is dropped, oldest first, and counted.
     """
 
     @property
@@ -43,6 +45,10 @@ class DetectionOutput(Protocol):
         """Get a report to the other side soon, or drop it."""
         ...
 
+    def tell(self, state: CameraState) -> None:
+        """Say that a camera gives pictures from now on, or none any more."""
+        ...
+
     def close(self) -> None:
         """End within seconds; what is taken after that is dropped."""
         ...
@@ -50,6 +56,8 @@ class DetectionOutput(Protocol):
 
 class Outputs:
     """Gives every report to all outputs; may be used by several threads, and is closed when the node ends.
+
+    What fails in one output, whatever it is, costs the others nothing.
 
     Args:
         config: which outputs there are.
@@ -64,6 +72,8 @@ class Outputs:
 
     def __init__(self, config: OutputsConfig, cameras: Sequence[CameraConfig], *, clock: Clock | None = None) -> None:
         self._outputs: list[DetectionOutput] = []
+        self._names = {camera.name for camera in cameras}
+        self._faults = FaultDomains(clock or SystemClock())
         with ExitStack() as opened:
             opened.callback(self.close)
             if config.json_lines is not None:
@@ -88,17 +98,34 @@ class Outputs:
         """How each output does."""
         return tuple(output.status for output in self._outputs)
 
+    @property
+    def problems(self) -> dict[str, str]:
+        """What failed unexpectedly in an output, by its name."""
+        return self._faults.problems
+
     def announce(self, camera: str, labels: LabelMap) -> None:
         """Say which classes a camera's model knows from now on; a report of it says so as well."""
-        for output in self._outputs:
-            output.announce(camera, labels)
+        self._check_name(camera)
+        self._give_to_all(lambda output: output.announce(camera, labels))
 
     def take(self, report: DetectionReport) -> None:
         """Give a report to all outputs, without waiting for any of them."""
-        for output in self._outputs:
-            output.take(report)
+        self._check_name(report.camera)
+        self._give_to_all(lambda output: output.take(report))
+
+    def tell(self, state: CameraState) -> None:
+        """Say that a camera gives pictures from now on, or none any more."""
+        self._check_name(state.camera)
+        self._give_to_all(lambda output: output.tell(state))
 
     def close(self) -> None:
         """End all outputs; a second call does nothing."""
+        self._give_to_all(lambda output: output.close())
+
+    def _give_to_all(self, give: Callable[[DetectionOutput], None]) -> None:
         for output in self._outputs:
-            output.close()
+            self._faults.of(f"output {output.name}", first_retry_s=0).do(lambda to=output: give(to))  # type: ignore[misc]
+
+    def _check_name(self, camera: str) -> None:
+        if camera not in self._names:
+            raise ValueError(f"there is no camera {camera}")

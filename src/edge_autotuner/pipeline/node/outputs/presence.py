@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 
 
 class Presence:
-    """Counts of one camera's classes that rise at once, and fall when nothing has supported them for a while.
+    """Counts of one camera's classes that rise at once, and fall when frames have not supported them for a while.
 
-    The count of a class is the largest one of the last `clear_after_s`. Classes that were never seen count as 0.
+    The count of a class is the largest one of the last `clear_after_s` that were watched. Only a frame lets a count
+    fall: while no frames come, nobody knows, and every count stays. The time without frames is no watched time.
 
     Args:
         clear_after_s: how long a count outlives the frame that it was seen in, seconds.
@@ -17,21 +18,26 @@ class Presence:
 
     def __init__(self, clear_after_s: float) -> None:
         self._clear_after_s = clear_after_s
+        self._watched_s = 0.0
+        self._looked_s: float | None = None
         self._seen: dict[str, deque[tuple[float, int]]] = {}  # by class: times rise, counts fall
 
     def see(self, counts: Mapping[str, int], now_s: float) -> None:
-        """Take what one frame showed; classes that are left out were not there."""
+        """Take what one frame showed; classes that are left out were not there. `now_s` never runs backwards."""
+        gap_s = 0.0 if self._looked_s is None else now_s - self._looked_s
+        self._watched_s += min(gap_s, self._clear_after_s / 2)  # a longer gap is silence: two frames have to agree
+        self._looked_s = now_s
         for name, count in counts.items():
             seen = self._seen.setdefault(name, deque())
             while seen and seen[-1][1] <= count:
                 seen.pop()
             if count > 0:
-                seen.append((now_s, count))
+                seen.append((self._watched_s, count))
 
-    def count(self, name: str, now_s: float) -> int:
-        """Return the count of a class; `now_s` never runs backwards."""
+    def count(self, name: str) -> int:
+        """Return the count of a class by the frames so far."""
         seen = self._seen.get(name)
-        while seen and now_s >= seen[0][0] + self._clear_after_s:
+        while seen and self._watched_s >= seen[0][0] + self._clear_after_s:
             seen.popleft()
         return seen[0][1] if seen else 0
 
@@ -39,7 +45,3 @@ class Presence:
         """Forget all other classes."""
         kept = set(names)
         self._seen = {name: seen for name, seen in self._seen.items() if name in kept}
-
-    def next_change_s(self) -> float:
-        """Return when a count falls if nothing is seen any more; infinite when all are 0."""
-        return min((seen[0][0] + self._clear_after_s for seen in self._seen.values() if seen), default=float("inf"))

@@ -12,6 +12,7 @@ from edge_autotuner.capture.live.backoff import Backoff
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.config.node import CameraConfig, WebhookConfig
 from edge_autotuner.core import Clock, LabelMap, SystemClock
+from edge_autotuner.pipeline.node.camera_health import CameraState
 from edge_autotuner.pipeline.node.outputs.mailbox import Mailbox
 from edge_autotuner.pipeline.node.outputs.report import DetectionReport
 from edge_autotuner.pipeline.node.outputs.tally import OutputStatus, Tally
@@ -72,9 +73,17 @@ class WebhookOutput:
 
     def take(self, report: DetectionReport) -> None:
         """Have a report posted if it is worth it."""
-        if report.camera not in self._names:
-            raise ValueError(f"there is no camera {report.camera}")
-        self._tally.add_dropped(self._mailbox.put(Letter(report, self._clock.monotonic_s())))
+        self._put(report)
+
+    def tell(self, state: CameraState) -> None:
+        """Have it posted that a camera is lost or back."""
+        if state.event_type is not None:
+            self._put(state)
+
+    def _put(self, content: DetectionReport | CameraState) -> None:
+        if content.camera not in self._names:
+            raise ValueError(f"there is no camera {content.camera}")
+        self._tally.add_dropped(self._mailbox.put(Letter(content, self._clock.monotonic_s())))
 
     def close(self) -> None:
         """Post what waits, once, and drop what cannot be delivered within three seconds."""
@@ -107,7 +116,7 @@ class WebhookOutput:
 
     def _send(self, letter: Letter) -> None:
         try:
-            self._post.send(letter.report.json_text)
+            self._post.send(letter.text)
         except RefusedForGood as exc:
             self._schedule.settle(letter)
             self._tally.add_dropped()

@@ -13,6 +13,7 @@ from edge_autotuner.config.node import MqttConfig
 from edge_autotuner.core import COCO_80, LabelMap
 from edge_autotuner.pipeline.node.outputs.discovery import (
     Topics,
+    camera_messages,
     camera_of_announcement,
     class_ids_in_topics,
     discovery_messages,
@@ -29,7 +30,8 @@ def test_one_class_becomes_two_entities() -> None:
     messages = discovery_messages(CONFIG, FRONT, LabelMap(("traffic light",)))
     entities = [json.loads(payload) for payload in messages.values()]
     shared = {
-        "availability_topic": "node.7/status",
+        "availability": [{"topic": "node.7/status"}, {"topic": "node.7/front/availability"}],
+        "availability_mode": "all",
         "qos": 1,
         "device": entities[0]["device"],
         "origin": entities[0]["origin"],
@@ -61,10 +63,49 @@ def test_one_class_becomes_two_entities() -> None:
 
 @pytest.mark.parametrize("camera", [FRONT, GARAGE], ids=lambda camera: camera.name)
 def test_topics_are_such_as_home_assistant_takes(camera: object) -> None:
-    messages = discovery_messages(CONFIG, camera, LABELS)  # type: ignore[arg-type]
+    messages = discovery_messages(CONFIG, camera, LABELS) | camera_messages(CONFIG, camera)  # type: ignore[arg-type]
     parts = [TOPIC_MATCHER.fullmatch(topic.removeprefix("homeassistant/")) for topic in messages]
-    assert [part and part[1] for part in parts] == ["binary_sensor", "sensor"] * 2
+    assert [part and part[1] for part in parts] == ["binary_sensor", "sensor"] * 2 + ["binary_sensor", "event"]
     assert len({part[2] for part in parts if part}) == 1
+
+
+# what Home Assistant's schemas of these platforms know besides `MQTT_ENTITY_COMMON_SCHEMA`
+# (homeassistant/components/mqtt: binary_sensor.py, sensor.py, event.py, config.py)
+COMMON_KEYS = {
+    "availability", "availability_mode", "device", "entity_category", "icon", "json_attributes_topic", "name", "origin",
+    "qos", "unique_id",
+}  # fmt: skip
+KEYS = {
+    "binary_sensor": {"state_topic", "device_class", "payload_on", "payload_off"},
+    "sensor": {"state_topic", "state_class"},
+    "event": {"state_topic", "event_types"},
+}
+
+
+def test_only_keys_that_home_assistant_knows_are_used() -> None:
+    for topic, payload in (discovery_messages(CONFIG, FRONT, LABELS) | camera_messages(CONFIG, FRONT)).items():
+        component = topic.split("/")[1]
+        assert set(json.loads(payload)) <= COMMON_KEYS | KEYS[component], topic
+
+
+def test_how_a_camera_does_is_available_while_the_node_is() -> None:
+    problem, events = (json.loads(payload) for payload in camera_messages(CONFIG, FRONT).values())
+    assert problem["availability"] == events["availability"] == [{"topic": "node.7/status"}]
+    assert problem["state_topic"] == "node.7/front/problem"
+    assert problem["json_attributes_topic"] == "node.7/front/state"
+    assert (problem["device_class"], problem["entity_category"]) == ("problem", "diagnostic")
+    assert events["state_topic"] == "node.7/front/events"
+    assert events["event_types"] == ["camera_lost", "camera_back"]
+
+
+def test_no_class_is_mistaken_for_the_camera() -> None:
+    """A class may be called `camera`, and its entities stay others than those of the camera."""
+    of_class = discovery_messages(CONFIG, FRONT, LabelMap(("camera", "availability", "state", "events", "problem")))
+    of_camera = camera_messages(CONFIG, FRONT)
+    assert not of_class.keys() & of_camera.keys()
+    both = [json.loads(payload) for payload in (*of_class.values(), *of_camera.values())]
+    assert len({entity["unique_id"] for entity in both}) == len(both)
+    assert len({entity["state_topic"] for entity in both}) == len(both)
 
 
 def test_a_camera_without_a_place_suggests_none() -> None:
@@ -81,7 +122,7 @@ def test_cameras_and_classes_are_devices_and_entities_of_their_own() -> None:
 
 def test_no_discovery_means_none() -> None:
     silent = CONFIG.model_copy(update={"discovery_topic": None})
-    assert discovery_messages(silent, FRONT, LABELS) == {}
+    assert discovery_messages(silent, FRONT, LABELS) == camera_messages(silent, FRONT) == {}
     assert Topics(silent).of_interest == ["node.7/status"]
 
 

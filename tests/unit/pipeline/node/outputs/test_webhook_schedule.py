@@ -8,6 +8,8 @@ import pytest
 
 from edge_autotuner.config.node import WebhookConfig
 from edge_autotuner.core import FakeClock
+from edge_autotuner.pipeline.node.camera_health import CameraState
+from edge_autotuner.pipeline.node.outputs import DetectionReport
 from edge_autotuner.pipeline.node.outputs.webhook_schedule import Letter, WebhookSchedule
 from output_samples import make_report
 
@@ -34,8 +36,25 @@ class Play:
         indices = []
         while (letter := self.schedule.take_due(self.clock.monotonic_s())) is not None:
             self.schedule.settle(letter)
-            indices.append(letter.report.index)
+            assert isinstance(letter.content, DetectionReport)
+            indices.append(letter.content.index)
         return indices
+
+    def tell(self, condition: Literal["lost", "watched"], at_s: float, camera: str = "front") -> None:
+        """Say that a camera is lost or back."""
+        self.advance_to(at_s)
+        event: Literal["camera_lost", "camera_back"] = "camera_lost" if condition == "lost" else "camera_back"
+        state = CameraState(camera, condition, None, self.clock.now(), event)
+        self.n_lost += self.schedule.offer(Letter(state, at_s))
+
+    def take(self) -> list[str]:
+        """Return what is sent now, reports as their index."""
+        sent = []
+        while (letter := self.schedule.take_due(self.clock.monotonic_s())) is not None:
+            self.schedule.settle(letter)
+            content = letter.content
+            sent.append(str(content.index) if isinstance(content, DetectionReport) else str(content.event_type))
+        return sent
 
 
 def test_changes_of_counts_are_sent() -> None:
@@ -156,3 +175,42 @@ def test_at_the_end_gaps_do_not_count_but_failures_do() -> None:
     assert play.sent() == []
     assert play.schedule.drop_all() == 1
     assert play.schedule.drop_all() == 0
+
+
+@pytest.mark.parametrize("when", ["change", "detection"])
+def test_a_lost_camera_is_told_at_once_and_counts_are_told_again(when: Literal["change", "detection"]) -> None:
+    play = Play(when, gap_s=10.0)
+    play.see(0, at_s=0.0)
+    assert play.take() == ["0"]
+    play.see(0, 0, at_s=1.0)
+    play.tell("lost", 2.0)
+    assert play.take() == ["camera_lost"], "what waited would read as if the camera were there"
+    assert play.n_lost == 1
+    play.tell("watched", 20.0)
+    play.see(0, at_s=20.0)
+    assert play.take() == ["camera_back", "200"], "the same count as before the loss"
+
+
+def test_an_event_waits_until_it_can_be_told_and_only_the_newest_does() -> None:
+    play = Play()
+    play.tell("lost", 0.0)
+    letter = play.schedule.take_due(0.0)
+    assert letter is not None
+    play.schedule.put_back(letter, until_s=100.0)
+    assert play.take() == []
+    assert play.schedule.drop_stale(1e6) == 0
+    play.advance_to(100.0)
+    assert play.schedule.wait_s(100.0) == 0.0
+    assert play.take() == ["camera_lost"]
+    play.tell("watched", 101.0)
+    play.tell("lost", 102.0)
+    assert play.take() == [], "back and lost again: the other side knows nothing else"
+    play.tell("watched", 103.0)
+    assert play.take() == ["camera_back"]
+
+
+def test_at_the_end_an_event_that_waits_counts_as_dropped() -> None:
+    play = Play()
+    play.tell("lost", 0.0)
+    play.see(0, at_s=1.0)
+    assert play.schedule.drop_all() == 2

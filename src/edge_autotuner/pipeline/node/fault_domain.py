@@ -1,0 +1,148 @@
+"""Keeps the failures of secondary work where they happen: whatever breaks, the detection on all cameras goes on.
+
+Each camera's watch, learner, model and records, each output, the registry and the housekeeping has a domain of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from edge_autotuner.core import Clock
+from edge_autotuner.errors import EdgeAutotunerError
+
+logger = logging.getLogger(__name__)
+
+FIRST_RETRY_S = 1.0
+LONGEST_RETRY_S = 60.0
+_QUIET_S = 10.0  # shortest time between two lines of the log, whatever flickers
+_FIRST_REMINDER_S = 60.0  # of a problem that stays; doubles each time
+_LONGEST_REMINDER_S = 3600.0
+
+Result = TypeVar("Result")
+Default = TypeVar("Default")
+
+
+class FaultDomain:
+    """Runs work whose failures end nothing else; may be used by several threads.
+
+    A failure is logged once, and again later and later while it stays the same. After a failure the work rests for a
+    while that doubles each time; what is asked for meanwhile is not done.
+
+    Args:
+        name: of the work, for the log and the node's status.
+        clock: of the pauses.
+        first_retry_s: pause after the first failure, seconds; 0: the work never rests.
+        longest_retry_s: longest pause.
+
+    Attributes:
+        name: as given.
+        problem: why the last attempt failed; None if it did not.
+        n_failures: failed attempts in all.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        *,
+        first_retry_s: float = FIRST_RETRY_S,
+        longest_retry_s: float = LONGEST_RETRY_S,
+    ) -> None:
+        self.name = name
+        self.problem: str | None = None
+        self.n_failures = 0
+        self._clock = clock
+        self._first_retry_s, self._longest_retry_s = first_retry_s, longest_retry_s
+        self._n_in_a_row = 0
+        self._not_before_s = self._said_s = self._say_again_s = float("-inf")
+        self._said: str | None = None  # the problem that the log speaks of
+        self._lock = threading.Lock()
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether the next attempt has to wait."""
+        return self._clock.monotonic_s() < self._not_before_s
+
+    def attempt(self, work: Callable[[], Result], default: Default) -> Result | Default:
+        """Do the work, unless it rests; return what it returns, and the default where it failed or rests."""
+        if self.is_resting:
+            return default
+        try:
+            result = work()
+        except (EdgeAutotunerError, OSError) as exc:  # of the world: a disk, a file, a process
+            self._fail(str(exc) or type(exc).__name__, exc)
+            return default
+        except Exception as exc:  # the edge of the domain
+            self._fail(f"unexpected {type(exc).__name__}: {exc}", exc)
+            return default
+        self._recover()
+        return result
+
+    def do(self, work: Callable[[], object]) -> bool:
+        """Do the work, unless it rests; return whether it was done."""
+        return self.attempt(lambda: (work(), True)[1], False)
+
+    def _fail(self, problem: str, exc: Exception) -> None:
+        now_s = self._clock.monotonic_s()
+        with self._lock:
+            wait_s = min(self._first_retry_s * 2 ** min(self._n_in_a_row, 32), self._longest_retry_s)
+            self._n_in_a_row += 1
+            self.n_failures += 1
+            self._not_before_s = now_s + wait_s
+            is_news = problem != self._said
+            is_due = now_s >= (self._said_s + _QUIET_S if is_news else self._say_again_s)
+            if is_due:
+                reminder_s = _FIRST_REMINDER_S if is_news else 2 * (self._say_again_s - self._said_s)
+                self._said, self._said_s = problem, now_s
+                self._say_again_s = now_s + min(reminder_s, _LONGEST_REMINDER_S)
+            self.problem = problem
+        if is_due:
+            where = None if isinstance(exc, EdgeAutotunerError | OSError) else exc
+            logger.error("%s: %s; everything else goes on", self.name, problem, exc_info=where)
+
+    def _recover(self) -> None:
+        if self.problem is None:
+            return
+        now_s = self._clock.monotonic_s()
+        with self._lock:
+            self.problem, self._n_in_a_row, self._not_before_s = None, 0, float("-inf")
+            is_due = self._said is not None and now_s >= self._said_s + _QUIET_S
+            if is_due:
+                self._said, self._said_s = None, now_s
+        if is_due:
+            logger.info("%s: works again", self.name)
+
+
+class FaultDomains:
+    """The domains of a node, by name; each is made when it is first asked for.
+
+    Args:
+        clock: of their pauses.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._domains: dict[str, FaultDomain] = {}
+        self._lock = threading.Lock()
+
+    def of(self, name: str, *, first_retry_s: float = FIRST_RETRY_S) -> FaultDomain:
+        """Return the domain of some work.
+
+        Args:
+            name: of the work.
+            first_retry_s: as of `FaultDomain`; counts when the domain is made.
+        """
+        with self._lock:
+            if name not in self._domains:
+                self._domains[name] = FaultDomain(name, self._clock, first_retry_s=first_retry_s)
+            return self._domains[name]
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What does not work just now, by the name of the work."""
+        with self._lock:
+            domains = list(self._domains.values())
+        return {domain.name: domain.problem for domain in domains if domain.problem is not None}
