@@ -12,6 +12,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -145,9 +146,11 @@ def _process_kept_as_it_was() -> Iterator[None]:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     logger = logging.getLogger("edge_autotuner")
     level = logger.level
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         logger.setLevel(level)
+        sys.excepthook, threading.excepthook, sys.unraisablehook = hooks

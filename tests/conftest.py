@@ -56,3 +56,11 @@ def finished_run(samples: Samples, tmp_path_factory: pytest.TempPathFactory) -> 
     from run_samples import finish_run
 
     return finish_run(samples, tmp_path_factory.mktemp("finished") / "run")
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_known() -> None:
+    """Let no secret of an earlier test star the words of a later one."""
+    from edge_autotuner.core.redaction import known_secrets
+
+    known_secrets.clear()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 from edge_autotuner.core import CaptureEvent
+from edge_autotuner.core.redaction import redact_text
 from edge_autotuner.dataset import DatasetStore
 
 _MOST_WAITING = 1000  # whoever reads frames empties the log with every frame
@@ -19,7 +21,7 @@ class EventLog:
 
     def add(self, event: CaptureEvent) -> None:
         """Take an event; safe from every thread."""
-        self._waiting.append(event)
+        self._waiting.append(replace(event, detail=redact_text(event.detail)))
 
     def write_to(self, store: DatasetStore) -> None:
         """Write what is waiting, in the order in which it happened.

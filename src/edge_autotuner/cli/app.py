@@ -26,6 +26,7 @@ from edge_autotuner.cli.simulate import simulate
 from edge_autotuner.cli.stages import annotate, capture, evaluate, export, report, tune
 from edge_autotuner.cli.watch import watch
 from edge_autotuner.cli.work import work
+from edge_autotuner.core.redaction import RedactingFormatter
 
 app = typer.Typer(
     name="edge-autotuner",
@@ -69,5 +70,6 @@ def _common(
 ) -> None:
     level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
     handler = RichHandler(console=Console(stderr=True), show_path=debug, show_time=verbose or debug)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    handler.setFormatter(RedactingFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("edge_autotuner").setLevel(level)

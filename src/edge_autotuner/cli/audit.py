@@ -15,6 +15,7 @@ from edge_autotuner.cli.database_option import (
     find_database_url,
     load_server_part,
 )
+from edge_autotuner.cli.saying import say
 from edge_autotuner.errors import ConfigError, StorageError
 
 if TYPE_CHECKING:
@@ -34,13 +35,13 @@ def show(
     """Show the newest entries, oldest first."""
     for entry in _opened(find_database_url(config, data, database)).last(last):
         if as_json:
-            typer.echo(json.dumps(asdict(entry) | {"at": entry.at.isoformat()}))
+            say(json.dumps(asdict(entry) | {"at": entry.at.isoformat()}))
         else:
             time = entry.at.strftime("%Y-%m-%d %H:%M:%S")
             line = (
                 f"{entry.seq}  {time}  {entry.client}  {entry.action}  {entry.subject}  {entry.outcome}  {entry.detail}"
             )
-            typer.echo(line.rstrip())
+            say(line.rstrip())
 
 
 @app.command()
@@ -57,7 +58,7 @@ def verify(
     check = _opened(find_database_url(config, data, database)).verify(_parse_known(known))
     if check.damage is not None:
         raise StorageError(f"the audit log was tampered with or is damaged: {check.damage}")
-    typer.echo(f"{check.n_entries} entries are as they were written; the last is {check.n_entries}:{check.head_sha256}")
+    say(f"{check.n_entries} entries are as they were written; the last is {check.n_entries}:{check.head_sha256}")
 
 
 def _opened(url: str) -> AuditLog:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from edge_autotuner.core.redaction import remember_secrets_in
 from edge_autotuner.errors import MissingDependency
 
 ConfigOption = Annotated[
@@ -37,6 +38,7 @@ def find_database_url(config: Path | None, data: Path | None, database: str | No
         MissingDependency: the `server` extra is not installed.
     """
     if database is not None:
+        remember_secrets_in(database)
         return database
     from edge_autotuner.cli.server_settings import merge_server_settings
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from edge_autotuner.cli.progress_bar import ProgressBar
+from edge_autotuner.cli.saying import say
 
 
 def detect(
@@ -34,4 +35,4 @@ def detect(
         n_threads=threads,
         progress=ProgressBar(),
     )
-    typer.echo(f"{n_frames} frames, {output}")
+    say(f"{n_frames} frames, {output}")

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import typer
-
+from edge_autotuner.cli.saying import say
 from edge_autotuner.cli.settings import resolve_flags
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.core import Clock, SystemClock
@@ -45,8 +44,8 @@ def check_node(path: Path, pairs: list[str] | None) -> None:
     for camera in config.cameras:
         run = config.run_of(camera)
         what = f" ({camera.place})" if camera.place else ""
-        typer.echo(f"{camera.name}{what}: edge model {run.edge_model}, teacher {run.annotation.teacher}")
-    typer.echo(f"everything is kept in {config.folder}")
+        say(f"{camera.name}{what}: edge model {run.edge_model}, teacher {run.annotation.teacher}")
+    say(f"everything is kept in {config.folder}")
 
 
 def read_node_settings(path: Path, pairs: list[str] | None) -> NodeConfig:
@@ -74,7 +73,7 @@ class StatusScreen:
             is_due = now_s - self._said_s.get(name, float("-inf")) >= _SAY_EVERY_S
             if line != self._lines.get(name) or is_due:
                 self._lines[name], self._said_s[name] = line, now_s
-                typer.echo(f"{name}: {line}; {_counts(camera)}", err=True)
+                say(f"{name}: {line}; {_counts(camera)}", err=True)
 
 
 def _what_matters(camera: Mapping[str, Any]) -> str:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from edge_autotuner.cli.saying import say
+
 
 def forget(
     output: Annotated[Path, typer.Argument(help="Folder of a run, or of a batch of an edge node.", show_default=False)],
@@ -21,6 +23,6 @@ def forget(
 
     gone = forget_pictures(RunFolder(output))
     for path in gone:
-        typer.echo(f"{'emptied' if path.is_file() else 'deleted'} {path}")
+        say(f"{'emptied' if path.is_file() else 'deleted'} {path}")
     if not gone:
-        typer.echo(f"{output} holds no pictures any more")
+        say(f"{output} holds no pictures any more")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_autotuner.cli.progress_bar import ProgressBar
+from edge_autotuner.cli.saying import say
 from edge_autotuner.cli.service_options import CaFile, TokenFile, Url, connected
 from edge_autotuner.cli.settings import ConfigFile, Folder, Setting, merge_settings
 from edge_autotuner.core.clock import parse_duration_s
@@ -81,9 +82,9 @@ def tune(
         )
         job = tune_at_service(Session.open(folder, resolved, progress=ProgressBar()), service)
     if job is None:
-        typer.echo("the results of this job are here already", err=True)
-    typer.echo(describe_evaluation(read_evaluation(run.evaluation)))
-    typer.echo(f"report: {run.report}\nbundle: {run.path / 'bundle'}")
+        say("the results of this job are here already", err=True)
+    say(describe_evaluation(read_evaluation(run.evaluation)))
+    say(f"report: {run.report}\nbundle: {run.path / 'bundle'}")
 
 
 @app.command("list")
@@ -101,7 +102,7 @@ def list_jobs(
     with _jobs_at(url, token_file, ca_file) as client:
         found = client.jobs(camera=camera, state=state, limit=limit)  # type: ignore[arg-type]
     for job in found:
-        typer.echo(_line(job))
+        say(_line(job))
 
 
 @app.command()
@@ -109,10 +110,10 @@ def show(job_id: JobId, url: Url, token_file: TokenFile = None, ca_file: CaFile 
     """Show a job and what happened to it."""
     with _jobs_at(url, token_file, ca_file) as client:
         job, events = client.job(job_id), client.events(job_id)
-    typer.echo(_line(job))
+    say(_line(job))
     for event in events:
-        typer.echo(_event_line(event))
-    typer.echo(_verdict(job))
+        say(_event_line(event))
+    say(_verdict(job))
 
 
 @app.command()
@@ -122,7 +123,7 @@ def follow(job_id: JobId, url: Url, token_file: TokenFile = None, ca_file: CaFil
         from edge_autotuner.pipeline.service_training import ProgressOfJob
 
         job = client.wait(client.job(job_id), ProgressOfJob(ProgressBar()).tell)
-    typer.echo(_verdict(job))
+    say(_verdict(job))
     if job.state != "done":
         raise TrainingError(f"the job {job.id} is {job.state}")
 
@@ -132,7 +133,7 @@ def cancel(job_id: JobId, url: Url, token_file: TokenFile = None, ca_file: CaFil
     """Stop a job; what it has done is lost."""
     with _jobs_at(url, token_file, ca_file) as client:
         job = client.cancel(job_id)
-    typer.echo(f"{job.id} is {'being cancelled' if job.is_cancelling else job.state}")
+    say(f"{job.id} is {'being cancelled' if job.is_cancelling else job.state}")
 
 
 @app.command()
@@ -151,7 +152,7 @@ def fetch(
         make_folder(output)
         files = client.fetch(job, output, progress=ProgressBar())
     for path in files.values():
-        typer.echo(path)
+        say(path)
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from edge_autotuner.cli.saying import say
+
 app = typer.Typer(help="Keys for signing bundles: new, show, sign, verify.", no_args_is_help=True)
 
 KeyFile = Annotated[Path, typer.Argument(help="File of a key.", show_default=False)]
@@ -21,7 +23,7 @@ def new(key: KeyFile) -> None:
     from edge_autotuner.deployment.signing import create_key, public_path_of
 
     public = create_key(key).public
-    typer.echo(f"{key}: signs, keep it secret\n{public_path_of(key)}: verifies\n{public.text}")
+    say(f"{key}: signs, keep it secret\n{public_path_of(key)}: verifies\n{public.text}")
 
 
 @app.command()
@@ -30,7 +32,7 @@ def show(key: KeyFile) -> None:
     from edge_autotuner.deployment.signing import public_half
 
     public = public_half(key)
-    typer.echo(f"{public.text}\nfingerprint {public.fingerprint}")
+    say(f"{public.text}\nfingerprint {public.fingerprint}")
 
 
 @app.command()
@@ -43,7 +45,7 @@ def sign(bundle: Folder, key: KeyFile) -> None:
     signing = read_signing_key(key)
     folder = bundle_folder(bundle)
     sign_bundle(folder, signing)
-    typer.echo(f"{folder} is signed by {signing.public.fingerprint}")
+    say(f"{folder} is signed by {signing.public.fingerprint}")
 
 
 @app.command()
@@ -60,4 +62,4 @@ def verify(
     from edge_autotuner.deployment.signing import trusted_keys
 
     accepted = accept_bundle(bundle_folder(bundle), trusted_keys(trusted))
-    typer.echo(f"{accepted.folder} is whole, and signed by a trusted key")
+    say(f"{accepted.folder} is whole, and signed by a trusted key")

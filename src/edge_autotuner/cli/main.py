@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from edge_autotuner.cli.streams import OUTPUT_CLOSED, drop_output, flush_output, is_closed_output, standard_streams
+from edge_autotuner.core.redaction import guard_tracebacks, redact_text, remember_secrets_in
 from edge_autotuner.errors import ConfigError, EdgeAutotunerError, StorageError
 
 INTERRUPTED = 130
@@ -36,6 +37,8 @@ def main() -> None:
     _interrupts.seen = False
     signal.signal(signal.SIGTERM, _interrupts)
     signal.signal(signal.SIGINT, _interrupts)
+    guard_tracebacks()
+    _remember_secrets(sys.argv[1:])
     debug = "--debug" in sys.argv[1:]
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]  # it may stand anywhere
     with warnings.catch_warnings(), standard_streams():
@@ -46,6 +49,13 @@ def main() -> None:
             drop_output()
             code = code or OUTPUT_CLOSED
     sys.exit(code)
+
+
+def _remember_secrets(arguments: Sequence[str]) -> None:
+    """Keep what may be secret in the arguments out of everything that is said from here on."""
+    for argument in arguments:
+        remember_secrets_in(argument)
+        remember_secrets_in(argument.partition("=")[2])
 
 
 def _run(arguments: Sequence[str], debug: bool) -> int:
@@ -109,6 +119,7 @@ def _fail(error: Exception, debug: bool) -> int:
     if code is not None:  # typer's Exit, and its usage errors, which can show themselves
         show = getattr(error, "show", None)
         if show is not None:
+            error.message = redact_text(getattr(error, "message", ""))  # type: ignore[attr-defined]
             show()
         return int(code)
     text = f"unexpected {type(error).__name__}: {_one_line(error)}; run again with --debug to see where"
@@ -117,7 +128,7 @@ def _fail(error: Exception, debug: bool) -> int:
 
 def _complain(text: str, code: int, debug: bool) -> int:
     if debug:
-        traceback.print_exc()
+        print(redact_text(traceback.format_exc()), end="", file=sys.stderr)
     _say(text)
     return code
 
@@ -127,4 +138,4 @@ def _one_line(error: Exception) -> str:
 
 
 def _say(text: str) -> None:
-    print(f"edge-autotuner: {text}", file=sys.stderr)
+    print(f"edge-autotuner: {redact_text(text)}", file=sys.stderr)

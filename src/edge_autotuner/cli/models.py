@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from edge_autotuner.cli.progress_bar import ProgressBar
+from edge_autotuner.cli.saying import say
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.models import KnownModel, find_model, list_models, locate, pull
 
@@ -25,8 +26,8 @@ def list_all(models_dir: ModelsDir = None) -> None:
     for model in models:
         published = f"AP {model.published_ap:.3f}" if model.published_ap is not None else "AP unknown"
         facts = (f"{model.name:<{width}}", f"{model.role:<8}", f"{_size(model):<8}", f"{published:<11}")
-        typer.echo("  ".join([*facts, "here" if _is_here(model, models_dir) else "not here"]))
-        typer.echo(f"    {model.summary} ({model.licence})")
+        say("  ".join([*facts, "here" if _is_here(model, models_dir) else "not here"]))
+        say(f"    {model.summary} ({model.licence})")
 
 
 @app.command()
@@ -47,13 +48,13 @@ def show(name: Name, models_dir: ModelsDir = None) -> None:
         lines.append(f"  address: {file.address or _without_address(model, file.fetched_by)}")
         lines.append(f"  sha256: {file.sha256 or 'recorded and pinned at the first pull'}")
     lines.append(f"here: {'yes' if _is_here(model, models_dir) else 'no'}")
-    typer.echo("\n".join(lines))
+    say("\n".join(lines))
 
 
 @app.command("pull")
 def pull_one(name: Name, models_dir: ModelsDir = None) -> None:
     """Fetch a model into the cache, verify its hash, and print where it is."""
-    typer.echo(pull(name, models_dir=models_dir, progress=ProgressBar()))
+    say(pull(name, models_dir=models_dir, progress=ProgressBar()))
 
 
 def _without_address(model: KnownModel, fetched_by: str | None) -> str:

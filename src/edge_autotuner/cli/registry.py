@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_autotuner.cli.saying import say
 from edge_autotuner.cli.service_options import CaFile, TokenFile, Url, connected
 from edge_autotuner.errors import ServiceRefused
 
@@ -31,7 +32,7 @@ def cameras(url: Url, token_file: TokenFile = None, ca_file: CaFile = None) -> N
         found = registry.cameras()
     for camera in found:
         facts = ", ".join(text for text in (camera.place, camera.shows) if text)
-        typer.echo(f"{camera.camera}  {camera.deployed or '-'}  {facts}".rstrip())
+        say(f"{camera.camera}  {camera.deployed or '-'}  {facts}".rstrip())
 
 
 @app.command("list")
@@ -40,7 +41,7 @@ def list_bundles(camera: Camera, url: Url, token_file: TokenFile = None, ca_file
     with _connected(url, token_file, ca_file) as registry:
         found = registry.bundles(camera)
     for bundle in found:
-        typer.echo(_line(bundle))
+        say(_line(bundle))
 
 
 @app.command()
@@ -71,7 +72,7 @@ def add(
             signature=signature_to_text(signature) if signature is not None else None,
             parent=parent,
         )
-    typer.echo(f"{added.id}  {added.stage}  {'signed' if signature is not None else 'not signed'}")
+    say(f"{added.id}  {added.stage}  {'signed' if signature is not None else 'not signed'}")
 
 
 @app.command()
@@ -81,7 +82,7 @@ def promote(
     """Deploy a bundle on CAMERA."""
     with _connected(url, token_file, ca_file) as registry:
         registry.promote(camera, bundle_id)
-    typer.echo(f"{camera} runs {bundle_id} as soon as its node asks")
+    say(f"{camera} runs {bundle_id} as soon as its node asks")
 
 
 @app.command()
@@ -92,7 +93,7 @@ def rollback(camera: Camera, url: Url, token_file: TokenFile = None, ca_file: Ca
         if leaving is None:
             raise ServiceRefused(f"camera '{camera}' has no deployed bundle to go back from")
         target = registry.roll_back(camera, leaving=leaving).id
-    typer.echo(f"{camera} runs {target} instead of {leaving} as soon as its node asks")
+    say(f"{camera} runs {target} instead of {leaving} as soon as its node asks")
 
 
 @app.command()
@@ -102,7 +103,7 @@ def archive(
     """Say that a bundle of CAMERA is not in use any more."""
     with _connected(url, token_file, ca_file) as registry:
         registry.archive(camera, bundle_id)
-    typer.echo(f"{bundle_id} is archived")
+    say(f"{bundle_id} is archived")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from edge_autotuner.cli.saying import say
 from edge_autotuner.core.clock import parse_duration_s
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.dataset.replay_records import ReplayPicture, check_origin
@@ -44,7 +45,7 @@ def add(
     except ValueError as exc:
         raise ConfigError(f"--as {origin}: {exc}") from exc
     added = add_dataset(reservoir, folder, origin=kind, max_pictures=max_pictures, max_mb=max_mb)
-    typer.echo(
+    say(
         f"{added.n_taken} of {added.n_offered} labelled training frames were taken, "
         f"{added.n_held} pictures are in {reservoir}"
     )
@@ -54,7 +55,7 @@ def add(
 def show(reservoir: Reservoir) -> None:
     """Show how many pictures RESERVOIR holds: by origin, class and time."""
     there = ReplayReservoir(reservoir)
-    typer.echo("\n".join(_describe(there.pictures(), there)))
+    say("\n".join(_describe(there.pictures(), there)))
 
 
 @app.command()
@@ -69,7 +70,7 @@ def forget(
     before = datetime.now(UTC) - timedelta(seconds=parse_duration_s(older_than))
     there = ReplayReservoir(reservoir)
     n_deleted = there.forget(before=before) if there.exists else len(there.pictures())  # which says what is wrong
-    typer.echo(f"{n_deleted} pictures were deleted, {len(there.pictures())} are in {reservoir}")
+    say(f"{n_deleted} pictures were deleted, {len(there.pictures())} are in {reservoir}")
 
 
 def _describe(pictures: Sequence[ReplayPicture], reservoir: ReplayReservoir) -> list[str]:

@@ -11,6 +11,7 @@ import typer
 
 from edge_autotuner.cli.loading import load_pipeline
 from edge_autotuner.cli.progress_bar import ProgressBar
+from edge_autotuner.cli.saying import say
 from edge_autotuner.cli.settings import (
     COLLECT_PANEL,
     ConfigFile,
@@ -26,6 +27,7 @@ from edge_autotuner.cli.settings import (
 )
 from edge_autotuner.cli.verdict import describe
 from edge_autotuner.core.file_names import text_of_name
+from edge_autotuner.core.redaction import redact_text
 
 _LABELS = "Labels"
 _TRAIN = "Training"
@@ -133,18 +135,18 @@ def run(
     }
     resolved = merge_settings(config, setting, flags)
     if dry_run:
-        typer.echo(resolved.model_dump_json(indent=2))
+        say(resolved.model_dump_json(indent=2))
         return
     pipeline = load_pipeline()
     result = pipeline.run(source, output, resolved, progress=ProgressBar(), command=typed_command())
-    typer.echo(describe(result))
+    say(describe(result))
 
 
 def typed_command() -> str:
     """Return the command line as the user could type it again, without passwords of cameras."""
     from edge_autotuner.capture.live.address import redact
 
-    return " ".join(["edge-autotuner", *(_shell_word(redact(argument)) for argument in sys.argv[1:])])
+    return " ".join(["edge-autotuner", *(_shell_word(redact_text(redact(argument))) for argument in sys.argv[1:])])
 
 
 def _shell_word(argument: str) -> str:

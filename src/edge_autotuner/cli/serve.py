@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from edge_autotuner.cli.database_option import load_server_part
+from edge_autotuner.cli.saying import say
 
 
 def serve(
@@ -33,6 +34,6 @@ def serve(
     flags = {"host": host, "port": port, "data": data}
     resolved = merge_server_settings(config, setting, flags, models=model)
     if show:
-        typer.echo(settings_text(resolved))
+        say(settings_text(resolved))
         return
-    load_server_part("process").run_server(resolved, say=typer.echo)
+    load_server_part("process").run_server(resolved, say=say)

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from edge_autotuner.cli.saying import say
 from edge_autotuner.config import RunConfig, resolve_settings
 from edge_autotuner.errors import ConfigError
 
@@ -60,7 +61,7 @@ config_app = typer.Typer(help="Show settings.", no_args_is_help=True)
 def show(config: ConfigFile = None, setting: Setting = None) -> None:
     """Print every setting with its value: defaults, the file's and the flags' merged."""
     resolved = merge_settings(config, setting, {})
-    typer.echo(yaml.safe_dump(resolved.model_dump(mode="json"), sort_keys=False).rstrip())
+    say(yaml.safe_dump(resolved.model_dump(mode="json"), sort_keys=False).rstrip())
 
 
 @config_app.command("explain")
@@ -77,9 +78,9 @@ def explain(
         describe, page = describe_service_settings, service_settings_page
     rows = describe()
     if markdown:
-        typer.echo(page(rows).rstrip())
+        say(page(rows).rstrip())
     else:
-        typer.echo("\n".join(f"{key} (default {default}): {text}" for key, default, text in rows))
+        say("\n".join(f"{key} (default {default}): {text}" for key, default, text in rows))
 
 
 def describe_settings() -> list[tuple[str, str, str]]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edge_autotuner.cli.saying import say
 from edge_autotuner.config.base import parse_size
 from edge_autotuner.errors import ConfigError
 
@@ -45,4 +46,4 @@ def simulate(
         raise ConfigError(f"cannot simulate {video}: {exc}; give {needed}") from exc
     if ground_truth is not None:
         camera.write_ground_truth(ground_truth)
-    typer.echo(video)
+    say(video)

@@ -10,6 +10,7 @@ import typer
 
 from edge_autotuner.cli.loading import load_pipeline
 from edge_autotuner.cli.progress_bar import ProgressBar
+from edge_autotuner.cli.saying import say
 from edge_autotuner.cli.settings import (
     ConfigFile,
     Duration,
@@ -53,7 +54,7 @@ def capture(
         "capture.deadline_s": deadline,
     }
     resolved = merge_settings(config, setting, flags)
-    typer.echo(load_pipeline().capture_frames(source, output, resolved, progress=ProgressBar()))
+    say(load_pipeline().capture_frames(source, output, resolved, progress=ProgressBar()))
 
 
 def annotate(
@@ -80,7 +81,7 @@ def annotate(
         "annotation.min_score": min_score,
         "annotation.classes": parse_classes(classes),
     }
-    typer.echo(load_pipeline().annotate(folder, _resolve(folder, config, setting, flags), progress=ProgressBar()))
+    say(load_pipeline().annotate(folder, _resolve(folder, config, setting, flags), progress=ProgressBar()))
 
 
 def tune(
@@ -103,7 +104,7 @@ def tune(
         "training.n_threads": threads,
         "training.seed": seed,
     }
-    typer.echo(load_pipeline().tune(folder, _resolve(folder, config, setting, flags), progress=ProgressBar()))
+    say(load_pipeline().tune(folder, _resolve(folder, config, setting, flags), progress=ProgressBar()))
 
 
 def evaluate(
@@ -116,17 +117,17 @@ def evaluate(
     """Score old model, candidate and teacher on the later frames, and decide about the promotion."""
     flags = {"evaluation.ground_truth": ground_truth, "evaluation.map_classes": parse_class_map(map_class)}
     result = load_pipeline().evaluate(folder, _resolve(folder, config, setting, flags), progress=ProgressBar())
-    typer.echo(describe_evaluation(result))
+    say(describe_evaluation(result))
 
 
 def export(folder: Folder, config: ConfigFile = None, setting: Setting = None) -> None:
     """Write both models as bundles and deploy the winner."""
-    typer.echo(load_pipeline().export(folder, _resolve(folder, config, setting, {}), progress=ProgressBar()))
+    say(load_pipeline().export(folder, _resolve(folder, config, setting, {}), progress=ProgressBar()))
 
 
 def report(folder: Folder, config: ConfigFile = None, setting: Setting = None) -> None:
     """Write the HTML page of a run."""
-    typer.echo(load_pipeline().report(folder, _resolve(folder, config, setting, {}), progress=ProgressBar()))
+    say(load_pipeline().report(folder, _resolve(folder, config, setting, {}), progress=ProgressBar()))
 
 
 def _resolve(folder: Path, file: Path | None, pairs: list[str] | None, flags: Mapping[str, Any]) -> RunConfig | None:

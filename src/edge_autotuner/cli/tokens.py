@@ -16,6 +16,7 @@ from edge_autotuner.cli.database_option import (
     find_database_url,
     load_server_part,
 )
+from edge_autotuner.cli.saying import say
 from edge_autotuner.core.clock import parse_duration_s
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def revoke(name: Name, config: ConfigOption = None, data: DataOption = None, dat
     """End all tokens of a client; a running service notices within seconds."""
     with _opened(find_database_url(config, data, database)) as tokens:
         n_revoked = tokens.revoke(name)
-    typer.echo(f"{n_revoked} token{'s' if n_revoked > 1 else ''} of '{name}' revoked")
+    say(f"{n_revoked} token{'s' if n_revoked > 1 else ''} of '{name}' revoked")
 
 
 @app.command("list")
@@ -78,7 +79,7 @@ def list_tokens(config: ConfigOption = None, data: DataOption = None, database: 
     """List all tokens that were ever made, without their secrets."""
     with _opened(find_database_url(config, data, database)) as tokens:
         for token in tokens.all():
-            typer.echo(_line(token))
+            say(_line(token))
 
 
 @contextmanager
@@ -93,8 +94,8 @@ def _opened(url: str) -> Iterator[Tokens]:
 def _print_new(token: NewToken) -> None:
     """Print the secret alone on standard output, so that it can go straight to a file."""
     until = "it does not expire" if token.expires_at is None else f"it expires at {_minute(token.expires_at)}"
-    typer.echo(f"the token of '{token.client}', shown only now; {until}", err=True)
-    typer.echo(token.text)
+    say(f"the token of '{token.client}', shown only now; {until}", err=True)
+    typer.echo(token.text)  # the one secret that is printed on purpose
 
 
 def _line(token: TokenInfo) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import typer
-
 from edge_autotuner.capture import open_source
+from edge_autotuner.cli.saying import say
 from edge_autotuner.config import CaptureConfig, MotionConfig
 from edge_autotuner.core import CaptureEvent, SystemClock
 from edge_autotuner.evaluation.report import MotionFacts, motion_rows
@@ -46,7 +45,7 @@ def show_watch(
     clock = SystemClock()
     with _outputs(video, pictures, config.motion, every_s) as outputs:
         camera = open_source(address, config.stream, clock=clock, on_event=_show_event, end_time_s=duration_s)
-        typer.echo(f"watching {camera.info.name}; Ctrl-C ends it")
+        say(f"watching {camera.info.name}; Ctrl-C ends it")
         watch = GateWatch(camera, config, clock=clock, duration_s=duration_s, on_event=_show_event)
         ticker = StatusTicker(every_s, clock)
         try:
@@ -56,9 +55,9 @@ def show_watch(
                         output.add(sight)
                     status = ticker.status(sight)
                     if status is not None:
-                        typer.echo(status_line(status))
+                        say(status_line(status))
         finally:
-            typer.echo(summary_text(motion_facts(watch.summary())))
+            say(summary_text(motion_facts(watch.summary())))
 
 
 def status_line(status: WatchStatus) -> str:
@@ -100,8 +99,8 @@ def _outputs(
         for output in outputs:
             output.close()
             if output.n_written:
-                typer.echo(output.path)
+                say(output.path)
 
 
 def _show_event(event: CaptureEvent) -> None:
-    typer.echo(f"{clock_text(event.time_s):>8}  {event.kind}: {event.detail}")
+    say(f"{clock_text(event.time_s):>8}  {event.kind}: {event.detail}")

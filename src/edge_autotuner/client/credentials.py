@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edge_autotuner.config.service import ServiceConfig
+from edge_autotuner.core.redaction import remember_secret
 from edge_autotuner.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ def read_secret(path: Path) -> str:
     secret = _read_text(path, "secret").removesuffix("\n").removesuffix("\r")
     if not secret or not secret.isprintable():
         raise ConfigError(f"{path} does not hold a secret: expected one line of text")
+    remember_secret(secret)
     return secret
 
 
@@ -93,7 +95,7 @@ def _read_text(path: Path, what: str) -> str:
         with path.open("rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except OSError as exc:
-        raise ConfigError(f"cannot read {path}: {exc.strerror or type(exc).__name__}") from exc
+        raise ConfigError(f"cannot read {_shown(path, what)}: {exc.strerror or type(exc).__name__}") from exc
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -103,8 +105,15 @@ def _read_text(path: Path, what: str) -> str:
     return text
 
 
+def _shown(path: Path, what: str) -> str:
+    """Return how a file that cannot be read is called: a name that may be the secret itself is not shown."""
+    looks_like_file = len(path.parts) > 1 or path.suffix or path.exists()
+    return str(path) if looks_like_file else f"the {what}'s file (give the path of a file, never the {what} itself)"
+
+
 def _checked(text: str, where: str) -> str:
     token = text.strip()
     if len(token) > _MAX_BYTES or not _TOKEN.fullmatch(token):
         raise ConfigError(f"{where} does not hold a token: expected one line of ASCII characters without spaces")
+    remember_secret(token)
     return token

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from edge_autotuner.config.run import RunConfig
+from edge_autotuner.core.redaction import redact_text, remember_secrets_of_settings
 from edge_autotuner.errors import ConfigError
 
 _Config = TypeVar("_Config", bound=BaseModel)
@@ -45,6 +46,8 @@ def resolve_settings(
     """
     text = _read(path) if path else ""
     values = _parse(text, path)
+    remember_secrets_of_settings(values)
+    remember_secrets_of_settings(overrides)
     for dotted, value in overrides.items():
         if value is not None:
             _set_nested(values, dotted.split("."), value)
@@ -53,7 +56,8 @@ def resolve_settings(
     try:
         return model.model_validate(values)
     except ValidationError as exc:
-        raise ConfigError(_explain(exc, text, path, {**overrides, **dict.fromkeys(cleared, "null")})) from exc
+        explained = _explain(exc, text, path, {**overrides, **dict.fromkeys(cleared, "null")})
+        raise ConfigError(redact_text(explained)) from exc
 
 
 def _read(path: Path) -> str:

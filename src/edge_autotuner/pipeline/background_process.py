@@ -16,6 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
+from edge_autotuner.core.redaction import redact_values
+
 logger = logging.getLogger(__name__)
 
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
@@ -61,7 +63,7 @@ def interrupt_on_sigterm() -> None:
 
 def print_line(message: Mapping[str, Any]) -> None:
     """Write a message where the one who started this process reads."""
-    print(json.dumps(message, allow_nan=False), flush=True)
+    print(json.dumps(redact_values(message), allow_nan=False), flush=True)
 
 
 class StepMessages:

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select
 
 from edge_autotuner.core.clock import Clock, SystemClock
+from edge_autotuner.core.redaction import redact_text
 from edge_autotuner.server.database import Database, from_stored_time, to_stored_time
 from edge_autotuner.server.schema import audit
 
@@ -97,7 +98,7 @@ class AuditLog:
         """Add an entry to a writing transaction: what is done and that it is logged happen together or not at all."""
         last = connection.execute(select(audit.c.seq, audit.c.sha256).order_by(audit.c.seq.desc()).limit(1)).first()
         seq, before = (last.seq + 1, last.sha256) if last is not None else (1, _BEFORE_THE_FIRST)
-        texts = [to_stored_time(self._clock.now()), client, action, subject, outcome, detail]
+        texts = [to_stored_time(self._clock.now()), client, action, subject, outcome, redact_text(detail)]
         sha256 = _chained(before, seq, texts)
         connection.execute(insert(audit).values(seq=seq, sha256=sha256, **dict(zip(_TEXTS, texts, strict=True))))
         logger.info("audit %d %s by %s: %s, %s %s [%s]", seq, action, client, subject, outcome, detail, sha256)

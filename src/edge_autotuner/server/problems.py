@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from edge_autotuner.client.messages import ProblemReply
+from edge_autotuner.core.redaction import redact_text
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -36,7 +37,7 @@ class Problem(Exception):
 
     def __init__(self, status: int, kind: str, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
-        self.status, self.kind, self.detail, self.headers = status, kind, detail, dict(headers or {})
+        self.status, self.kind, self.detail, self.headers = status, kind, redact_text(detail), dict(headers or {})
 
     def reply(self) -> ProblemReply:
         """Return what the client is told."""

@@ -15,6 +15,7 @@ import uvicorn
 
 from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.core.clock import Clock
+from edge_autotuner.core.redaction import redacting_handler
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.server.annotation.models import ModelLoader
 from edge_autotuner.server.app import create_app
@@ -152,6 +153,6 @@ def _shown(listener: socket.socket) -> str:
 
 def _log_to_stderr() -> None:
     """Log plain lines, as a journal wants them."""
-    logging.basicConfig(level=logging.WARNING, format=_LOG_FORMAT, stream=sys.stderr, force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[redacting_handler(sys.stderr, _LOG_FORMAT)], force=True)
     package = logging.getLogger("edge_autotuner")
     package.setLevel(min(package.level or logging.INFO, logging.INFO))

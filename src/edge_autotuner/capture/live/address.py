@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
+from edge_autotuner.core.redaction import STARS, remember_secret, remember_secrets_in, without_secret_value
 from edge_autotuner.errors import ConfigError
 
 SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "srt")
@@ -26,15 +27,9 @@ _END_OF_HOST = re.compile(r"[/?#]")
 _HOST = re.compile(r"(\[[^\]]+\]|[^\[\]:]*)(?::([0-9]*))?")
 _LIKE_ADDRESS = re.compile(r":.*@|\?", re.DOTALL)
 _LOGIN_IN_TEXT = re.compile(r"(?<=://)[^\s/?#'\"]*@")
-_KEY = re.compile(r"[^/?;#,=]*=")
-_SECRET_WORDS = (
-    "pass", "pwd", "psw", "pw", "token", "key", "auth", "secret", "sig", "credential", "session", "login", "user",
-    "usr", "account", "jwt", "psk", "nonce", "ticket", "hash",
-)  # fmt: skip
 _ANY_HOST = {"udp", "tcp", "srt"}  # they may listen
 _WITH_PORT = {"udp", "tcp", "srt"}
 _DECODING_LOGIN = {"rtsp", "rtsps", "http", "https"}  # FFmpeg 8 percent-decodes user and password of these only
-_STARS = "***"
 
 
 @dataclass(frozen=True)
@@ -66,8 +61,8 @@ class LiveAddress:
     def scrub(self, text: str) -> str:
         """Return a text of another program without the secrets of this address, and without any login."""
         for secret in self.secrets:
-            text = text.replace(secret, _STARS)
-        return _LOGIN_IN_TEXT.sub(f"{_STARS}@", text)
+            text = text.replace(secret, STARS)
+        return _LOGIN_IN_TEXT.sub(f"{STARS}@", text)
 
 
 def is_live_address(text: str) -> bool:
@@ -100,9 +95,11 @@ def parse_live_address(text: str, environ: Mapping[str, str] | None = None) -> L
     """
     lookup = _Variables(os.environ if environ is None else environ)
     text = text.strip()
+    remember_secrets_in(text)
     leading = _NAME.match(text)
     if leading:  # the variable holds the beginning, or everything
         text = lookup(leading) + text[leading.end() :]
+        remember_secrets_in(text)
     webcam = _WEBCAM.fullmatch(text)
     if webcam:
         device = webcam[2] or f"/dev/video{int(webcam[1])}"
@@ -127,7 +124,7 @@ def redact(address: str) -> str:
         return address
     scheme, rest = (f"{match[1].lower()}://", match[2]) if match else ("", address.strip())
     rest = rest.rpartition("@")[2]
-    return scheme + "&".join(_without_secret(chunk) for chunk in rest.split("&"))
+    return scheme + "&".join(without_secret_value(chunk) for chunk in rest.split("&"))
 
 
 class _Variables:
@@ -160,6 +157,7 @@ def _parse_network_address(scheme: str, rest: str, lookup: _Variables) -> LiveAd
     _require_host(scheme, host)
     login = _encode_login(scheme, lookup.expand(login, lambda value: quote(value, safe=":")))
     url = f"{scheme}://{login}{at}{host}{_expand_tail(tail, lookup)}"
+    _remember(login, tail, lookup)
     if any(character.isspace() or not character.isprintable() for character in url):
         raise ConfigError(f"the address {scheme}://... holds a space or a control character; write %20 for a space")
     return LiveAddress(scheme, url, redact(f"{scheme}://{host}{tail}"), _secrets_in(login, tail, lookup))
@@ -197,21 +195,19 @@ def _expand_tail(tail: str, lookup: _Variables) -> str:
     return lookup.expand(path, str) + mark + lookup.expand(query, lambda value: quote(value, safe=""))
 
 
-def _without_secret(chunk: str) -> str:
-    """Return the part between two "&", starred from the first value on whose key looks like a secret."""
-    for match in _KEY.finditer(chunk):
-        key = unquote(match[0]).lower()
-        if any(word in key for word in _SECRET_WORDS):
-            return chunk[: match.end()] + _STARS
-    return chunk
+def _remember(login: str, tail: str, lookup: _Variables) -> None:
+    """Keep login, keys and the values of variables out of all messages of this process."""
+    remember_secrets_in(f"{login}@host{tail}" if login else f"host{tail}")
+    for match in _NAME.finditer(tail):
+        remember_secret(lookup(match))
 
 
 def _secrets_in(login: str, tail: str, lookup: _Variables) -> tuple[str, ...]:
     found = {login, *login.split(":", 1)}
     for chunk in tail.split("&"):
-        shown = _without_secret(chunk)
+        shown = without_secret_value(chunk)
         if shown != chunk:
-            found.add(lookup.expand(chunk[len(shown) - len(_STARS) :], str))
+            found.add(lookup.expand(chunk[len(shown) - len(STARS) :], str))
     found |= {lookup(match) for match in _NAME.finditer(tail)}
     found |= {unquote(text) for text in found}
     found |= {quote(text, safe="") for text in found}

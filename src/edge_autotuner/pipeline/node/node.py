@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_autotuner.config.node import CameraConfig, NodeConfig
 from edge_autotuner.core import Clock, Frame, SystemClock
+from edge_autotuner.core.redaction import redact_values
 from edge_autotuner.dataset import atomic_write_json
 from edge_autotuner.dataset.atomic import make_folder, remove_leftovers
 from edge_autotuner.dataset.lock import FolderLock
@@ -138,13 +139,14 @@ class Node:
         """Return what every camera and every output is doing, and what does not work, JSON values."""
         learners = {learner.name: learner for learner in self._learners}
         registry = self._registry
-        return {
+        status = {
             "at": self._clock.now().isoformat(),
             "cameras": {watch.name: self._status_of(watch, learners[watch.name]) for watch in self._watches},
             "registry": self._faults.of("registry: status").attempt(lambda: registry.state, None) if registry else None,
             "outputs": self._faults.of("outputs: status").attempt(self._status_of_outputs, []),
             "faults": self._faults.problems | self._outputs_faults(),
         }
+        return dict(redact_values(status))
 
     def _start(self) -> None:
         """Begin with every camera that can; what does not work with one of them is tried again while the others run."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from edge_autotuner.config import resolve_settings
 from edge_autotuner.config.node import LearningConfig
 from edge_autotuner.core import SystemClock
+from edge_autotuner.core.redaction import guard_tracebacks, redacting_handler
 from edge_autotuner.errors import EdgeAutotunerError, MissingDependency
 from edge_autotuner.pipeline.background_process import (
     StepMessages,
@@ -41,7 +42,8 @@ def main(camera: Path, settings: Path, priority: str, decides: str, parent: int)
     die_with(parent)
     be_killed_first()
     lower_priority(priority)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    guard_tracebacks()
+    logging.basicConfig(level=logging.INFO, handlers=[redacting_handler(sys.stderr, "%(message)s")])
     try:
         _learn(CameraFolder(camera), resolve_settings(LearningConfig, settings, {}), deploys=decides == "node")
     except EdgeAutotunerError as exc:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 from edge_autotuner.config.server import ServerConfig
+from edge_autotuner.core.redaction import guard_tracebacks, redacting_handler, remember_secrets_in
 from edge_autotuner.deployment.signing import read_signing_key
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.pipeline.background_process import die_with, wait_or_kill
@@ -177,8 +178,11 @@ def main(arguments: Sequence[str]) -> int:
     from edge_autotuner.server.services import BLOBS_FOLDER, database_url
 
     die_with(int(arguments[0]))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    guard_tracebacks()
+    layout = "%(asctime)s %(levelname)s %(name)s %(message)s"
+    logging.basicConfig(level=logging.INFO, handlers=[redacting_handler(sys.stderr, layout)])
     config = ServerConfig.model_validate_json(sys.stdin.read())
+    remember_secrets_in(config.database_url or "")
     try:
         run_worker(config, blobs_folder=BLOBS_FOLDER, database_url=database_url(config))
     except EdgeAutotunerError as exc:

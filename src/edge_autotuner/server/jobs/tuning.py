@@ -16,6 +16,7 @@ from pathlib import Path
 
 from edge_autotuner.client.job_messages import StartBundle, StartWeights, TuneRequest
 from edge_autotuner.config import RunConfig
+from edge_autotuner.core.redaction import guard_tracebacks, redacting_handler
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.dataset.atomic import atomic_write_bytes, link_or_copy, make_folder
 from edge_autotuner.dataset.lock import FolderLock
@@ -59,7 +60,8 @@ def main(folder: Path, priority: str, worker: int) -> int:
     interrupt_on_sigterm()
     die_with(worker)
     lower_priority(priority)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    guard_tracebacks()
+    logging.basicConfig(level=logging.INFO, handlers=[redacting_handler(sys.stderr, "%(message)s")])
     try:
         work_on(JobFolder(folder), JobSteps(folder / "run" / "training"))
     except EdgeAutotunerError as exc:

@@ -6,6 +6,8 @@ import logging
 import threading
 from dataclasses import dataclass
 
+from edge_autotuner.core.redaction import redact_text
+
 logger = logging.getLogger(__name__)
 
 
@@ -64,6 +66,7 @@ class Tally:
 
     def add_failure(self, reason: str) -> None:
         """Count a failed attempt; a reason is logged when it is another one than before."""
+        reason = redact_text(reason)
         with self._lock:
             self._n_failures += 1
             is_new = self._problem != reason
