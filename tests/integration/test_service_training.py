@@ -21,7 +21,7 @@ from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.deployment import deployed_bundle, read_bundle
-from edge_autotuner.deployment.acceptance import accept_bundle
+from edge_autotuner.deployment.acceptance import accept_bundle, sign_bundle
 from edge_autotuner.deployment.signing import SigningKey, create_key
 from edge_autotuner.errors import ModelBundleError
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
@@ -46,11 +46,17 @@ for name in ("torch", "onnx", "onnxscript", "safetensors", "jinja2", "faster_coc
 
 @dataclass
 class Place:
-    """A service that trains, and a client of it."""
+    """A service that trains, and a client of it.
+
+    Attributes:
+        key: of the service, for what it vouches for.
+        operator: key that the service trusts, for models that others have made.
+    """
 
     service: RealService
     token_file: Path
     key: SigningKey
+    operator: SigningKey
 
     @property
     def reach(self) -> tuple[str, ...]:
@@ -64,12 +70,13 @@ class Place:
 @pytest.fixture(scope="module")
 def place(samples: Samples, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("service")
-    key = create_key(folder / "jobs.key")
+    key, operator = create_key(folder / "jobs.key"), create_key(folder / "operator.key")
     jobs = {"n_workers": 1, "n_threads": 1, "priority": "normal", "signing_key": str(folder / "jobs.key")}
-    service = RealService(folder, samples.teacher, name=MODEL, adapter="yolox", settings={"jobs": jobs})
+    values = {"jobs": jobs, "trusted_keys": [operator.public.text]}
+    service = RealService(folder, samples.teacher, name=MODEL, adapter="yolox", settings=values)
     token_file = service.add_token("node", "annotate", "train", "deploy")
     with service:
-        yield Place(service, token_file, key)
+        yield Place(service, token_file, key, operator)
 
 
 def annotated(run: FinishedRun, to: Path) -> Path:
@@ -93,12 +100,16 @@ def fingerprints(folder: Path) -> dict[str, str]:
 
 def test_the_results_are_those_of_a_training_here(place: Place, finished_run: FinishedRun, tmp_path: Path) -> None:
     folder = annotated(finished_run, tmp_path / "east")
-    stranger = create_key(tmp_path / "stranger.key").public.text
-    refused = run_cli("jobs", "tune", folder, *place.reach, "--trust", stranger)
+    refused = run_cli("jobs", "tune", folder, *place.reach, "--trust", place.key.public.text)
     assert refused.code == ModelBundleError.exit_code
-    assert "is not one of the trusted keys" in refused.err
+    assert "is not signed" in refused.err, "the service vouches for nothing that comes of weights it does not know"
     assert not set(LATER_STAGES) & set(state_of(folder))
-    outcome = run_cli("jobs", "tune", folder, *place.reach, "--trust", place.key.public.text)
+    (job,) = place.jobs("east")
+    assert (
+        "it starts from weights that are not those of a model of the service"
+        in run_cli("jobs", "show", job.id, *place.reach).out
+    )
+    outcome = run_cli("jobs", "tune", folder, *place.reach)
     assert outcome.code == 0, outcome.err
     assert results_of(folder) == results_of(finished_run.folder)
     assert fingerprints(folder) == fingerprints(finished_run.folder)
@@ -187,13 +198,18 @@ def write_node(folder: Path, samples: Samples, place: Place, url: str, bundle: P
     """Write the settings of a node that trains at the service, and return the file."""
     run = settings(samples)
     service = {"url": url, "token_file": str(place.token_file), "first_retry_s": 0.05}
+    trusted = [place.key.public.text, place.operator.public.text]
     run["edge_model"] = str(bundle)
     run["annotation"] |= {"teacher": f"remote:{MODEL}", "adapter": None, "service": service}
     values: dict[str, Any] = {
         "folder": str(folder / "node"),
         "cameras": [{"name": "gate", "source": str(samples.video), "place": "the yard"}],
         "trains_on": "service",
-        "registry": {"service": service, "trusted_keys": [place.key.public.text], "poll_every_s": 0.5},
+        "registry": {
+            "service": service,
+            "trusted_keys": trusted,
+            "poll_every_s": 0.5,
+        },
         "run": run,
         "batch": {"max_frames": 10, "min_frames": 2, "max_age_s": 8, "pause_s": None},
         "detect": {"max_rate_hz": 100, "min_score": 0.05},
@@ -210,7 +226,9 @@ def test_a_node_without_torch_trains_at_the_service(
     place: Place, samples: Samples, finished_run: FinishedRun, tmp_path: Path
 ) -> None:
     names = state_of(finished_run.folder)["export"]["summary"]
-    start = finished_run.folder / "bundles" / names["previous"]
+    start = tmp_path / "start"
+    shutil.copytree(finished_run.folder / "bundles" / names["previous"], start)
+    sign_bundle(start, place.operator)
     (tmp_path / "sitecustomize.py").write_text(WITHOUT_TRAINING_LIBRARIES, encoding="utf-8")
     bare = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY / 'src'}"}
     folder = CameraFolder(tmp_path / "node" / "gate")

@@ -176,6 +176,11 @@ class RegistryConfig(FrozenConfig):
     signing_key: Path | None = Field(
         None, description="Private key (PEM) that signs what is published; null: not signed."
     )
+    runs_models_of: tuple[PlainName, ...] = Field(
+        (),
+        max_length=1000,
+        description="Other cameras whose models the cameras of this node may run; all other models name their camera.",
+    )
     decides: Literal["node", "registry"] = Field(
         "node",
         description="node: a winner is deployed here and promoted there; registry: winners wait there for a promotion.",

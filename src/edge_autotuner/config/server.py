@@ -218,7 +218,21 @@ class JobsConfig(FrozenConfig):
         7 * _DAY_S, gt=0, description="How long a job that has ended, and what it left, can be asked for."
     )
     signing_key: Path | None = Field(
-        None, description="Private key that candidates are signed with; null: they are not."
+        None,
+        description="Private key that signs promoted candidates which the service trained from a start that it trusts: "
+        "a model of its catalogue, or a bundle that it or one of `trusted_keys` has signed; null: they are not signed.",
+    )
+    camera_keys: dict[PlainName, Path] = Field(
+        {},
+        max_length=10_000,
+        description="Private keys for the candidates of single cameras, instead of signing_key: a camera that trusts "
+        "only its own key runs no other camera's model.",
+    )
+    client_keys: dict[PlainName, Path] = Field(
+        {},
+        max_length=10_000,
+        description="Private keys for what single clients have trained, before camera_keys and signing_key: a token "
+        "cannot get signatures that another client's cameras trust.",
     )
 
 
@@ -246,6 +260,12 @@ class ServerConfig(FrozenConfig):
         description="Groundtruth models: the name that requests use, and what it is.",
     )
     models_dir: Path | None = Field(None, description="Local mirror folder of model files.")
+    trusted_keys: tuple[str, ...] = Field(
+        (),
+        max_length=1000,
+        description="Public keys, `ed25519:...` or PEM files, of those who sign bundles. With them the registry takes "
+        "only signatures of one of them or of the service itself, and trainings may start from what they have signed.",
+    )
     metrics_open: bool = Field(False, description="Whether /metrics needs no token.")
     drain_s: Seconds = Field(
         20.0, ge=0, le=600, description="Longest time that requests are finished in when the service is stopped."

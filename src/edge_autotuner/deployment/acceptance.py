@@ -11,6 +11,7 @@ import binascii
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge_autotuner.core.printable import one_line
 from edge_autotuner.dataset.atomic import atomic_write_text
 from edge_autotuner.deployment.bundle import (
     SIGNATURE_FILE,
@@ -21,6 +22,9 @@ from edge_autotuner.deployment.bundle import (
 )
 from edge_autotuner.deployment.signing import SIGNATURE_BYTES, PublicKey, SigningKey, find_signer
 from edge_autotuner.errors import ModelBundleError
+
+CAMERA = "camera"
+"""Key in the lineage of a bundle: the camera that it was made for. Being in the description, it is signed."""
 
 _MAX_SIGNATURE_CHARACTERS = 200
 
@@ -61,6 +65,25 @@ def check_signature(description: bytes, signature: bytes | None, trusted: Sequen
             f"the bundle's signature is not one of the trusted keys ({known}), or its description was changed"
         )
     return signer
+
+
+def check_camera(bundle: ModelBundle, camera: str, *, others: Sequence[str] = ()) -> None:
+    """Refuse a bundle that was made for another camera; one that names none fits all, as those of earlier versions.
+
+    Args:
+        bundle: described.
+        camera: that is to run it.
+        others: cameras whose models this one may run, too.
+
+    Raises:
+        ModelBundleError: it names another camera.
+    """
+    made_for = bundle.lineage.get(CAMERA)
+    if made_for is not None and made_for not in (camera, *others):
+        raise ModelBundleError(
+            f"the bundle was made for the camera '{one_line(str(made_for), 100)}', this is '{camera}'; deploy one of "
+            "its own, or name the other camera in registry.runs_models_of"
+        )
 
 
 def sign_bundle(folder: Path, key: SigningKey) -> bytes:

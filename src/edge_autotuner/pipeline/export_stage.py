@@ -10,6 +10,7 @@ from edge_autotuner.deployment import (
     read_bundle,
     write_bundle,
 )
+from edge_autotuner.deployment.acceptance import CAMERA
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.models.torch_weights import network_bytes
 from edge_autotuner.models.trainable_weights import load_network
@@ -78,6 +79,7 @@ def _write(session: Session, edge: EdgeModel, kind: str, result: Evaluation, riv
             "training": trained.fingerprint,
             "trained_layers": trained.summary["layers"] if is_candidate else None,
             REPLACED: rival.folder.name if rival and is_candidate else None,
+            **({CAMERA: session.camera} if session.camera else {}),
         },
         clock=session.clock,
     )

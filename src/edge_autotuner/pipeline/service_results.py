@@ -17,7 +17,7 @@ from edge_autotuner.dataset.atomic import atomic_write_bytes, make_folder
 from edge_autotuner.dataset.pictures import read_file
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.deployment import ModelBundle, deploy, install_bundle
-from edge_autotuner.deployment.acceptance import accept_bundle, signature_from_text, write_signature
+from edge_autotuner.deployment.acceptance import accept_bundle, check_camera, signature_from_text, write_signature
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, parse_description
 from edge_autotuner.deployment.signing import PublicKey
 from edge_autotuner.errors import DatasetError, ModelBundleError, ServiceBadReply
@@ -43,7 +43,9 @@ _NEEDED = (
 )
 
 
-def bring_in(session: Session, job: JobInfo, client: JobsClient, *, trusted: tuple[PublicKey, ...]) -> None:
+def bring_in(
+    session: Session, job: JobInfo, client: JobsClient, *, trusted: tuple[PublicKey, ...], camera: str
+) -> None:
     """Download the results of a job that is done, and put each where the stage that makes it here would.
 
     The records of the stages come last: a kill before leaves a run whose training is not done, and the same call goes
@@ -53,7 +55,9 @@ def bring_in(session: Session, job: JobInfo, client: JobsClient, *, trusted: tup
         session: of the run that the job was for.
         job: done.
         client: fetches.
-        trusted: keys, one of which must have signed the candidate; none: hashes alone are checked.
+        trusted: keys, one of which must have signed a candidate that is deployed; none: hashes alone are checked. One
+            that was not promoted is never signed, and never deployed.
+        camera: that the candidate is for.
 
     Raises:
         ServiceBadReply: something is missing, damaged, or contradicts something else.
@@ -70,7 +74,8 @@ def bring_in(session: Session, job: JobInfo, client: JobsClient, *, trusted: tup
         raise ServiceBadReply(f"the job {job.id} is done, but left no {', '.join(missing)}")
     records = _records(files["stages"])
     promoted = _checked_evaluation(files["evaluation"], job)
-    candidate = _install(session, files, "candidate", incoming, trusted)
+    candidate = _install(session, files, "candidate", incoming, trusted if promoted else ())
+    check_camera(candidate, camera)
     if job.result.candidate is not None:
         note_registry_id(candidate.folder, job.result.candidate)
     start = _start(session, files, incoming, trusted)
@@ -157,6 +162,11 @@ def _install(
     text = read_file(signature).decode("ascii", "replace").strip() if signature is not None else None
     if text is not None:
         write_signature(together, signature_from_text(text))
+    if trusted and text is None:
+        raise ModelBundleError(
+            f"the {kind} is not signed, and only signed ones are trusted here: a service signs what it trained from a "
+            "start that it trusts, a model of its catalogue or a registered bundle signed by one of its `trusted_keys`"
+        )
     accept_bundle(together, trusted)
     installed = install_bundle(together, session.folder.path, described.name)
     if text is not None:

@@ -128,7 +128,7 @@ def _tune(session: Session, service: TrainingService) -> JobInfo | None:
     try:
         if job.state != "done":
             raise _error_of(job)
-        bring_in(session, job, service.jobs, trusted=service.trusted)
+        bring_in(session, job, service.jobs, trusted=service.trusted, camera=service.camera)
     except (TrainingError, NoLabelsFound, ServiceRefused):  # there will be no results of this job: another one may do
         _write(session, _next(note))
         raise

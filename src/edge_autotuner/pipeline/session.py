@@ -27,6 +27,7 @@ class Session:
         clock: where time comes from.
         progress: told of long jobs.
         command: what the user typed, for the report.
+        camera: whose model is made; bundles name it. None: nobody says.
     """
 
     folder: RunFolder
@@ -34,6 +35,7 @@ class Session:
     clock: Clock = field(default_factory=SystemClock)
     progress: Progress = field(default_factory=NoProgress)
     command: str = ""
+    camera: str | None = None
 
     def __post_init__(self) -> None:
         self.folder.remove_leftovers()

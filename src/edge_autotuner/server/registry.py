@@ -31,7 +31,9 @@ from edge_autotuner.client.messages import (
 )
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.core.json_values import check_json_values
+from edge_autotuner.deployment.acceptance import signature_from_text
 from edge_autotuner.deployment.bundle import ModelBundle, parse_description
+from edge_autotuner.deployment.signing import PublicKey, find_signer
 from edge_autotuner.errors import ModelBundleError, StorageError
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.blobs import Blobs
@@ -66,6 +68,8 @@ class Registry:
         audit: where changes are logged.
         rules: what garbage collection keeps.
         protected: finds contents that are needed although no bundle refers to them.
+        trusted: keys, one of which must have made every signature that is added; none: signatures are not checked, and
+            only who added a bundle, or may deploy, signs it.
         clock: for times of changes.
     """
 
@@ -77,13 +81,14 @@ class Registry:
         *,
         rules: RetentionRules | None = None,
         protected: Sequence[ProtectedBlobs] = (),
+        trusted: Sequence[PublicKey] = (),
         clock: Clock | None = None,
     ) -> None:
         self._database = database
         self._blobs = blobs
         self._audit = audit
         self._rules = rules or RetentionRules()
-        self._protected = protected
+        self._protected, self._trusted = protected, tuple(trusted)
         self._clock = clock or SystemClock()
         self._news = DeploymentNews()
 
@@ -114,14 +119,22 @@ class Registry:
             rows = connection.execute(query.order_by(cameras.c.camera)).all()
         return [CameraInfo(camera=row.camera, place=row.place, shows=row.shows, deployed=row.id) for row in rows]
 
-    def add(self, camera: str, request: BundleRequest, *, client: str) -> BundleAdded:
-        """Add a bundle as a candidate; the same description again gives the same answer and changes nothing.
+    def add(self, camera: str, request: BundleRequest, *, client: str, may_sign_others: bool = False) -> BundleAdded:
+        """Add a bundle as a candidate; the same description again gives the same answer, and adds its signature.
+
+        Args:
+            camera: whose it is.
+            request: the bundle.
+            client: who asks.
+            may_sign_others: whether the client may sign what others have added: one who deploys may.
 
         Raises:
-            Problem: 404 there is no such camera; 409 files have not been uploaded, or the bundle is here with another
-                signature; 422 the description is not one; 507 the disk has no room.
+            Problem: 403 somebody else added the bundle; 404 there is no such camera; 409 files have not been uploaded,
+                or somebody else has signed the bundle; 422 the description is not one, or the signature is of no
+                trusted key; 507 the disk has no room.
         """
         content, bundle, summary = _checked(request)
+        self._check_signature(content, request.signature)
         sha256 = hashlib.sha256(content).hexdigest()
         with self._database.writing() as connection:
             _check_camera(connection, camera)
@@ -129,7 +142,7 @@ class Registry:
                 select(bundles).where(bundles.c.camera == camera, bundles.c.description_sha256 == sha256)
             ).first()
             if there is not None:
-                self._add_signature(connection, there, request.signature, client)
+                self._add_signature(connection, there, request.signature, client, may_sign_others=may_sign_others)
                 return BundleAdded(id=there.id, stage=there.stage)
             self._check_files(bundle)
             self._blobs.check_room(len(content))
@@ -156,6 +169,15 @@ class Registry:
                 connection, "bundle-added", client=client, subject=f"{camera}/{bundle_id}", detail=f"sha256 {sha256}"
             )
         return BundleAdded(id=bundle_id, stage="candidate")
+
+    def is_signed_by(self, description: bytes, description_sha256: str, trusted: Sequence[PublicKey]) -> bool:
+        """Whether a bundle with this description is here with a signature of one of these keys."""
+        query = select(bundles.c.signature).where(
+            bundles.c.description_sha256 == description_sha256, bundles.c.signature.is_not(None)
+        )
+        with self._database.reading() as connection:
+            signatures = list(connection.execute(query).scalars())
+        return any(find_signer(description, signature_from_text(text), trusted) for text in signatures)
 
     def bundles(self, camera: str) -> list[BundleInfo]:
         """Return the bundles of a camera, newest first.
@@ -314,11 +336,24 @@ class Registry:
                 detail = f"{file.name} has {there[file.sha256]} bytes, not {file.n_bytes} as the description says"
                 raise Problem(422, "not-a-bundle", detail)
 
-    def _add_signature(self, connection: Connection, row: Row[Any], signature: str | None, client: str) -> None:
+    def _check_signature(self, description: bytes, signature: str | None) -> None:
+        if signature is None or not self._trusted:
+            return
+        if find_signer(description, signature_from_text(signature), self._trusted) is None:
+            known = ", ".join(key.fingerprint for key in self._trusted)
+            detail = f"the signature is not one of the keys that this service trusts ({known}): see trusted_keys"
+            raise Problem(422, "signature-unknown", detail)
+
+    def _add_signature(
+        self, connection: Connection, row: Row[Any], signature: str | None, client: str, *, may_sign_others: bool
+    ) -> None:
+        """Replace the signature of a bundle: by one that was checked, or by whoever added it; others would spoil it."""
         if signature is None or signature == row.signature:
             return
-        if row.signature is not None:
-            raise Problem(409, "signature-differs", f"this bundle is here as '{row.id}', with another signature")
+        if not self._trusted and client != row.added_by and not may_sign_others:
+            detail = f"this bundle is here as '{row.id}'; only who added it, or may deploy, signs it"
+            status, kind = (403, "not-yours") if row.signature is None else (409, "signature-differs")
+            raise Problem(status, kind, detail)
         connection.execute(update(bundles).where(bundles.c.id == row.id).values(signature=signature))
         self._audit.append(connection, "bundle-signed", client=client, subject=f"{row.camera}/{row.id}")
 

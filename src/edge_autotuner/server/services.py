@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from edge_autotuner.config.server import RetentionConfig, ServedModel, ServerConfig
 from edge_autotuner.core.clock import Clock
 from edge_autotuner.dataset.atomic import make_folder, storage_errors
+from edge_autotuner.deployment.signing import PublicKey, trusted_keys
 from edge_autotuner.errors import EdgeAutotunerError, StorageError
 from edge_autotuner.server.access import Authenticator
 from edge_autotuner.server.annotation.batch_queue import BatchRules
@@ -29,6 +30,7 @@ from edge_autotuner.server.database import Database
 from edge_autotuner.server.jobs.folder import JOBS_FOLDER
 from edge_autotuner.server.jobs.rows import protected_blobs
 from edge_autotuner.server.jobs.store import JobStore
+from edge_autotuner.server.jobs.vouching import JobKeys
 from edge_autotuner.server.metrics import Metrics
 from edge_autotuner.server.old_folders import OldFolders
 from edge_autotuner.server.registry import Registry
@@ -158,6 +160,7 @@ def open_services(
         audit,
         rules=retention_rules(config.retention),
         protected=[protected_blobs()],
+        trusted=_trusted_signers(config),
         clock=clock,
     )
     jobs = JobStore(database, blobs, audit, config.jobs, clock=clock)
@@ -188,6 +191,17 @@ def open_services(
         checks=(disk_check(config.data), room_check(config), database_check(database)),
         closers=[database.close, tokens.close, annotations.close, schedule.close],
     )
+
+
+def _trusted_signers(config: ServerConfig) -> tuple[PublicKey, ...]:
+    """Return whose signatures the registry takes; none where the settings name nobody: then it takes any.
+
+    Raises:
+        ConfigError: a key cannot be used.
+    """
+    if not config.trusted_keys:
+        return ()
+    return (*trusted_keys(config.trusted_keys), *JobKeys.from_config(config.jobs).public)
 
 
 def retention_rules(config: RetentionConfig) -> RetentionRules:

@@ -15,6 +15,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from edge_autotuner.client.messages import BundleRequest, CameraInfo, CameraRequest, DeployedBundle
+from edge_autotuner.deployment.acceptance import signature_to_text
+from edge_autotuner.deployment.signing import create_key
 from edge_autotuner.server import registry as registry_module
 from edge_autotuner.server.problems import Problem
 from registry_samples import Parts, add_bundle, bearer, description, open_parts, small_service, stages
@@ -141,6 +143,49 @@ def test_a_signature_can_come_later_and_is_not_replaced(parts: Parts) -> None:
     assert deployed is not None
     assert deployed.signature == SIGNATURE
     assert [action for action, _, _ in parts.actions()].count("bundle-signed") == 1
+
+
+def signed_by(parts: Parts) -> str | None:
+    promote(parts, parts.registry.bundles("gate")[0].id)
+    deployed = parts.registry.deployed("gate")
+    assert deployed is not None
+    return deployed.signature
+
+
+def test_nobody_else_attaches_a_signature_that_keeps_the_true_one_away(parts: Parts) -> None:
+    add_bundle(parts)
+    garbage, true = (BundleRequest(description=description(), signature=text) for text in (OTHER_SIGNATURE, SIGNATURE))
+    assert problem_of(lambda: parts.registry.add("gate", garbage, client="x")) == (403, "not-yours")
+    assert signed_by(parts) is None
+    parts.registry.add("gate", true, client="trainer")
+    assert problem_of(lambda: parts.registry.add("gate", garbage, client="x")) == (409, "signature-differs")
+    assert signed_by(parts) == SIGNATURE
+    parts.registry.add("gate", garbage, client="trainer")  # who added it may exchange it
+    assert signed_by(parts) == OTHER_SIGNATURE
+    parts.registry.add("gate", true, client="x", may_sign_others=True)  # so may who decides what is deployed
+    assert signed_by(parts) == SIGNATURE
+
+
+def test_with_trusted_keys_only_their_signatures_are_taken_whoever_brings_them(tmp_path: Path) -> None:
+    key, stranger = create_key(tmp_path / "key.pem"), create_key(tmp_path / "stranger.pem")
+    text = description()
+    true, false = (signature_to_text(each.sign(text.encode())) for each in (key, stranger))
+    before = open_parts(tmp_path)
+    add_bundle(before)
+    before.registry.add("gate", BundleRequest(description=text, signature=false), client="trainer")
+    before.close()
+    parts = open_parts(tmp_path, trusted=(key.public,))
+    for signature in (false, SIGNATURE):
+        bad = BundleRequest(description=text, signature=signature)
+        for client in ("trainer", "x"):
+            call = lambda bad=bad, client=client: parts.registry.add("gate", bad, client=client)  # noqa: E731
+            assert problem_of(call) == (422, "signature-unknown")
+    assert signed_by(parts) == false, "from before there were keys"
+    parts.registry.add("gate", BundleRequest(description=text, signature=true), client="x")
+    assert signed_by(parts) == true
+    parts.registry.add("gate", BundleRequest(description=text), client="x")
+    assert signed_by(parts) == true
+    parts.close()
 
 
 def refuse(values: dict[str, Any]) -> None:

@@ -161,7 +161,6 @@ _PATH_LIKE = re.compile(
 )
 _OUR_OWN_NAMES = {
     "server/jobs/folder.py: name": "order.json and outputs.json",
-    "server/jobs/worker.py: f'{kind}.signature'": "candidate and start",
     "pipeline/service_results.py: f'{kind}-bundle'": "candidate and start",
     "pipeline/training_identity.py: f'replay-{fingerprint_of(fingerprint, str(reservoir))}'": "a hash",
     "pipeline/annotation_stage.py: name": "a hash",

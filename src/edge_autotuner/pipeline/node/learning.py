@@ -100,7 +100,9 @@ def deploy_start_bundle(folder: CameraFolder, config: RunConfig) -> None:
             f"{config.edge_model} is not the folder of a bundle; give one, or promote a bundle for the camera at the "
             "registry"
         )
-    deploy(folder.path, install_bundle(named, folder.path, _START).folder.name)
+    installed = install_bundle(named, folder.path, _START)
+    _take_along(named, installed.folder)  # a service trusts a start by its signature
+    deploy(folder.path, installed.folder.name)
 
 
 def learn_from(
@@ -132,7 +134,7 @@ def learn_from(
         return _finish(batch, BatchOutcome("useless", lost, None, clock.now().isoformat()))
     start = _start_of(batch, folder)
     settings = _settings(config, start, folder)
-    session = Session(batch.run, settings, clock=clock, progress=progress)
+    session = Session(batch.run, settings, clock=clock, progress=progress, camera=folder.path.name)
     try:
         if service is None:
             from edge_autotuner.pipeline.node.training_here import train_here  # torch

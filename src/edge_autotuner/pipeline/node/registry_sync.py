@@ -22,6 +22,7 @@ from edge_autotuner.core import SystemClock
 from edge_autotuner.deployment import ModelBundle, deploy, deployed_bundle, install_bundle, read_bundle
 from edge_autotuner.deployment.acceptance import (
     accept_bundle,
+    check_camera,
     check_signature,
     read_signature,
     sign_bundle,
@@ -155,13 +156,34 @@ class CameraSync:
         """Return the name of a bundle that is here and whole, by the registry's id."""
         for path in _bundles(self._folder):
             if registry_id(path) == bundle_id:
-                read_bundle(path)
+                self._check_camera(read_bundle(path))
                 return path.name
         return None
 
+    def _check_camera(self, bundle: ModelBundle) -> None:
+        check_camera(bundle, self._camera.name, others=self._config.runs_models_of)
+
+    def _checked_signature(self, decided: DeployedBundle) -> bytes | None:
+        """Return the signature of a bundle that the registry names, after checking it and the description.
+
+        Raises:
+            ModelBundleError: the signature is not one of a trusted key, the bundle is for another camera, or its
+                description names other files than the registry.
+        """
+        description = decided.description.encode()
+        signature = None if decided.signature is None else signature_from_text(decided.signature)
+        if self._trusted:
+            check_signature(description, signature, self._trusted)
+        bundle = parse_description(description)
+        self._check_camera(bundle)
+        described = {(file.name, file.n_bytes, file.sha256) for file in (bundle.model, bundle.weights)}
+        if described != {(file.name, file.n_bytes, file.sha256) for file in decided.files}:
+            raise ModelBundleError("the registry names other files than the bundle's description")
+        return signature
+
     def _fetch(self, decided: DeployedBundle) -> str:
         """Download, verify and install a bundle; the disk is not touched before the signature was checked."""
-        signature = _checked_signature(decided, self._trusted)
+        signature = self._checked_signature(decided)
         arrivals = self._folder.path / INCOMING_FOLDER
         incoming = child_path(arrivals, decided.id, error=ModelBundleError)
         if not incoming.is_dir():
@@ -258,24 +280,6 @@ class RegistrySync:
         except Exception:
             if not self._stop.is_set():
                 raise
-
-
-def _checked_signature(decided: DeployedBundle, trusted: tuple[PublicKey, ...]) -> bytes | None:
-    """Return the signature of a bundle that the registry names, after checking it and the description.
-
-    Raises:
-        ModelBundleError: the signature is not one of a trusted key, or the description names other files than the
-            registry.
-    """
-    description = decided.description.encode()
-    signature = None if decided.signature is None else signature_from_text(decided.signature)
-    if trusted:
-        check_signature(description, signature, trusted)
-    bundle = parse_description(description)
-    described = {(file.name, file.n_bytes, file.sha256) for file in (bundle.model, bundle.weights)}
-    if described != {(file.name, file.n_bytes, file.sha256) for file in decided.files}:
-        raise ModelBundleError("the registry names other files than the bundle's description")
-    return signature
 
 
 def _bundles(folder: CameraFolder) -> list[Path]:

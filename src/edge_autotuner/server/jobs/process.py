@@ -18,7 +18,7 @@ from types import FrameType
 
 from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.core.redaction import guard_tracebacks, redacting_handler, remember_secrets_in
-from edge_autotuner.deployment.signing import read_signing_key
+from edge_autotuner.deployment.signing import trusted_keys
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.pipeline.background_process import die_with, wait_or_kill
 from edge_autotuner.server.audit import AuditLog
@@ -27,6 +27,7 @@ from edge_autotuner.server.database import Database
 from edge_autotuner.server.jobs.folder import JOBS_FOLDER
 from edge_autotuner.server.jobs.queue import JobQueue
 from edge_autotuner.server.jobs.rows import protected_blobs
+from edge_autotuner.server.jobs.vouching import JobKeys, Vouching
 from edge_autotuner.server.jobs.worker import Worker
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.storage import keep_private
@@ -50,7 +51,7 @@ def run_worker(config: ServerConfig, *, blobs_folder: str, database_url: str) ->
         database_url: where jobs are kept.
 
     Raises:
-        ConfigError: the signing key cannot be used, or the database is that of another version.
+        ConfigError: a key cannot be used, or the database is that of another version.
         StorageError: the data folder or the database cannot be used.
     """
     stop = threading.Event()
@@ -61,7 +62,7 @@ def run_worker(config: ServerConfig, *, blobs_folder: str, database_url: str) ->
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, set_stop)
     keep_private(config.data, for_group=config.group_access)
-    key = None if config.jobs.signing_key is None else read_signing_key(config.jobs.signing_key)
+    vouching = Vouching(JobKeys.from_config(config.jobs), trusted_keys(config.trusted_keys), config.models_dir)
     database = Database(database_url)
     try:
         audit = AuditLog(database)
@@ -69,7 +70,7 @@ def run_worker(config: ServerConfig, *, blobs_folder: str, database_url: str) ->
         blobs = Blobs.from_config(folder, config.blobs)
         registry = Registry(database, blobs, audit, protected=[protected_blobs()])
         queue = JobQueue(database, audit, config.data / JOBS_FOLDER, config.jobs)
-        Worker(queue, blobs, folder, registry, config, key=key).run(stop)
+        Worker(queue, blobs, folder, registry, config, vouching=vouching).run(stop)
     finally:
         database.close()
 

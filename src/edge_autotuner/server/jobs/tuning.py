@@ -113,7 +113,7 @@ def work_on(job: JobFolder, steps: JobSteps) -> None:
         steps.finish()
         steps.stage("data", f"{len(description.frames)} frames")
         config = _settings(order, request, description, job, edge_model, architecture)
-        session = Session(job.run, config, progress=steps, command=_COMMAND)
+        session = Session(job.run, config, progress=steps, command=_COMMAND, camera=request.camera)
         stages: tuple[tuple[str, Callable[[Session], object]], ...] = (
             ("training", train),
             ("evaluation", evaluate),

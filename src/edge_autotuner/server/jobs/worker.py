@@ -20,18 +20,17 @@ from edge_autotuner.client.messages import BundleRequest
 from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.core.clock import Clock, Deadline, SystemClock
 from edge_autotuner.dataset.atomic import atomic_write_bytes
-from edge_autotuner.deployment.acceptance import signature_to_text
 from edge_autotuner.deployment.bundle import parse_description
-from edge_autotuner.deployment.signing import SigningKey
 from edge_autotuner.errors import EdgeAutotunerError, StorageError
 from edge_autotuner.pipeline.background_process import ChildProcess
 from edge_autotuner.server.blobs import Blobs
 from edge_autotuner.server.jobs.events import is_new
 from edge_autotuner.server.jobs.folder import JobFolder, JobOrder
 from edge_autotuner.server.jobs.queue import ClaimedJob, JobQueue
+from edge_autotuner.server.jobs.vouching import Vouching
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.registry import Registry
-from edge_autotuner.storage import DiskReserve, written_bytes
+from edge_autotuner.storage import DiskReserve, child_path, written_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ class Worker:
         blobs_folder: where they lie.
         registry: gets the candidates.
         config: all settings.
-        key: signs candidates; None: nobody does.
+        vouching: signs what may be signed; None: nothing is.
         clock: for deadlines.
         command: what to start for a job's folder; None for the process of this package.
     """
@@ -69,12 +68,13 @@ class Worker:
         registry: Registry,
         config: ServerConfig,
         *,
-        key: SigningKey | None = None,
+        vouching: Vouching | None = None,
         clock: Clock | None = None,
         command: Command | None = None,
     ) -> None:
         self._queue, self._blobs, self._registry = queue, blobs, registry
-        self._blobs_folder, self._config, self._key = blobs_folder, config, key
+        self._blobs_folder, self._config = blobs_folder, config
+        self._vouching = vouching or Vouching()
         self._clock = clock or SystemClock()
         self._command = command or _tuning_command(config.jobs.priority)
 
@@ -202,8 +202,7 @@ class Worker:
     def _result(self, job: ClaimedJob, folder: JobFolder) -> JobResult:
         facts, paths = folder.outputs()
         description = paths["candidate.description"].read_bytes()
-        signature = self._sign(folder, paths, "candidate")
-        self._sign(folder, paths, "start")
+        signature = self._sign(job, folder, paths, promoted=facts["promoted"] is True).get("candidate")
         files = tuple(self._stored(role, path) for role, path in paths.items())
         added = self._registry.add(
             job.request.camera,
@@ -214,18 +213,29 @@ class Worker:
                 data_sha256=job.request.dataset,
             ),
             client=job.client,
+            may_sign_others=True,
         )
         metrics = dict(parse_description(description).metrics)
         return JobResult(**facts, metrics=metrics, candidate=added.id, files=files)
 
-    def _sign(self, folder: JobFolder, paths: dict[str, Path], kind: str) -> str | None:
-        """Add a bundle's signature to the files, and return it; None where there is no key, or no such bundle."""
-        if self._key is None or f"{kind}.description" not in paths:
-            return None
-        signature = signature_to_text(self._key.sign(paths[f"{kind}.description"].read_bytes()))
-        paths[f"{kind}.signature"] = folder.path / f"{kind}.signature"
-        atomic_write_bytes(paths[f"{kind}.signature"], f"{signature}\n".encode())
-        return signature
+    def _sign(self, job: ClaimedJob, folder: JobFolder, paths: dict[str, Path], *, promoted: bool) -> dict[str, str]:
+        """Add the signatures of what the service vouches for to the files, and return them."""
+        kinds = [kind for kind in ("candidate", "start") if f"{kind}.description" in paths]
+        signed, refusal = self._vouching.signatures(
+            job.request,
+            client=job.client,
+            promoted=promoted,
+            descriptions={kind: paths[f"{kind}.description"].read_bytes() for kind in kinds},
+            registry=self._registry,
+        )
+        if refusal is not None:
+            logger.info("job %s of %s: the candidate is not signed: %s", job.id, job.client, refusal)
+            text = f"the candidate is not signed: {refusal}"
+            self._queue.note(job, {"kind": "warning", "name": "not-signed", "text": text})
+        for kind, signature in signed.items():
+            paths[f"{kind}.signature"] = child_path(folder.path, f"{kind}.signature")
+            atomic_write_bytes(paths[f"{kind}.signature"], f"{signature}\n".encode())
+        return signed
 
     def _stored(self, role: str, path: Path) -> OutputFile:
         """Put a file among the contents; one that is there already costs nothing but the reading."""

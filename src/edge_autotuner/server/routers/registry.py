@@ -64,7 +64,9 @@ async def put_camera(camera: Camera, facts: CameraFacts, registry: Models, calle
 @router.post("/cameras/{camera}/bundles", openapi_extra=takes(BundleRequest))
 async def add_bundle(camera: Camera, bundle: NewBundle, registry: Models, caller: Trainer) -> BundleAdded:
     """Add a bundle whose files have been uploaded; the same one again changes nothing."""
-    return await run_in_threadpool(registry.add, camera, bundle, client=caller.client)
+    return await run_in_threadpool(
+        registry.add, camera, bundle, client=caller.client, may_sign_others=caller.may("deploy")
+    )
 
 
 @router.get("/cameras/{camera}/bundles", dependencies=[Reader])

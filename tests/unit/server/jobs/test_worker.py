@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
+from edge_autotuner.client.messages import BundleRequest
 from edge_autotuner.config.server import JobsConfig, ServerConfig
+from edge_autotuner.deployment.acceptance import signature_from_text, signature_to_text
 from edge_autotuner.deployment.signing import create_key
 from edge_autotuner.errors import StorageError
 from edge_autotuner.server.jobs import worker as worker_module
+from edge_autotuner.server.jobs.vouching import JobKeys, Vouching
 from edge_autotuner.server.jobs.worker import Worker
 from edge_autotuner.storage import DiskReserve
 from job_parts import NODE, JobParts, open_jobs
@@ -81,12 +84,32 @@ def test_a_finished_job_is_handed_over(jobs: JobParts) -> None:
     assert not bundle.is_signed
 
 
-def test_a_candidate_is_signed_where_there_is_a_key(jobs: JobParts, tmp_path: Path) -> None:
-    pytest.importorskip("cryptography")
-    info = after(jobs, DONE, key=create_key(tmp_path / "key"))
+def roles(info: Any) -> set[str]:
+    return {file.role for file in info.result.files}
+
+
+def test_a_candidate_is_signed_where_there_is_a_key_and_a_trusted_start(jobs: JobParts, tmp_path: Path) -> None:
+    key = create_key(tmp_path / "key")
+    signature = signature_to_text(key.sign(description().encode()))
+    start = BundleRequest(description=description(), signature=signature)
+    jobs.parts.registry.add("gate", start, client="trainer")
+    made = description("tuned")
+    info = after(jobs, f"DESCRIPTION = {made!r}\n{DONE}", vouching=Vouching(JobKeys(others=key)))
+    (bundle, _) = sorted(jobs.parts.registry.bundles("gate"), key=lambda bundle: bundle.name, reverse=True)
+    assert (bundle.name, bundle.is_signed) == ("tuned", True)
+    assert "candidate.signature" in roles(info)
+    assert "start.signature" not in roles(info)
+    stored = {file.role: jobs.parts.blobs.path(file.sha256) for file in info.result.files}
+    signature = stored["candidate.signature"].read_text().strip()
+    assert key.public.verifies(made.encode(), signature_from_text(signature))
+
+
+def test_nothing_is_signed_that_comes_of_an_unknown_start(jobs: JobParts, tmp_path: Path) -> None:
+    info = after(jobs, DONE, vouching=Vouching(JobKeys(others=create_key(tmp_path / "key"))))
     (bundle,) = jobs.parts.registry.bundles("gate")
-    assert bundle.is_signed
-    assert "candidate.signature" in {file.role for file in info.result.files}
+    assert not bundle.is_signed
+    assert not {role for role in roles(info) if role.endswith("signature")}
+    assert ("warning", "not-signed") in jobs.events(info.id)
 
 
 def test_an_error_is_what_the_client_hears(jobs: JobParts) -> None:
