@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 
 from edge_autotuner.core import LabelMap
 from edge_autotuner.core.boxes import xywh_to_xyxy
+from edge_autotuner.core.json_fields import FieldError, Fields, parse_json
 from edge_autotuner.core.types import BoolArray, FloatArray, IntArray, SizeWH
 from edge_autotuner.dataset.records import FrameRecord
 from edge_autotuner.errors import EvaluationError
@@ -122,6 +122,12 @@ class CocoTruth:
         return exact or self._by_base_name.get(PurePosixPath(file_name).name)
 
     def _check_size(self, frame: FrameRecord, picture: TruthPicture) -> None:
+        for box in picture.boxes_xyxy.tolist() if picture.size_wh is None else ():
+            if _is_outside(box, frame.size_wh):
+                raise EvaluationError(
+                    f"{self._path}: image {picture.image_id} has the box {box}, outside of frame {_name(frame)} of "
+                    f"size {frame.size_wh}; use the ground truth of this resolution"
+                )
         if picture.size_wh not in (None, frame.size_wh):
             raise EvaluationError(
                 f"{self._path}: frame {_name(frame)} has size {frame.size_wh}, its labelled picture "
@@ -151,42 +157,53 @@ def load_coco_truth(path: Path, *, labels: LabelMap, map_classes: Mapping[str, s
             the classes although it has boxes.
         ConfigError: `map_classes` leads to a class that does not exist.
     """
-    values = _read_json(path)
-    names = _category_names(values, path)
+    try:
+        return _truth_of(_read_json(path), labels, map_classes, path)
+    except FieldError as exc:
+        raise EvaluationError(f"{path}: {exc}") from exc
+
+
+_Box = tuple[list[float], int, bool]
+
+
+def _truth_of(values: Fields, labels: LabelMap, map_classes: Mapping[str, str], path: Path) -> CocoTruth:
+    names = _category_names(values)
     class_of = _classes_of(names, labels, map_classes, path)
-    boxes: dict[int, list[tuple[list[float], int, bool]]] = {
-        _whole(image, "id", f"{path}: images[{i}]"): [] for i, image in enumerate(values["images"])
-    }
-    if len(boxes) != len(values["images"]):
+    images = list(values.each("images"))
+    boxes: dict[int, list[_Box]] = {image.whole("id"): [] for image in images}
+    if len(boxes) != len(images):
         raise EvaluationError(f"{path}: two images have the same id")
+    sizes = {image.whole("id"): _size(image) for image in images}
     n_unknown: Counter[str] = Counter()
-    for position, item in enumerate(values["annotations"]):
-        where = f"{path}: annotations[{position}]"
-        image_id, category = _whole(item, "image_id", where), _whole(item, "category_id", where)
+    ids: set[int] = set()
+    for item in values.each("annotations"):
+        image_id, category = item.whole("image_id"), item.whole("category_id")
         if image_id not in boxes:
-            raise EvaluationError(f"{where}: there is no image with id {image_id}")
+            raise FieldError(f"{item.where}: there is no image with id {image_id}, which 'image_id' names")
         if category not in names:
-            raise EvaluationError(f"{where}: there is no category with id {category}")
+            raise FieldError(f"{item.where}: there is no category with id {category}, which 'category_id' names")
+        _require_new_id(item, ids)
+        box, is_crowd = _bbox(item, sizes[image_id]), _is_crowd(item)
         class_id = class_of[category]
         if class_id is None:
             n_unknown[names[category]] += 1
         else:
-            boxes[image_id].append((_bbox(item, where), class_id, bool(item.get("iscrowd", 0))))
+            boxes[image_id].append((box, class_id, is_crowd))
     _check_known(boxes.values(), n_unknown, labels, path)
-    pictures = tuple(_picture(image, boxes[image["id"]], path) for image in values["images"])
+    pictures = tuple(_picture(image, boxes[image.whole("id")]) for image in images)
     category_ids = {name: category for category, name in names.items()}
     return CocoTruth(pictures, path=path, category_ids=category_ids, n_unknown=n_unknown)
 
 
-def _read_json(path: Path) -> dict[str, list[Any]]:
+def _read_json(path: Path) -> Fields:
     try:
         n_bytes = path.stat().st_size
         if n_bytes > MAX_JSON_BYTES:
             raise EvaluationError(f"ground truth {path} has {n_bytes} bytes, more than the limit of {MAX_JSON_BYTES}")
-        values = json.loads(path.read_bytes())
+        values = parse_json(path.read_bytes())
     except OSError as exc:
         raise EvaluationError(f"cannot read ground truth {path}: {exc.strerror or exc}") from exc
-    except (ValueError, RecursionError) as exc:
+    except ValueError as exc:
         raise EvaluationError(f"ground truth {path} is not valid JSON: {exc}") from exc
     if not isinstance(values, dict):
         raise EvaluationError(f"{path}: expected a COCO dictionary, got {type(values).__name__}")
@@ -196,18 +213,17 @@ def _read_json(path: Path) -> dict[str, list[Any]]:
             raise EvaluationError(f"{path}: COCO needs '{key}' as a list of objects")
     if not values["images"]:
         raise EvaluationError(f"{path}: 'images' is empty; there is nothing to score")
-    return values
+    return Fields(values, "")
 
 
-def _category_names(values: Mapping[str, list[Any]], path: Path) -> dict[int, str]:
-    names = {}
-    for position, item in enumerate(values["categories"]):
-        where = f"{path}: categories[{position}]"
-        category, name = _whole(item, "id", where), item.get("name")
-        if not isinstance(name, str):
-            raise EvaluationError(f"{where}: 'name' must be text, got {name!r}")
+def _category_names(values: Fields) -> dict[int, str]:
+    names: dict[int, str] = {}
+    for item in values.each("categories"):
+        category, name = item.whole("id"), item.text("name")
         if category in names:
-            raise EvaluationError(f"{where}: id {category} is used twice")
+            raise FieldError(f"{item.where}: id {category} is used twice")
+        if name in names.values():
+            raise FieldError(f"{item.where}: two categories have the name '{name}'")
         names[category] = name
     return names
 
@@ -227,9 +243,7 @@ def _classes_of(
     }
 
 
-def _check_known(
-    boxes: Iterable[list[tuple[list[float], int, bool]]], n_unknown: Mapping[str, int], labels: LabelMap, path: Path
-) -> None:
+def _check_known(boxes: Iterable[list[_Box]], n_unknown: Mapping[str, int], labels: LabelMap, path: Path) -> None:
     if not n_unknown:
         return
     unknown = ", ".join(sorted(n_unknown))
@@ -242,43 +256,61 @@ def _check_known(
     logger.warning("%s: left out boxes of categories that are not scored: %s", path, dict(n_unknown))
 
 
-def _picture(image: Mapping[str, Any], items: list[tuple[list[float], int, bool]], path: Path) -> TruthPicture:
-    where = f"{path}: image {image['id']}"
-    file_name = image.get("file_name")
-    if file_name is not None and not isinstance(file_name, str):
-        raise EvaluationError(f"{where}: 'file_name' must be text, got {file_name!r}")
-    frame_index = None if image.get("frame_index") is None else _whole(image, "frame_index", where)
+def _picture(image: Fields, items: list[_Box]) -> TruthPicture:
+    file_name = image.text("file_name") if image.has("file_name") else None
+    frame_index = image.whole("frame_index", at_least=0) if image.has("frame_index") else None
     if file_name is None and frame_index is None:
-        raise EvaluationError(f"{where}: has neither 'file_name' nor 'frame_index'")
-    has_size = image.get("width") is not None and image.get("height") is not None
+        raise FieldError(f"{image.where}: has neither 'file_name' nor 'frame_index'")
     return TruthPicture(
-        image_id=int(image["id"]),
+        image_id=image.whole("id"),
         file_name=None if file_name is None else file_name.replace("\\", "/").removeprefix("./"),
         frame_index=frame_index,
-        size_wh=(_whole(image, "width", where), _whole(image, "height", where)) if has_size else None,
+        size_wh=_size(image),
         boxes_xyxy=xywh_to_xyxy(np.array([box for box, _, _ in items], np.float32)),
         class_ids=np.array([class_id for _, class_id, _ in items], np.int64),
         is_crowd=np.array([crowd for _, _, crowd in items], np.bool_),
     )
 
 
-def _bbox(item: Mapping[str, Any], where: str) -> list[float]:
-    box: Any = item.get("bbox")
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)) or box[2] < 0 or box[3] < 0:
-        raise EvaluationError(f"{where}: 'bbox' must be [x, y, width, height] in pixels, got {box!r}")
-    return [float(value) for value in box]
+def _size(image: Fields) -> SizeWH | None:
+    """Return the size that the file says; None where it says none, neither width nor height."""
+    if not (image.has("width") or image.has("height")):
+        return None
+    return image.whole("width", at_least=1), image.whole("height", at_least=1)
 
 
-def _whole(item: Mapping[str, Any], key: str, where: str) -> int:
-    value: Any = item.get(key)
-    if not _is_number(value) or value != int(value):
-        raise EvaluationError(f"{where}: '{key}' must be a whole number, got {value!r}")
-    return int(value)
+def _bbox(item: Fields, size_wh: SizeWH | None) -> list[float]:
+    expected = "[x, y, width, height] in pixels, with an area"
+    try:
+        x, y, width, height = item.numbers("bbox", 4)
+    except FieldError:
+        raise item.error("bbox", expected) from None
+    if width <= 0 or height <= 0:
+        raise item.error("bbox", expected)
+    if _is_outside((x, y, x + width, y + height), size_wh):
+        raise item.error("bbox", f"inside its image of {size_wh}")
+    return [x, y, width, height]
 
 
-def _is_number(value: object) -> bool:
-    """Whether a JSON value is a finite number that a float64 holds exactly enough; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
+def _is_outside(box_xyxy: Sequence[float], size_wh: SizeWH | None) -> bool:
+    """Whether nothing of a box is in the picture; one that a human drew over the edge is."""
+    x1, y1, x2, y2 = box_xyxy
+    return x2 <= 0 or y2 <= 0 or (size_wh is not None and (x1 >= size_wh[0] or y1 >= size_wh[1]))
+
+
+def _is_crowd(item: Fields) -> bool:
+    """Whether a box is neither to be found nor wrong when it is: a group of objects, or what is to be ignored."""
+    is_crowd, is_ignored = item.zero_or_one("iscrowd", default=False), item.zero_or_one("ignore", default=False)
+    return is_crowd or is_ignored
+
+
+def _require_new_id(item: Fields, ids: set[int]) -> None:
+    if "id" not in item.values:
+        return
+    own = item.whole("id")
+    if own in ids:
+        raise FieldError(f"{item.where}: another annotation has the 'id' {own}, too")
+    ids.add(own)
 
 
 def _unique_by(pictures: Iterable[TruthPicture], key: Any, path: Path, name: str) -> dict[Any, TruthPicture]:  # noqa: ANN401

@@ -12,6 +12,7 @@ import numpy as np
 
 from edge_autotuner.core import EVENT_KINDS, Annotation, CaptureEvent, Detections, SourceInfo
 from edge_autotuner.core.boxes import as_boxes
+from edge_autotuner.core.json_fields import Fields
 from edge_autotuner.core.types import FloatArray, SizeWH
 
 SplitName = Literal["train", "test"]
@@ -99,26 +100,25 @@ class FrameRecord:
         """Read what `to_json` returned.
 
         Raises:
-            KeyError, TypeError, ValueError: a value is missing or makes no sense.
+            ValueError: a value is missing or makes no sense.
         """
-        split: SplitName = "train" if check_split(values["split"]) == "train" else "test"
-        width, height = values["size_wh"]
-        background = values["background"]
+        fields = Fields(values, "")
+        split: SplitName = "train" if check_split(fields.text("split")) == "train" else "test"
         return cls(
-            file=check_inner_path(values["file"]),
+            file=check_inner_path(fields.text("file")),
             split=split,
-            index=int(values["index"]),
-            time_s=float(values["time_s"]),
-            size_wh=(int(width), int(height)),
-            sha256=str(values["sha256"]),
-            file_name=values["file_name"],
-            regions_xyxy=boxes_to_tuples(as_boxes(values["regions_xyxy"])),
-            motion_fraction=float(values["motion_fraction"]),
-            background=None if background is None else check_inner_path(background),
-            reason=str(values["reason"]),
-            captured_at=values.get("captured_at"),
-            sent_xyxy=None if values.get("sent_xyxy") is None else boxes_to_tuples(as_boxes(values["sent_xyxy"])),
-            hidden_xyxy=boxes_to_tuples(as_boxes(values.get("hidden_xyxy", []))),
+            index=fields.whole("index", at_least=0),
+            time_s=fields.number("time_s"),
+            size_wh=size_of(fields),
+            sha256=fields.text("sha256", may_be_empty=True),
+            file_name=fields.text("file_name") if fields.has("file_name") else None,
+            regions_xyxy=boxes_to_tuples(boxes_of(fields, "regions_xyxy")),
+            motion_fraction=fields.number("motion_fraction"),
+            background=check_inner_path(fields.text("background")) if fields.has("background") else None,
+            reason=fields.text("reason", may_be_empty=True),
+            captured_at=_time_text(fields, "captured_at"),
+            sent_xyxy=boxes_to_tuples(boxes_of(fields, "sent_xyxy")) if fields.has("sent_xyxy") else None,
+            hidden_xyxy=boxes_to_tuples(boxes_of(fields, "hidden_xyxy")) if fields.has("hidden_xyxy") else (),
         )
 
 
@@ -139,14 +139,16 @@ def annotation_from_json(values: Mapping[str, Any]) -> Annotation:
     """Read what `annotation_to_json` returned.
 
     Raises:
-        KeyError, TypeError, ValueError: a value is missing or makes no sense.
+        ValueError: a value is missing or makes no sense.
     """
+    fields = Fields(values, "")
     detections = Detections(
-        as_boxes(values["boxes_xyxy"]),
-        np.asarray(values["scores"], np.float32),
-        np.asarray(values["class_ids"], np.int64),
+        boxes_of(fields, "boxes_xyxy"),
+        np.asarray(fields.numbers("scores"), np.float32),
+        np.asarray(fields.wholes("class_ids"), np.int64),
     )
-    return Annotation(detections, as_boxes(values["looked_xyxy"]), int(values["n_calls"]), int(values["n_pixels"]))
+    n_calls, n_pixels = fields.whole("n_calls", at_least=0), fields.whole("n_pixels", at_least=0)
+    return Annotation(detections, boxes_of(fields, "looked_xyxy"), n_calls, n_pixels)
 
 
 def event_to_json(event: CaptureEvent) -> dict[str, Any]:
@@ -158,13 +160,16 @@ def event_from_json(values: Mapping[str, Any]) -> CaptureEvent:
     """Read what `event_to_json` returned.
 
     Raises:
-        KeyError, TypeError, ValueError: a value is missing or makes no sense.
+        ValueError: a value is missing or makes no sense.
     """
-    if values["kind"] not in EVENT_KINDS:
-        raise ValueError(f"unknown event '{values['kind']}'")
-    at = values["captured_at"]
+    fields = Fields(values, "")
+    text, at = fields.text("kind"), _time_text(fields, "captured_at")
+    kind = next((kind for kind in EVENT_KINDS if kind == text), None)
+    if kind is None:
+        raise ValueError(f"unknown event '{text}' as 'kind'")
     when = None if at is None else datetime.fromisoformat(at)
-    return CaptureEvent(values["kind"], float(values["time_s"]), when, str(values["detail"]))
+    detail = fields.text("detail", may_be_empty=True)
+    return CaptureEvent(kind, fields.number("time_s"), when, detail)
 
 
 def source_to_json(source: SourceInfo) -> dict[str, Any]:
@@ -173,9 +178,54 @@ def source_to_json(source: SourceInfo) -> dict[str, Any]:
 
 
 def source_from_json(values: Mapping[str, Any]) -> SourceInfo:
-    """Read what `source_to_json` returned."""
-    width, height = values["size_wh"]
-    return SourceInfo(**{**values, "size_wh": (int(width), int(height))})
+    """Read what `source_to_json` returned.
+
+    Raises:
+        TypeError, ValueError: a value is missing, unknown or makes no sense.
+    """
+    fields = Fields(values, "")
+    known = {
+        "kind": fields.text("kind"),
+        "name": fields.text("name", may_be_empty=True),
+        "size_wh": size_of(fields),
+        "n_frames": fields.whole("n_frames", at_least=0) if fields.has("n_frames") else None,
+        "rate_hz": fields.number("rate_hz", at_least=0),
+        "sha256": fields.text("sha256", may_be_empty=True),
+    }
+    return SourceInfo(**{**values, **known})
+
+
+def boxes_of(fields: Fields, key: str) -> FloatArray:
+    """Return a field as (N, 4) corners.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    return as_boxes(fields.rows(key, 4))
+
+
+def size_of(fields: Fields) -> SizeWH:
+    """Return the field `size_wh`.
+
+    Raises:
+        ValueError: it is something else than two sides of pixels.
+    """
+    width, height = fields.wholes("size_wh", 2)
+    if width < 1 or height < 1:
+        raise fields.error("size_wh", "positive")
+    return width, height
+
+
+def _time_text(fields: Fields, key: str) -> str | None:
+    """Return an ISO 8601 time as it is written; None for null or nothing."""
+    if not fields.has(key):
+        return None
+    text = fields.text(key)
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        raise fields.error(key, "an ISO 8601 time") from None
+    return text
 
 
 def boxes_to_tuples(boxes_xyxy: FloatArray) -> tuple[Box, ...]:

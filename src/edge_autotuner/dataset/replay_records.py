@@ -12,9 +12,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from edge_autotuner.core import LabelMap
-from edge_autotuner.core.boxes import as_boxes
+from edge_autotuner.core.json_fields import Fields
 from edge_autotuner.core.types import FloatArray, IntArray, SizeWH
-from edge_autotuner.dataset.records import FrameRecord, boxes_to_tuples
+from edge_autotuner.dataset.records import FrameRecord, boxes_of, boxes_to_tuples, size_of
 
 ReplayOrigin = Literal["replay", "generic"]
 """Earlier pictures of the camera itself, or pictures of other scenes."""
@@ -51,7 +51,9 @@ class ReplayLabels:
         if len(self.class_ids) != n or len(self.scores) != n or (self.weights is not None and len(self.weights) != n):
             raise ValueError(f"boxes_xyxy, class_ids, scores and weights must have one length, {n} boxes are there")
         if n and not 0 <= self.class_ids.min() <= self.class_ids.max() < len(self.labels):
-            raise ValueError(f"class ids must be in 0..{len(self.labels) - 1}, got {sorted(set(self.class_ids))}")
+            raise ValueError(
+                f"class_ids must be in 0..{len(self.labels) - 1}, got {sorted(set(self.class_ids.tolist()))}"
+            )
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -75,17 +77,18 @@ class ReplayLabels:
         """Read what `to_json` returned.
 
         Raises:
-            KeyError, TypeError, ValueError: a value is missing or makes no sense.
+            ValueError: a value is missing or makes no sense.
         """
-        weights = values["weights"]
+        fields = Fields(values, "labels")
+        weights = fields.numbers("weights") if fields.has("weights") else None
         return cls(
-            boxes_xyxy=as_boxes(values["boxes_xyxy"]),
-            class_ids=np.asarray(values["class_ids"], np.int64),
-            scores=np.asarray(values["scores"], np.float32),
-            ignored_xyxy=as_boxes(values["ignored_xyxy"]),
-            looked_xyxy=as_boxes(values["looked_xyxy"]),
+            boxes_xyxy=boxes_of(fields, "boxes_xyxy"),
+            class_ids=np.asarray(fields.wholes("class_ids"), np.int64),
+            scores=np.asarray(fields.numbers("scores"), np.float32),
+            ignored_xyxy=boxes_of(fields, "ignored_xyxy"),
+            looked_xyxy=boxes_of(fields, "looked_xyxy"),
             weights=None if weights is None else np.asarray(weights, np.float32),
-            labels=LabelMap(tuple(values["labels"])),
+            labels=LabelMap(tuple(fields.texts("labels"))),
         )
 
 
@@ -133,21 +136,21 @@ class ReplayPicture:
         """Read what `to_json` returned.
 
         Raises:
-            KeyError, TypeError, ValueError: a value is missing or makes no sense.
+            ValueError: a value is missing or makes no sense.
         """
-        width, height = values["size_wh"]
+        fields = Fields(values, "")
         picture = cls(
-            frame_id=str(values["frame_id"]),
-            origin=check_origin(values["origin"]),
-            era=str(values["era"]),
-            size_wh=(int(width), int(height)),
-            suffix=str(values["suffix"]),
-            sha256=str(values["sha256"]),
-            n_bytes=int(values["n_bytes"]),
-            labels=ReplayLabels.from_json(values["labels"]),
+            frame_id=fields.text("frame_id"),
+            origin=check_origin(fields.text("origin")),
+            era=fields.text("era"),
+            size_wh=size_of(fields),
+            suffix=fields.text("suffix", may_be_empty=True),
+            sha256=fields.text("sha256"),
+            n_bytes=fields.whole("n_bytes", at_least=0),
+            labels=ReplayLabels.from_json(fields.inner("labels").values),
         )
         if not _PICTURE_FILE.fullmatch(picture.file):
-            raise ValueError(f"'{picture.file}' is not a picture of a reservoir")
+            raise ValueError(f"'{picture.file}' is not a picture of a reservoir: check sha256 and suffix")
         return picture
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from edge_autotuner.core import Annotation, CaptureEvent, LabelMap, SourceInfo
+from edge_autotuner.core.json_fields import Fields
 from edge_autotuner.dataset.records import (
     FrameRecord,
     annotation_from_json,
@@ -128,15 +130,17 @@ class DatasetState:
 
 
 def _apply_header(state: DatasetState, record: Mapping[str, Any]) -> None:
-    version = record["format_version"]
+    fields = Fields(record, "")
+    version = fields.whole("format_version")
     if version != FORMAT_VERSION:
         raise DatasetError(
             f"the dataset has format {version}, this version reads format {FORMAT_VERSION}; "
             "use the version that wrote it, or capture again in another folder"
         )
-    state.header = Header(
-        source_from_json(record["source"]), LabelMap(tuple(record["labels"])), record["settings"], record["created_at"]
-    )
+    source, labels = source_from_json(fields.inner("source").values), LabelMap(tuple(fields.texts("labels")))
+    created_at = fields.text("created_at")
+    datetime.fromisoformat(created_at)
+    state.header = Header(source, labels, fields.inner("settings").values, created_at)
 
 
 def _apply_frame(state: DatasetState, record: Mapping[str, Any]) -> None:
@@ -145,27 +149,38 @@ def _apply_frame(state: DatasetState, record: Mapping[str, Any]) -> None:
 
 
 def _apply_background(state: DatasetState, record: Mapping[str, Any]) -> None:
-    state.background_hashes[check_inner_path(record["name"])] = record["pixels_sha256"]
+    fields = Fields(record, "")
+    state.background_hashes[check_inner_path(fields.text("name"))] = fields.text("pixels_sha256")
 
 
 def _apply_annotation(state: DatasetState, record: Mapping[str, Any]) -> None:
-    fingerprint = str(record["fingerprint"])
-    key = check_split(record["split"]), int(record["index"])
-    annotation = annotation_from_json(record["annotation"])
+    fields = Fields(record, "")
+    fingerprint, teacher = fields.text("fingerprint"), fields.text("teacher", may_be_empty=True)
+    key = check_split(fields.text("split")), fields.whole("index", at_least=0)
+    annotation = annotation_from_json(fields.inner("annotation").values)
+    _require_known_classes(annotation, state)
     state.annotations.setdefault(fingerprint, {})[key] = annotation
-    state.runs.setdefault(fingerprint, AnnotationRun(str(record["teacher"]), fingerprint))
+    state.runs.setdefault(fingerprint, AnnotationRun(teacher, fingerprint))
     if state.fingerprint is None:
         state.fingerprint = fingerprint
 
 
+def _require_known_classes(annotation: Annotation, state: DatasetState) -> None:
+    class_ids, n_classes = annotation.detections.class_ids, len(state.header.labels) if state.header else 0
+    if len(class_ids) and not 0 <= class_ids.min() <= class_ids.max() < n_classes:
+        raise ValueError(f"class_ids must be in 0..{n_classes - 1}, got {sorted(set(class_ids.tolist()))[:5]}")
+
+
 def _apply_run(state: DatasetState, record: Mapping[str, Any]) -> None:
-    run = AnnotationRun(record["teacher"], record["fingerprint"], record["min_score"], record["uncertain_score"])
+    fields = Fields(record, "")
+    scores = [fields.number(key) if fields.has(key) else None for key in ("min_score", "uncertain_score")]
+    run = AnnotationRun(fields.text("teacher", may_be_empty=True), fields.text("fingerprint"), *scores)
     state.runs[run.fingerprint] = run
     state.fingerprint = run.fingerprint
 
 
 def _apply_note(state: DatasetState, record: Mapping[str, Any]) -> None:
-    state.notes[str(record["key"])] = record["value"]
+    state.notes[Fields(record, "").text("key")] = record["value"]
 
 
 def _apply_event(state: DatasetState, record: Mapping[str, Any]) -> None:

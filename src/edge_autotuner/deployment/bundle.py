@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_autotuner.core.clock import Clock, SystemClock
+from edge_autotuner.core.json_fields import unique_keys
 from edge_autotuner.core.json_limits import JsonLimits, check_json
 from edge_autotuner.core.json_values import check_json_values
 from edge_autotuner.dataset.atomic import TEMPORARY_SUFFIX, atomic_write_bytes, make_folder, storage_errors, sync_folder
@@ -204,16 +205,17 @@ def parse_description(content: bytes, folder: Path = Path()) -> ModelBundle:
     except ValueError as exc:
         raise ModelBundleError(f"{path} cannot be used: {exc}") from exc
     try:
-        description = json.loads(content, parse_constant=_refuse_constant)
+        description = json.loads(content, parse_constant=_refuse_constant, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as exc:
         raise ModelBundleError(f"{path} is not valid JSON: {exc}") from exc
-    try:
-        check_json_values(description)
-    except ValueError as exc:
-        raise ModelBundleError(f"{path} cannot be used: {exc}") from exc
     if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise ModelBundleError(f"{path} is not the description of a model bundle")
-    if description.get("version") != FORMAT_VERSION:
+        raise ModelBundleError(f"{path} is not the description of a model bundle: its 'format' is another")
+    for key, value in description.items():
+        try:
+            check_json_values(value)
+        except ValueError as exc:
+            raise ModelBundleError(f"{path} cannot be used: {key!r:.60}: {exc}") from exc
+    if description.get("version") != FORMAT_VERSION or isinstance(description["version"], bool):
         raise ModelBundleError(
             f"{path} has format version {description.get('version')!r}, this installation reads version "
             f"{FORMAT_VERSION}; use the version of edge-autotuner that wrote it, or export the model again"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge_autotuner.core import Detections, LabelMap
+from edge_autotuner.core.json_fields import FieldError, Fields
 from edge_autotuner.errors import EvaluationError
 from edge_autotuner.evaluation.class_merge import merge_classes
 from edge_autotuner.evaluation.coco_scores import score_detections
@@ -49,13 +50,15 @@ class Comparison:
             EvaluationError: it is of another form.
         """
         try:
+            truths = Fields(values, "")
+            by_truth = {truth: truths.inner(truth) for truth in truths.values}
             return cls(
                 {
-                    str(truth): {str(name): Scores.from_json(scores) for name, scores in by_detector.items()}
-                    for truth, by_detector in values.items()
+                    truth: {name: Scores.from_json(found.inner(name).values) for name in found.values}
+                    for truth, found in by_truth.items()
                 }
             )
-        except AttributeError as exc:
+        except FieldError as exc:
             raise EvaluationError(f"comparison cannot be read from JSON: {exc}") from exc
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edge_autotuner.core import Detections
+from edge_autotuner.core.json_fields import FieldError, Fields
 from edge_autotuner.errors import EvaluationError
 from edge_autotuner.evaluation.matching import match_frame
 from edge_autotuner.evaluation.truth import Truth
@@ -45,8 +46,10 @@ class FoundObjects:
             EvaluationError: a value is missing or unknown.
         """
         try:
-            return cls(**{key: int(value) for key, value in values.items()})
-        except (TypeError, ValueError, AttributeError) as exc:
+            fields = Fields(values, "")
+            fields.refuse_unknown({"n_truths", "n_found", "n_false"})
+            return cls(*(fields.whole(key, at_least=0) for key in ("n_truths", "n_found", "n_false")))
+        except FieldError as exc:
             raise EvaluationError(f"counts of found objects cannot be read from JSON: {exc}") from exc
 
 

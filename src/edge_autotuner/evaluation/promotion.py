@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_autotuner.core.json_fields import FieldError, Fields
 from edge_autotuner.errors import EvaluationError
 from edge_autotuner.evaluation.average_precision import MatchTable
 
@@ -80,10 +81,34 @@ class PromotionDecision:
             EvaluationError: a value is missing or unknown.
         """
         try:
-            known: dict[str, Any] = {key: math.nan if value is None else value for key, value in values.items()}
-            return cls(**known)
-        except (TypeError, AttributeError) as exc:
+            fields = Fields(values, "")
+            fields.refuse_unknown({*_NUMBERS, "promoted", "reason", "n_frames", "metric"})
+            return cls(
+                promoted=fields.flag("promoted"),
+                reason=fields.text("reason"),
+                **{key: _number_or_nan(fields, key) for key in _NUMBERS},
+                n_frames=fields.whole("n_frames", at_least=0),
+                metric=fields.text("metric", default="AP50:95"),
+            )
+        except FieldError as exc:
             raise EvaluationError(f"promotion decision cannot be read from JSON: {exc}") from exc
+
+
+_NUMBERS = (
+    "ap_candidate",
+    "ap_deployed",
+    "difference",
+    "lower_bound",
+    "upper_bound",
+    "probability_better",
+    "confidence",
+)
+
+
+def _number_or_nan(fields: Fields, key: str) -> float:
+    if key in fields.values and fields.values[key] is None:
+        return math.nan
+    return fields.number(key, at_least=-1, at_most=1)
 
 
 def decide_promotion(

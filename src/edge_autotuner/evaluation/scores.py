@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge_autotuner.core.json_fields import FieldError, Fields
 from edge_autotuner.errors import EvaluationError
 
 
@@ -64,24 +65,33 @@ class Scores:
             EvaluationError: a value is missing or of another type.
         """
         try:
-            per_class = {
-                str(name): ClassScores(_or_nan(s["ap50"]), _or_nan(s["ap"]), int(s["n_truths"]))
-                for name, s in values["per_class"].items()
-            }
+            fields = Fields(values, "")
+            classes = fields.inner("per_class")
+            per_class = {}
+            for name in classes.values:
+                one = classes.inner(name)
+                per_class[name] = ClassScores(_fraction(one, "ap50"), _fraction(one, "ap"), _count(one, "n_truths"))
             return cls(
-                _or_nan(values["ap50"]),
-                _or_nan(values["ap"]),
+                _fraction(fields, "ap50"),
+                _fraction(fields, "ap"),
                 per_class,
-                int(values["n_frames"]),
-                int(values["n_truths"]),
+                _count(fields, "n_frames"),
+                _count(fields, "n_truths"),
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as exc:
-            raise EvaluationError(f"scores cannot be read from JSON: {type(exc).__name__}: {exc}") from exc
+        except FieldError as exc:
+            raise EvaluationError(f"scores cannot be read from JSON: {exc}") from exc
 
 
 def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+def _fraction(fields: Fields, key: str) -> float:
+    """Return a score; nan for null, which stands for one that could not be measured."""
+    if key in fields.values and fields.values[key] is None:
+        return math.nan
+    return fields.number(key, at_least=0, at_most=1)
+
+
+def _count(fields: Fields, key: str) -> int:
+    return fields.whole(key, at_least=0)

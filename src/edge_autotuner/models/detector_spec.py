@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from edge_autotuner.core.json_fields import is_number
 from edge_autotuner.core.labels import LabelMap
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import ModelBundleError
@@ -115,5 +116,5 @@ def _parsed(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is(value: object, kind: type[int] | type[float]) -> bool:
-    """Whether a JSON value is a number of this kind; true and false are not numbers."""
-    return isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+    """Whether a JSON value is a finite number of this kind; true and false are not numbers."""
+    return is_number(value) and isinstance(value, int if kind is int else (int, float))

@@ -18,6 +18,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from edge_autotuner.core.file_names import path_for_library
+from edge_autotuner.core.json_fields import Fields, parse_json
 from edge_autotuner.core.labels import COCO_80, LabelMap
 from edge_autotuner.dataset.atomic import atomic_write_bytes
 from edge_autotuner.errors import WeightsError
@@ -161,9 +162,8 @@ def _labels_in(metadata: Mapping[str, str], path: Path) -> LabelMap | None:
     if "labels" not in metadata:
         return None
     try:
-        names = json.loads(metadata["labels"])
-        return LabelMap(tuple(str(name) for name in names))
-    except (ValueError, TypeError) as exc:
+        return LabelMap(tuple(Fields({"labels": parse_json(metadata["labels"])}, "").texts("labels")))
+    except ValueError as exc:
         raise WeightsError(f"{path}: the class names inside are damaged ({exc})") from exc
 
 

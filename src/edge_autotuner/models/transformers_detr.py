@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from edge_autotuner.core.json_fields import Fields, parse_json
 from edge_autotuner.core.labels import LabelMap
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import ConfigError
@@ -58,11 +59,11 @@ class DetrPlan:
         if _DESCRIPTION not in metadata:
             raise ValueError("the file does not describe its layers; give the folder that the model came in")
         try:
-            described = json.loads(metadata[_DESCRIPTION])
-            pixels = described["pixels"]
-            scaling = PixelScaling(float(pixels["factor"]), tuple(pixels["mean"]), tuple(pixels["std"]))
-            return cls(dict(described["config"]), scaling)
-        except (KeyError, TypeError, ValueError) as exc:
+            described = Fields(parse_json(metadata[_DESCRIPTION]), "")
+            pixels = described.inner("pixels")
+            mean, std = ((r, g, b) for r, g, b in (pixels.numbers("mean", 3), pixels.numbers("std", 3)))
+            return cls(dict(described.inner("config").values), PixelScaling(pixels.number("factor"), mean, std))
+        except ValueError as exc:
             raise ValueError(f"the description of its layers is damaged ({exc})") from exc
 
 

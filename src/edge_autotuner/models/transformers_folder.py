@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_autotuner.core.json_fields import FieldError, Fields, parse_json
 from edge_autotuner.core.labels import COCO_80, LabelMap
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import MissingDependency, WeightsError
@@ -110,15 +110,15 @@ def read_detector_folder(path: Path) -> DetectorFolder:
     """
     require_transformers()
     config = _read_json(path / CONFIG_FILE)
-    model_type = config.get("model_type")
-    if model_type not in ARCHITECTURES:
+    model_type = config.values.get("model_type")
+    if not isinstance(model_type, str) or model_type not in ARCHITECTURES:
         raise WeightsError(
-            f"{path / CONFIG_FILE} describes a model of type {model_type!r}; "
+            f"{path / CONFIG_FILE}: 'model_type' describes a model of type {model_type!r:.60}; "
             f"expected one of {', '.join(ARCHITECTURES)} (RTDetrV2ForObjectDetection, DFineForObjectDetection)"
         )
     _check_weights(path)
     size_wh, pixels = _read_pixels(path / PIXELS_FILE)
-    return DetectorFolder(path, ARCHITECTURES[model_type], _labels_of(config, path), size_wh, pixels, config)
+    return DetectorFolder(path, ARCHITECTURES[model_type], _labels_of(config, path), size_wh, pixels, config.values)
 
 
 def require_transformers() -> None:
@@ -147,28 +147,33 @@ def _check_weights(path: Path) -> None:
     raise WeightsError(f"{path} has no {WEIGHTS_FILE}; weights in several parts are not read: save them as one file")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> Fields:
     try:
         with path.open("rb") as file:
             content = file.read(_MAX_JSON_BYTES + 1)
-        values = json.loads(content) if len(content) <= _MAX_JSON_BYTES else None
+        if len(content) > _MAX_JSON_BYTES:
+            raise WeightsError(f"{path}: expected an object with keys, of at most {_MAX_JSON_BYTES >> 20} MB")
+        return Fields(parse_json(content), "")
     except OSError as exc:
         raise WeightsError(f"cannot read {path}: {exc.strerror}; copy the whole folder of the model") from exc
-    except (ValueError, RecursionError) as exc:
-        raise WeightsError(f"{path} is not valid JSON: {exc}") from exc
-    if not isinstance(values, dict):
-        raise WeightsError(f"{path}: expected an object with keys, of at most {_MAX_JSON_BYTES >> 20} MB")
-    return values
-
-
-def _labels_of(config: Mapping[str, Any], path: Path) -> LabelMap:
-    names = config.get("id2label")
-    if not isinstance(names, dict) or not names or set(names) != {str(i) for i in range(len(names))}:
-        raise WeightsError(f"{path / CONFIG_FILE}: id2label must name the classes 0, 1, 2, ...")
-    try:
-        return LabelMap(tuple(_coco_name(str(names[str(i)])) for i in range(len(names))))
+    except FieldError as exc:
+        raise WeightsError(f"{path}: {exc}") from exc
     except ValueError as exc:
-        raise WeightsError(f"{path / CONFIG_FILE}: id2label: {exc}") from exc
+        raise WeightsError(f"{path} is not valid JSON: {exc}") from exc
+
+
+def _labels_of(config: Fields, path: Path) -> LabelMap:
+    where = path / CONFIG_FILE
+    names = config.values.get("id2label")
+    if not isinstance(names, dict) or not names or set(names) != {str(i) for i in range(len(names))}:
+        raise WeightsError(f"{where}: id2label must name the classes 0, 1, 2, ...")
+    try:
+        by_id = Fields(names, "id2label")
+        return LabelMap(tuple(_coco_name(by_id.text(str(i))) for i in range(len(names))))
+    except FieldError as exc:
+        raise WeightsError(f"{where}: {exc}") from exc
+    except ValueError as exc:
+        raise WeightsError(f"{where}: id2label: {exc}") from exc
 
 
 def _coco_name(name: str) -> str:
@@ -181,28 +186,33 @@ def _coco_name(name: str) -> str:
 def _read_pixels(path: Path) -> tuple[SizeWH, PixelScaling]:
     """Return input size and scaling of pixels."""
     values = _read_json(path)
-    size = values.get("size")
-    width, height = (size.get("width"), size.get("height")) if isinstance(size, dict) else (None, None)
-    if not (isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0):
-        raise WeightsError(f"{path}: expected a size of fixed height and width, got {size!r}")
-    if values.get("do_pad"):
-        raise WeightsError(f"{path}: do_pad is set; only detectors whose pictures fill the whole input are read")
-    return (width, height), _read_scaling(values, path)
-
-
-def _read_scaling(values: Mapping[str, Any], path: Path) -> PixelScaling:
+    size = values.values.get("size")
+    if not isinstance(size, dict) or not {"width", "height"} <= set(size):
+        raise WeightsError(f"{path}: expected a size of fixed height and width, got {size!r:.80}")
     try:
-        factor = float(values.get("rescale_factor", 1 / 255)) if values.get("do_rescale", True) else 1.0
-        scaling = PixelScaling(factor)
-        if values.get("do_normalize", False):
-            scaling = PixelScaling(factor, _triple(values["image_mean"]), _triple(values["image_std"]))
-    except (KeyError, TypeError, ValueError) as exc:
-        raise WeightsError(f"{path}: rescale_factor, image_mean and image_std must be numbers ({exc})") from exc
-    if not (scaling.factor > 0 and all(value > 0 for value in scaling.std)):
-        raise WeightsError(f"{path}: rescale_factor and image_std must be positive, got {scaling}")
-    return scaling
+        sides = Fields(size, "size")
+        size_wh = sides.whole("width", at_least=1), sides.whole("height", at_least=1)
+        if values.has("do_pad") and values.flag("do_pad"):
+            raise WeightsError(f"{path}: do_pad is set; only detectors whose pictures fill the whole input are read")
+        return size_wh, _read_scaling(values)
+    except FieldError as exc:
+        raise WeightsError(f"{path}: {exc}") from exc
 
 
-def _triple(values: Sequence[Any]) -> Triple:
-    red, green, blue = (float(value) for value in values)
+def _read_scaling(values: Fields) -> PixelScaling:
+    factor = 1.0
+    if values.flag("do_rescale", default=True):
+        factor = values.number("rescale_factor", default=1 / 255)
+        if factor <= 0:
+            raise values.error("rescale_factor", "positive")
+    if not values.flag("do_normalize", default=False):
+        return PixelScaling(factor)
+    mean, std = (_triple(values, key) for key in ("image_mean", "image_std"))
+    if min(std) <= 0:
+        raise values.error("image_std", "positive")
+    return PixelScaling(factor, mean, std)
+
+
+def _triple(values: Fields, key: str) -> Triple:
+    red, green, blue = values.numbers(key, 3)
     return red, green, blue

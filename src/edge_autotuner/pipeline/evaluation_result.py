@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_autotuner.core.json_fields import Fields, parse_json
 from edge_autotuner.errors import DatasetError, EvaluationError
 from edge_autotuner.evaluation import Comparison, FoundObjects, PromotionDecision
 
@@ -56,13 +56,16 @@ def read_evaluation(path: Path) -> Evaluation:
         DatasetError: the file is damaged.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        fields = Fields(parse_json(path.read_bytes()), "")
         return Evaluation(
-            Comparison.from_json(values["comparison"]),
-            PromotionDecision.from_json(values["promotion"]),
-            FoundObjects.from_json(values["found_before"]),
-            FoundObjects.from_json(values["found_after"]),
-            *(values[key] for key in ("ms_before", "ms_after", "n_frames", "n_human_frames")),
+            Comparison.from_json(fields.inner("comparison").values),
+            PromotionDecision.from_json(fields.inner("promotion").values),
+            FoundObjects.from_json(fields.inner("found_before").values),
+            FoundObjects.from_json(fields.inner("found_after").values),
+            ms_before=fields.number("ms_before", at_least=0),
+            ms_after=fields.number("ms_after", at_least=0),
+            n_frames=fields.whole("n_frames", at_least=0),
+            n_human_frames=fields.whole("n_human_frames", at_least=0),
         )
-    except (OSError, ValueError, KeyError, TypeError, EvaluationError) as exc:
+    except (OSError, ValueError, EvaluationError) as exc:
         raise DatasetError(f"{path} is damaged ({exc}); delete it and run `edge-autotuner evaluate` again") from exc

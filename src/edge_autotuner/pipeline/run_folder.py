@@ -15,12 +15,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from edge_autotuner.config import RunConfig, load_config
+from edge_autotuner.core.json_fields import FieldError, Fields, parse_json
 from edge_autotuner.dataset.atomic import atomic_write_json, atomic_write_text, make_folder, remove_leftovers
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.storage import child_path
@@ -129,10 +131,32 @@ class RunFolder:
         if not file.is_file():
             return {}
         try:
-            state = json.loads(file.read_text(encoding="utf-8"))
-            return {name: StageRecord(**values) for name, values in state.items()}
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as exc:
+            state = Fields(parse_json(file.read_bytes()), "")
+            return {name: read_stage_record(state.inner(name)) for name in state.values if _is_stage(name)}
+        except (OSError, ValueError) as exc:
             raise DatasetError(f"{file} is damaged ({exc}); delete it to check every stage again") from exc
+
+
+def _is_stage(name: str) -> bool:
+    if name not in STAGES:
+        raise FieldError(f"'{name:.40}' is no stage")
+    return True
+
+
+def read_stage_record(fields: Fields) -> StageRecord:
+    """Read a record as `state.json` holds it.
+
+    Raises:
+        ValueError: a value is missing, unknown or makes no sense.
+    """
+    fields.refuse_unknown({"fingerprint", "seconds", "finished_at", "summary"})
+    datetime.fromisoformat(fields.text("finished_at"))
+    return StageRecord(
+        fields.text("fingerprint"),
+        fields.number("seconds", at_least=0),
+        fields.text("finished_at"),
+        dict(fields.inner("summary").values) if "summary" in fields.values else {},
+    )
 
 
 def fingerprint_of(*parts: object) -> str:

@@ -129,7 +129,7 @@ def bad(key: str, position: int, **changes: Any) -> dict[str, Any]:
         pytest.param(bad("images", 1, id="x"), r"images\[1\]: 'id' must be a whole number, got 'x'", id="image id"),
         pytest.param(bad("images", 1, frame_index=5), "two images have frame_index 5", id="frame twice"),
         pytest.param(bad("images", 1, file_name="a/1.jpg"), "two images have file_name 'a/1.jpg'", id="name twice"),
-        pytest.param(bad("images", 1, file_name=7), "image 11: 'file_name' must be text", id="name"),
+        pytest.param(bad("images", 1, file_name=7), r"images\[1\]: 'file_name' must be text, got 7", id="name"),
         pytest.param(bad("images", 1, frame_index=1.5), "'frame_index' must be a whole number", id="half frame"),
         pytest.param(
             bad("images", 1, file_name=..., frame_index=...), "neither 'file_name' nor 'frame_index'", id="nameless"
@@ -144,6 +144,24 @@ def bad(key: str, position: int, **changes: Any) -> dict[str, Any]:
         pytest.param(bad("annotations", 2, bbox=[1, 2, -3, 4]), "'bbox' must be", id="negative width"),
         pytest.param(bad("annotations", 2, bbox=[1, 2, 3, True]), "'bbox' must be", id="true"),
         pytest.param(bad("annotations", 2, bbox=[1, 2, 3, float("nan")]), "'bbox' must be", id="nan"),
+        pytest.param(bad("annotations", 2, bbox=[1, 2, 0, 4]), "'bbox' must be .* with an area", id="no area"),
+        pytest.param(bad("annotations", 0, bbox=[64, 2, 3, 4]), r"inside its image of \(64, 48\)", id="outside"),
+        pytest.param(bad("annotations", 2, bbox=[-9, 2, 3, 4]), "inside its image", id="left of it"),
+        pytest.param(bad("annotations", 2, bbox="1234"), "'bbox' must be .* got '1234'", id="text for a box"),
+        pytest.param(bad("annotations", 2, iscrowd="0"), r"\[2\]: 'iscrowd' must be 0 or 1, got '0'", id="crowd text"),
+        pytest.param(bad("annotations", 2, iscrowd=None), "'iscrowd' must be 0 or 1, got null", id="crowd null"),
+        pytest.param(bad("annotations", 2, iscrowd=[]), "'iscrowd' must be 0 or 1", id="crowd list"),
+        pytest.param(bad("annotations", 2, iscrowd=2), "'iscrowd' must be 0 or 1, got 2", id="crowd of two"),
+        pytest.param(bad("annotations", 2, ignore="no"), "'ignore' must be 0 or 1", id="ignore text"),
+        pytest.param(bad("annotations", 2, id=1), r"annotations\[2\]: another .* 'id' 1", id="annotation id twice"),
+        pytest.param(bad("annotations", 2, id="3"), r"annotations\[2\]: 'id' must be a whole number", id="id text"),
+        pytest.param(bad("annotations", 2, image_id=True), "'image_id' must be a whole number, got True", id="true id"),
+        pytest.param(bad("images", 0, width="64"), r"images\[0\]: 'width' must be a whole number", id="width text"),
+        pytest.param(bad("images", 0, width=0), "'width' must be a whole number from 1 on, got 0", id="no width"),
+        pytest.param(bad("images", 0, height=None), "'height' must be a whole number", id="width without height"),
+        pytest.param(bad("images", 0, frame_index=-1), "'frame_index' must be a whole number from 0", id="before it"),
+        pytest.param(bad("images", 0, file_name=""), "'file_name' must be text, got ''", id="empty name"),
+        pytest.param(bad("categories", 1, name="car"), r"\[1\]: two categories have the name 'car'", id="name again"),
         pytest.param(bad("annotations", 2, bbox=[10**400, 2, 3, 4]), "'bbox' must be", id="huge"),
     ],
 )
@@ -182,6 +200,26 @@ def test_unreadable_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(module, "MAX_JSON_BYTES", 2)
     with pytest.raises(EvaluationError, match="has 3 bytes, more than the limit of 2"):
         load_coco_truth(path, labels=LABELS, map_classes={})
+
+
+def test_a_key_that_is_there_twice_is_no_json(tmp_path: Path) -> None:
+    path = tmp_path / "gt.json"
+    path.write_text(json.dumps(coco()).replace('"image_id": 12', '"image_id": 12, "image_id": 10'))
+    with pytest.raises(EvaluationError, match="the key 'image_id' is there twice"):
+        load_coco_truth(path, labels=LABELS, map_classes={})
+
+
+def test_what_is_to_be_ignored_counts_as_a_crowd(tmp_path: Path) -> None:
+    found = load(tmp_path, bad("annotations", 2, ignore=1)).for_frame(8, None)
+    assert found is not None
+    assert found[2].tolist() == [True]
+
+
+def test_a_box_outside_of_a_frame_whose_picture_says_no_size(tmp_path: Path) -> None:
+    truth = load(tmp_path, bad("annotations", 2, bbox=[64, 5, 1, 1]))
+    with pytest.raises(EvaluationError, match=r"image 12 has the box \[64.*outside of frame 8 of size \(64, 48\)"):
+        truth.check_frames([frame(8, None)])
+    truth.check_frames([frame(8, None, (128, 96))])
 
 
 def test_check_frames(tmp_path: Path) -> None:

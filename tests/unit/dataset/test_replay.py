@@ -299,7 +299,7 @@ def test_labels_that_make_no_sense_are_refused() -> None:
         labels([0, 1], scores=np.ones(1, np.float32))
     with pytest.raises(ValueError, match="one length"):
         labels([0, 1], weights=np.ones(3, np.float32))
-    with pytest.raises(ValueError, match=r"class ids must be in 0\.\.1"):
+    with pytest.raises(ValueError, match=r"class_ids must be in 0\.\.1"):
         labels([2])
     with pytest.raises(ValueError, match="origin must be one of replay, generic"):
         check_origin("camera")

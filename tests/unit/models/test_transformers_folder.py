@@ -93,8 +93,17 @@ def test_pixels(changes: dict[str, Any], expected: PixelScaling, tmp_path: Path)
         ),
         pytest.param(CONFIG, {"size": {"shortest_edge": 800}}, "expected a size of fixed height and width", id="edge"),
         pytest.param(CONFIG, {**PIXELS, "do_pad": True}, "do_pad is set", id="padded"),
-        pytest.param(CONFIG, {**PIXELS, "do_normalize": True}, "must be numbers", id="no mean"),
-        pytest.param(CONFIG, {**PIXELS, "rescale_factor": 0}, "must be positive", id="no factor"),
+        pytest.param(
+            CONFIG, {**PIXELS, "do_normalize": True}, "'image_mean' must be a list of 3 numbers", id="no mean"
+        ),
+        pytest.param(CONFIG, {**PIXELS, "rescale_factor": 0}, "'rescale_factor' must be positive", id="no factor"),
+        pytest.param(CONFIG, {**PIXELS, "rescale_factor": "0.5"}, "must be a number, got '0.5'", id="factor as text"),
+        pytest.param(
+            CONFIG, {**PIXELS, "do_rescale": "false"}, "'do_rescale' must be true or false", id="flag as text"
+        ),
+        pytest.param(CONFIG, {**PIXELS, "size": {"height": 64, "width": True}}, "'width' must be a whole", id="true"),
+        pytest.param({"model_type": "d_fine", "id2label": {"0": 7}}, PIXELS, "id2label: '0' must be text", id="number"),
+        pytest.param({"model_type": ["d_fine"]}, PIXELS, "a model of type", id="list of kinds"),
     ],
 )
 def test_descriptions_that_are_refused(config: object, pixels: object, message: str, tmp_path: Path) -> None:
