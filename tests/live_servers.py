@@ -14,6 +14,8 @@ from typing import Self
 
 import pytest
 
+from free_ports import free_port
+
 SERVERS = Path(__file__).resolve().parent / "servers"
 _SYSTEM_PYTHON = "/usr/bin/python3"  # Debian's packages of GStreamer's bindings are for this one
 _START_LIMIT_S = 60.0
@@ -38,8 +40,8 @@ class CameraServer:
     def __init__(self, script: str, *arguments: str, interpreter: str = sys.executable, **environment: str) -> None:
         self._command = [interpreter, str(SERVERS / script)]
         self._environment = os.environ | {"OMP_NUM_THREADS": "1"} | environment
-        self.port = 0
-        self._start(*arguments)
+        self.port = free_port()
+        self._start(*arguments, "--port", str(self.port))
 
     def __enter__(self) -> Self:
         return self
@@ -66,8 +68,7 @@ class CameraServer:
         command = [*self._command, *arguments]
         self._process = subprocess.Popen(command, env=self._environment, stdout=subprocess.PIPE, text=True)
         word, _, port = self._first_line().partition(" ")
-        assert word == "ready", f"{command} does not start"
-        self.port = int(port)
+        assert (word, port.strip()) == ("ready", str(self.port)), f"{command} does not start"
 
     def _first_line(self) -> str:
         assert self._process.stdout is not None
@@ -93,7 +94,7 @@ def rtsp_camera(*arguments: str) -> CameraServer:
 
 @cache
 def _why_no_rtsp() -> str | None:
-    packages = "the Debian packages of tests/servers/rtsp_packages.txt"
+    packages = "the Debian packages of tests/servers/packages.txt"
     if not Path(_SYSTEM_PYTHON).exists():
         return f"needs {_SYSTEM_PYTHON} and {packages}"
     tried = subprocess.run([_SYSTEM_PYTHON, "-c", _TRY_RTSP], capture_output=True, text=True, check=False)

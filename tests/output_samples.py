@@ -16,6 +16,7 @@ import numpy as np
 from edge_autotuner.config.node import CameraConfig
 from edge_autotuner.core import Detections, LabelMap
 from edge_autotuner.pipeline.node.outputs import DetectionReport
+from free_ports import free_port
 
 LABELS = LabelMap(("person", "traffic light"))
 FRONT = CameraConfig(name="front", source="rtsp://camera/1", place="Front yard")
@@ -115,7 +116,7 @@ class Hook:
         self.gate.set()
         self._server: ThreadingHTTPServer | None = None
         self._thread: threading.Thread | None = None
-        self._port = 0
+        self._port = free_port()
         self.start()
 
     def __enter__(self) -> Self:
@@ -143,7 +144,6 @@ class Hook:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
-        self._port = self._server.server_address[1]
         if self._context is not None:
             self._server.socket = self._context.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))

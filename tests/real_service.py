@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.database import Database
 from edge_autotuner.server.services import database_url
 from edge_autotuner.server.tokens import Tokens
+from free_ports import free_port
 from helpers import REPOSITORY
 
 _START_LIMIT_S = 120.0
@@ -43,7 +43,7 @@ class RealService:
     def __init__(
         self, folder: Path, model: Path, *, name: str, adapter: str, settings: Mapping[str, Any] | None = None
     ) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.token_file = folder / "token"
         self._folder = folder
         self._model, self._name, self._adapter = model, name, adapter
@@ -67,7 +67,7 @@ class RealService:
     def add_token(self, client: str, *scopes: str) -> Path:
         """Return a file with a new token; that of the client `edge` is `token`."""
         token_file = self.token_file if client == "edge" else self._folder / f"{client}-token"
-        database = Database(database_url(ServerConfig(data=self._folder / "data")))
+        database = Database(database_url(ServerConfig.model_validate(self._storage())))
         tokens = Tokens(database, AuditLog(database))
         try:
             token_file.touch(0o600)
@@ -101,12 +101,15 @@ class RealService:
         model = {"source": str(self._model), "adapter": self._adapter, "n_threads": 1}
         values = {
             "port": self.port,
-            "data": str(self._folder / "data"),
+            **self._storage(),
             "models": {self._name: model},
             **self._settings,
         }
         path.write_text(yaml.safe_dump(values), encoding="utf-8")
         return path
+
+    def _storage(self) -> dict[str, Any]:
+        return {"data": str(self._folder / "data"), "database_url": self._settings.get("database_url")}
 
     def _wait_until_ready(self) -> None:
         began_s = time.monotonic()
@@ -122,8 +125,3 @@ class RealService:
                 return bool(reply.status == 200)
         except OSError:
             return False
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

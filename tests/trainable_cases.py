@@ -33,6 +33,7 @@ class Case:
         assign: name of the assignment there.
         is_installed: whether what it needs is there.
         n_epochs: in which it learns a small scene.
+        has_fixed_places: whether its outputs look at places that no picture changes.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Case:
     assign: str
     is_installed: bool = True
     n_epochs: int = 6
+    has_fixed_places: bool = True
 
 
 def places_of(network: TrainableNetwork, outputs: Tensor, size_wh: SizeWH) -> Tensor:
@@ -81,7 +83,15 @@ CASES = (
     Case("yolox", lambda n_classes, seed: fresh_network(n_classes, seed=seed), losses, "assign"),
     Case("ssdlite", fresh_ssdlite, ssdlite_losses, "match_anchors"),
     *(
-        Case(name, partial(tiny_network, name), transformers_losses, "match_queries", ARE_INSTALLED, n_epochs=5)
+        Case(
+            name,
+            partial(tiny_network, name),
+            transformers_losses,
+            "match_queries",
+            ARE_INSTALLED,
+            5,
+            has_fixed_places=False,
+        )
         for name in (RT_DETR, D_FINE)
     ),
 )

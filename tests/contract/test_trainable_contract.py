@@ -150,11 +150,12 @@ def test_weights_come_back_bit_for_bit(case: Case, tmp_path: Path) -> None:
         assert torch.equal(loaded(images_of()), network(images_of()))
 
 
+# the others look where the chosen classes are: see tests/unit/models/test_transformers_detr.py
+@pytest.mark.parametrize("case", [case for case in CASES if case.has_fixed_places], ids=lambda case: case.name)
 @torch.inference_mode()
 def test_chosen_classes_keep_their_scores(case: Case) -> None:
     network = case.fresh(2, 0)
-    if not network.has_fixed_places:
-        pytest.skip("it looks where the chosen classes are; see tests/unit/models/test_transformers_detr.py")
+    assert network.has_fixed_places
     fewer = with_classes(network, LABELS, LabelMap(LABELS.names[1:]))
     (boxes, scores), (same_boxes, one) = (n.decoded(SIZE)(images_of()) for n in (network, fewer))
     torch.testing.assert_close(same_boxes, boxes, atol=1e-3, rtol=1e-5)

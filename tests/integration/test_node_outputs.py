@@ -41,7 +41,7 @@ STUB = "mqtt_broker.py"
 @pytest.fixture(params=[STUB, "mosquitto.py"])
 def broker(request: pytest.FixtureRequest) -> Iterator[CameraServer]:
     if request.param == "mosquitto.py" and shutil.which("mosquitto") is None:
-        pytest.skip("Mosquitto is not installed")
+        pytest.skip("Mosquitto is not installed (scripts/test_servers)")
     with CameraServer(request.param) as server:
         yield server
 

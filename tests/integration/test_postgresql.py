@@ -1,8 +1,7 @@
-"""The service's tables on a real PostgreSQL, where a test is given an empty database of one."""
+"""The service's tables, its writers and the service itself on a real PostgreSQL."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,30 +10,39 @@ import pytest
 from sqlalchemy import select, text, update
 
 import registry_samples
+from edge_autotuner.client import Connection, find_remote_model
+from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.errors import StorageError
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.database import Database
 from edge_autotuner.server.retention import RetentionRules
 from edge_autotuner.server.schema import bundles, metadata
+from postgresql_server import postgresql
+from real_service import RealService
 from registry_samples import Parts, add_bundle, open_parts, stages
-
-URL = os.environ.get("EDGE_AUTOTUNER_TEST_POSTGRESQL", "")
-
-pytestmark = pytest.mark.skipif(not URL, reason="EDGE_AUTOTUNER_TEST_POSTGRESQL names no database")
+from run_samples import Samples
 
 
-@pytest.fixture(autouse=True)
-def empty() -> None:
-    database = Database(URL)
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with postgresql() as url:
+        yield url
+
+
+@pytest.fixture
+def url(server: str) -> str:
+    """Return the URL of a database without tables."""
+    database = Database(server)
     with database.engine.begin() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(text(f"DROP TABLE {table.name}"))
     database.close()
+    return server
 
 
 @pytest.fixture
-def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
-    monkeypatch.setattr(registry_samples, "url_of", lambda _folder: URL)
+def parts(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
+    monkeypatch.setattr(registry_samples, "url_of", lambda _folder: url)
     made = open_parts(tmp_path, rules=RetentionRules(max_age_s=1, min_age_s=1, grace_s=1, n_rollbacks=1))
     yield made
     made.close()
@@ -70,12 +78,22 @@ def test_two_deployed_bundles_are_impossible(parts: Parts) -> None:
         assert set(connection.execute(select(bundles.c.stage)).scalars()) == {"candidate"}
 
 
-def test_many_open_a_new_database_at_once_and_write() -> None:
+def test_the_service_itself_keeps_its_tokens_there(url: str, samples: Samples, tmp_path: Path) -> None:
+    settings = {"database_url": url}
+    with RealService(tmp_path, samples.teacher, name="big", adapter="yolox", settings=settings) as service:
+        service.kill()
+        service.start()
+        with Connection(ServiceConfig(url=service.url, token_file=service.token_file)) as connection:
+            assert find_remote_model(connection, "big").name == "big"
+    assert "service.sqlite" not in {path.name for path in (tmp_path / "data").iterdir()}
+
+
+def test_many_open_a_new_database_at_once_and_write(url: str) -> None:
     failures: list[BaseException] = []
 
     def write(client: str) -> None:
         try:
-            database = Database(URL)
+            database = Database(url)
             log = AuditLog(database)
             for index in range(10):
                 log.record("tested", client=client, subject=str(index))
@@ -89,7 +107,7 @@ def test_many_open_a_new_database_at_once_and_write() -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    database = Database(URL)
+    database = Database(url)
     check = AuditLog(database).verify()
     assert (check.n_entries, check.damage) == (60, None)
     database.close()

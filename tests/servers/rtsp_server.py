@@ -1,7 +1,7 @@
 """An RTSP camera for tests: a ball that bounces before a checked wall, as H.264, from GStreamer's RTSP server.
 
 Runs as a process of its own under the interpreter of the operating system, which has the bindings
-(`rtsp_packages.txt` lists the Debian packages). Prints "ready PORT" when it can be connected to.
+(`packages.txt` lists the Debian packages). Prints "ready PORT" when it can be connected to.
 """
 
 from __future__ import annotations
