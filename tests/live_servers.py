@@ -67,8 +67,9 @@ class CameraServer:
     def _start(self, *arguments: str) -> None:
         command = [*self._command, *arguments]
         self._process = subprocess.Popen(command, env=self._environment, stdout=subprocess.PIPE, text=True)
-        word, _, port = self._first_line().partition(" ")
-        assert (word, port.strip()) == ("ready", str(self.port)), f"{command} does not start"
+        if self._first_line().split() != ["ready", str(self.port)]:
+            self.kill()
+            raise AssertionError(f"{command} does not start")
 
     def _first_line(self) -> str:
         assert self._process.stdout is not None

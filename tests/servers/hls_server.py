@@ -6,6 +6,7 @@ Runs as a process of its own: prints "ready PORT" when it can be connected to. /
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import time
@@ -81,7 +82,9 @@ class _Camera(BaseHTTPRequestHandler):
 
 def main() -> None:
     """Serve until killed."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Camera)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 for any free one")
+    server = ThreadingHTTPServer(("127.0.0.1", parser.parse_args().port), _Camera)
     _Camera.began_s = time.monotonic()
     print(f"ready {server.server_address[1]}", flush=True)
     server.serve_forever()
