@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 from urllib.parse import quote
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_autotuner.core.redaction import (
@@ -52,7 +52,6 @@ def messages_about(address: str) -> list[str]:
     ]
 
 
-@settings(deadline=None)
 @given(st.sampled_from(BEGINNINGS), VISIBLE, VISIBLE, st.sampled_from(["@", "%40"]), st.sampled_from(ENDS))
 def test_an_unknown_login_is_found_in_any_message(begin: str, before: str, after: str, at: str, end: str) -> None:
     known_secrets.clear()
@@ -61,7 +60,6 @@ def test_an_unknown_login_is_found_in_any_message(begin: str, before: str, after
         assert MARK not in redact_text(message)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(BEGINNINGS), ANYTHING, ANYTHING, st.sampled_from(ENDS))
 def test_a_known_login_is_found_whatever_is_in_it(begin: str, before: str, after: str, end: str) -> None:
     known_secrets.clear()
@@ -71,7 +69,6 @@ def test_a_known_login_is_found_whatever_is_in_it(begin: str, before: str, after
         assert MARK not in redact_text(message)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["#", ";", "\uff20", ",", "(at)", " "]), st.sampled_from(ENDS))
 def test_a_login_is_found_without_its_at_sign(instead: str, end: str) -> None:
     known_secrets.clear()
@@ -79,7 +76,6 @@ def test_a_login_is_found_without_its_at_sign(instead: str, end: str) -> None:
     assert MARK not in redact_text(f"cannot open {address}")
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(KEYS),
     VISIBLE,
@@ -92,14 +88,12 @@ def test_a_key_is_found(key: str, after: str, before: str) -> None:
         assert MARK not in redact_text(message)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["Authorization: Basic ", "authorization=Bearer ", "Authorization: Digest username="]), VISIBLE)
 def test_a_header_is_found(before: str, after: str) -> None:
     known_secrets.clear()
     assert MARK not in redact_text(f"sent {before}{MARK}{after}")
 
 
-@settings(deadline=None)
 @given(ANYTHING, st.sampled_from(["password", "token", "secret", "outputs.mqtt.password"]))
 def test_what_is_set_under_the_name_of_a_secret_is_one(after: str, key: str) -> None:
     known_secrets.clear()
@@ -116,7 +110,6 @@ def test_what_is_set_under_the_name_of_a_secret_is_one(after: str, key: str) -> 
     assert MARK not in json.dumps(redact_values({"x": [secret, {"y": secret}], "n": 1}))
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_a_redacted_text_stays_as_it_is(text: str) -> None:
     known_secrets.clear()
@@ -124,7 +117,6 @@ def test_a_redacted_text_stays_as_it_is(text: str) -> None:
     assert redact_text(once) == once
 
 
-@settings(deadline=None)
 @given(st.sampled_from(BEGINNINGS), VISIBLE)
 def test_a_traceback_in_the_log_holds_none(begin: str, after: str) -> None:
     known_secrets.clear()
