@@ -17,7 +17,7 @@ import numpy as np
 
 _PACKAGE = "edge_autotuner"
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGALRM)
-_SET_BY_LIBRARIES = ("PYTEST_", "TORCHINDUCTOR_", "TRITON_", "KMP_", "QT_")  # when they are imported or used first
+_SET_BY_LIBRARIES = ("PYTEST_", "TORCHINDUCTOR_", "TRITON_", "KMP_", "QT_", "LD_LIBRARY_PATH")  # at their first use
 _THREAD_LIMIT_S = 30.0  # for a thread that is ending
 
 
