@@ -14,13 +14,14 @@ from edge_autotuner.cli.saying import say
 def detect(
     bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, or of a run: then its deployed bundle.")],
     source: Annotated[str, typer.Argument(help="A video file or a folder of pictures.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="JSON file for the COCO result records.")] = Path(
-        "results.json"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="JSON file of COCO result records; -: standard output.")
+    ] = Path("results.json"),
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Lowest score that is written.")] = 0.05,
     ground_truth: Annotated[
         Path | None, typer.Option(help="Write the image and category ids of this COCO file, and only its frames.")
     ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file of another kind.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
 ) -> None:
     """Write the detections of a bundle on every frame of SOURCE; needs no torch."""
@@ -33,6 +34,7 @@ def detect(
         min_score=min_score,
         ground_truth=ground_truth,
         n_threads=threads,
+        overwrite=overwrite,
         progress=ProgressBar(),
     )
-    say(f"{n_frames} frames, {output}")
+    say(f"{n_frames} frames, {output}", err=output == Path("-"))

@@ -10,6 +10,7 @@ import typer
 from edge_autotuner.cli.saying import say
 from edge_autotuner.config.base import parse_size
 from edge_autotuner.errors import ConfigError
+from edge_autotuner.storage.outputs import check_output_file, check_outputs_differ
 
 
 def simulate(
@@ -19,6 +20,7 @@ def simulate(
     rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Frames per second.")] = 10.0,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another street.")] = 0,
     ground_truth: Annotated[Path | None, typer.Option(help="COCO JSON to write with the exact boxes.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
     noise: Annotated[float, typer.Option(min=0, max=64, help="Sensor noise, grey levels.")] = 2.0,
     sway: Annotated[float, typer.Option(min=0, max=1, help="Trees in the wind, 0 to 1.")] = 0.0,
     shadows: Annotated[float, typer.Option(min=0, max=1, help="Long shadows of people and cars, 0 to 1.")] = 0.0,
@@ -36,6 +38,10 @@ def simulate(
     """Write a simulated camera's video: cars and people on a street."""
     from edge_autotuner.simulation import Conditions, SimulatedCamera, parse_event
 
+    for option, path in (("VIDEO", video), ("--ground-truth", ground_truth)):
+        if path is not None:
+            check_output_file(path, option=option, reads={}, overwrite=overwrite)
+    check_outputs_differ({"VIDEO": video, "--ground-truth": ground_truth})
     try:
         events = [parse_event(text) for text in event or ()]
         conditions = Conditions(noise, sway, shadows, clouds, rain, flicker)

@@ -20,6 +20,7 @@ def watch(
     ] = None,
     every: Annotated[str, typer.Option(help="Time of the source between two lines, and between two pictures.")] = "5s",
     video: Annotated[Path | None, typer.Option(help="Write what is seen as a video, .mp4 or .mkv.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a video that is there.")] = False,
     pictures: Annotated[
         Path | None, typer.Option(help="Folder for pictures: of each stretch of time, the frame with the most motion.")
     ] = None,
@@ -47,4 +48,5 @@ def watch(
         duration_s=None if duration is None else parse_duration_s(duration),
         video=video,
         pictures=pictures,
+        overwrite=overwrite,
     )

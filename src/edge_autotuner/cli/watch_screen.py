@@ -16,6 +16,7 @@ from edge_autotuner.evaluation.report.wording import percent_text
 from edge_autotuner.pipeline.capture_facts import motion_facts
 from edge_autotuner.pipeline.watch import GateWatch, StatusTicker, WatchStatus, advice
 from edge_autotuner.pipeline.watch_outputs import SightPictures, SightVideo
+from edge_autotuner.storage.outputs import check_output_file, check_output_folder
 
 
 def show_watch(
@@ -26,6 +27,7 @@ def show_watch(
     duration_s: float | None,
     video: Path | None,
     pictures: Path | None,
+    overwrite: bool = False,
 ) -> None:
     """Watch a source until it ends, print what the gate sees, and complete the files however it ends.
 
@@ -36,12 +38,18 @@ def show_watch(
         duration_s: stop after so many seconds of the source; None: when it ends.
         video: file for what is seen; None: no video.
         pictures: folder for what is seen; None: no pictures.
+        overwrite: replace a video that is there.
 
     Raises:
         VideoError: the source cannot be read; what was seen until then is shown.
         StorageError: an output cannot be written.
         ConfigError: the name of the video is not usable.
     """
+    reads = {"the source": address}
+    if video is not None:
+        check_output_file(video, option="--video", reads=reads, overwrite=overwrite)
+    if pictures is not None:
+        check_output_folder(pictures, option="--pictures", reads=reads)
     clock = SystemClock()
     with _outputs(video, pictures, config.motion, every_s) as outputs:
         camera = open_source(address, config.stream, clock=clock, on_event=_show_event, end_time_s=duration_s)

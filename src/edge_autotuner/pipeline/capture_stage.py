@@ -19,6 +19,7 @@ from edge_autotuner.capture import (
     plan_end_s,
     redact,
 )
+from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Detector, FrameSource, LabelMap
 from edge_autotuner.core.file_names import text_of_name
 from edge_autotuner.dataset import CocoTruth, DatasetStore, load_coco_truth
@@ -27,6 +28,26 @@ from edge_autotuner.pipeline.edge_model import EdgeModel, open_as_detector, open
 from edge_autotuner.pipeline.privacy import open_filter, stored_settings
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
+from edge_autotuner.storage.outputs import check_output_folder
+
+
+def check_places(source: Path | str, output: Path, config: RunConfig) -> None:
+    """Make sure that a run writes nothing over what it reads.
+
+    Raises:
+        ConfigError: its folder is, or is inside, something that it reads.
+    """
+    reads: dict[str, Path | str | None] = {
+        "the source": source,
+        "the ground truth": config.evaluation.ground_truth,
+        "the test source": config.evaluation.test_source,
+        "the edge model": config.edge_model if Path(config.edge_model).exists() else None,
+    }
+    check_output_folder(output, option="--output", reads=reads)
+    if config.training.replay.folder is not None:
+        reservoir = {"the replay reservoir": config.training.replay.folder}
+        check_output_folder(output, option="--output", reads=reservoir)
+        check_output_folder(config.training.replay.folder, option="--replay", reads=reads)
 
 
 def capture(session: Session, source_path: Path | str) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from edge_autotuner.capture import open_source
 from edge_autotuner.core import COCO_CATEGORY_IDS, Detections, Frame, LabelMap, NoProgress, Progress, xyxy_to_xywh
 from edge_autotuner.core.types import SizeWH
-from edge_autotuner.dataset import atomic_write_json, load_coco_truth
+from edge_autotuner.dataset import load_coco_truth
+from edge_autotuner.dataset.atomic import atomic_write_text
 from edge_autotuner.deployment import load_edge_detector
 from edge_autotuner.errors import EvaluationError, StorageError
+from edge_autotuner.storage.outputs import check_output_file, write_output
 
 
 def detect(
@@ -21,6 +24,7 @@ def detect(
     min_score: float = 0.05,
     ground_truth: Path | None = None,
     n_threads: int | None = None,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> int:
     """Write the detections of a bundle on every frame of a source.
@@ -39,6 +43,7 @@ def detect(
         min_score: lower scores are left out.
         ground_truth: COCO file whose ids are used.
         n_threads: CPU threads; None for all.
+        overwrite: replace a file that is there, even one that is no list of such records.
         progress: told of every frame.
 
     Returns:
@@ -48,6 +53,9 @@ def detect(
         ModelBundleError, VideoError, EvaluationError: what is wrong with the inputs.
         StorageError: the output cannot be written.
     """
+    output = Path(output)
+    reads = {"the source": source_path, "the ground truth": ground_truth}
+    check_output_file(output, option="--output", reads=reads, overwrite=overwrite, is_own=_holds_records)
     if not output.parent.is_dir():
         raise StorageError(f"the folder of {output} does not exist; create it, or choose another --output")
     detector = load_edge_detector(bundle, n_threads, min_score=min_score)
@@ -67,8 +75,16 @@ def detect(
     progress.finish()
     if n_frames == 0:
         raise EvaluationError(f"none of the frames of {source.info.name} is in the ground truth {ground_truth}")
-    atomic_write_json(output, records)
+    text = json.dumps(records, separators=(",", ":"), allow_nan=False, ensure_ascii=True) + "\n"
+    write_output(output, text, atomically=atomic_write_text)
     return n_frames
+
+
+def _holds_records(path: Path) -> bool:
+    """Whether a file is what an earlier detection wrote."""
+    with path.open("rb") as file:
+        beginning = file.read(64)
+    return beginning.strip() == b"[]" or beginning.startswith(b'[{"image_id":')
 
 
 class _Ids:

@@ -10,7 +10,7 @@ from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Progress
 from edge_autotuner.evaluation import PromotionDecision
 from edge_autotuner.pipeline.annotation_stage import annotate, check_teacher
-from edge_autotuner.pipeline.capture_stage import capture
+from edge_autotuner.pipeline.capture_stage import capture, check_places
 from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
 from edge_autotuner.pipeline.evaluation_stage import evaluate
 from edge_autotuner.pipeline.export_stage import export
@@ -64,6 +64,7 @@ def run(
     Raises:
         EdgeAutotunerError: what went wrong and what to do; everything collected is kept.
     """
+    check_places(source, Path(output), config or RunConfig())
     session = Session.open(Path(output), config or RunConfig(), progress=progress, command=command)
     check_teacher(session.config)
     capture(session, source)

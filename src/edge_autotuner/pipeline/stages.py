@@ -8,6 +8,7 @@ from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Progress
 from edge_autotuner.pipeline import annotation_stage, capture_stage, evaluation_stage, export_stage, report_stage
 from edge_autotuner.pipeline import training_stage as training
+from edge_autotuner.pipeline.capture_stage import check_places
 from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
 from edge_autotuner.pipeline.run import RunResult, run
 from edge_autotuner.pipeline.run_folder import RunFolder
@@ -27,6 +28,7 @@ def capture_frames(
         config: settings; None for the defaults. They are saved for the later stages.
         progress: told of every frame.
     """
+    check_places(source, Path(output), config or RunConfig())
     session = Session.open(Path(output), config or RunConfig(), progress=progress)
     capture_stage.capture(session, source)
     return session.folder.dataset

@@ -1,0 +1,162 @@
+"""What an output may be, and where it may be written: never over, into or around what the same command reads.
+
+Two names may mean one file (links, `..`, case, bind mounts, /dev/fd), so files are compared by what the system says,
+not by their text. What somebody else wrote is replaced only where `overwrite` says so.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from edge_autotuner.errors import ConfigError
+
+STANDARD_OUTPUT = Path("-")
+"""Stands for standard output, for every command that writes a file of text."""
+
+BUNDLE_FILE = "bundle.json"
+_RUN_FILES = {"settings.yaml", "state.json"}
+_RUN_NAMES = {
+    "settings.yaml", "state.json", "evaluation.json", "report.html", "job.json", "bundle", "bundles", "dataset",
+    "training", "student", "outcome.json", "annotations.coco.json", "manifest.json",
+}  # fmt: skip
+
+Reads = Mapping[str, "Path | str | None"]
+"""What a command reads, by what the user calls it; None and addresses of cameras are no files."""
+
+
+def check_output_file(
+    path: Path,
+    *,
+    option: str,
+    reads: Reads,
+    overwrite: bool = False,
+    is_own: Callable[[Path], bool] | None = None,
+) -> None:
+    """Make sure that a file can be written without losing anything; nothing is written or opened for writing.
+
+    Args:
+        path: the file; "-" is standard output.
+        option: what the user calls it.
+        reads: what the command reads.
+        overwrite: whether another file that is there may be replaced.
+        is_own: whether a file that is there was written by the same command, and may be replaced anyway.
+
+    Raises:
+        ConfigError: it is, or belongs to, something that is read; it is a folder or a device; or it is there already.
+    """
+    if path == STANDARD_OUTPUT:
+        return
+    _refuse_inputs(path, option, reads)
+    _refuse_parts_of_folders(path, option)
+    mode = _mode(path)
+    if mode is None:
+        return
+    if stat.S_ISDIR(mode):
+        raise ConfigError(f"{option} {path} is a folder; give the name of a file")
+    if stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
+        raise ConfigError(f"{option} {path} is no file; give the name of one, or - for standard output")
+    if not stat.S_ISREG(mode) or overwrite or path.stat().st_size == 0:
+        return
+    if is_own is None or not is_own(path):
+        raise ConfigError(f"{option} {path} exists already; choose another name, or add --overwrite to replace it")
+
+
+def check_output_folder(path: Path, *, option: str, reads: Reads) -> None:
+    """Make sure that a folder can be filled without touching what is read.
+
+    Raises:
+        ConfigError: it is a file, it is what is read, it is inside of it, or what is read is one of its own files.
+    """
+    _refuse_inputs(path, option, reads)
+    mode = _mode(path)
+    if mode is not None and not stat.S_ISDIR(mode):
+        raise ConfigError(f"{option} {path} is a file; give the name of a folder")
+    for name, read in _files(reads):
+        for parent in read.resolve().parents:
+            if _is_same(parent, path):
+                below = read.resolve().relative_to(parent).parts[0]
+                if below in _RUN_NAMES:
+                    raise ConfigError(f"{name} {read} is in {option} {path}, which makes its own {below}; move it")
+                break
+
+
+def check_outputs_differ(outputs: Mapping[str, Path | None]) -> None:
+    """Make sure that no two outputs are one file, or one is inside the other.
+
+    Raises:
+        ConfigError: two are.
+    """
+    given = [(option, path) for option, path in outputs.items() if path is not None]
+    for number, (option, path) in enumerate(given):
+        for other_option, other in given[:number]:
+            if _is_same(path, other):
+                raise ConfigError(f"{option} {path} and {other_option} {other} are the same file; give two names")
+
+
+def write_output(path: Path, text: str, *, atomically: Callable[[Path, str], None]) -> None:
+    """Write text to a file in one step; to standard output, a pipe or a device as it is.
+
+    Args:
+        path: checked by `check_output_file`; a link is followed.
+        text: all of it.
+        atomically: writes a plain file.
+    """
+    if path == STANDARD_OUTPUT:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    mode = _mode(path)
+    if mode is not None and not stat.S_ISREG(mode):
+        with path.open("w", encoding="utf-8") as file:
+            file.write(text)
+        return
+    atomically(path.resolve(), text)
+
+
+def _refuse_inputs(path: Path, option: str, reads: Reads) -> None:
+    for name, read in _files(reads):
+        if _is_same(path, read):
+            raise ConfigError(f"{option} {path} is {name} itself, which would be lost; choose another name")
+        if read.is_dir() and any(_is_same(parent, read) for parent in _parents(path)):
+            raise ConfigError(f"{option} {path} is inside {name} {read}, which is read; choose another folder")
+
+
+def _refuse_parts_of_folders(path: Path, option: str) -> None:
+    """Refuse a place in a bundle, and the name of one of a run's own files."""
+    for parent in _parents(path):
+        if (parent / BUNDLE_FILE).is_file():
+            raise ConfigError(f"{option} {path} is inside the bundle {parent}; choose another folder")
+        if all((parent / name).is_file() for name in _RUN_FILES):
+            below = _real(path).relative_to(parent).parts[0]
+            if below in _RUN_NAMES:
+                raise ConfigError(f"{option} {path} is a part of the run {parent}; choose another name")
+
+
+def _files(reads: Reads) -> list[tuple[str, Path]]:
+    return [(name, Path(read)) for name, read in reads.items() if read is not None and "://" not in str(read)]
+
+
+def _parents(path: Path) -> list[Path]:
+    return list(_real(path).parents)
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):  # one of them is not there yet
+        return _real(one) == _real(other)
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,120 @@
+"""An output never destroys what is read, under whatever name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from edge_autotuner.errors import ConfigError
+from edge_autotuner.storage.outputs import (
+    check_output_file,
+    check_output_folder,
+    check_outputs_differ,
+    write_output,
+)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with a source, pictures, a bundle and a run; it is the working directory."""
+    (tmp_path / "clip.mp4").write_bytes(b"video")
+    (tmp_path / "pictures" / "deep").mkdir(parents=True)
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "bundle.json").write_text("{}")
+    (tmp_path / "run" / "dataset").mkdir(parents=True)
+    for name in ("settings.yaml", "state.json", "report.html"):
+        (tmp_path / "run" / name).write_text("x")
+    os.link(tmp_path / "clip.mp4", tmp_path / "hard.mp4")
+    (tmp_path / "soft.mp4").symlink_to("clip.mp4")
+    (tmp_path / "dangling").symlink_to("not-there.json")
+    (tmp_path / "linked").symlink_to("pictures", target_is_directory=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "./clip.mp4", "pictures/../clip.mp4", "hard.mp4", "soft.mp4"])
+def test_the_source_itself(place: Path, name: str) -> None:
+    for path in (Path(name), place / name):
+        with pytest.raises(ConfigError, match="is the source itself"):
+            check_output_file(path, option="--output", reads={"the source": "clip.mp4"}, overwrite=True)
+
+
+def test_the_source_by_its_open_file(place: Path) -> None:
+    with (place / "clip.mp4").open("rb") as file:
+        path = Path(f"/proc/self/fd/{file.fileno()}")
+        with pytest.raises(ConfigError, match="is the source itself"):
+            check_output_file(path, option="--output", reads={"the source": "clip.mp4"}, overwrite=True)
+
+
+def test_a_source_that_is_not_there_yet(place: Path) -> None:
+    with pytest.raises(ConfigError, match="is the source itself"):
+        check_output_file(Path("dangling"), option="--output", reads={"the source": "not-there.json"})
+
+
+@pytest.mark.parametrize("name", ["pictures/out.json", "pictures/deep/out.json", "linked/new/out.json"])
+def test_inside_a_folder_that_is_read(place: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="is inside the source pictures"):
+        check_output_file(Path(name), option="--output", reads={"the source": Path("pictures")}, overwrite=True)
+    with pytest.raises(ConfigError, match="is inside the source"):
+        check_output_folder(Path(name), option="--output", reads={"the source": Path("pictures")})
+
+
+@pytest.mark.parametrize("name", ["bundle/bundle.json", "bundle/new.json", "bundle/deep/new.json"])
+def test_inside_a_bundle(place: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="is inside the bundle"):
+        check_output_file(Path(name), option="--output", reads={}, overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["run/settings.yaml", "run/report.html", "run/dataset/annotations.coco.json"])
+def test_a_part_of_a_run(place: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="is a part of the run"):
+        check_output_file(Path(name), option="--output", reads={}, overwrite=True)
+    check_output_file(Path("run/results.json"), option="--output", reads={})
+
+
+def test_a_file_that_is_there(place: Path) -> None:
+    with pytest.raises(ConfigError, match="exists already; choose another name, or add --overwrite"):
+        check_output_file(Path("clip.mp4"), option="--video", reads={})
+    check_output_file(Path("clip.mp4"), option="--video", reads={}, overwrite=True)
+    check_output_file(Path("clip.mp4"), option="--video", reads={}, is_own=lambda path: path.read_bytes() == b"video")
+    Path("empty").touch()
+    check_output_file(Path("empty"), option="--video", reads={})
+    check_output_file(Path("new"), option="--video", reads={"the source": "rtsp://camera/new"})
+
+
+def test_what_is_no_file(place: Path) -> None:
+    with pytest.raises(ConfigError, match="is a folder"):
+        check_output_file(Path("pictures"), option="--output", reads={}, overwrite=True)
+    with pytest.raises(ConfigError, match="is a file"):
+        check_output_folder(Path("clip.mp4"), option="--output", reads={})
+    check_output_file(Path("/dev/null"), option="--output", reads={})
+
+
+def test_a_folder_around_what_is_read(place: Path) -> None:
+    truth = Path("run/dataset/truth.json")
+    with pytest.raises(ConfigError, match="which makes its own dataset; move it"):
+        check_output_folder(Path("run"), option="--output", reads={"the ground truth": truth})
+    check_output_folder(Path("."), option="--output", reads={"the source": "clip.mp4"})
+    with pytest.raises(ConfigError, match="is the source itself"):
+        check_output_folder(Path("pictures"), option="--output", reads={"the source": "linked"})
+
+
+def test_two_outputs_on_one_file(place: Path) -> None:
+    with pytest.raises(ConfigError, match="are the same file"):
+        check_outputs_differ({"VIDEO": Path("a.mp4"), "--pictures": None, "--ground-truth": Path("./x/../a.mp4")})
+    check_outputs_differ({"VIDEO": Path("a.mp4"), "--ground-truth": Path("b.json")})
+
+
+def test_writing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def never(path: Path, text: str) -> None:
+        raise AssertionError(path)
+
+    write_output(Path("-"), "records", atomically=never)
+    assert capsys.readouterr().out == "records"
+    write_output(Path("/dev/null"), "records", atomically=never)
+    assert Path("/dev/null").is_char_device()
+    write_output(Path("dangling"), "records", atomically=lambda path, text: path.write_text(text) and None)
+    assert (place / "not-there.json").read_text() == "records"
+    assert (place / "dangling").is_symlink()
