@@ -16,6 +16,7 @@ from benchmarks.kills import tables as kills_tables
 from benchmarks.node import rate as node_rate
 from benchmarks.node import tables as node_tables
 from benchmarks.node import uplink as node_uplink
+from benchmarks.service import decoding
 from benchmarks.service import load as service_load
 from benchmarks.service import tables as service_tables
 from benchmarks.specialization import runner
@@ -98,6 +99,12 @@ def run_service_load(
         typer.echo(f"{service_tables.load_table(results)}\n\n{service_tables.overhead_line(results)}")
     if "memory" in parts:
         typer.echo(service_tables.memory_line(results))
+
+
+@app.command("decoding")
+def run_decoding(quick: _Quick = False) -> None:
+    """Count what usual and hostile pictures cost the service and OpenCV alone, CPU time; about 3 minutes."""
+    typer.echo(service_tables.decoding_table({"decoding": decoding.run_decoding(quick=quick)}))
 
 
 @app.command("kills")

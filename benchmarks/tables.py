@@ -92,6 +92,7 @@ _TABLES: dict[str, tuple[Callable[..., str], tuple[Path, ...]]] = {
     "service_machine": (service_tables.machine_note, (service.RESULTS,)),
     "service_load": (service_tables.load_table, (service.RESULTS,)),
     "service_overhead": (service_tables.overhead_line, (service.RESULTS,)),
+    "service_decoding": (service_tables.decoding_table, (service.RESULTS,)),
     "service_memory": (service_tables.memory_line, (service.RESULTS,)),
     "node_rate": (node_tables.rate_table, (node.RESULTS,)),
     "node_rate_note": (node_tables.rate_note, (node.RESULTS,)),

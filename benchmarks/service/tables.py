@@ -84,6 +84,25 @@ def overhead_line(results: Results) -> str:
     )
 
 
+def decoding_table(results: Results) -> str:
+    """Return what pictures cost to decode, beside OpenCV alone."""
+    head = ["picture", "bytes sent", "OpenCV alone, CPU ms", "service, CPU ms", "answer"]
+    decoding = results.get("decoding")
+    if decoding is None:
+        return table(head, [[NOT_MEASURED, *[""] * (len(head) - 1)]])
+    rows = [
+        [
+            row["name"],
+            f"{row['n_bytes']:,}",
+            f"{row['opencv_ms']:,.1f}",
+            f"{row['service_ms']:,.1f}",
+            row["answer"],
+        ]
+        for row in decoding["rows"]
+    ]
+    return table(head, rows)
+
+
 def memory_line(results: Results) -> str:
     """Return what many requests do to memory, in one sentence."""
     memory = results.get("memory")

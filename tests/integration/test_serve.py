@@ -17,8 +17,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from benchmarks.service.hostile_pictures import png_bomb, scan_bomb, text_bomb
 from helpers import REPOSITORY, shared_data
-from hostile_pictures import png_bomb, scan_bomb, text_bomb
 from service_samples import WAIT_S, encoded, noise, png
 from stub_process import PNG, Service, stub_service, wait_until
 

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.service.hostile_pictures import chunk, png_bomb, png_of, scan_bomb, text_bomb
 from edge_autotuner.dataset import picture_bounds
 from edge_autotuner.dataset.picture_bounds import (
     MAX_BYTES_PER_PIXEL,
@@ -22,7 +23,6 @@ from edge_autotuner.dataset.picture_bounds import (
 )
 from edge_autotuner.dataset.picture_header import PNG_SIGNATURE, BadPicture, read_header
 from helpers import REPOSITORY
-from hostile_pictures import chunk, png_bomb, png_of, scan_bomb, text_bomb
 from service_samples import encoded, noise
 
 

@@ -22,8 +22,10 @@ from edge_autotuner.server.problems import Problem
 logger = logging.getLogger(__name__)
 
 SMALL_PIXELS = 250_000
-"""Up to here a picture is decoded in the thread that asks: no file of 4 MB keeps it for more than .1 s; see
-`benchmarks.service.hostile_pictures`."""
+"""Up to here a picture is decoded in the thread that asks: its pixels and bytes bound the work.
+
+`scripts/bench decoding` counts the worst of each format that we know.
+"""
 
 _BASE_CPU_S = 2.0
 _CPU_S_PER_MEGAPIXEL = 0.4  # ten times what PNG takes on a slow core

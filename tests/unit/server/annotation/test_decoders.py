@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
+from benchmarks.service.hostile_pictures import png_bomb, text_bomb
 from edge_autotuner.server.annotation import decoders
 from edge_autotuner.server.annotation.decoders import SMALL_PIXELS, Decoders
 from edge_autotuner.server.annotation.pictures import CheckedPicture, Upload, check_picture
 from edge_autotuner.server.problems import Problem
-from hostile_pictures import png_bomb, text_bomb
 from service_samples import MIME, WAIT_S, encoded, noise
 
 LARGE = (1000, 700)
