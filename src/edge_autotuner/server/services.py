@@ -188,7 +188,11 @@ def open_services(
         registry=registry,
         jobs=jobs,
         schedule=schedule,
-        checks=(disk_check(config.data), room_check(config), database_check(database)),
+        checks=(
+            *(disk_check(folder) for folder in (config.data, config.data / BLOBS_FOLDER)),
+            *(room_check(folder, config) for folder in (config.data, config.data / BLOBS_FOLDER)),
+            database_check(database),
+        ),
         closers=[database.close, tokens.close, annotations.close, schedule.close],
     )
 
@@ -266,15 +270,15 @@ def disk_check(folder: Path) -> ReadinessCheck:
                 file.flush()
         except StorageError as exc:
             logger.error("not ready: %s", exc)
-            return "the data folder cannot be written to"
+            return f"{_what(folder)} cannot be written to"
         return None
 
     return check
 
 
-def room_check(config: ServerConfig) -> ReadinessCheck:
-    """Return a check that the reserve of the disk is whole: without it, uploads and jobs are refused."""
-    reserve = DiskReserve(config.data, int(config.blobs.reserve_mb * 1e6))
+def room_check(folder: Path, config: ServerConfig) -> ReadinessCheck:
+    """Return a check that the reserve of a folder's disk is whole: without it, uploads and jobs are refused."""
+    reserve = DiskReserve(folder, int(config.blobs.reserve_mb * 1e6))
 
     def check() -> str | None:
         try:
@@ -282,7 +286,7 @@ def room_check(config: ServerConfig) -> ReadinessCheck:
         except StorageError as exc:
             logger.error("not ready: %s", exc)
             has_room = False
-        return None if has_room else "the disk of the data folder has less room than its reserve"
+        return None if has_room else f"the disk of {_what(folder)} has less room than its reserve"
 
     return check
 
@@ -299,6 +303,11 @@ def database_check(database: Database) -> ReadinessCheck:
         return None
 
     return check
+
+
+def _what(folder: Path) -> str:
+    """Return what clients are told of a folder: never its path."""
+    return "the folder of uploads" if folder.name == BLOBS_FOLDER else "the data folder"
 
 
 def _rules(config: ServerConfig, model: ServedModel) -> BatchRules:

@@ -53,6 +53,7 @@ def make_private_folder(folder: Path, *, forbidden: int = _GROUP_AND_OTHERS) -> 
             raise StorageError(f"cannot write {folder}: a file has this name; choose another folder")
     except OSError as exc:
         raise StorageError(f"cannot make {folder}: {exc.strerror}; choose a folder that you may write to") from exc
+    folder = folder.resolve()  # a link's own rights say nothing
     was = _mode(folder)
     inner = _below(folder) if was & forbidden else folder.iterdir()  # nobody got further than a closed folder
     closed = [path for path in (folder, *inner) if _close(path, forbidden)]

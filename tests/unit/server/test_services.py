@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -85,4 +86,15 @@ def test_a_disk_without_its_reserve_is_not_ready(tmp_path: Path) -> None:
     with opened(tmp_path, blobs={"reserve_mb": 0}) as services:
         assert reasons(services) == []
     with opened(tmp_path, blobs={"reserve_mb": 1e8}) as services:
-        assert reasons(services) == ["the disk of the data folder has less room than its reserve"]
+        places = ("the data folder", "the folder of uploads")
+        assert reasons(services) == [f"the disk of {place} has less room than its reserve" for place in places]
+
+
+def test_uploads_that_are_gone_are_not_ready(tmp_path: Path) -> None:
+    with opened(tmp_path, blobs={"reserve_mb": 0}) as services:
+        shutil.rmtree(tmp_path / "blobs")
+        found = [reason for check in services.checks if (reason := check()) is not None]
+    assert found == [
+        "the folder of uploads cannot be written to",
+        "the disk of the folder of uploads has less room than its reserve",
+    ]

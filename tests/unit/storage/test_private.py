@@ -71,6 +71,14 @@ def test_files_in_a_closed_folder_are_closed_too(tmp_path: Path) -> None:
     assert open_to_others(folder) == {}
 
 
+def test_a_link_to_the_folder_is_as_good_as_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir(0o755)
+    (tmp_path / "data").symlink_to(tmp_path / "real")
+    write_some(tmp_path / "data")
+    make_private_folder(tmp_path / "data")
+    assert open_to_others(tmp_path / "real") == {}
+
+
 def test_rights_that_cannot_be_changed_are_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
