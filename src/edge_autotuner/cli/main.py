@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from edge_autotuner.cli.streams import OUTPUT_CLOSED, drop_output, flush_output, is_closed_output, standard_streams
-from edge_autotuner.core.redaction import guard_tracebacks, redact_text, remember_secrets_in
+from edge_autotuner.core.redaction import guard_tracebacks, remember_secrets_in, safe_text
 from edge_autotuner.errors import ConfigError, EdgeAutotunerError, StorageError
 
 INTERRUPTED = 130
@@ -119,7 +119,7 @@ def _fail(error: Exception, debug: bool) -> int:
     if code is not None:  # typer's Exit, and its usage errors, which can show themselves
         show = getattr(error, "show", None)
         if show is not None:
-            error.message = redact_text(getattr(error, "message", ""))  # type: ignore[attr-defined]
+            error.message = safe_text(getattr(error, "message", ""))  # type: ignore[attr-defined]
             show()
         return int(code)
     text = f"unexpected {type(error).__name__}: {_one_line(error)}; run again with --debug to see where"
@@ -128,7 +128,7 @@ def _fail(error: Exception, debug: bool) -> int:
 
 def _complain(text: str, code: int, debug: bool) -> int:
     if debug:
-        print(redact_text(traceback.format_exc()), end="", file=sys.stderr)
+        print(safe_text(traceback.format_exc()), end="", file=sys.stderr)
     _say(text)
     return code
 
@@ -138,4 +138,4 @@ def _one_line(error: Exception) -> str:
 
 
 def _say(text: str) -> None:
-    print(f"edge-autotuner: {redact_text(text)}", file=sys.stderr)
+    print(f"edge-autotuner: {safe_text(text)}", file=sys.stderr)

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
+from edge_autotuner.core.printable import printable
+
 
 class ProgressBar:
     """Draws on standard error; one plain line per task where that is not a terminal."""
@@ -21,25 +23,25 @@ class ProgressBar:
         """Begin a task, ending the one before."""
         self.finish()
         if not sys.stderr.isatty():
-            self._console.print(f"{task} ...", highlight=False)
+            self._console.print(f"{printable(task)} ...", highlight=False, markup=False)
             return
         self._bar = RichProgress(
-            TextColumn("{task.description:<12}"),
+            TextColumn("{task.description:<12}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self._console,
         )
         self._bar.start()
-        self._task = self._bar.add_task(task, total=total, note="")
+        self._task = self._bar.add_task(printable(task), total=total, note="")
 
     def advance(self, steps: int = 1, *, note: str = "") -> None:
         """Move the bar."""
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, advance=steps, note=note)
+            self._bar.update(self._task, advance=steps, note=printable(note))
 
     def finish(self) -> None:
         """Leave the bar as it is."""

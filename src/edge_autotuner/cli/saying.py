@@ -1,12 +1,12 @@
-"""How commands print: whatever they say, no secret is in it."""
+"""How commands print: whatever they say, no secret is in it, and nothing that a terminal obeys."""
 
 from __future__ import annotations
 
 import typer
 
-from edge_autotuner.core.redaction import redact_text
+from edge_autotuner.core.redaction import safe_text
 
 
 def say(text: object = "", *, err: bool = False) -> None:
-    """Print a message, without passwords and tokens; data that programs read has ways of its own."""
-    typer.echo(redact_text(str(text)), err=err)
+    """Print a message without passwords, tokens and escape codes; data that programs read has ways of its own."""
+    typer.echo(safe_text(str(text)), err=err)

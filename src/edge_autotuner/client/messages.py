@@ -15,7 +15,16 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge_autotuner.config.base import PlainName
-from edge_autotuner.config.texts import BundleId, Explanation, JsonTable, Line, Sha256, ShownLine, SignatureText
+from edge_autotuner.config.texts import (
+    BundleId,
+    ClassName,
+    Explanation,
+    JsonTable,
+    Line,
+    Sha256,
+    ShownLine,
+    SignatureText,
+)
 from edge_autotuner.core.json_limits import JsonLimits
 
 API_PREFIX = "/v1"
@@ -78,7 +87,7 @@ class ModelInfo(Reply):
 
     name: ShownLine
     sha256: Sha256
-    classes: tuple[str, ...] = Field(max_length=MAX_CLASSES, fail_fast=True)
+    classes: tuple[ClassName, ...] = Field(max_length=MAX_CLASSES, fail_fast=True)
     input_size_wh: tuple[int, int]
     resize: Literal["stretch", "letterbox"] | None = None
 
@@ -344,6 +353,6 @@ class CollectedGarbage(Reply):
 
     json_limits = LONG_LIST
 
-    bundles: tuple[str, ...] = Field(max_length=MAX_LISTED, fail_fast=True)
+    bundles: tuple[BundleId, ...] = Field(max_length=MAX_LISTED, fail_fast=True)
     blobs: tuple[Sha256, ...] = Field(max_length=MAX_LISTED, fail_fast=True)
     n_bytes: int

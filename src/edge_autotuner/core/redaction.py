@@ -22,6 +22,8 @@ from types import TracebackType
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus, unquote
 
+from edge_autotuner.core.printable import printable
+
 STARS = "***"
 
 SECRET_WORDS = (
@@ -166,12 +168,17 @@ def without_secret_value(chunk: str) -> str:
     return chunk
 
 
+def safe_text(text: str) -> str:
+    """Return a message as a terminal and a log may show it: without secrets, and with escape codes written out."""
+    return printable(redact_text(text))
+
+
 class RedactingFormatter(logging.Formatter):
     """Formats a record, its traceback included, and takes the secrets out."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the text of a record."""
-        return redact_text(super().format(record))
+        return safe_text(super().format(record))
 
 
 def redacting_handler(stream: TextIO | None, layout: str) -> logging.Handler:
@@ -190,7 +197,7 @@ def guard_tracebacks() -> None:
 
 def _print_redacted(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
     if sys.stderr is not None:
-        print(redact_text("".join(traceback.format_exception(kind, error, where))), end="", file=sys.stderr)
+        print(safe_text("".join(traceback.format_exception(kind, error, where))), end="", file=sys.stderr)
 
 
 def _print_of_thread(failure: threading.ExceptHookArgs) -> None:
