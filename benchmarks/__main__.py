@@ -16,7 +16,7 @@ from benchmarks.kills import tables as kills_tables
 from benchmarks.node import rate as node_rate
 from benchmarks.node import tables as node_tables
 from benchmarks.node import uplink as node_uplink
-from benchmarks.service import decoding
+from benchmarks.service import decoding, hostile, hostile_tables
 from benchmarks.service import load as service_load
 from benchmarks.service import tables as service_tables
 from benchmarks.specialization import runner
@@ -105,6 +105,14 @@ def run_service_load(
 def run_decoding(quick: _Quick = False) -> None:
     """Count what usual and hostile pictures cost the service and OpenCV alone, CPU time; about 3 minutes."""
     typer.echo(service_tables.decoding_table({"decoding": decoding.run_decoding(quick=quick)}))
+
+
+@app.command("service-hostile")
+def run_service_hostile(quick: _Quick = False) -> None:
+    """Send hostile requests to every operation of one service: what they cost it in time and memory, half a minute."""
+    results = hostile.run_hostile(quick=quick, progress=ProgressBar())
+    typer.echo(f"{hostile_tables.refused_table(results)}\n\n{hostile_tables.refused_line(results)}")
+    typer.echo(f"\n{hostile_tables.accepted_table(results)}\n\n{hostile_tables.token_line(results)}")
 
 
 @app.command("kills")

@@ -15,6 +15,7 @@ from benchmarks.kills import campaign as kills
 from benchmarks.kills import tables as kills_tables
 from benchmarks.node import results as node
 from benchmarks.node import tables as node_tables
+from benchmarks.service import hostile, hostile_tables
 from benchmarks.service import load as service
 from benchmarks.service import tables as service_tables
 from benchmarks.specialization import accuracy_tables, option_tables, speed_tables
@@ -94,6 +95,11 @@ _TABLES: dict[str, tuple[Callable[..., str], tuple[Path, ...]]] = {
     "service_overhead": (service_tables.overhead_line, (service.RESULTS,)),
     "service_decoding": (service_tables.decoding_table, (service.RESULTS,)),
     "service_memory": (service_tables.memory_line, (service.RESULTS,)),
+    "hostile_machine": (hostile_tables.machine_note, (hostile.RESULTS,)),
+    "hostile_refused": (hostile_tables.refused_table, (hostile.RESULTS,)),
+    "hostile_refused_line": (hostile_tables.refused_line, (hostile.RESULTS,)),
+    "hostile_accepted": (hostile_tables.accepted_table, (hostile.RESULTS,)),
+    "hostile_tokens": (hostile_tables.token_line, (hostile.RESULTS,)),
     "node_rate": (node_tables.rate_table, (node.RESULTS,)),
     "node_rate_note": (node_tables.rate_note, (node.RESULTS,)),
     "node_uplink": (node_tables.uplink_table, (node.RESULTS,)),

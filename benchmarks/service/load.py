@@ -84,11 +84,13 @@ class Server:
     Attributes:
         url: where it listens.
         token: of the cameras.
+        other_token: of a client that may only deploy.
         pid: of its process.
     """
 
     url: str
     token: str
+    other_token: str
     pid: int
 
     def is_ready(self) -> bool:
@@ -213,19 +215,21 @@ def measure_memory(plan: Plan, progress: Progress) -> dict[str, Any]:
 
 
 @contextmanager
-def stub_server(cost: CallCost, *settings: str) -> Iterator[Server]:
+def stub_server(cost: CallCost, *settings: str, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
     """Give the service in a process of its own, with a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="service-") as folder, (Path(folder) / "log").open("wb") as log:
         numbers = [f"{cost.per_call_ms}", f"{cost.per_picture_ms}"]
         command = [sys.executable, "-m", "benchmarks.service.stub", f"{folder}/data", *numbers, *_SETTINGS, *settings]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, **(environment or {})}
+        )
         assert process.stdout is not None
         try:
-            token = process.stdout.readline().strip()
+            token, other_token = (process.stdout.readline().strip() for _ in range(2))
             url = process.stdout.readline().strip().removeprefix("listening on ")
             if not url:
                 raise RuntimeError(f"the service did not start: {Path(log.name).read_text()[-2000:]}")
-            server = Server(url, token, process.pid)
+            server = Server(url, token, other_token, process.pid)
             while not server.is_ready():
                 time.sleep(_POLL_S)
             yield server

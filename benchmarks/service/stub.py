@@ -1,8 +1,8 @@
 """`python -m benchmarks.service.stub FOLDER PER_CALL_MS PER_PICTURE_MS KEY=VALUE...`: the service with a stub.
 
 The stub's call takes a fixed time, and a fixed time for each of its pictures, in which it sleeps: it stands for a model
-on an accelerator, which leaves the processor to the service. It sees ten boxes in each picture. Prints a token, then
-where the service listens.
+on an accelerator, which leaves the processor to the service. It sees ten boxes in each picture. Prints a token of an
+administrator, one of a client that may only deploy, and where the service listens.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ def main(folder: Path, cost: CallCost, pairs: list[str]) -> None:
     config.data.mkdir(parents=True, exist_ok=True)
     tokens = open_authenticator(database_url(config))
     print(tokens.add("cameras", ["annotate", "admin"]).text, flush=True)
+    print(tokens.add("nobody", ["deploy"]).text, flush=True)
     tokens.close()
     model = LoadedModel(StubTeacher(cost), "0" * 64, "stub", resize="letterbox")
     run_server(config, say=print, loaders={MODEL: lambda: model})

@@ -24,8 +24,11 @@ _MAX_SIDE_PX = 1 << 16
 _MAX_PICTURE_BYTES = 1 << 28
 _MAX_DEPTH = 32
 _MAX_PLACE = 200
-_FEW_ITEMS = 10_000
+# least bytes of what a description is made of, on average, beyond the first few: it may not cost many times its size
+_FEW = 1000
 _MIN_BYTES_PER_ITEM = 3  # a box with its score and class has seven items and more than 21 characters
+_MIN_BYTES_PER_ARRAY = 16  # a box has 18
+_MIN_BYTES_PER_OBJECT = 48  # an event has twice as many
 
 Side = Annotated[int, Field(ge=1, le=_MAX_SIDE_PX)]
 Pixel = Annotated[float, Field(ge=-1e6, le=1e6)]
@@ -269,9 +272,8 @@ def parse_description(content: bytes) -> TuningDescription:
     """
     if len(content) > MAX_BYTES:
         raise DatasetError(f"a description of a dataset has {MAX_BYTES >> 20} MB at most, got {len(content)} bytes")
-    max_items = _FEW_ITEMS + len(content) // _MIN_BYTES_PER_ITEM
     try:
-        check_json(content, JsonLimits(MAX_BYTES, max_items, max_depth=_MAX_DEPTH))
+        check_json(content, _limits(len(content)))
         description = TuningDescription.model_validate_json(content)
         for stage in (description.stages.capture, description.stages.annotation):
             json.dumps(stage.summary, allow_nan=False)  # 1e999 is infinite
@@ -282,6 +284,16 @@ def parse_description(content: bytes) -> TuningDescription:
     except ValueError as exc:
         raise DatasetError(f"the description of the dataset cannot be read: {exc!s:.200}") from exc
     return description
+
+
+def _limits(n_bytes: int) -> JsonLimits:
+    return JsonLimits(
+        MAX_BYTES,
+        max_items=_FEW + n_bytes // _MIN_BYTES_PER_ITEM,
+        max_depth=_MAX_DEPTH,
+        max_arrays=_FEW + n_bytes // _MIN_BYTES_PER_ARRAY,
+        max_objects=_FEW + n_bytes // _MIN_BYTES_PER_OBJECT,
+    )
 
 
 def _refuse_twins(what: str, values: list[Any]) -> None:

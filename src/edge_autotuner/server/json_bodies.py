@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, Request
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from edge_autotuner.client.messages import Request as RequestMessage
 from edge_autotuner.core.json_limits import check_json
@@ -61,15 +62,16 @@ async def read_bounded(request: Request, max_bytes: int) -> bytes:
     Raises:
         Problem: 413.
     """
-    body = bytearray()
+    chunks, n_bytes = [], 0
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared[:20]) > max_bytes:
         raise _too_large(max_bytes)
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
+        chunks.append(chunk)
+        n_bytes += len(chunk)
+        if n_bytes > max_bytes:
             raise _too_large(max_bytes)
-    return bytes(body)
+    return b"".join(chunks)
 
 
 def parse_message(content: bytes | str, message: type[_Message]) -> _Message:
@@ -81,12 +83,21 @@ def parse_message(content: bytes | str, message: type[_Message]) -> _Message:
     text = content if isinstance(content, bytes) else content.encode()
     try:
         check_json(text, message.json_limits)
+        values = from_json(text)
+        _check_fields(values, message)
     except ValueError as exc:
-        raise Problem(422, "invalid-request", f"body: {exc}") from None
+        raise Problem(422, "invalid-request", f"body: {exc!s:.200}") from None
     try:
-        return message.model_validate_json(text)
+        return message.model_validate(values)
     except ValidationError as exc:
         raise invalid(exc.errors(include_url=False, include_context=False, include_input=False), "body") from None
+
+
+def _check_fields(values: object, message: type[RequestMessage]) -> None:
+    """Refuse too many fields: pydantic writes an error for each that it does not know."""
+    most = 2 * len(message.model_fields) + 10
+    if isinstance(values, dict) and len(values) > most:
+        raise ValueError(f"{len(values)} fields, a {message.__name__} has {len(message.model_fields)}")
 
 
 def _too_large(max_bytes: int) -> Problem:

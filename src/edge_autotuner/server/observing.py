@@ -15,6 +15,7 @@ from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.errors import StorageError
 from edge_autotuner.server.metrics import Metrics
 from edge_autotuner.server.problems import GONE, Problem
+from edge_autotuner.server.slow_clients import MAX_HEADERS, MAX_TARGET_BYTES
 
 logger = logging.getLogger(__name__)
 access_logger = logging.getLogger("edge_autotuner.access")
@@ -29,6 +30,7 @@ _TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 _UNKNOWN = "-"
+_CLOSE = {"Connection": "close"}
 _STORAGE_RETRY_S = "60"
 _STOPPING_RETRY_S = "10"
 
@@ -55,6 +57,10 @@ class Observing:
         exchange = _Exchange(receive, send, _HEADERS if scope["scheme"] == "http" else {**_HEADERS, **_TLS_HEADERS})
         started_s = self._clock.monotonic_s()
         try:
+            problem = _oversized(scope)
+            if problem is not None:
+                await problem.response()(scope, exchange.receive, exchange.send)
+                return
             await self._app(scope, exchange.receive, exchange.send)
         except asyncio.CancelledError:  # the service is being stopped, and this took longer than it waits
             if exchange.status is None:
@@ -122,6 +128,16 @@ class _Exchange:
         await self._send(message)
         if message["type"] == "http.response.body" and not message.get("more_body", False):
             self._is_complete = True
+
+
+def _oversized(scope: Scope) -> Problem | None:
+    """Return why a request is refused before anything looks into it: each look at its headers takes as long as they."""
+    if len(scope["headers"]) > MAX_HEADERS:
+        return Problem(431, "head-too-large", f"a request may have {MAX_HEADERS} headers at most", headers=_CLOSE)
+    if len(scope.get("raw_path", b"")) + len(scope.get("query_string", b"")) > MAX_TARGET_BYTES:
+        text = f"path and query of a request may have {MAX_TARGET_BYTES} bytes at most"
+        return Problem(414, "address-too-long", text, headers=_CLOSE)
+    return None
 
 
 def _stopping() -> Problem:

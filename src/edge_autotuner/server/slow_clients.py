@@ -1,7 +1,7 @@
 """Connections that only take up room are closed: no request comes, its headers do not end, its answer is not taken.
 
-uvicorn limits only the time between two requests. Bodies that come slowly are for `limits`. What is no HTTP at all is
-answered in the same form as other refusals.
+uvicorn limits only the time between two requests, and nothing of the size of their headers. Bodies that come slowly are
+for `limits`. What is no HTTP at all is answered in the same form as other refusals.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 else:
     _Protocol = AutoHTTPProtocol
 
+MAX_HEAD_BYTES = 64 << 10
+"""Of headers that do not end within the piece in which they began; sockets give pieces of some hundred KB at most."""
+
+MAX_HEADERS = 100
+MAX_TARGET_BYTES = 8 << 10
+"""Longest path and query."""
+
 _TOO_SLOW = Problem(408, "head-too-slow", "the headers of the request did not come")
+_TOO_LARGE = Problem(431, "head-too-large", f"the headers of a request may have {MAX_HEAD_BYTES} bytes at most")
 
 
 def patient_protocol(*, max_head_s: float, max_unread_s: float) -> type[asyncio.Protocol]:
@@ -41,6 +49,8 @@ class _LimitedProtocol(_Protocol):
     _head_timer: asyncio.TimerHandle | None = None
     _unread_timer: asyncio.TimerHandle | None = None
     _has_bytes = False
+    _is_in_head = False
+    _n_head_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._link = cast("asyncio.Transport", transport)
@@ -48,12 +58,32 @@ class _LimitedProtocol(_Protocol):
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_in_head and self._is_head_too_large(len(data)):
+            return
         super().data_received(data)
         if self._is_answering():
             self._stop_head_timer()
         else:
             self._has_bytes = True
             self._wait_for_head()
+
+    def on_message_begin(self) -> None:
+        self._is_in_head, self._n_head_bytes = True, 0
+        super().on_message_begin()  # type: ignore[misc]
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        super().on_headers_complete()  # type: ignore[misc]
+
+    def _is_head_too_large(self, n_bytes: int) -> bool:
+        """Count another piece of headers, before the parser joins it to those before; end what is too large."""
+        self._n_head_bytes += n_bytes
+        if self._n_head_bytes <= MAX_HEAD_BYTES:
+            return False
+        if not self._link.is_closing():
+            self._link.write(_answer(_TOO_LARGE))
+            self._link.close()
+        return True
 
     def pause_writing(self) -> None:
         super().pause_writing()

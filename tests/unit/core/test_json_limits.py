@@ -57,7 +57,6 @@ def test_limits_are_exact(value: Any, spaces: int | None, is_ascii: bool) -> Non
         pytest.param(b"[" + b"[]," * 1000 + b"1]", "more than 100 items", id="empty arrays"),
         pytest.param(b"[" + b"{}," * 1000 + b"1]", "more than 100 items", id="empty objects"),
         pytest.param(b"[" + b'"",' * 1000 + b"1]", "more than 100 items", id="texts"),
-        pytest.param(b'"' * 1000, "more than 100 items", id="quotes"),
         pytest.param(b"[" * 50, "nested deeper than 8 levels", id="open brackets"),
         pytest.param(b"{" + b'"a":{' * 50, "nested deeper than 8 levels", id="open objects"),
         pytest.param(b"[" * 1000, "more than 100 items", id="many open brackets"),

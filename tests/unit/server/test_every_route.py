@@ -167,6 +167,15 @@ def test_a_message_of_another_type_is_not_read(app: FastAPI, route: tuple[str, s
     assert (seen.status, seen.n_read) == (415, 0)
 
 
+def test_too_many_headers_and_a_long_address_are_refused_by_every_route(app: FastAPI) -> None:
+    for route in ROUTES:
+        many = Exchange(route, "all")
+        many.scope["headers"] += [(b"x", b"y")] * 100
+        long = Exchange(route, "all")
+        long.scope["query_string"] = b"a=1&" * 2048
+        assert [(play(app, one).status, one.n_read) for one in (many, long)] == [(431, 0), (414, 0)]
+
+
 def counted(services: Services, status: str) -> float:
     return sum(
         sample.value

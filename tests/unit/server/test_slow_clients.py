@@ -60,6 +60,33 @@ def served(app: App, *, max_head_s: float = WAIT_S, max_unread_s: float = WAIT_S
             thread.join()
 
 
+@pytest.mark.parametrize("piece", [b"x" * 65536, b"X: y\r\n" * 10_000], ids=["one header", "headers"])
+def test_headers_without_end_are_refused_while_they_come(piece: bytes) -> None:
+    app = App()
+    with served(app) as connection:
+        try:
+            connection.sendall(HEAD + b"X: ")
+            for _ in range(100):
+                connection.sendall(piece)
+        except ConnectionError:
+            pass  # the service has closed it already
+        received = until_closed(connection)
+    assert received[:12] in (b"HTTP/1.1 431", b"")  # a reset may overtake the answer
+    assert not app.has_ended.is_set()
+
+
+def test_a_large_body_is_no_head() -> None:
+    with served(App()) as connection:
+        for _ in range(3):
+            body = b"x" * (1 << 20)
+            connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
+            connection.sendall(body)
+            received = b""
+            while not received.endswith(b"hello"):
+                received += connection.recv(1 << 16)
+            assert received.startswith(b"HTTP/1.1 200")
+
+
 def until_closed(connection: socket.socket) -> bytes:
     """Return what comes until the other side closes."""
     received = bytearray()

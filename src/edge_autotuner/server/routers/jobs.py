@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -15,6 +17,7 @@ from edge_autotuner.server.routers.documented import takes
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
+_CHECKS = CapacityLimiter(2)  # jobs that are checked at the same time; others wait without a thread
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 JobId = Annotated[str, Path(pattern=_NAME, description="Id of the job.")]
 Trainer = Annotated[Caller, Depends(caller_with("train"))]
@@ -38,7 +41,7 @@ Jobs = Annotated[JobStore, Depends(_jobs)]
 @router.post("/tune", status_code=201, responses=_THERE, openapi_extra=takes(TuneRequest))
 async def create_tuning_job(tune: Tune, jobs: Jobs, caller: Trainer, response: Response) -> JobInfo:
     """Ask for training, evaluation and export on uploaded data; the same request again finds the same job."""
-    info, is_new = await run_in_threadpool(jobs.create, tune, client=caller.client)
+    info, is_new = await to_thread.run_sync(partial(jobs.create, tune, client=caller.client), limiter=_CHECKS)
     response.status_code = 201 if is_new else 200
     return info
 
