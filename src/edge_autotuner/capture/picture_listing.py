@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edge_autotuner.core.file_names import text_of_name
 from edge_autotuner.errors import VideoError
+from edge_autotuner.storage.own_folders import own_folder
 
 logger = logging.getLogger(__name__)
 
@@ -42,15 +43,20 @@ def list_pictures(folder: Path) -> list[ListedPicture]:
     """Return the pictures below a folder in the order of their names, numbers as numbers.
 
     Hidden files and folders are ignored. A link to a folder is followed, but no folder is read twice, so that links
-    may form circles. What is left out for another reason is logged.
+    may form circles. What is left out for another reason is logged, the pictures of a run among it.
 
     Raises:
-        VideoError: the folder is missing or unreadable, or holds no picture.
+        VideoError: the folder is missing or unreadable, holds no picture, or is that of a run's pictures.
     """
     if not folder.is_dir():
         raise VideoError(f"{folder} is not a folder; give a video file or a folder of pictures")
+    if (own := own_folder(folder.resolve())) is not None:
+        raise VideoError(
+            f"{folder} holds pictures that edge-autotuner has written ({own.name}), chosen from a recording or "
+            "painted; give the recording that they come from"
+        )
     found, others = [], Counter[str]()
-    for entry in _files_below(folder):
+    for entry in _files_below(folder, others):
         suffix = os.path.splitext(entry.name)[1].lower()
         if suffix in PICTURE_SUFFIXES:
             found += _as_picture(entry, folder, others)
@@ -95,7 +101,7 @@ def _as_picture(entry: os.DirEntry[str], folder: Path, others: Counter[str]) -> 
     return [ListedPicture(text_of_name(path.relative_to(folder).as_posix()), path, n_bytes)]
 
 
-def _files_below(folder: Path) -> Iterator[os.DirEntry[str]]:
+def _files_below(folder: Path, others: Counter[str]) -> Iterator[os.DirEntry[str]]:
     """Yield everything that is no folder and not hidden; real folders are read before links to folders."""
     seen: set[tuple[int, int]] = set()
     real, linked = [str(folder)], list[str]()
@@ -106,6 +112,9 @@ def _files_below(folder: Path) -> Iterator[os.DirEntry[str]]:
             if (here.st_dev, here.st_ino) in seen:
                 continue
             seen.add((here.st_dev, here.st_ino))
+            if own_folder(Path(path).resolve()) is not None:
+                others["folders of pictures that edge-autotuner has written"] += 1
+                continue
             with os.scandir(path) as entries:
                 visible = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name, reverse=True)
         except OSError as exc:

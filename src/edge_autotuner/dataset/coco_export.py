@@ -17,6 +17,7 @@ from edge_autotuner.dataset.state import FORMAT_VERSION, AnnotationRun, DatasetS
 COCO_NAME = "annotations.coco.json"
 MANIFEST_NAME = "manifest.json"
 TRAINING_COCO_NAME = "training.coco.json"
+TEACHER_LABELS = "labels of a teacher model, not of a human"
 
 CocoFrame = tuple[FrameRecord, Annotation | None, str]
 """A frame, its labels, None when there are none yet, and its split as the file calls it."""
@@ -43,7 +44,7 @@ def build_coco(frames: Iterable[CocoFrame], labels: LabelMap, run: AnnotationRun
             annotations += _annotations(image_id, len(annotations) + 1, annotation, run)
     return {
         "info": {
-            "description": "labels of a teacher model, not of a human; changes in this file have no effect",
+            "description": f"{TEACHER_LABELS}; changes in this file have no effect",
             "version": str(FORMAT_VERSION),
             "teacher": run and run.teacher,
             "fingerprint": run and run.fingerprint,

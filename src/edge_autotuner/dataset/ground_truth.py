@@ -15,6 +15,7 @@ from edge_autotuner.core import LabelMap
 from edge_autotuner.core.boxes import xywh_to_xyxy
 from edge_autotuner.core.json_fields import FieldError, Fields, parse_json
 from edge_autotuner.core.types import BoolArray, FloatArray, IntArray, SizeWH
+from edge_autotuner.dataset.coco_export import TEACHER_LABELS
 from edge_autotuner.dataset.records import FrameRecord
 from edge_autotuner.errors import EvaluationError
 
@@ -211,9 +212,20 @@ def _read_json(path: Path) -> Fields:
         items = values.get(key)
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise EvaluationError(f"{path}: COCO needs '{key}' as a list of objects")
+    _refuse_our_own(values.get("info"), path)
     if not values["images"]:
         raise EvaluationError(f"{path}: 'images' is empty; there is nothing to score")
     return Fields(values, "")
+
+
+def _refuse_our_own(info: object, path: Path) -> None:
+    """Refuse the labels of a run: a student that is scored against its own teacher's labels seems to be right."""
+    description = info.get("description") if isinstance(info, dict) else None
+    if isinstance(description, str) and description.startswith(TEACHER_LABELS):
+        raise EvaluationError(
+            f"{path} holds {TEACHER_LABELS}, as its info says, and is no ground truth. If a human has checked every "
+            "box since, remove 'info' from the file"
+        )
 
 
 def _category_names(values: Fields) -> dict[int, str]:

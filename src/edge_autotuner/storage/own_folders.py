@@ -1,0 +1,52 @@
+"""Which folders hold pictures that this program has written: they are never taken for pictures of a camera.
+
+A dataset and a reservoir are known by the journal that they begin with, whatever they are called and wherever somebody
+has moved them. Other folders of pictures get a hidden mark when they are made.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+MARK_NAME = ".edge-autotuner"
+_MARK = "The pictures in this folder were written by Edge AutoTuner. They are not used as pictures of a camera.\n"
+_JOURNAL_NAME, _INDEX_NAME = "journal.jsonl", "index.jsonl"  # of a dataset, of a reservoir
+_BEGINNING = b'{"crc32":"'
+_PICTURES = frozenset({"frames", "backgrounds", "pictures"})  # folders inside a dataset or a reservoir
+
+
+def own_folder(folder: Path) -> Path | None:
+    """Return the folder of this program that a folder is, or whose pictures it holds; None for a foreign one.
+
+    Args:
+        folder: a real path; nothing is followed.
+    """
+    if _is_own(folder):
+        return folder
+    return folder.parent if folder.name in _PICTURES and _is_own(folder.parent) else None
+
+
+def mark_if_empty(folder: Path) -> None:
+    """Mark a folder that is to be filled with pictures, unless somebody else has something in it already.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if not any(folder.iterdir()):
+        (folder / MARK_NAME).write_text(_MARK, encoding="utf-8")
+
+
+def _is_own(folder: Path) -> bool:
+    try:
+        return (folder / MARK_NAME).is_file() or any(
+            map(_begins_a_journal, (folder / _JOURNAL_NAME, folder / _INDEX_NAME))
+        )
+    except OSError:
+        return False
+
+
+def _begins_a_journal(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_BEGINNING)) == _BEGINNING
