@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from edge_autotuner.cli.settings import resolve_flags
 from edge_autotuner.config.server import ServerConfig
+from edge_autotuner.config.settings_text import dump_yaml
 from edge_autotuner.errors import ConfigError
 
 
@@ -30,7 +29,7 @@ def settings_text(config: ServerConfig) -> str:
     values = config.model_dump(mode="json")
     if config.database_url is not None and "@" in config.database_url:
         values["database_url"] = "(set, not shown: it may hold a password)"
-    return yaml.safe_dump(values, sort_keys=False).rstrip()
+    return dump_yaml(values).rstrip()
 
 
 def _parse_models(texts: list[str]) -> dict[str, dict[str, str]]:

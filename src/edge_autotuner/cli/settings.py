@@ -13,6 +13,7 @@ from pydantic_core import to_jsonable_python
 
 from edge_autotuner.cli.saying import say
 from edge_autotuner.config import RunConfig, resolve_settings
+from edge_autotuner.config.settings_text import dump_yaml, read_yaml
 from edge_autotuner.errors import ConfigError
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; holds everything.")]
@@ -61,7 +62,7 @@ config_app = typer.Typer(help="Show settings.", no_args_is_help=True)
 def show(config: ConfigFile = None, setting: Setting = None) -> None:
     """Print every setting with its value: defaults, the file's and the flags' merged."""
     resolved = merge_settings(config, setting, {})
-    say(yaml.safe_dump(resolved.model_dump(mode="json"), sort_keys=False).rstrip())
+    say(dump_yaml(resolved.model_dump(mode="json")).rstrip())
 
 
 @config_app.command("explain")
@@ -127,6 +128,10 @@ def settings_page(rows: list[tuple[str, str, str]]) -> str:
     intro = [
         "Every setting of `edge-autotuner run`: a key of the YAML file (dots are levels), or `--set KEY=VALUE`. Made",
         "by `edge-autotuner config explain --markdown`.",
+        "",
+        "Files and `--set` read the same YAML: scalars as in YAML 1.2, so that `5:20`, `no`, `0123`, `1_000` and dates",
+        "are text, `1e3` is a number, keys are text that comes once; a switch takes `true`, `false`, `yes`, `no`.",
+        "A file may have 256 KiB, 32 levels and 20,000 values, aliases counted as what they stand for.",
     ]
     return _page("Settings", intro, rows)
 
@@ -212,10 +217,7 @@ def _parse_pair(pair: str) -> tuple[str, Any]:
     key, equals, value = pair.partition("=")
     if not equals or not key:
         raise ConfigError(f"--set {pair}: write KEY=VALUE, for example training.max_lr=0.0005")
-    try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as exc:
-        raise ConfigError(f"--set {pair}: the value is not valid YAML") from exc
+    return key.strip(), read_yaml(value, where=f"--set {pair}")
 
 
 def _describe(model: type[BaseModel], prefix: str) -> list[tuple[str, str, str]]:

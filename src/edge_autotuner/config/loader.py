@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from edge_autotuner.config.run import RunConfig
+from edge_autotuner.config.settings_text import MAX_BYTES, compose_yaml, read_yaml
 from edge_autotuner.core.redaction import redact_text, remember_secrets_of_settings
 from edge_autotuner.errors import ConfigError
 
@@ -62,51 +63,19 @@ def resolve_settings(
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(f"cannot read configuration file {path}: {exc}") from exc
 
 
 def _parse(text: str, path: Path | None) -> dict[str, Any]:
-    try:
-        values = yaml.load(text, Loader=_SettingsLoader)
-    except (yaml.YAMLError, ValueError) as exc:
-        line = _line_of_mistake(exc, text)
-        where = f"{path}:{line}" if line else str(path)
-        problem = getattr(exc, "problem", None) or str(exc).splitlines()[0]
-        raise ConfigError(f"{where}: not valid YAML: {problem}") from exc
+    values = read_yaml(text, where=str(path))
     if values is None:
         return {}
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected keys and values at the top, got {type(values).__name__}")
     return values
-
-
-class _SettingsLoader(yaml.SafeLoader):
-    """YAML without its surprises: 5:20 is a frame range and not 320, dates are text, a key comes once."""
-
-    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:  # noqa: ANN401 (untyped library)
-        tag = super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
-        is_time = kind is yaml.ScalarNode and (tag == "tag:yaml.org,2002:timestamp" or ":" in value)
-        return "tag:yaml.org,2002:str" if is_time else tag
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key.value}' comes a second time", key.start_mark
-                )
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
-
-
-def _line_of_mistake(error: Exception, text: str) -> int | None:
-    """Return the 1-based line where reading stopped."""
-    if isinstance(error, yaml.reader.ReaderError):
-        return text.count("\n", 0, error.position) + 1
-    mark = getattr(error, "problem_mark", None)
-    return mark.line + 1 if mark else None
 
 
 def _set_nested(values: dict[str, Any], keys: list[str], value: object) -> None:
@@ -140,7 +109,7 @@ def _explain(error: ValidationError, text: str, path: Path | None, overrides: Ma
 
 def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
     """Return the 1-based line of the deepest of the nested keys that the file has."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader) if text else None
+    node = compose_yaml(text, where="") if text else None
     line = None
     for key in keys:
         if isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):

@@ -19,9 +19,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from edge_autotuner.config import RunConfig, load_config
+from edge_autotuner.config.settings_text import dump_yaml
 from edge_autotuner.core.json_fields import FieldError, Fields, parse_json
 from edge_autotuner.dataset.atomic import atomic_write_json, atomic_write_text, make_folder, remove_leftovers
 from edge_autotuner.errors import DatasetError
@@ -98,7 +97,7 @@ class RunFolder:
     def save_settings(self, config: RunConfig) -> None:
         """Write every setting, so that later commands on this folder need no flags."""
         make_folder(self.path)
-        text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+        text = dump_yaml(config.model_dump(mode="json"))
         atomic_write_text(self.path / "settings.yaml", text)
 
     def stage(self, name: str) -> StageRecord | None:
