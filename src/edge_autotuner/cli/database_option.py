@@ -15,7 +15,7 @@ ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="YAML file with the settings of the service.", show_default=False)
 ]
 DataOption = Annotated[
-    Path | None, typer.Option("--data", help="Data folder of the service. [server-data]", show_default=False)
+    Path | None, typer.Option("--data", help="Data folder of the service. Default: server-data.", show_default=False)
 ]
 DatabaseOption = Annotated[
     str | None,

@@ -36,18 +36,19 @@ def tune(
     folder: Folder,
     url: Url,
     camera: Annotated[
-        str | None, typer.Option(help="Whose candidate it becomes at the service. [name of the run's folder]")
+        str | None, typer.Option(help="Whose candidate it becomes at the service. Default: name of the run's folder.")
     ] = None,
     config: ConfigFile = None,
     setting: Setting = None,
     deadline: Annotated[str | None, typer.Option(help="When the job must have ended, such as 2h from now.")] = None,
     max_upload_kbps: Annotated[
-        float | None, typer.Option(help="Most kilobits per second that are sent. [no limit]")
+        float | None, typer.Option(help="Most kilobits per second that are sent. Default: no limit.")
     ] = None,
     trust: Annotated[
         list[str] | None,
         typer.Option(
-            help="A public key, or its file, that must have signed the candidate; may be repeated. [hashes alone]",
+            help="A public key, or its file, that must have signed the candidate; may be repeated. "
+            "Default: only hashes are checked.",
             show_default=False,
         ),
     ] = None,

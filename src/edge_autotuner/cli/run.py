@@ -43,7 +43,7 @@ def run(
         str | None,
         typer.Option(
             help="Model to improve: a known name, a bundle, a weights file, or a folder of the transformers library. "
-            "[street-nano]"
+            "Default: street-nano."
         ),
     ] = None,
     input_size: Annotated[
@@ -58,10 +58,12 @@ def run(
     ] = None,
     background: Annotated[
         str | None,
-        typer.Option(help="median, percentile, running, first, mog2 or knn. [median]", rich_help_panel=COLLECT_PANEL),
+        typer.Option(
+            help="median, percentile, running, first, mog2 or knn. Default: median.", rich_help_panel=COLLECT_PANEL
+        ),
     ] = None,
     sensitivity: Annotated[
-        str | None, typer.Option(help="low, medium or high. [medium]", rich_help_panel=COLLECT_PANEL)
+        str | None, typer.Option(help="low, medium or high. Default: medium.", rich_help_panel=COLLECT_PANEL)
     ] = None,
     train_frames: Annotated[
         str | None, typer.Option(help="Train on these frames only, START:STOP.", rich_help_panel=COLLECT_PANEL)
@@ -73,7 +75,7 @@ def run(
         str | None,
         typer.Option(
             help="zoom, a known model's name, an ONNX file, a folder of the transformers library, or remote:NAME. The "
-            "labels of several, such as zoom,deimv2-femto, are fused. [zoom]",
+            "labels of several, such as zoom,deimv2-femto, are fused. Default: zoom.",
             rich_help_panel=_LABELS,
         ),
     ] = None,
@@ -82,7 +84,8 @@ def run(
         typer.Option(help="How to read an unknown ONNX file: deim, picodet, yolox.", rich_help_panel=_LABELS),
     ] = None,
     look: Annotated[
-        str | None, typer.Option(help="Where the teacher looks: tiles, crops or full. [tiles]", rich_help_panel=_LABELS)
+        str | None,
+        typer.Option(help="Where the teacher looks: tiles, crops or full. Default: tiles.", rich_help_panel=_LABELS),
     ] = None,
     classes: Annotated[
         str | None, typer.Option(help="Classes to learn, such as person,car.", rich_help_panel=_LABELS)
@@ -90,10 +93,14 @@ def run(
     min_score: Annotated[
         float | None, typer.Option(help="Lowest score of a label. [0.3]", rich_help_panel=_LABELS)
     ] = None,
-    layers: Annotated[str | None, typer.Option(help="auto, box, top or all. [auto]", rich_help_panel=_TRAIN)] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="auto, box, top or all. Default: auto.", rich_help_panel=_TRAIN)
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the frames. [8]", rich_help_panel=_TRAIN)] = None,
     replay: Replay = None,
-    threads: Annotated[int | None, typer.Option(help="CPU threads. [all cores]", rich_help_panel=_TRAIN)] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads. Default: all cores.", rich_help_panel=_TRAIN)
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random. [0]", rich_help_panel=_TRAIN)] = None,
     ground_truth: Annotated[
         Path | None, typer.Option(help="COCO JSON with human boxes to score against.", rich_help_panel=_EVALUATE)

@@ -17,7 +17,7 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one. [8080]")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of everything that is kept. [server-data]")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of everything that is kept. Default: server-data.")] = None,
     model: Annotated[
         list[str] | None,
         typer.Option("--model", metavar="NAME=SOURCE", help="A groundtruth model; instead of those of the file."),

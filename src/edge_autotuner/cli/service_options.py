@@ -25,7 +25,8 @@ TokenFile = Annotated[
     typer.Option(help="File that holds the token. Else the variable EDGE_AUTOTUNER_TOKEN.", show_default=False),
 ]
 CaFile = Annotated[
-    Path | None, typer.Option(help="PEM file of who vouches for the service. [the system's]", show_default=False)
+    Path | None,
+    typer.Option(help="PEM file of who vouches for the service. Default: the system's.", show_default=False),
 ]
 
 

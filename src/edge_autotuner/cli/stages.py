@@ -38,9 +38,9 @@ def capture(
     duration: Duration = None,
     realtime: Realtime = None,
     max_images: Annotated[int | None, typer.Option(help="Most training frames. [1000]")] = None,
-    sensitivity: Annotated[str | None, typer.Option(help="low, medium or high. [medium]")] = None,
+    sensitivity: Annotated[str | None, typer.Option(help="low, medium or high. Default: medium.")] = None,
     background: Annotated[
-        str | None, typer.Option(help="median, percentile, running, first, mog2 or knn. [median]")
+        str | None, typer.Option(help="median, percentile, running, first, mog2 or knn. Default: median.")
     ] = None,
     deadline: Annotated[str | None, typer.Option(help="Stop collecting after this long, such as 10min.")] = None,
 ) -> None:

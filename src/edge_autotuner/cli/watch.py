@@ -16,7 +16,7 @@ def watch(
     config: ConfigFile = None,
     setting: Setting = None,
     duration: Annotated[
-        str | None, typer.Option(help="Stop after this long, such as 2min. [until the source ends, or Ctrl-C]")
+        str | None, typer.Option(help="Stop after this long, such as 2min. Default: until the source ends, or Ctrl-C.")
     ] = None,
     every: Annotated[str, typer.Option(help="Time of the source between two lines, and between two pictures.")] = "5s",
     video: Annotated[Path | None, typer.Option(help="Write what is seen as a video, .mp4 or .mkv.")] = None,
@@ -26,11 +26,13 @@ def watch(
     ] = None,
     realtime: Realtime = None,
     sensitivity: Annotated[
-        str | None, typer.Option(help="low, medium or high. [medium]", rich_help_panel=COLLECT_PANEL)
+        str | None, typer.Option(help="low, medium or high. Default: medium.", rich_help_panel=COLLECT_PANEL)
     ] = None,
     background: Annotated[
         str | None,
-        typer.Option(help="median, percentile, running, first, mog2 or knn. [median]", rich_help_panel=COLLECT_PANEL),
+        typer.Option(
+            help="median, percentile, running, first, mog2 or knn. Default: median.", rich_help_panel=COLLECT_PANEL
+        ),
     ] = None,
 ) -> None:
     """Show what the motion gate sees in SOURCE, to set it up; nothing is captured."""

@@ -15,7 +15,7 @@ def work(
     config: Annotated[
         Path | None, typer.Argument(help="YAML file with the settings of the service.", show_default=False)
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of everything that is kept. [server-data]")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of everything that is kept. Default: server-data.")] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, for example jobs.n_threads=4."),
