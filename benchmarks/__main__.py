@@ -14,6 +14,7 @@ from benchmarks.capture import tables as capture_tables
 from benchmarks.kills import campaign as kills
 from benchmarks.kills import tables as kills_tables
 from benchmarks.node import rate as node_rate
+from benchmarks.node import start as node_start
 from benchmarks.node import tables as node_tables
 from benchmarks.node import uplink as node_uplink
 from benchmarks.service import decoding, hostile, hostile_tables
@@ -144,6 +145,12 @@ def run_node_rate(quick: _Quick = False) -> None:
     """Let a node detect with and without tuning beside it, in turns, about 7 minutes. Needs a quiet machine."""
     results = {"rate": node_rate.run_rate(quick=quick, progress=ProgressBar())}
     typer.echo(f"{node_tables.rate_table(results)}\n\n{node_tables.rate_note(results)}")
+
+
+@app.command("node-start")
+def run_node_start(quick: _Quick = False) -> None:
+    """Time a node from its start to its first detection with a finished bundle, about 1 minute."""
+    typer.echo(node_tables.start_table({"start": node_start.run_start(quick=quick, progress=ProgressBar())}))
 
 
 @app.command("node-uplink")

@@ -102,6 +102,8 @@ _TABLES: dict[str, tuple[Callable[..., str], tuple[Path, ...]]] = {
     "hostile_tokens": (hostile_tables.token_line, (hostile.RESULTS,)),
     "node_rate": (node_tables.rate_table, (node.RESULTS,)),
     "node_rate_note": (node_tables.rate_note, (node.RESULTS,)),
+    "node_start": (node_tables.start_table, (node.RESULTS,)),
+    "node_start_note": (node_tables.start_note, (node.RESULTS,)),
     "node_uplink": (node_tables.uplink_table, (node.RESULTS,)),
     "node_uplink_note": (node_tables.uplink_note, (node.RESULTS,)),
     "kills": (kills_table, (kills.RESULTS,)),

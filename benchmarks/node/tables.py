@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from benchmarks.machine import machine_line
@@ -52,6 +53,29 @@ def uplink_note(results: Results) -> str:
         f"{batch['max_age_s'] / _HOUR_S:g} hours that a batch takes, and over these and the pause of "
         f"{batch['pause_s'] / _HOUR_S:g} hours after it. JPEG quality {uplink['jpeg_quality']} everywhere."
     )
+
+
+def start_table(results: Results) -> str:
+    """Return how long a node takes to its first detection, beside the imports and the camera alone."""
+    head = ["with a finished bundle", "seconds, median", "range", "beyond imports and camera"]
+    start = results.get("start")
+    if start is None:
+        return table(head, [[NOT_MEASURED, *[""] * (len(head) - 1)]])
+    seconds, only = start["seconds"], median(start["seconds"]["imports and camera"])
+    rows = [
+        [way, f"{median(times):.2f}", f"{min(times):.2f} to {max(times):.2f}", f"{median(times) - only:+.2f}"]
+        for way, times in seconds.items()
+    ]
+    rows[0][-1] = ""
+    return table(head, rows)
+
+
+def start_note(results: Results) -> str:
+    """Return where and how often the start was measured."""
+    start = results.get("start")
+    if start is None:
+        return NOT_MEASURED.capitalize() + "."
+    return f"{start['n_rounds']} rounds in turns. {machine_line(start['machine'])}"
 
 
 def rate_table(results: Results) -> str:

@@ -251,7 +251,8 @@ def test_a_node_without_torch_trains_at_the_service(
     assert job.result is not None
     deployed = deployed_bundle(folder.path)
     assert deployed is not None
-    assert read_bundle(deployed).lineage["edge_model"] == read_bundle(folder.path / "bundles" / "start").name
+    as_it_was = folder.path / "bundles" / read_bundle(start).name
+    assert read_bundle(deployed).lineage["edge_model"] == read_bundle(as_it_was).name
     assert registry_id(deployed) == job.result.candidate
     accept_bundle(deployed, [place.key.public])
     with DatasetStore.open(batch.run.dataset) as store:

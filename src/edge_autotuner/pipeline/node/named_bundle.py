@@ -31,7 +31,7 @@ class NamedBundles:
     """Installs the bundles that the settings name.
 
     Args:
-        config: of the node; where it names keys, one of them must have signed each bundle.
+        config: of the node; where it names keys, the signature of a bundle that has one must be of one of them.
 
     Raises:
         ConfigError: a key cannot be used.
@@ -58,19 +58,20 @@ class NamedBundles:
         Its bytes, and with them its lineage and signature, stay as they are, and so does its name.
 
         Raises:
-            ModelBundleError: it is missing or damaged, or not signed by whom the settings trust.
+            ModelBundleError: it is missing or damaged, or signed by somebody whom the settings do not trust.
             StorageError: the disk refused.
         """
         if deployed_bundle(folder.path) is not None or not self.gives_first_model(run):
             return None
         named = bundle_folder(Path(run.edge_model))
-        accepted = accept_bundle(named, self._trusted)
+        signature = read_signature(named)
+        trusted = self._trusted if signature is not None else ()  # an unsigned one is the choice of the settings alone
+        accepted = accept_bundle(named, trusted)
         name = accepted.name if is_plain_name(accepted.name) else _UNNAMED
         installed = install_bundle(named, folder.path, name)
-        signature = read_signature(named)
         if signature is not None:
             write_signature(installed.folder, signature)
-        accept_bundle(installed.folder, self._trusted)  # what was verified may have changed before it was copied
+        accept_bundle(installed.folder, trusted)  # what was verified may have changed before it was copied
         deploy(folder.path, installed.folder.name)
         logger.info("%s: %s runs as it is", folder.path.name, named)
         return installed
