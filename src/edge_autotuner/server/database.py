@@ -6,6 +6,7 @@ still true when it writes, and no caller ever sees "database is locked".
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 import time
@@ -24,7 +25,9 @@ from edge_autotuner.server.migrations import STEPS
 from edge_autotuner.server.schema import schema_version
 from edge_autotuner.storage import make_private_file, make_private_folder
 
-_LOCK_WAIT_S = 10.0  # of a request for its turn, and once more for another process; then it is refused (503)
+_LOCK_WAIT_S = 10.0  # for another process that writes; then a request is refused (503)
+_TURN_WAIT_S = 3.0  # of the others of this process while one of them waits so: they would occupy all threads
+_LOOK_S = 0.1
 _RETRY_S = 0.02
 _PROBE_WAIT_S = 1.0
 _WRITES = "edge_autotuner_writes"
@@ -46,6 +49,7 @@ class Database:
     def __init__(self, url: str) -> None:
         parsed = _parsed_url(url)
         self._name = parsed.render_as_string(hide_password=True)
+        self._turn_began_s = math.inf
         self._writer = threading.Lock()  # threads wait here in line; SQLite's own waiting is a lottery
         self._file = None
         if parsed.get_backend_name() == "sqlite":
@@ -129,15 +133,22 @@ class Database:
 
     @contextmanager
     def _only_writer(self) -> Iterator[Connection]:
-        if not self._writer.acquire(timeout=_LOCK_WAIT_S):
-            raise StorageError(f"{self._name} has been written to for {_LOCK_WAIT_S:g} s by others; try again")
+        self._wait_for_turn()
+        self._turn_began_s = time.monotonic()
         try:
             with self._engine.connect() as connection:
                 connection.execution_options(**{_WRITES: True})
                 with connection.begin():
                     yield connection
         finally:
+            self._turn_began_s = math.inf
             self._writer.release()
+
+    def _wait_for_turn(self) -> None:
+        """Wait in line as long as it moves: while turns end within `_TURN_WAIT_S`."""
+        while not self._writer.acquire(timeout=_LOOK_S):
+            if time.monotonic() - self._turn_began_s > _TURN_WAIT_S:
+                raise StorageError(f"{self._name} has been written to for {_TURN_WAIT_S:g} s by another; try again")
 
     def _check_file(self) -> None:
         if self._file is not None:

@@ -375,7 +375,7 @@ def test_a_writer_of_this_process_is_not_waited_for_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = Database(url_of(tmp_path))
-    monkeypatch.setattr(database_module, "_LOCK_WAIT_S", 0.05)
+    monkeypatch.setattr(database_module, "_TURN_WAIT_S", 0.05)
     with database.writing():
         outcome: list[BaseException] = []
 
@@ -388,7 +388,7 @@ def test_a_writer_of_this_process_is_not_waited_for_without_end(
         thread = threading.Thread(target=write)
         thread.start()
         thread.join()
-    assert "by others; try again" in str(outcome[0])
+    assert "by another; try again" in str(outcome[0])
     write_one(database)
     database.close()
 

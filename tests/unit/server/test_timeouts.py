@@ -15,7 +15,7 @@ WORK = {
     "annotation/decoders.py:_end": "the process that decodes is killed",
     "limits.py:wait_for": "nothing but the next piece of a body is waited for",
     "registry.py:_wait": "nothing but news is waited for",
-    "database.py:_only_writer": "nothing has begun: it is the turn that is waited for",
+    "database.py:_wait_for_turn": "nothing has begun: it is the turn that is waited for",
     "jobs/process.py:_supervise": "the worker is killed, and its job's process with it",
 }
 
