@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,7 @@ def step(folder: Path, url: str, *, trusts: bool) -> str | None:
     """Synchronize once; return what the node says is wrong."""
     service = ServiceConfig(url=url, allow_http=True, max_attempts=1)
     config = RegistryConfig(service=service, allow_unsigned=True, decides="registry")
-    key = create_key(folder.parent / f"key-{trusts}.pem")
+    key = create_key(folder.parent / f"key-{secrets.token_hex(4)}.pem")
     with Connection(service) as connection:
         trusted = (key.public,) if trusts else ()
         sync = CameraSync(CAMERA, CameraFolder(folder), RegistryClient(connection), config, trusted=trusted, key=None)
@@ -204,3 +205,25 @@ def test_what_an_honest_registry_says_is_carried_out(folder: Path) -> None:
     assert deployed is not None
     assert deployed.name == "b0123456789abcdef"
     assert not list((folder / "incoming").iterdir())
+
+
+def test_what_began_to_arrive_ends_with_the_next_decision(folder: Path) -> None:
+    broken = deployed_reply(id="b1", **with_file(n_bytes=1 << 20))  # a file that does not come
+    text = description("street", edit=lambda d: d["files"]["model"].update(n_bytes=1 << 20))
+    broken |= {"description": text, "description_sha256": hashlib.sha256(text.encode()).hexdigest()}
+    broken["files"] = [{"name": name} | facts for name, facts in _files_of(text).items()]
+    with HostileRegistry(broken) as registry:
+        assert step(folder, registry.url, trusts=False) is not None
+    parts = [path.name for path in (folder / "incoming").iterdir()]
+    assert len(parts) == 1
+    assert parts[0].startswith(".b1.")
+    with HostileRegistry(deployed_reply(id="b2")) as registry:
+        assert step(folder, registry.url, trusts=False) is None
+    assert not list((folder / "incoming").iterdir())
+
+
+def _files_of(text: str) -> dict[str, dict[str, Any]]:
+    return {
+        values["name"]: {"n_bytes": values["n_bytes"], "sha256": values["sha256"]}
+        for values in json.loads(text)["files"].values()
+    }

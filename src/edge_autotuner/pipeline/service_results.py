@@ -68,6 +68,7 @@ def bring_in(
     folder = session.folder
     incoming = child_path(folder.path / INCOMING, job.id, error=ServiceBadReply)
     make_folder(incoming)
+    _remove_other_jobs(incoming)
     files = client.fetch(job, incoming, progress=session.progress)
     missing = [role for role in _NEEDED if role not in files]
     if missing or job.result is None:
@@ -95,6 +96,13 @@ def bring_in(
         summary = {**record.summary, **names} if name == "export" else record.summary
         folder.finish(name, StageRecord(record.fingerprint, record.seconds, record.finished_at, summary))
     remove_folder(folder.path / INCOMING, below=folder.path)
+
+
+def _remove_other_jobs(incoming: Path) -> None:
+    """Delete what was begun of earlier jobs of the run."""
+    for other in incoming.parent.iterdir():
+        if other != incoming:
+            remove_folder(other, below=incoming.parent)
 
 
 def _records(path: Path) -> dict[str, StageRecord]:

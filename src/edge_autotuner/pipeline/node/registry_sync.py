@@ -34,15 +34,13 @@ from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, parse_description
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER
 from edge_autotuner.deployment.signing import PublicKey, SigningKey, read_signing_key, trusted_keys
 from edge_autotuner.errors import ModelBundleError
+from edge_autotuner.pipeline.node.arrivals import Arrivals
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
 from edge_autotuner.pipeline.node.fault_domain import FaultDomain
 from edge_autotuner.pipeline.registry_note import note_registry_id, registry_id
 from edge_autotuner.storage import child_path, remove_folder
 
 logger = logging.getLogger(__name__)
-
-INCOMING_FOLDER = "incoming"
-"""In a camera's folder: what arrives from the registry."""
 
 
 class CameraSync:
@@ -74,6 +72,7 @@ class CameraSync:
     ) -> None:
         self._camera, self._folder, self._client, self._config = camera, folder, client, config
         self._trusted, self._key = trusted, key
+        self._arrivals = Arrivals(folder.path)
         self._is_known = False
         self._refused: str | None = None
         self.problem: str | None = None
@@ -95,7 +94,9 @@ class CameraSync:
         decided = self._client.deployed(self._camera.name, after=done)
         if decided is not None:
             self._carry_out(decided)
-        elif self._config.decides == "node":
+        else:
+            self._arrivals.remove_others(None)
+        if decided is None and self._config.decides == "node":
             self._promote_own(done)
 
     def _publish(self, path: Path) -> None:
@@ -184,8 +185,8 @@ class CameraSync:
     def _fetch(self, decided: DeployedBundle) -> str:
         """Download, verify and install a bundle; the disk is not touched before the signature was checked."""
         signature = self._checked_signature(decided)
-        arrivals = self._folder.path / INCOMING_FOLDER
-        incoming = child_path(arrivals, decided.id, error=ModelBundleError)
+        incoming = self._arrivals.place_for(decided.id)
+        self._arrivals.remove_others(decided.id)
         if not incoming.is_dir():
             self._client.fetch(decided, incoming)
         try:
@@ -194,7 +195,7 @@ class CameraSync:
             accept_bundle(incoming, self._trusted)
             installed = install_bundle(incoming, self._folder.path, decided.id)
         finally:
-            remove_folder(incoming, below=arrivals)
+            remove_folder(incoming, below=self._arrivals.path)
         if signature is not None:
             write_signature(installed.folder, signature)
         note_registry_id(installed.folder, decided.id)

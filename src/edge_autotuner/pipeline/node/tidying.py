@@ -18,6 +18,7 @@ from edge_autotuner.deployment.deployed import BUNDLES_FOLDER
 from edge_autotuner.errors import DatasetError, EdgeAutotunerError
 from edge_autotuner.pipeline.forgetting import forget_pictures
 from edge_autotuner.pipeline.node.ages import Ages
+from edge_autotuner.pipeline.node.arrivals import Arrivals
 from edge_autotuner.pipeline.node.camera_folder import Batch, BatchOutcome, CameraFolder
 from edge_autotuner.storage import remove_folder
 
@@ -72,6 +73,7 @@ def tidy(folder: CameraFolder, config: StorageConfig, ages: Ages, clock: Clock, 
             _forget(batch, "they were learned from and are old")
     _delete_waiting(folder, config, ages, clock, is_in_use=is_in_use)
     _delete_replayed(folder, config, ages)
+    Arrivals(folder.path).remove_old(clock.now())
     for bundle in _old_bundles(folder, config.keep_bundles):
         _delete(bundle, f"older than the last {config.keep_bundles} models", below=folder.path)
 

@@ -1,0 +1,88 @@
+"""What arrives from a registry: one bundle at a time, and nothing of earlier ones stays.
+
+CAMERA/incoming/ID                a bundle that is whole, until it is verified and installed
+CAMERA/incoming/.ID.HASH.tmp/     as much of one as has arrived; the download goes on there
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from edge_autotuner.errors import ModelBundleError
+from edge_autotuner.storage import child_path, remove_folder
+
+logger = logging.getLogger(__name__)
+
+ARRIVALS_FOLDER = "incoming"
+
+_MAX_AGE = timedelta(days=1)  # of a part; a link that is away for longer begins anew
+
+
+class Arrivals:
+    """The folder of one camera's arrivals; it need not exist.
+
+    Args:
+        camera: folder of the camera.
+    """
+
+    def __init__(self, camera: Path) -> None:
+        self.path = camera / ARRIVALS_FOLDER
+
+    def place_for(self, bundle_id: str) -> Path:
+        """Return where a bundle arrives.
+
+        Raises:
+            ModelBundleError: the id is not a plain name, or a link leads elsewhere.
+        """
+        return child_path(self.path, bundle_id, error=ModelBundleError)
+
+    def remove_others(self, bundle_id: str | None) -> None:
+        """Delete all that does not belong to a bundle that is wanted; None: to any. A failure is logged."""
+        for path in self._all():
+            if bundle_id is None or not (path.name == bundle_id or path.name.startswith(f".{bundle_id}.")):
+                self._remove(path, "another bundle is wanted" if bundle_id else "no bundle is wanted")
+
+    def remove_old(self, now: datetime) -> None:
+        """Delete what nothing was added to for a day. A failure is logged."""
+        for path in self._all():
+            if now - _changed_at(path) > _MAX_AGE:
+                self._remove(path, f"nothing has arrived for {_MAX_AGE}")
+
+    def _all(self) -> list[Path]:
+        if self.path.is_symlink() or not self.path.is_dir():
+            return []
+        try:
+            return sorted(self.path.iterdir())
+        except OSError as exc:
+            logger.error("cannot look into %s: %s", self.path, exc.strerror)
+            return []
+
+    def _remove(self, path: Path, why: str) -> None:
+        is_folder = path.is_symlink() or path.is_dir()
+        if remove_folder(path, below=self.path) if is_folder else _remove_file(path):
+            logger.info("deleted %s: %s", path, why)
+
+
+def _remove_file(path: Path) -> bool:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as exc:
+        logger.error("cannot remove %s: %s", path, exc.strerror)
+        return False
+    return True
+
+
+def _changed_at(path: Path) -> datetime:
+    """Return when something in a folder was last written."""
+    return datetime.fromtimestamp(max(_times(path), default=0.0), UTC)
+
+
+def _times(path: Path) -> Iterator[float]:
+    for each in (path, *(path.rglob("*") if path.is_dir() and not path.is_symlink() else ())):
+        try:
+            yield each.lstat().st_mtime
+        except OSError:  # it is just being written or removed
+            continue
