@@ -20,7 +20,7 @@ from benchmarks.node import uplink as node_uplink
 from benchmarks.service import decoding, hostile, hostile_tables
 from benchmarks.service import load as service_load
 from benchmarks.service import tables as service_tables
-from benchmarks.specialization import runner
+from benchmarks.specialization import exported, runner
 from edge_autotuner.cli.progress_bar import ProgressBar
 from edge_autotuner.core.clock import parse_duration_s
 from edge_autotuner.errors import EdgeAutotunerError
@@ -158,6 +158,23 @@ def run_node_uplink(quick: _Quick = False) -> None:
     """Count the bytes that a node sends for a batch, beside every frame as JPEG; the same in every run."""
     results = {"uplink": node_uplink.run_uplink(quick=quick, progress=ProgressBar())}
     typer.echo(f"{node_tables.uplink_table(results)}\n\n{node_tables.uplink_note(results)}")
+
+
+@app.command("exported-labels")
+def run_exported_labels(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    ground_truth: Annotated[Path, typer.Option(help="COCO JSON with human boxes of its frames.")],
+    name: Annotated[str, typer.Option(help="The class that is compared.")] = "person",
+    file: Annotated[str, typer.Option(help="Which exported file.")] = "annotations.coco.json",
+) -> None:
+    """Say how many of the boxes that a run exports a human drew, too; nothing is stored."""
+    for split, found in exported.measure_exported(
+        run / "dataset" / file, ground_truth, name=name, map_classes={}
+    ).items():
+        typer.echo(
+            f"{split}: {found.n_frames} frames, {found.n_labels} labels, {found.n_below} below 0.3, "
+            f"precision {found.precision:.3f}, recall {found.recall:.3f}"
+        )
 
 
 @app.command("tables")

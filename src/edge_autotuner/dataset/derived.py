@@ -50,7 +50,7 @@ def write_derived(
     data = text.encode("utf-8") + b"\n"
     digest = hashlib.sha256(owner.encode() + data).hexdigest().encode()
     if path.exists() and is_edited(path, owner=owner):
-        _keep_aside(path)
+        keep_aside(path)
     atomic_write_bytes(path, data.replace(_NO_HASH, digest, 1))
 
 
@@ -104,12 +104,16 @@ def _is_of_old_version(path: Path) -> bool:
         return False
 
 
-def _keep_aside(path: Path) -> None:
-    """Rename a file that somebody edited, so that a new one does not replace it."""
+def keep_aside(path: Path, *, because: str = "it is not used") -> None:
+    """Rename a file that somebody edited, so that a new one does not replace it.
+
+    Raises:
+        StorageError: the disk refused.
+    """
     number = 1
     while (kept := path.with_name(f"{path.stem}.edited-{number}{path.suffix}")).exists():
         number += 1
     with storage_errors(kept):
         path.rename(kept)
         sync_folder(path.parent)
-    logger.warning("%s is not as it was written; it is kept as %s and not used", path, kept.name)
+    logger.warning("%s was changed by somebody; it is kept as %s: %s", path, kept.name, because)

@@ -23,10 +23,12 @@ from edge_autotuner.config import RunConfig, load_config
 from edge_autotuner.config.settings_text import dump_yaml
 from edge_autotuner.core.json_fields import FieldError, Fields, parse_json
 from edge_autotuner.dataset.atomic import atomic_write_json, atomic_write_text, make_folder, remove_leftovers
-from edge_autotuner.errors import DatasetError
+from edge_autotuner.dataset.derived import keep_aside
+from edge_autotuner.errors import ConfigError, DatasetError
 from edge_autotuner.storage import child_path
 
 STATE_FILE = "state.json"
+_SETTINGS_HEAD = "# read by annotate, tune, evaluate, export and report; written by every command; sha256 "
 STAGES = ("capture", "annotation", "training", "evaluation", "export", "report")
 COMMANDS = dict(zip(STAGES, ("capture", "annotate", "tune", "evaluate", "export", "report"), strict=True))
 
@@ -95,10 +97,15 @@ class RunFolder:
         return load_config(file)
 
     def save_settings(self, config: RunConfig) -> None:
-        """Write every setting, so that later commands on this folder need no flags."""
+        """Write every setting, so that later commands on this folder need no flags.
+
+        A file that somebody has edited is kept under another name where a command goes by other settings.
+        """
         make_folder(self.path)
-        text = dump_yaml(config.model_dump(mode="json"))
-        atomic_write_text(self.path / "settings.yaml", text)
+        path, text = self.path / "settings.yaml", dump_yaml(config.model_dump(mode="json"))
+        if _was_edited(path) and not _says(path, config):
+            keep_aside(path, because="this command goes by other settings")
+        atomic_write_text(path, f"{_SETTINGS_HEAD}{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
 
     def stage(self, name: str) -> StageRecord | None:
         """Return the record of a finished stage."""
@@ -134,6 +141,22 @@ class RunFolder:
             return {name: read_stage_record(state.inner(name)) for name in state.values if _is_stage(name)}
         except (OSError, ValueError) as exc:
             raise DatasetError(f"{file} is damaged ({exc}); delete it to check every stage again") from exc
+
+
+def _was_edited(path: Path) -> bool:
+    """Whether somebody has changed a file of settings since it was written."""
+    if not path.is_file():
+        return False
+    head, _, text = path.read_bytes().partition(b"\n")
+    written = head.removeprefix(_SETTINGS_HEAD.encode())
+    return written != head and written != hashlib.sha256(text).hexdigest().encode()
+
+
+def _says(path: Path, config: RunConfig) -> bool:
+    try:
+        return load_config(path) == config
+    except ConfigError:
+        return False
 
 
 def _is_stage(name: str) -> bool:

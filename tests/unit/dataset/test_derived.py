@@ -108,7 +108,7 @@ def test_what_is_changed_while_the_dataset_grows_is_kept_aside(
             store.export()
     assert (tmp_path / "annotations.coco.edited-1.json").read_text() == "mine 1"
     assert (tmp_path / "annotations.coco.edited-2.json").read_text() == "mine 2"
-    assert caplog.text.count("is kept as annotations.coco.edited-") == 2
+    assert caplog.text.count("it is kept as annotations.coco.edited-") == 2
     assert len(json.loads((tmp_path / "annotations.coco.json").read_text())["images"]) == 3
 
 

@@ -101,3 +101,27 @@ def test_fingerprints_depend_on_values_not_on_the_order_of_keys() -> None:
     assert fingerprint_of((416, 416)) == fingerprint_of([416, 416])
     assert fingerprint_of() != fingerprint_of(None)
     assert len(fingerprint_of(Path("a"))) == 16
+
+
+def test_edited_settings_are_used_and_never_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder, file = RunFolder(tmp_path), tmp_path / "settings.yaml"
+    folder.save_settings(RunConfig())
+    assert folder.settings() == RunConfig()
+    mine = file.read_text().replace("max_test_images: 200", "max_test_images: 7  # fewer")
+    file.write_text(mine)
+    edited = folder.settings()
+    assert edited.capture.max_test_images == 7
+    folder.save_settings(edited)
+    assert [path.name for path in tmp_path.iterdir()] == ["settings.yaml"], "what it says is what is done"
+    file.write_text(mine)
+    folder.save_settings(RunConfig())
+    folder.save_settings(edited)
+    assert (tmp_path / "settings.edited-1.yaml").read_text() == mine
+    assert len(list(tmp_path.iterdir())) == 2, "what a command wrote is replaced without a copy"
+    assert caplog.text.count("is kept as settings.edited-1.yaml: this command goes by other settings") == 1
+
+
+def test_settings_of_versions_without_a_hash_are_replaced(tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("input_size: 96\n")
+    RunFolder(tmp_path).save_settings(RunConfig())
+    assert [path.name for path in tmp_path.iterdir()] == ["settings.yaml"]
