@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from edge_autotuner.core.file_names import utf8_json, utf8_text
 from edge_autotuner.errors import StorageError
 from edge_autotuner.storage.paths import remove_folder
 
@@ -23,7 +24,6 @@ TEMPORARY_SUFFIX = ".tmp"
 _WRITER = re.compile(r"\.(\d{1,7})(?:-(\d+))?\.tmp$")  # at the end of a temporary's name: its process, and thread
 
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}
-_SURROGATE = re.compile("[\udc80-\udcff]")  # a byte of a file name that is no UTF-8
 
 _ADVICE = {
     errno.ENOSPC: "free some space or choose another output folder; what was written before is intact",
@@ -60,7 +60,7 @@ def atomic_write_text(path: Path, text: str) -> None:
 
     Bytes of file names that are no UTF-8 are written as `core.file_names` has it.
     """
-    atomic_write_bytes(path, _SURROGATE.sub(_as_hex, text).encode("utf-8"))
+    atomic_write_bytes(path, utf8_text(text))
 
 
 def atomic_write_json(path: Path, value: object, *, indent: int | None = None) -> None:
@@ -72,7 +72,7 @@ def atomic_write_json(path: Path, value: object, *, indent: int | None = None) -
     """
     separators = None if indent else (",", ":")
     text = json.dumps(value, indent=indent, separators=separators, allow_nan=False, ensure_ascii=False)
-    atomic_write_text(path, _SURROGATE.sub(lambda byte: "\\" + _as_hex(byte), text) + "\n")
+    atomic_write_bytes(path, utf8_json(text + "\n"))
 
 
 @contextmanager
@@ -154,10 +154,6 @@ def write_all(handle: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(handle, view) :]
-
-
-def _as_hex(byte: re.Match[str]) -> str:
-    return f"\\x{ord(byte[0]) - 0xDC00:02x}"
 
 
 def _is_alive(process: int, thread: int) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from edge_autotuner.core.file_names import utf8_json
 from edge_autotuner.dataset.atomic import atomic_write_bytes, storage_errors, sync_folder
 from edge_autotuner.errors import DatasetError
 
@@ -47,7 +48,7 @@ def write_derived(
     separators = None if indent else (",", ":")
     plain = {"info": info, **{name: value for name, value in values.items() if name != "info"}}
     text = json.dumps(plain, indent=indent, separators=separators, allow_nan=False, ensure_ascii=False)
-    data = text.encode("utf-8") + b"\n"
+    data = utf8_json(text) + b"\n"
     digest = hashlib.sha256(owner.encode() + data).hexdigest().encode()
     if path.exists() and is_edited(path, owner=owner):
         keep_aside(path)

@@ -13,6 +13,7 @@ import numpy as np
 
 from edge_autotuner.core import LabelMap
 from edge_autotuner.core.boxes import xywh_to_xyxy
+from edge_autotuner.core.file_names import holds_bytes, text_of_name
 from edge_autotuner.core.json_fields import FieldError, Fields, parse_json
 from edge_autotuner.core.types import BoolArray, FloatArray, IntArray, SizeWH
 from edge_autotuner.dataset.coco_export import TEACHER_LABELS
@@ -268,6 +269,11 @@ def _check_known(boxes: Iterable[list[_Box]], n_unknown: Mapping[str, int], labe
     logger.warning("%s: left out boxes of categories that are not scored: %s", path, dict(n_unknown))
 
 
+def _with_slashes(file_name: str) -> str:
+    """Return a path as written on Windows with "/" between folders; as the frames have it."""
+    return file_name if holds_bytes(file_name) else text_of_name(file_name.replace("\\", "/"))
+
+
 def _picture(image: Fields, items: list[_Box]) -> TruthPicture:
     file_name = image.text("file_name") if image.has("file_name") else None
     frame_index = image.whole("frame_index", at_least=0) if image.has("frame_index") else None
@@ -275,7 +281,7 @@ def _picture(image: Fields, items: list[_Box]) -> TruthPicture:
         raise FieldError(f"{image.where}: has neither 'file_name' nor 'frame_index'")
     return TruthPicture(
         image_id=image.whole("id"),
-        file_name=None if file_name is None else file_name.replace("\\", "/").removeprefix("./"),
+        file_name=None if file_name is None else _with_slashes(file_name).removeprefix("./"),
         frame_index=frame_index,
         size_wh=_size(image),
         boxes_xyxy=xywh_to_xyxy(np.array([box for box, _, _ in items], np.float32)),

@@ -47,7 +47,7 @@ from edge_autotuner.dataset.records import (
 from edge_autotuner.dataset.state import AnnotationRun, DatasetState, Header
 from edge_autotuner.dataset.treatment import PictureTreatment
 from edge_autotuner.errors import DatasetError, StorageError
-from edge_autotuner.storage.paths import child_path
+from edge_autotuner.storage.paths import child_path, remove_folder
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +94,9 @@ class DatasetStore:
     ) -> DatasetStore:
         """Start a dataset, or continue one of the same source, classes and settings.
 
+        One that holds no training frame and no labels is started anew with what is given now: an attempt without
+        result must not stand in the way of the next one.
+
         Args:
             folder: new, empty, or holding a dataset.
             source: where the frames come from; compared by its hash.
@@ -114,8 +117,12 @@ class DatasetStore:
         header = Header(source, labels, plain, store._clock.now().isoformat())
         try:
             store._start_writing()
+            differences = _differences(store._state.header, header)
             if store._state.header is None:
                 store._append(header.to_json())
+            elif differences and not store._holds_work:
+                store._refuse_edited_files()
+                store._begin_anew(header)
             _refuse_other_dataset(folder, store._header, header)
             store._refuse_edited_files()
         except BaseException:
@@ -287,7 +294,9 @@ class DatasetStore:
         path = self.picture_path(record.file)
         data = read_file(path)
         if hash_bytes(data) != record.sha256:
-            raise DatasetError(f"{path} was changed after it was stored; restore it, or capture again")
+            raise DatasetError(
+                f"{path} was changed after it was stored; restore it, or capture again in another folder"
+            )
         image = decode_picture(data, path)
         size_wh = image.shape[1], image.shape[0]
         if size_wh != record.size_wh:
@@ -306,7 +315,9 @@ class DatasetStore:
         path = self.picture_path(name)
         luma = decode_picture(read_file(path), path, grey=True)
         if hash_pixels(luma) != digest:
-            raise DatasetError(f"{path} was changed after it was stored; restore it, or capture again")
+            raise DatasetError(
+                f"{path} was changed after it was stored; restore it, or capture again in another folder"
+            )
         return luma
 
     def use_annotations(
@@ -441,6 +452,24 @@ class DatasetStore:
             raise DatasetError(f"the dataset in {self.folder} is empty; run the capture again")
         return self._state.header
 
+    @property
+    def _holds_work(self) -> bool:
+        """Whether there is something that another capture would have to collect again, or a teacher to label."""
+        return bool(self.frames("train") or self._state.runs)
+
+    def _begin_anew(self, header: Header) -> None:
+        """Write the header into an empty journal, and remove what a capture without result has left behind."""
+        assert self._writer is not None
+        self._writer.close()
+        self._state, self._end, self._n_lines = DatasetState(), 0, 0
+        self._writer = JournalWriter(self.folder / JOURNAL_NAME, end=0)
+        self._append(header.to_json())
+        for name in ("frames", "backgrounds"):
+            remove_folder(self.folder / name, below=self.folder, strict=True)
+            make_folder(self.folder / name)
+        for name in _DERIVED:
+            (self.folder / name).unlink(missing_ok=True)
+
     def _start_writing(self) -> None:
         if self._writer is not None:
             return
@@ -495,11 +524,21 @@ def _refuse_foreign_folder(folder: Path) -> None:
 
 
 def _refuse_other_dataset(folder: Path, there: Header, wanted: Header) -> None:
-    differences = []
+    differences = _differences(there, wanted)
     advice = "Use the old settings to continue it, or choose another folder"
     if there.source.sha256 != wanted.source.sha256:
-        differences.append(f"the source was {there.source.name}, now {wanted.source.name} (another content)")
         advice = "Give the source that it was made of to continue it, or choose another folder"
+    if differences:
+        raise DatasetError(f"{folder} holds a dataset that was made differently: {'; '.join(differences)}. {advice}")
+
+
+def _differences(there: Header | None, wanted: Header) -> list[str]:
+    """Return in what two datasets differ, in words; nothing where there is none yet."""
+    if there is None:
+        return []
+    differences = []
+    if there.source.sha256 != wanted.source.sha256:
+        differences.append(f"the source was {there.source.name}, now {wanted.source.name} (another content)")
     if there.labels != wanted.labels:
         differences.append(f"the classes were {', '.join(there.labels)}, now {', '.join(wanted.labels)}")
     old, new = _flatten(there.settings), _flatten(wanted.settings)
@@ -507,8 +546,7 @@ def _refuse_other_dataset(folder: Path, there: Header, wanted: Header) -> None:
     differences += [f"{name} was {old.get(name)!r}, now {new.get(name)!r}" for name in changed[:5]]
     if len(changed) > 5:
         differences.append(f"and {len(changed) - 5} more settings")
-    if differences:
-        raise DatasetError(f"{folder} holds a dataset that was made differently: {'; '.join(differences)}. {advice}")
+    return differences
 
 
 def _flatten(settings: Mapping[str, JSON], prefix: str = "") -> dict[str, JSON]:

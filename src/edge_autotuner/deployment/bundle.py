@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_autotuner.core.clock import Clock, SystemClock
+from edge_autotuner.core.file_names import utf8_json
 from edge_autotuner.core.json_fields import unique_keys
 from edge_autotuner.core.json_limits import JsonLimits, check_json
 from edge_autotuner.core.json_values import check_json_values
@@ -155,7 +156,7 @@ def write_bundle(
         "lineage": lineage,
     }
     text = json.dumps(description, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    contents = {MODEL_FILE: model, WEIGHTS_FILE: weights, DESCRIPTION_FILE: text.encode()}
+    contents = {MODEL_FILE: model, WEIGHTS_FILE: weights, DESCRIPTION_FILE: utf8_json(text)}
     write_bundle_folder(folder, contents)
     return read_bundle(folder)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import COCO_80, STREET_6, LabelMap
+from edge_autotuner.core.file_names import text_of_name
 from edge_autotuner.deployment import ModelBundle, bundle_folder, read_bundle
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.models.catalogue import find_model, list_models
@@ -47,12 +48,12 @@ def find_weights(config: RunConfig) -> EdgeWeights:
     """
     path = Path(config.edge_model)
     if is_detector_folder(path):
-        return EdgeWeights(path.resolve().name, path, None)
+        return EdgeWeights(text_of_name(path.resolve().name), path, None)
     if path.is_dir():
         bundle = read_bundle(bundle_folder(path))
         return EdgeWeights(bundle.name, bundle.weights_path, bundle.architecture, bundle)
     if path.is_file():
-        return EdgeWeights(path.stem, path, config.architecture)
+        return EdgeWeights(text_of_name(path.stem), path, config.architecture)
     if path.suffix in WEIGHTS_SUFFIXES or path.parent != Path():
         raise ConfigError(
             f"edge model {path} does not exist; give a weights file, a bundle, a known model's name, or "

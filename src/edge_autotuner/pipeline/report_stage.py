@@ -15,6 +15,7 @@ from edge_autotuner._version import __version__
 from edge_autotuner.annotation import RefinementSummary
 from edge_autotuner.capture import CaptureSummary
 from edge_autotuner.core import Detector
+from edge_autotuner.core.file_names import text_of_name
 from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.deployment import deployed_bundle, read_bundle
@@ -96,7 +97,7 @@ def _collect(session: Session, store: DatasetStore, evaluation: Evaluation | Non
 
 def _teacher_name(folder: RunFolder, configured: str) -> str:
     record = folder.stage("annotation")
-    return str(record.summary["teacher"]) if record else Path(configured).stem
+    return str(record.summary["teacher"]) if record else text_of_name(Path(configured).stem)
 
 
 def _compared_frames(session: Session, store: DatasetStore) -> tuple[FrameComparison, ...]:

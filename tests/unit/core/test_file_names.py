@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_autotuner.core.file_names import name_of_text, path_for_library, text_of_name
+from edge_autotuner.core.printable import is_printable
 
-_NAMES = st.binary(max_size=40).map(os.fsdecode) | st.text("\\xE9e0a", max_size=12)
+_NAMES = st.binary(max_size=40).map(os.fsdecode) | st.text("\\xE9e0a\n\u202e", max_size=12)
 
 
 @pytest.mark.parametrize(
@@ -25,8 +26,10 @@ _NAMES = st.binary(max_size=40).map(os.fsdecode) | st.text("\\xE9e0a", max_size=
         (r"a\b.mp4", r"a\b.mp4"),
         (r"caf\xe9.mp4", r"caf\\xe9.mp4"),
         ("a\\b\udcff", r"a\\b\xff"),
+        ("a\nb\x1b", r"a\x0ab\x1b"),
+        ("a\u202eb", r"a\xe2\x80\xaeb"),
     ],
-    ids=["empty", "plain", "unicode", "latin-1", "backslash", "looks like a byte", "both"],
+    ids=["empty", "plain", "unicode", "latin-1", "backslash", "looks like a byte", "both", "controls", "reversed"],
 )
 def test_text(name: str, text: str) -> None:
     assert text_of_name(name) == text
@@ -37,6 +40,7 @@ def test_text(name: str, text: str) -> None:
 def test_the_way_back(name: str) -> None:
     text = text_of_name(name)
     assert json.loads(json.dumps(text, ensure_ascii=False).encode("utf-8")) == text
+    assert is_printable(text)
     assert name_of_text(text) == name
 
 

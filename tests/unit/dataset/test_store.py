@@ -270,13 +270,27 @@ def test_create_continues_the_same_dataset(tmp_path: Path) -> None:
     ],
 )
 def test_create_refuses_another_dataset(tmp_path: Path, changes: dict[str, object], message: str) -> None:
-    new_store(tmp_path).close()
+    with new_store(tmp_path) as store:
+        add_frame(store, 0)
     before = (tmp_path / "journal.jsonl").read_bytes()
     with pytest.raises(DatasetError, match=message) as caught:
         new_store(tmp_path, **changes)
     assert "choose another folder" in str(caught.value)
     assert (tmp_path / "journal.jsonl").read_bytes() == before
     new_store(tmp_path).close()  # the lock is free
+
+
+def test_a_dataset_without_training_frames_is_begun_anew(tmp_path: Path) -> None:
+    """An attempt without result does not stand in the way of the next one, which may have other settings."""
+    with new_store(tmp_path) as store:
+        add_frame(store, 0, "test")
+        store.add_background(np.zeros((8, 8), np.uint8))
+    with new_store(tmp_path, settings={"step": 3}) as store:
+        assert store.frames() == []
+        assert dict(store.settings) == {"step": 3}
+        assert list((tmp_path / "frames").iterdir()) == list((tmp_path / "backgrounds").iterdir()) == []
+        add_frame(store, 5)
+    assert [frame.index for frame in DatasetStore.open(tmp_path).frames()] == [5]
 
 
 def test_foreign_folders_are_refused(tmp_path: Path) -> None:
