@@ -337,6 +337,9 @@ _TRIED = {
     "delete it, and the batch is learned from again": "tests/unit/pipeline/node/test_camera_folder.py",
     "delete it to check every stage again": "state",
     "is a link that leads out of": "tests/unit/storage/test_paths.py",
+    ", which is read; choose another folder": "tests/unit/storage/test_outputs.py",
+    "is inside the bundle": "tests/unit/storage/test_outputs.py",
+    ", which makes its own ; move it": "tests/unit/storage/test_outputs.py",
     "a file has this name; choose another folder": "foreign folder",
     "delete it to start this training again": "tests/unit/training/test_checkpoints.py",
 }
