@@ -111,11 +111,16 @@ def _inflated(data: bytes) -> Iterator[bytes]:
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, start and end of the content of each chunk; one that is cut off ends at the end of the file."""
+    """Yield name, start and end of the content of each whole chunk.
+
+    A decoder makes room for what a chunk says that it has: 2 GB for a few bytes that are cut off.
+    """
     at = len(PNG_SIGNATURE)
-    while at + 8 <= len(data):
+    while at + 12 <= len(data):
         stop = at + 8 + int.from_bytes(data[at : at + 4], "big")
-        yield data[at + 4 : at + 8], at + 8, min(stop, len(data))
+        if stop + 4 > len(data):
+            return
+        yield data[at + 4 : at + 8], at + 8, stop
         at = stop + 4
 
 

@@ -123,11 +123,22 @@ def test_palette_and_transparency_stay() -> None:
     assert decoded[0, 7].tolist() == [60, 50, 40]
 
 
-@pytest.mark.parametrize("n_cut", [0, 1, 4, 30])
-def test_a_png_that_is_cut_off_keeps_what_there_is(n_cut: int) -> None:
+@pytest.mark.parametrize("n_cut", [1, 4, 11, 12, 13, 30])
+def test_a_png_that_is_cut_off_is_no_picture_and_no_chunk_says_more_than_there_is(n_cut: int) -> None:
     content = encoded(noise((40, 30)))
-    assert pixel_bytes(content[: len(content) - n_cut]) == content[: len(content) - n_cut]
+    cut = pixel_bytes(content[:-n_cut])
+    assert cut == content[: 33 if n_cut > 12 else -12]
+    with pytest.raises(BadPicture, match="cannot be decoded"):
+        decode_as_stored(content[:-n_cut], (40, 30))
     assert pixel_bytes(PNG_SIGNATURE) == PNG_SIGNATURE
+
+
+def test_a_chunk_that_says_it_has_gigabytes_never_reaches_a_decoder() -> None:
+    content = bytearray(encoded(noise((40, 30))))
+    content[33:37] = (0x7FFFFFFF).to_bytes(4, "big")
+    assert len(pixel_bytes(bytes(content))) == 33
+    with pytest.raises(BadPicture, match="cannot be decoded"):
+        decode_as_stored(bytes(content), (40, 30))
 
 
 def test_other_formats_are_left_alone() -> None:
