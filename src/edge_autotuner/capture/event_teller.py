@@ -10,11 +10,11 @@ from edge_autotuner.core.types import SizeWH
 
 logger = logging.getLogger(__name__)
 
-_QUIET_S = 5.0  # of the recording, between two events of the same kind
+_QUIET_S = 5.0  # of the recording, between the first two events of the same kind; the pause doubles each time
 
 
 class EventTeller:
-    """Tells of events of a recording, of each kind at most one in a few seconds.
+    """Tells of events of a recording, of each kind more and more rarely: a few dozen in the longest recording.
 
     Args:
         path: the recording.
@@ -24,12 +24,14 @@ class EventTeller:
     def __init__(self, path: Path, on_event: OnEvent) -> None:
         self._path = path
         self._on_event = on_event
-        self._told_s: dict[EventKind, float] = {}
+        self._next_s: dict[EventKind, float] = {}
+        self._pause_s: dict[EventKind, float] = {}
 
     def tell(self, kind: EventKind, time_s: float, detail: str) -> None:
         """Tell of something, unless the same happened a moment ago."""
-        if time_s - self._told_s.get(kind, -_QUIET_S) >= _QUIET_S:
-            self._told_s[kind] = time_s
+        if time_s >= self._next_s.get(kind, time_s):
+            pause_s = self._pause_s.get(kind, _QUIET_S)
+            self._next_s[kind], self._pause_s[kind] = time_s + pause_s, 2 * pause_s
             logger.info("%s: %s: %s", self._path, kind, detail)
             self._on_event(CaptureEvent(kind, time_s, None, detail))
 

@@ -82,7 +82,7 @@ class PictureFolder:
             except BadPicture as exc:
                 self.damage.n_lost += 1
                 logger.warning("%s is left out: %s", self._pictures[index].path, exc)
-                teller.tell("frames lost", time_s, "damaged: could not be decoded")
+                teller.tell("frames lost", time_s, f"frame {index}: {exc}")
                 continue
             luma = np.asarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY), np.uint8)
             frame = Frame(index, time_s, luma, lambda image=image_bgr: image, name)  # type: ignore[misc]

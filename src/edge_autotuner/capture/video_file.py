@@ -95,9 +95,9 @@ class VideoFile:
             teller.note_size(frame, size_wh)
             size_wh = frame.size_wh
             if damage.n_times_repaired > seen.n_times_repaired:
-                teller.tell("times repaired", time_s, "a stamp did not follow the one before, or was missing")
+                teller.tell("times repaired", time_s, f"frame {index}: its stamp was missing, or did not rise")
             if damage.n_lost > seen.n_lost:
-                teller.tell("frames lost", time_s, "damaged: could not be decoded")
+                teller.tell("frames lost", time_s, f"before frame {index}: damaged, could not be decoded")
             seen = replace(damage)
             yield frame
         self._sum_up(damage)

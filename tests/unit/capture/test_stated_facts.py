@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +22,11 @@ from stated_videos import moving_square, write_stated
 
 _BT601, _BT709, _LIMITED, _FULL = 5, 1, 1, 2
 _RED_BGR = (30, 90, 200)
+_CMYK_JPEG = (  # 16x16 pixels of that colour, written by Pillow
+    "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwANCQoLCggNCwoLDg4NDxMgFRMSEhMnHB4XIC4pMTAuKS0sMzpKPjM2RjcsLUBXQUZMTlJTUjI+WmFaUGBKUVJP"
+    "/8AAFAgAEAAQBEMRAE0RAFkRAEsRAP/EABcAAQEBAQAAAAAAAAAAAAAAAAAGBQf/xAAUEAEAAAAAAAAAAAAAAAAAAAAA/9oADgRDAE0AWQBLAAA/AKxk"
+    "IN04AAAB/9k="
+)
 
 
 def _colour(size_wh: tuple[int, int] = (64, 48)) -> ImageArray:
@@ -188,6 +194,12 @@ def test_pictures_with_transparency_a_palette_or_one_bit(tmp_path: Path) -> None
     assert shown[0][0, 0].tolist() == list(_RED_BGR)
     assert shown[1][0, 0].tolist() == [255, 255, 255]
     assert shown[2][0, 0].tolist() == list(_RED_BGR)
+
+
+def test_a_cmyk_jpeg_has_its_colours(tmp_path: Path) -> None:
+    (tmp_path / "1.jpg").write_bytes(base64.b64decode(_CMYK_JPEG))
+    (frame,) = PictureFolder(tmp_path).frames()
+    np.testing.assert_allclose(frame.image_bgr[8, 8], _RED_BGR, atol=4)
 
 
 def test_the_first_of_several_pages_is_used(tmp_path: Path) -> None:
