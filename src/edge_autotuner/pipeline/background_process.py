@@ -20,6 +20,7 @@ from edge_autotuner.core.redaction import redact_values
 
 logger = logging.getLogger(__name__)
 
+_LAST_WORDS_S = 2.0
 _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 Say = Callable[[Mapping[str, Any]], None]
@@ -138,15 +139,27 @@ class ChildProcess:
     @property
     def exit_code(self) -> int:
         """Of the process, once it has ended and all it said was read."""
-        self._reader.join()
-        return int(self._process.wait())
+        code = int(self._process.wait())
+        self._read_to_the_end()
+        return code
 
     def end(self, *, patience_s: float) -> None:
         """Interrupt it where it still runs, kill it if that takes too long, and read what it said last."""
         if not self.has_ended:
             self._process.send_signal(signal.SIGTERM)
             wait_or_kill(self._process, patience_s)
-        self._reader.join()
+        self._read_to_the_end()
+
+    def _read_to_the_end(self) -> None:
+        """Read what it said last; whatever it has started itself, and left with its output open, is killed."""
+        self._reader.join(_LAST_WORDS_S)
+        if self._reader.is_alive():
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                self._reader.join()  # nobody is left who could say more
+            else:
+                self._reader.join(_LAST_WORDS_S)
 
     def _read(self, stream: IO[str]) -> None:
         with stream:
