@@ -122,10 +122,11 @@ def test_a_secret_where_its_file_is_expected(setting: str, tmp_path: Path) -> No
 
 
 def test_a_running_node_writes_no_secret(tmp_path: Path) -> None:
-    cameras = [{"name": f"c{i}", "source": address} for i, address in enumerate(ADDRESSES)]
-    cameras.append({"name": "real", "source": f"rtsp://admin:{MARK}@127.0.0.1:1/live?token={MARK}"})
+    hosts = (f"rtsp://admin:{MARK}@127.0.0.1:1/live?token={MARK}", f"http://admin:{MARK}@127.0.0.1:1/{MARK}&key={MARK}")
+    cameras = [{"name": f"c{i}", "source": address.replace(f"/{MARK}", "/v")} for i, address in enumerate(hosts)]
+    webhook = {"url": f"http://127.0.0.1:1/{MARK}?token={MARK}"}
+    settings = {"cameras": cameras, "folder": str(tmp_path / "node"), "outputs": {"webhook": webhook}}
     file = tmp_path / "node.yaml"
-    settings = {"cameras": cameras, "folder": str(tmp_path / "node"), "learns": True, "run": {"edge_model": "/nowhere"}}
     file.write_text(yaml.safe_dump(settings))
     out, err = tmp_path / "out", tmp_path / "err"
     with out.open("wb") as stdout, err.open("wb") as stderr:

@@ -13,9 +13,13 @@ from edge_autotuner.cli.settings import Setting
 def edge(
     config: Annotated[Path, typer.Argument(help="YAML file with the cameras; see docs/how-to/edge-node.md.")],
     setting: Setting = None,
-    check: Annotated[bool, typer.Option("--check", help="Only read the settings and say what would be done.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check what the start checks; start nothing.")] = False,
+    probe: Annotated[bool, typer.Option("--probe", help="With --check: connect to cameras and broker.")] = False,
 ) -> None:
     """Watch cameras, report what their models see, and let the models learn beside it, for ever."""
     from edge_autotuner.cli.edge_screen import check_node, run_node
 
-    (check_node if check else run_node)(config, setting)
+    if check or probe:
+        check_node(config, setting, probes=probe)
+    else:
+        run_node(config, setting)

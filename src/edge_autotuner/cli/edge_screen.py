@@ -11,8 +11,11 @@ from edge_autotuner.cli.saying import say
 from edge_autotuner.cli.settings import resolve_flags
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.core import Clock, SystemClock
+from edge_autotuner.errors import ConfigError
 from edge_autotuner.pipeline.node.node import Node
 from edge_autotuner.pipeline.node.outputs import Outputs
+from edge_autotuner.pipeline.node.requirements import check_can_start
+from edge_autotuner.pipeline.node.settings_check import check_settings, probe
 from edge_autotuner.storage import keep_private
 
 _SAY_EVERY_S = 60.0
@@ -30,6 +33,7 @@ def run_node(path: Path, pairs: list[str] | None) -> None:
         DatasetError: another node works in its folder.
     """
     clock, config = SystemClock(), read_node_settings(path, pairs)
+    check_start(config, path)
     keep_private(config.folder, for_group=config.group_access)
     with Outputs(config.outputs, config.cameras, clock=clock) as outputs:
         node = Node(config, outputs=outputs, clock=clock)
@@ -38,9 +42,35 @@ def run_node(path: Path, pairs: list[str] | None) -> None:
         node.run(StatusScreen(clock).show)
 
 
-def check_node(path: Path, pairs: list[str] | None) -> None:
-    """Read the settings and print what would be watched."""
+def check_start(config: NodeConfig, path: Path) -> None:
+    """Make sure that a node can start; the start does this, and `--check` does nothing else.
+
+    Raises:
+        EdgeAutotunerError: it cannot.
+    """
+    check_settings(config, path)
+    check_can_start(config)
+
+
+def check_node(path: Path, pairs: list[str] | None, *, probes: bool = False) -> None:
+    """Do what the start does before it begins, and print what would be watched.
+
+    Args:
+        path: the settings file.
+        pairs: KEY=VALUE settings that come before those of the file.
+        probes: connect to the cameras and the broker.
+
+    Raises:
+        EdgeAutotunerError: the node could not start, or a camera or the broker does not answer.
+    """
     config = read_node_settings(path, pairs)
+    check_start(config, path)
+    failed = []
+    for what, problem in probe(config) if probes else ():
+        say(f"{what}: {problem or 'answers'}", err=problem is not None)
+        failed += [what] if problem else []
+    if failed:
+        raise ConfigError(f"no answer from {', '.join(failed)}")
     for camera in config.cameras:
         run = config.run_of(camera)
         what = f" ({camera.place})" if camera.place else ""

@@ -5,15 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from edge_autotuner.core.clock import parse_duration_s
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.storage import PLAIN_NAME
 
 _MIN_INPUT_SIDE_PX = 32
+_MAY_BE_PATHS = {"source", "edge_model", "teacher"}  # text that may name a file
 
 
 class FrozenConfig(BaseModel):
@@ -29,9 +40,34 @@ class FrozenConfig(BaseModel):
             raise ValueError("is empty text (perhaps of an unset variable); give a value, or leave the setting out")
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _expand_home(cls, values: object) -> object:
+        """Let `~` stand for the home folder in every path, as a shell does."""
+        if not isinstance(values, Mapping):
+            return values
+        return {
+            key: _at_home(value) if isinstance(value, str) and value.startswith("~") and _is_path(cls, key) else value
+            for key, value in values.items()
+        }
+
     def fingerprint(self) -> str:
         """Return a short hash that changes when any setting does."""
         return fingerprint_values(self.model_dump(mode="json"))
+
+
+def _is_path(model: type[BaseModel], key: object) -> bool:
+    info = model.model_fields.get(str(key))
+    if info is None:
+        return False
+    return Path in {info.annotation, *get_args(info.annotation)} or key in _MAY_BE_PATHS
+
+
+def _at_home(text: str) -> str:
+    try:
+        return str(Path(text).expanduser())
+    except RuntimeError as exc:
+        raise ValueError(f"there is no home folder for {text}; write the whole path") from exc
 
 
 def fingerprint_values(values: Mapping[str, object]) -> str:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from edge_autotuner.config.base import FrozenConfig, PlainName, Seconds
 from edge_autotuner.config.run import RunConfig
 from edge_autotuner.config.service import ServiceConfig
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
+_RESERVED_NAMES = {"con", "nul", "aux", "prn"}
+"""In lower case: names that some systems cannot have for a file."""
+_RESERVED_SUFFIXES = (".json", ".tmp", ".lock", ".yaml")
+"""Of the files that the node writes beside the cameras' folders, such as status.json."""
 
 
 class CameraConfig(FrozenConfig):
@@ -116,7 +124,7 @@ class JsonLinesConfig(FrozenConfig):
 class MqttConfig(FrozenConfig):
     """Detections to an MQTT broker, in the form that Home Assistant discovers."""
 
-    host: str = Field(min_length=1, description="The broker.")
+    host: str = Field(min_length=1, max_length=253, description="The broker: a name or an IP address, no URL.")
     port: int = Field(1883, ge=1, le=65535, description="Its port; 8883 is usual with TLS.")
     username: str | None = Field(None, description="How the node logs in.")
     password_file: Path | None = Field(None, description="File with the password; never the password itself.")
@@ -129,6 +137,15 @@ class MqttConfig(FrozenConfig):
         "homeassistant", description="Where Home Assistant looks for devices; null: do not announce any."
     )
     clear_after_s: Seconds = Field(5.0, gt=0, description="A class counts as gone when it was not seen for so long.")
+
+    @field_validator("host")
+    @classmethod
+    def _is_a_host(cls, host: str) -> str:
+        if "://" in host:
+            raise ValueError("expected a name or an IP address without a scheme; port and tls are other settings")
+        if not _HOST.fullmatch(host) and not _is_ipv6(host):
+            raise ValueError("expected a name such as broker.local, or an IP address, without port, login or path")
+        return host
 
     @model_validator(mode="after")
     def _belong_together(self) -> MqttConfig:
@@ -152,6 +169,13 @@ class WebhookConfig(FrozenConfig):
         description="change: when the number of objects of a class changes, and once after the start; detection: "
         "whenever there is one.",
     )
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return IPv6Address(host).version == 6
+    except ValueError:
+        return False
 
 
 class OutputsConfig(FrozenConfig):
@@ -240,6 +264,10 @@ class NodeConfig(FrozenConfig):
         mqtt = self.outputs.mqtt
         if mqtt is not None and 1 / self.detect.max_rate_hz >= mqtt.clear_after_s:
             raise ValueError("outputs.mqtt.clear_after_s must be longer than the time between two looks at a camera")
+        for camera in self.cameras:
+            name = camera.name.lower()
+            if name in _RESERVED_NAMES or name.endswith(_RESERVED_SUFFIXES):
+                raise ValueError(f"a camera cannot be called {camera.name}: such names are kept for files of the node")
         names = [camera.name for camera in self.cameras]
         if len({name.lower() for name in names}) < len(names):
             raise ValueError(f"cameras need different names, got {', '.join(names)}")

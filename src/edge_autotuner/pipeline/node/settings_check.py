@@ -1,0 +1,176 @@
+"""What the settings of a node name is there and can be used: asked by the start, and by `--check` without starting.
+
+Nothing is written, opened for writing, or connected to. What only time can tell (a camera that is off, a broker that is
+down) is no mistake of the settings: see `probing`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge_autotuner.capture import is_live_address
+from edge_autotuner.capture.live.address import parse_live_address
+from edge_autotuner.config.annotation import REMOTE, ZOOM
+from edge_autotuner.config.node import CameraConfig, NodeConfig, OutputsConfig, RegistryConfig
+from edge_autotuner.config.service import ServiceConfig
+from edge_autotuner.dataset.lock import LOCK_NAME, FolderLock
+from edge_autotuner.errors import ConfigError, EdgeAutotunerError
+from edge_autotuner.models import find_model
+from edge_autotuner.pipeline.edge_weights import find_weights
+from edge_autotuner.storage.outputs import check_output_file, check_output_folder
+
+_PEEKED_BYTES = 256
+
+
+def check_settings(config: NodeConfig, settings_file: Path | None = None) -> None:
+    """Make sure that a node with these settings can start.
+
+    Args:
+        config: of the node.
+        settings_file: that they came from; no output may replace it.
+
+    Raises:
+        EdgeAutotunerError: something is missing or cannot be used; the message names the setting.
+    """
+    for camera in config.cameras:
+        with _named(f"camera {camera.name}"):
+            _check_source(camera)
+            if config.learns:
+                _check_learning(config, camera)
+    with _named("folder"):
+        _check_folder(config.folder)
+    _check_outputs(config.outputs, config, settings_file)
+    if config.registry is not None:
+        _check_registry(config.registry)
+
+
+@contextmanager
+def _named(setting: str) -> Iterator[None]:
+    """Say which setting a complaint is about, whatever it is."""
+    try:
+        yield
+    except EdgeAutotunerError as exc:
+        raise type(exc)(f"{setting}: {exc}") from exc
+
+
+def _check_source(camera: CameraConfig) -> None:
+    if is_live_address(camera.source):
+        parse_live_address(camera.source)
+    elif not Path(camera.source).exists():
+        raise ConfigError(
+            f"source: {camera.source} does not exist; give a video file, a folder of pictures, or an address such as "
+            "rtsp://host/path"
+        )
+
+
+def _check_learning(config: NodeConfig, camera: CameraConfig) -> None:
+    run = config.run_of(camera)
+    if config.trains_on == "node":
+        find_weights(run)
+    for teacher in run.annotation.teachers:
+        if teacher == ZOOM or Path(teacher).exists():
+            continue
+        if teacher.startswith(REMOTE):
+            _check_service(run.annotation.service, "annotation.service")
+        else:
+            find_model(teacher)
+
+
+def _check_folder(folder: Path) -> None:
+    """Make sure that a folder can be made and written, and that no other node works in it."""
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise ConfigError(f"{there} is a file; choose another folder")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise ConfigError(f"{there} cannot be written; choose another folder, or change its permissions")
+    if (folder / LOCK_NAME).exists():
+        FolderLock(folder).release()
+
+
+def _check_outputs(outputs: OutputsConfig, config: NodeConfig, settings_file: Path | None) -> None:
+    from edge_autotuner.client.credentials import make_ssl_context, read_secret, read_token_file
+
+    mqtt, webhook, lines = outputs.mqtt, outputs.webhook, outputs.json_lines
+    if mqtt is not None:
+        with _named("outputs.mqtt"):
+            if mqtt.password_file is not None:
+                read_secret(mqtt.password_file)
+            if mqtt.tls:
+                make_ssl_context(mqtt.ca_file)
+    if webhook is not None:
+        with _named("outputs.webhook"):
+            if webhook.token_file is not None:
+                read_token_file(webhook.token_file)
+            make_ssl_context(webhook.ca_file)
+    reads: dict[str, Path | str | None] = {f"the source of {camera.name}": camera.source for camera in config.cameras}
+    reads |= {"the settings file": settings_file}
+    check_output_folder(config.folder, option="folder", reads=reads)
+    if mqtt is not None and webhook is not None:
+        reads |= {"a password's file": mqtt.password_file, "a token's file": webhook.token_file}
+    if lines is not None and lines.path is not None:
+        for path in (lines.path, lines.path.with_name(f"{lines.path.name}.1")):
+            check_output_file(path, option="outputs.json_lines.path", reads=reads, is_own=_holds_lines)
+
+
+def _holds_lines(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(_PEEKED_BYTES).startswith(b"{")
+
+
+def _check_registry(registry: RegistryConfig) -> None:
+    from edge_autotuner.deployment.signing import read_signing_key, trusted_keys
+
+    with _named("registry"):
+        trusted_keys(registry.trusted_keys)
+        if registry.signing_key is not None:
+            read_signing_key(registry.signing_key)
+        _check_service(registry.service, "service")
+
+
+def _check_service(service: ServiceConfig, setting: str) -> None:
+    from edge_autotuner.client.credentials import make_ssl_context, read_token_file
+
+    with _named(setting):
+        if service.token_file is not None:
+            read_token_file(service.token_file)
+        make_ssl_context(service.ca_file, client_cert=service.client_cert, client_key=service.client_key)
+
+
+def probe(config: NodeConfig, *, timeout_s: float = 5.0) -> Iterator[tuple[str, str | None]]:
+    """Connect to every camera and to the broker, one after the other.
+
+    Args:
+        config: of the node.
+        timeout_s: longest wait for each.
+
+    Yields:
+        What was tried, and what is wrong with it; None when it answers.
+    """
+    from edge_autotuner.capture import LiveSource, open_source
+
+    for camera in config.cameras:
+        stream = config.run_of(camera).capture.stream
+        limits = {"open_timeout_s": timeout_s, "read_timeout_s": timeout_s, "give_up_after_s": timeout_s}
+        problem = None
+        try:
+            source = open_source(camera.source, stream.model_copy(update=limits))
+            if isinstance(source, LiveSource):
+                source.close()
+        except EdgeAutotunerError as exc:
+            problem = str(exc)
+        yield f"camera {camera.name}", problem
+    mqtt = config.outputs.mqtt
+    if mqtt is not None:
+        problem = None
+        try:
+            with socket.create_connection((mqtt.host, mqtt.port), timeout_s):
+                pass
+        except OSError as exc:
+            problem = exc.strerror or str(exc)
+        yield f"broker {mqtt.host}:{mqtt.port}", problem
