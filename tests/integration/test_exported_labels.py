@@ -159,6 +159,7 @@ def test_an_edited_file_stops_every_later_command_and_is_left_as_it_is(
     assert json.loads(path.read_text(encoding="utf-8"))["annotations"] == []
     path.rename(tmp_path / "mine.json")
     assert run_cli("tune", folder).code == 0
+    assert_file_is_journal(folder)
 
 
 def test_the_labels_in_use_stay_what_the_training_is_given_after_another_annotation_was_interrupted(

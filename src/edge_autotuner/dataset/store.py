@@ -390,6 +390,20 @@ class DatasetStore:
         self._write_derived(MANIFEST_NAME, manifest, indent=2)
         self._n_not_exported, self._is_stale = 0, False
 
+    def refresh(self) -> None:
+        """Write the derived files if one is missing, or lacks what a killed command has stored.
+
+        Where another command is writing, it does so when it closes the dataset.
+        """
+        if not self._lacks_something():
+            return
+        try:
+            self._start_writing()
+        except DatasetError as exc:
+            logger.info("the derived files of %s are left to another command: %s", self.folder, exc)
+            return
+        self.export()
+
     def export_training(self, frames: Iterable[CocoFrame], run: AnnotationRun) -> None:
         """Write `training.coco.json`: what a training is given, which may be more than the labels in use.
 
@@ -440,6 +454,11 @@ class DatasetStore:
         header = self._header
         return json.dumps([header.created_at, header.source.sha256, *header.labels.names])
 
+    def _lacks_something(self) -> bool:
+        """Whether a derived file is missing or older than the journal."""
+        paths = self.folder / COCO_NAME, self.folder / MANIFEST_NAME
+        return any(made_from_bytes(path) != self._end for path in paths)
+
     def _refuse_edited_files(self) -> None:
         refuse_edited((self.folder / name for name in _DERIVED), owner=self._owner)
 
@@ -485,7 +504,7 @@ class DatasetStore:
             lock.release()
             raise
         self._lock = lock
-        self._is_stale = self._is_stale or made_from_bytes(self.folder / MANIFEST_NAME) != self._end
+        self._is_stale = self._is_stale or self._lacks_something()
 
     def _read_new_records(self) -> None:
         path = self.folder / JOURNAL_NAME

@@ -64,6 +64,7 @@ def annotate(session: Session, *, opens_edge: bool = True) -> None:
         fingerprint = fingerprint_of(raw, rules.fingerprint()) if rules.is_on else raw
         session.keep_settings()
         if session.is_done("annotation", fingerprint) and not _may_continue(session):
+            store.refresh()
             return
         with session.stage("annotation", fingerprint) as summary:
             done = annotate_dataset(

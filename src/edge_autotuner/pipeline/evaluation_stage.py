@@ -53,6 +53,7 @@ def evaluate(session: Session) -> None:
     annotated = session.folder.require("annotation", before="evaluation")
     config = session.config
     with DatasetStore.open(session.folder.dataset) as store:
+        store.refresh()
         edge = open_edge_model(config, of_dataset=store.labels)
         trained = require_training(session, edge, before="evaluation")
         frames = _labelled_test_frames(store, annotated.fingerprint)

@@ -84,6 +84,7 @@ def use_labels(store: DatasetStore, annotated: StageRecord, config: RunConfig) -
         min_score=config.annotation.min_score,
         uncertain_score=config.annotation.uncertain_score,
     )
+    store.refresh()
 
 
 def is_final(session: Session, fingerprint: str) -> bool:

@@ -167,6 +167,26 @@ def test_what_a_kill_left_out_is_added_by_the_next_writer(tmp_path: Path) -> Non
     assert len(read(tmp_path, "annotations.coco.json")["images"]) == 2  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["annotations.coco.json", "manifest.json"])
+def test_a_reader_writes_what_is_missing_unless_another_command_does(tmp_path: Path, name: str) -> None:
+    with new_store(tmp_path) as store:
+        add_frame(store, 0)
+    before = (tmp_path / name).read_bytes()
+    reader = DatasetStore.open(tmp_path)
+    reader.refresh()
+    assert reader._lock is None, "nothing is to be done, and others may write"
+    (tmp_path / name).unlink()
+    with DatasetStore.open(tmp_path) as writer:
+        add_frame(writer, 0)  # holds the lock
+        reader.refresh()
+        assert not (tmp_path / name).exists()
+    assert json.loads((tmp_path / name).read_bytes()).keys() == json.loads(before).keys()
+    (tmp_path / name).unlink()
+    with reader:
+        reader.refresh()
+    assert (tmp_path / name).exists()
+
+
 @pytest.mark.parametrize("n_frames", [1, EXPORT_EVERY + 7])
 def test_an_opinion_that_is_only_stored_is_never_exported(tmp_path: Path, n_frames: int) -> None:
     with new_store(tmp_path) as store:
