@@ -154,5 +154,6 @@ def _shown(listener: socket.socket) -> str:
 def _log_to_stderr() -> None:
     """Log plain lines, as a journal wants them."""
     logging.basicConfig(level=logging.WARNING, handlers=[redacting_handler(sys.stderr, _LOG_FORMAT)], force=True)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of forms that are refused
     package = logging.getLogger("edge_autotuner")
     package.setLevel(min(package.level or logging.INFO, logging.INFO))

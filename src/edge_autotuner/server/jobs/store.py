@@ -32,14 +32,13 @@ from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.deployment.bundle import ModelBundle, parse_description
 from edge_autotuner.errors import ConfigError, DatasetError, ModelBundleError
 from edge_autotuner.models.catalogue import find_model
-from edge_autotuner.pipeline.tuning_description import MAX_BYTES as MAX_DATASET_DESCRIPTION
-from edge_autotuner.pipeline.tuning_description import parse_description as parse_dataset
 from edge_autotuner.pipeline.tuning_settings import settings_from_portable
 from edge_autotuner.server.access import Caller
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.blobs import Blobs
 from edge_autotuner.server.database import Database, to_stored_time
 from edge_autotuner.server.jobs import rows
+from edge_autotuner.server.jobs.dataset_check import DatasetFacts, read_dataset
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.schema import cameras, job_events, jobs
 from edge_autotuner.storage import is_plain_name
@@ -215,11 +214,11 @@ class JobStore:
             sizes |= self._files_of(model)
         sizes[request.dataset] = None
         self._claim(sizes)
-        files, n_bytes = self._read_dataset(request.dataset)
-        sizes |= files
+        dataset = self._read_dataset(request.dataset)
+        sizes |= dataset.files
         self._claim(sizes)
-        if n_bytes > self._config.max_dataset_mb * 1e6:
-            detail = f"the pictures have {n_bytes / 1e6:.0f} MB, {self._config.max_dataset_mb:g} are the most"
+        if dataset.n_bytes > self._config.max_dataset_mb * 1e6:
+            detail = f"the pictures have {dataset.n_bytes / 1e6:.0f} MB, {self._config.max_dataset_mb:g} are the most"
             raise Problem(422, "dataset-too-large", detail)
         return set(sizes)
 
@@ -245,14 +244,12 @@ class JobStore:
                 detail = f"the content {sha256} has {there[sha256]} bytes, not {n_bytes} as is said"
                 raise Problem(422, "size-differs", detail)
 
-    def _read_dataset(self, sha256: str) -> tuple[dict[str, int], int]:
-        """Return the sizes of a dataset's contents, and of its pictures, each as often as it is named."""
+    def _read_dataset(self, sha256: str) -> DatasetFacts:
         with self._parsing, self._blobs.open(sha256) as file:
             try:
-                dataset = parse_dataset(file.read(MAX_DATASET_DESCRIPTION + 1))
+                return read_dataset(file)
             except DatasetError as exc:
                 raise Problem(422, "bad-dataset", str(exc)) from exc
-        return dataset.files(), dataset.n_bytes
 
     def _check_quota(self, connection: Connection, client: str) -> None:
         query = select(func.count()).where(jobs.c.client == client, jobs.c.state.in_(rows.UNFINISHED))

@@ -1,0 +1,94 @@
+"""Reads the description of a job's dataset: a large one in a process of its own.
+
+To decode and check 30 MB takes seconds in which Python does nothing else, and memory that a process keeps. The service
+answers other requests meanwhile; what it learns of a dataset is the hashes and sizes of its files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from edge_autotuner.errors import DatasetError
+from edge_autotuner.pipeline.tuning_description import MAX_BYTES, parse_description
+from edge_autotuner.server.problems import Problem
+
+SMALL_BYTES = 1 << 20
+"""Descriptions of so many bytes are read at once: that takes less time than to start a process."""
+
+_MAX_MEMORY_BYTES = 2 << 30
+_RETRY_S = "60"
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What the service has to know of a dataset.
+
+    Attributes:
+        files: size of every content by its hash.
+        n_bytes: of all pictures, each as often as it is named.
+    """
+
+    files: Mapping[str, int]
+    n_bytes: int
+
+
+def read_dataset(file: BinaryIO, *, max_wait_s: float = 120.0) -> DatasetFacts:
+    """Return what a description says.
+
+    Args:
+        file: a real one, at its beginning.
+        max_wait_s: longest time for a process.
+
+    Raises:
+        DatasetError: it is not one.
+        Problem: 503, no process can read it now.
+    """
+    if os.fstat(file.fileno()).st_size <= SMALL_BYTES:
+        return _facts(file.read())
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "edge_autotuner.server.jobs.dataset_check"],
+            stdin=file,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            timeout=max_wait_s,
+            process_group=0,
+        )
+    except (OSError, subprocess.TimeoutExpired) as exc:
+        text = "the description of the dataset cannot be read now; try again later"
+        raise Problem(503, "dataset-not-read", text, headers={"Retry-After": _RETRY_S}) from exc
+    if done.returncode != 0:
+        raise DatasetError("the description of the dataset takes too much memory to be read")
+    told: dict[str, Any] = json.loads(done.stdout)
+    if "error" in told:
+        raise DatasetError(told["error"])
+    return DatasetFacts(told["files"], told["n_bytes"])
+
+
+def _facts(content: bytes) -> DatasetFacts:
+    dataset = parse_description(content)
+    return DatasetFacts(dataset.files(), dataset.n_bytes)
+
+
+def main() -> None:
+    """Read a description from standard input and write what is known of it, or what is wrong with it."""
+    resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
+    os.nice(5)
+    try:
+        facts = _facts(sys.stdin.buffer.read(MAX_BYTES + 1))
+        told: dict[str, Any] = {"files": dict(facts.files), "n_bytes": facts.n_bytes}
+    except DatasetError as exc:
+        told = {"error": str(exc)}
+    sys.stdout.write(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
