@@ -16,6 +16,7 @@ from pathlib import Path
 
 from edge_autotuner.core.printable import is_printable
 
+_SHORT_BYTES = 180
 _LIKE_BYTE = re.compile(r"\\x[0-9a-fA-F]{2}")
 _SURROGATE = re.compile("[\udc80-\udcff]")
 _WRITTEN = re.compile(r"\\(\\|x([0-9a-fA-F]{2}))")
@@ -59,6 +60,11 @@ def utf8_text(text: str) -> bytes:
 def utf8_json(text: str) -> bytes:
     """Encode a text of JSON, whose strings then hold such bytes as in `text_of_name`."""
     return _SURROGATE.sub(lambda byte: "\\" + _as_hex(byte[0]), text).encode("utf-8")
+
+
+def shortened(name: str) -> str:
+    """Return the beginning of a name, so that something can be added to it: names have at most 255 bytes."""
+    return os.fsdecode(os.fsencode(name)[:_SHORT_BYTES])
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edge_autotuner.core.file_names import utf8_json, utf8_text
+from edge_autotuner.core.file_names import shortened, utf8_json, utf8_text
 from edge_autotuner.errors import StorageError
 from edge_autotuner.storage.paths import remove_folder
 
@@ -43,7 +43,7 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
     Raises:
         StorageError: the disk is full, read-only, or refuses; a file that was there is untouched.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}{TEMPORARY_SUFFIX}")
+    temporary = path.with_name(f".{shortened(path.name)}.{os.getpid()}-{threading.get_ident()}{TEMPORARY_SUFFIX}")
     with storage_errors(path):
         try:
             _write_and_sync(temporary, data)

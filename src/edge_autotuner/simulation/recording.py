@@ -16,6 +16,7 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from edge_autotuner.core import STREET_6, Detections, SourceInfo, xyxy_to_xywh
+from edge_autotuner.core.file_names import shortened
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.errors import StorageError
 
@@ -166,7 +167,7 @@ def _storage_errors(path: Path) -> Iterator[None]:
 
 
 def _unfinished_name(path: Path) -> Path:
-    return path.with_name(f".unfinished-{os.getpid()}-{path.name}")
+    return path.with_name(f".unfinished-{os.getpid()}-{shortened(path.stem)}{path.suffix}")
 
 
 def _take_the_name(unfinished: Path, path: Path) -> None:

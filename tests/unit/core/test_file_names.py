@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_autotuner.core.file_names import name_of_text, path_for_library, text_of_name
+from edge_autotuner.core.file_names import name_of_text, path_for_library, shortened, text_of_name
 from edge_autotuner.core.printable import is_printable
 
 _NAMES = st.binary(max_size=40).map(os.fsdecode) | st.text("\\xE9e0a\n\u202e", max_size=12)
@@ -56,3 +56,10 @@ def test_libraries_get_a_path_that_they_can_open(tmp_path: Path, name: str) -> N
     with path_for_library(path) as readable:
         readable.encode("utf-8")
         assert Path(readable).read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("name", ["", "a.json", "x" * 250 + ".json", "é" * 127, "\udce9" * 255])
+def test_shortened_names_leave_room(tmp_path: Path, name: str) -> None:
+    short = shortened(name)
+    assert name.startswith(short[:-1])
+    (tmp_path / f".{short}.1234567-123456789012345.tmp").write_bytes(b"")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
 import subprocess
@@ -139,3 +140,10 @@ def test_where_there_are_no_second_names_it_is_copied_if_there_is_room(
     atomic.link_or_copy(source, path, before_copy=lambda _: None)
     assert path.read_bytes() == b"picture"
     assert not path.samefile(source)
+
+
+@pytest.mark.parametrize("name", ["y" * 250 + ".json", "é" * 127, "caf\udce9"])
+def test_names_as_long_as_linux_allows(tmp_path: Path, name: str) -> None:
+    atomic.atomic_write_json(tmp_path / name, {"caf\udce9": 1})
+    assert json.loads((tmp_path / name).read_bytes().decode("utf-8")) == {r"caf\xe9": 1}
+    assert [path.name for path in tmp_path.iterdir()] == [name]
