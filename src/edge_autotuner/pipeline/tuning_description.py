@@ -274,7 +274,7 @@ def parse_description(content: bytes) -> TuningDescription:
         raise DatasetError(f"a description of a dataset has {MAX_BYTES >> 20} MB at most, got {len(content)} bytes")
     try:
         check_json(content, _limits(len(content)))
-        description = TuningDescription.model_validate_json(content)
+        description = TuningDescription.model_validate_json(content, strict=True)
         for stage in (description.stages.capture, description.stages.annotation):
             json.dumps(stage.summary, allow_nan=False)  # 1e999 is infinite
     except ValidationError as exc:
