@@ -147,10 +147,13 @@ def _process_kept_as_it_was() -> Iterator[None]:
     logger = logging.getLogger("edge_autotuner")
     level = logger.level
     hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
+    umask = os.umask(0o077)
+    os.umask(umask)
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         logger.setLevel(level)
+        os.umask(umask)
         sys.excepthook, threading.excepthook, sys.unraisablehook = hooks

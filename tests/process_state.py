@@ -115,6 +115,14 @@ def _umask() -> int:
     return now
 
 
+def _hooks() -> dict[str, Any]:
+    return {"excepthook": sys.excepthook, "threads": threading.excepthook, "unraisablehook": sys.unraisablehook}
+
+
+def _set_hooks(wanted: dict[str, Any]) -> None:
+    sys.excepthook, threading.excepthook, sys.unraisablehook = wanted.values()
+
+
 def _folder() -> str | None:
     try:
         return os.getcwd()
@@ -157,6 +165,7 @@ _STATE: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "environment": (_environment, _set_environment),
     "current folder": (_folder, os.chdir),
     "umask": (_umask, os.umask),
+    "hooks": (_hooks, _set_hooks),
     "locale": (lambda: locale.setlocale(locale.LC_ALL), lambda value: locale.setlocale(locale.LC_ALL, value)),
     "signal handlers": (_handlers, _set_handlers),
     "torch": (_torch, _set_torch),

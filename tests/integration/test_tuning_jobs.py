@@ -174,9 +174,12 @@ def test_a_cancelled_job_stops_and_leaves_no_process(service: TuningService, run
 
 
 def test_a_service_that_ends_takes_its_workers_along(service: TuningService, run: ClientRun) -> None:
-    service.ask(run, key="left")
+    job_id = service.ask(run, key="left").id
     worker = service.worker()
     os.kill(service.pid, signal.SIGTERM)
     assert service._process is not None
     assert service._process.wait(WAIT_S) == 0
     assert not Path(f"/proc/{worker}").exists()
+    service.start()  # as the other tests expect it, and without this job
+    service.client.post(f"/jobs/{job_id}/cancel").raise_for_status()
+    assert service.follow(job_id, lambda info: info.has_ended).state == "cancelled"

@@ -6,6 +6,7 @@ import ast
 import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -103,6 +104,10 @@ def change_umask() -> None:
     os.umask(0o777)
 
 
+def change_hook() -> None:
+    sys.excepthook = print  # type: ignore[assignment]
+
+
 def change_handler() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
@@ -122,6 +127,7 @@ def change_torch() -> None:
         (remove_from_environment, "environment: PATH was"),
         (change_folder, "current folder: was"),
         (change_umask, "umask: was"),
+        (change_hook, "hooks: excepthook was"),
         (change_handler, "signal handlers: SIGTERM was"),
         (change_torch, "torch: threads was"),
     ],

@@ -58,7 +58,7 @@ def line_chart(
         x_title: what is counted.
         y_title: what is measured.
         marked_x: position, from 1, to emphasize.
-        baseline: name and height of a dashed horizontal line.
+        baseline: name and height of a dashed horizontal line; the name is in the legend, where no curve crosses it.
     """
     lines = [[(i, v) for i, v in enumerate(s.values, 1) if v is not None and math.isfinite(v)] for s in series]
     n_positions = max((len(s.values) for s in series), default=0)
@@ -70,12 +70,14 @@ def line_chart(
     step = max(1, math.ceil(n_positions / 12))
     parts = [axes(plot, range(1, n_positions + 1, step), y_ticks, x_title=x_title, y_title=y_title)]
     if baseline:
-        parts.append(_baseline(plot, *baseline))
+        y = plot.y(baseline[1])
+        parts.append(line(LEFT, y, WIDTH - RIGHT, y, "baseline"))
     if marked_x is not None:
         parts.append(line(plot.x(marked_x), TOP, plot.x(marked_x), HEIGHT - BOTTOM, "marker"))
     for one, points in zip(series, lines, strict=True):
         parts.append(_polyline(plot, one, points, x_title, marked_x))
-    key = legend([(s.name, s.css) for s in series]) if len(series) > 1 else ""
+    names = [(s.name, s.css) for s in series] + ([(baseline[0], "before")] if baseline else [])
+    key = legend(names) if len(names) > 1 else ""
     return svg(WIDTH, HEIGHT, "".join(parts), f"{y_title} by {x_title}") + key
 
 
@@ -239,11 +241,6 @@ def _polyline(plot: Plot, one: Series, points: Sequence[tuple[int, float]], x_ti
 
 def _power_of_ten_percent(power: float) -> str:
     return f"{10**power:.{max(0, round(-power) - 2)}%}"
-
-
-def _baseline(plot: Plot, name: str, value: float) -> str:
-    y = plot.y(value)
-    return line(LEFT, y, WIDTH - RIGHT, y, "baseline") + text(WIDTH - RIGHT, y - 6, name, "note", "end")
 
 
 def _nothing(why: str) -> str:

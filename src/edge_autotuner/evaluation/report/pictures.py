@@ -17,7 +17,7 @@ from edge_autotuner.evaluation.report.drawing import class_colour
 MAX_WIDTH_PX = 960
 WEBP_QUALITY = 82
 MAX_LABELLED_BOXES = 12
-"""Where a picture has more boxes, written labels would hide small objects: colour and hover text tell the class."""
+"""Where a picture has more boxes, written labels would hide small objects: they appear when a box is pointed at."""
 
 
 _DATA_URI = re.compile(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]*")
@@ -84,7 +84,7 @@ def frame_svg(image: ImageArray, *, picture_id: str, content: str, description: 
 
 
 def boxes_svg(detections: Detections, labels: LabelMap, *, highlighted: BoolArray, width: int) -> str:
-    """Return SVG boxes; each tells class and score on hover, the highlighted ones are filled.
+    """Return SVG boxes; each tells class and score when it is pointed at or tapped, the highlighted ones are filled.
 
     Args:
         detections: frame pixels.
@@ -98,9 +98,10 @@ def boxes_svg(detections: Detections, labels: LabelMap, *, highlighted: BoolArra
         class_id, is_new = int(detections.class_ids[i]), bool(highlighted[i])
         name = f"{labels[class_id]} {detections.scores[i]:.2f}"
         parts.append(
-            f'<g class="box{" new" if is_new else ""}" style="--c:{class_colour(class_id)}">'
+            f'<g class="box{" new" if is_new else ""}{"" if label_all else " quiet"}" tabindex="-1"'
+            f' style="--c:{class_colour(class_id)}">'
             f"<title>{escape(name)}</title>{_rect(detections.boxes_xyxy[i])}"
-            f"{_label(name, detections.boxes_xyxy[i], width) if label_all else ''}</g>"
+            f"{_label(name, detections.boxes_xyxy[i], width)}</g>"
         )
     return "".join(parts)
 

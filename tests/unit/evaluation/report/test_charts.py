@@ -52,11 +52,15 @@ def test_line_chart_has_a_dot_per_value_and_gaps() -> None:
     assert "legend" not in markup
 
 
+NAMES = ["a", "b & c", "before training"]
+
+
 def test_line_chart_with_two_series_marker_and_baseline() -> None:
     series = [Series("a", (1.0, 2.0), "before"), Series("b & c", (2.0, 3.0), "after")]
     markup = line_chart(series, x_title="epoch", y_title="AP", marked_x=2, baseline=("before training", 0.5))
-    assert [li.text or li[0].tail for li in ET.fromstring(f"<div>{markup}</div>").iter("li")] == ["a", "b & c"]
+    assert [li.text or li[0].tail for li in ET.fromstring(f"<div>{markup}</div>").iter("li")] == NAMES
     assert len(_parts(markup, "line", "marker")) == len(_parts(markup, "line", "baseline")) == 1
+    assert _parts(markup, "text", "note") == [], "no name is written where a curve may be"
     assert [dot.get("r") for dot in _parts(markup, "circle", "dot")] == ["3", "5.5", "3", "5.5"]
 
 
