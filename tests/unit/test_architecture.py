@@ -257,3 +257,16 @@ def test_constraints_pin_every_dependency_within_its_range() -> None:
     for requirement in map(packaging.Requirement, wanted):
         assert requirement.name.lower() in pins, f"{requirement.name} is not pinned"
         assert requirement.specifier.contains(pins[requirement.name.lower()]), str(requirement)
+
+
+def test_no_property_test_has_limits_of_its_own() -> None:
+    """The profile in tests/conftest.py says for all of them that no example has a deadline, and the like."""
+    of_the_profile = {"deadline", "derandomize", "suppress_health_check", "database", "print_blob"}
+    overriding = []
+    for path in sorted((REPOSITORY / "tests").rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)) if "hypothesis" in text else ():
+            is_settings = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "settings"
+            if is_settings and {keyword.arg for keyword in node.keywords} & of_the_profile:
+                overriding.append(f"{path.relative_to(REPOSITORY)}:{node.lineno}")
+    assert [place for place in overriding if "conftest" not in place] == []

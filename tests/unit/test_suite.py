@@ -17,7 +17,6 @@ from hypothesis import HealthCheck, settings
 from helpers import REPOSITORY
 from process_state import kept_process_state
 
-OF_THE_PROFILE = {"deadline", "derandomize", "suppress_health_check", "database", "phases", "print_blob"}
 SHORTEST_LIMIT_S = 60
 
 
@@ -41,12 +40,6 @@ def test_one_profile_for_all_property_tests() -> None:
     assert settings.default.deadline is None
     assert settings.default.derandomize or settings.get_current_profile_name() == "search"
     assert HealthCheck.too_slow in settings.default.suppress_health_check
-    overriding = [
-        place(path, call)
-        for path, call in calls()
-        if name_of(call) == "settings" and {keyword.arg for keyword in call.keywords} & OF_THE_PROFILE
-    ]
-    assert overriding == [], "tests/conftest.py says this for all tests"
 
 
 def test_no_test_listens_at_a_fixed_port() -> None:

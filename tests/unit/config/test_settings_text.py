@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cli_runs import run_cli
@@ -84,7 +84,6 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_what_is_written_is_read_again(value: object) -> None:
     assert read_yaml(dump_yaml({"a": value}), where="f") == {"a": value}
