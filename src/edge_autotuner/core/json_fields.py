@@ -6,11 +6,12 @@ second of two equal keys wins. Each of these is a wrong number without a word, s
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from edge_autotuner.core.json_limits import load_json
 
 MAX_WHOLE = 2**53
 """Whole numbers up to here are the same in every JSON reader."""
@@ -27,12 +28,10 @@ def parse_json(data: bytes | str) -> object:
     """Return what a JSON text stands for; NaN and infinite numbers are left to the check of their field.
 
     Raises:
-        ValueError: it is not JSON, or one object has a key twice.
+        ValueError: it is not JSON, is nested too deep, or one object has a key twice.
     """
-    try:
-        return json.loads(data, object_pairs_hook=unique_keys)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+    value: object = load_json(data, object_pairs_hook=unique_keys)
+    return value
 
 
 class Fields:
@@ -211,7 +210,7 @@ def _shown(value: object) -> str:
 
 
 def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object; for `json.loads`.
+    """Return a JSON object; for `load_json`.
 
     Raises:
         ValueError: a key is there twice, of which Python takes the second without a word.

@@ -6,7 +6,10 @@ item. Both are safe only when the number of items is known to be small, and coun
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +17,11 @@ _BLOCK_BYTES = 1 << 15
 _STEPS = np.zeros(256, np.int8)
 _STEPS[[ord("["), ord("{")]] = 1
 _STEPS[[ord("]"), ord("}")]] = -1
+
+
+MAX_DEPTH = 100
+"""Arrays and objects inside each other of any JSON that is read: far more than anybody writes, far fewer than Python's
+own limit, at which also printing and writing a value again would fail."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,35 @@ def check_json(content: bytes, limits: JsonLimits) -> None:
         if depths.max(initial=0) > limits.max_depth:
             raise ValueError(f"arrays and objects are nested deeper than {limits.max_depth} levels")
         depth = int(depths[-1]) if len(depths) else depth
+
+
+def load_json(
+    data: bytes | str,
+    *,
+    object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
+    parse_constant: Callable[[str], Any] | None = None,
+) -> Any:  # noqa: ANN401 (as `json.loads`)
+    """Return what a JSON text stands for; the only decoder, so that no nesting ends in a RecursionError.
+
+    >>> load_json('{"a": [1]}')
+    {'a': [1]}
+
+    Args:
+        data: the text; bytes are UTF-8, UTF-16 or UTF-32.
+        object_pairs_hook: as of `json.loads`.
+        parse_constant: as of `json.loads`.
+
+    Raises:
+        ValueError: it is not JSON, or nested deeper than `MAX_DEPTH`.
+    """
+    text = data if isinstance(data, str) else data.decode(json.detect_encoding(data), "surrogatepass")
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        size = 4 * len(text)
+        check_json(text.encode("utf-8", "surrogatepass"), JsonLimits(size, size, MAX_DEPTH))
+    try:
+        return json.loads(text, object_pairs_hook=object_pairs_hook, parse_constant=parse_constant)
+    except RecursionError:  # what is no JSON can hide its nesting from the count
+        raise ValueError(f"arrays and objects are nested deeper than {MAX_DEPTH} levels") from None
 
 
 def _check_number(n: int, most: int | None, what: str) -> None:

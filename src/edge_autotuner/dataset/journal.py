@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.dataset.atomic import storage_errors, sync_folder, write_all
 from edge_autotuner.errors import DatasetError
 
@@ -123,7 +124,10 @@ def _parse_line(line: bytes, where: str) -> dict[str, Any]:
             f"{where}: this line is damaged or was edited; restore the file from a copy, "
             "or start again in another folder"
         )
-    record = json.loads(text)
+    try:
+        record = load_json(text)
+    except ValueError as exc:
+        raise DatasetError(f"{where}: this line cannot be read: {exc}; restore the file from a copy") from exc
     if not isinstance(record, dict):
         raise DatasetError(f"{where}: expected a record, got {type(record).__name__}")
     return record

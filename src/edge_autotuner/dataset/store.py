@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from edge_autotuner.core import Annotation, CaptureEvent, Clock, Frame, LabelMap, SourceInfo, SystemClock
 from edge_autotuner.core.boxes import as_boxes
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset.atomic import atomic_write_bytes, make_folder, remove_temporaries
 from edge_autotuner.dataset.coco_export import (
@@ -111,7 +112,7 @@ class DatasetStore:
         """
         store = cls(folder, clock=clock or SystemClock())
         store._treatment = treatment
-        plain = json.loads(json.dumps(dict(settings), allow_nan=False))
+        plain = load_json(json.dumps(dict(settings), allow_nan=False))
         make_folder(folder)
         _refuse_foreign_folder(folder)
         header = Header(source, labels, plain, store._clock.now().isoformat())
@@ -521,7 +522,7 @@ class DatasetStore:
         self._writer.append(record)
         self._end, self._n_lines = self._writer.end, self._n_lines + 1
         self._is_stale = True
-        self._state.apply(json.loads(json.dumps(record)))  # exactly what a later `open` will read
+        self._state.apply(load_json(json.dumps(record)))  # exactly what a later `open` will read
 
     def _write_picture(self, name: str, data: bytes) -> None:
         atomic_write_bytes(self.picture_path(name), data)

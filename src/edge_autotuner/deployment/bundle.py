@@ -24,7 +24,7 @@ from typing import Any
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.core.file_names import utf8_json
 from edge_autotuner.core.json_fields import unique_keys
-from edge_autotuner.core.json_limits import JsonLimits, check_json
+from edge_autotuner.core.json_limits import JsonLimits, check_json, load_json
 from edge_autotuner.core.json_values import check_json_values
 from edge_autotuner.dataset.atomic import TEMPORARY_SUFFIX, atomic_write_bytes, make_folder, storage_errors, sync_folder
 from edge_autotuner.errors import ModelBundleError, WeightsError
@@ -206,7 +206,7 @@ def parse_description(content: bytes, folder: Path = Path()) -> ModelBundle:
     except ValueError as exc:
         raise ModelBundleError(f"{path} cannot be used: {exc}") from exc
     try:
-        description = json.loads(content, parse_constant=_refuse_constant, object_pairs_hook=unique_keys)
+        description = load_json(content, parse_constant=_refuse_constant, object_pairs_hook=unique_keys)
     except (ValueError, RecursionError) as exc:
         raise ModelBundleError(f"{path} is not valid JSON: {exc}") from exc
     if not isinstance(description, dict) or description.get("format") != FORMAT:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.core.labels import COCO_80, STREET_6, LabelMap
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import ConfigError, WeightsError
@@ -105,7 +105,7 @@ def _street_nano() -> KnownModel:
     if not card.is_file():
         return _STREET_NANO
     try:
-        sha256 = str(json.loads(card.read_text(encoding="utf-8"))["sha256"])
+        sha256 = str(load_json(card.read_text(encoding="utf-8"))["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as exc:
         raise WeightsError(f"{card} is damaged ({type(exc).__name__}: {exc}); install the package again") from exc
     return replace(_STREET_NANO, files=(replace(_STREET_NANO.files[0], sha256=sha256),))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+
+from edge_autotuner.core.json_limits import load_json
 
 ARCHIVE_SUFFIX = ".tgz"
 
@@ -36,7 +37,7 @@ def read_tfjs_archive(path: Path) -> dict[str, Tensor]:
             models = [name for name in sizes if PurePosixPath(name).name == _MODEL]
             if len(models) != 1:
                 raise ValueError(f"{len(models)} files called {_MODEL} inside instead of one")
-            groups = json.loads(_content(archive, models[0]))["weightsManifest"]
+            groups = load_json(_content(archive, models[0]))["weightsManifest"]
             folder = PurePosixPath(models[0]).parent
             return {name: tensor for group in groups for name, tensor in _tensors(archive, folder, group).items()}
     except (tarfile.TarError, EOFError, OSError, zlib.error, KeyError, TypeError) as exc:

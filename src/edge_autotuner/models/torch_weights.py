@@ -19,6 +19,7 @@ from torch import Tensor
 
 from edge_autotuner.core.file_names import path_for_library
 from edge_autotuner.core.json_fields import Fields, parse_json
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.core.labels import COCO_80, LabelMap
 from edge_autotuner.dataset.atomic import atomic_write_bytes
 from edge_autotuner.errors import WeightsError
@@ -125,7 +126,7 @@ def _with_sorted_header(file: bytes) -> bytes:
     safetensors 0.8.0 writes the metadata in random order.
     """
     end = 8 + int.from_bytes(file[:8], "little")
-    header = json.dumps(json.loads(file[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header = json.dumps(load_json(file[8:end]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)  # tensors stay aligned
     return len(header).to_bytes(8, "little") + header + file[end:]
 

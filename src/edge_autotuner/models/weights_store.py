@@ -8,12 +8,12 @@ later files of that name.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.core.progress import NoProgress, Progress
 from edge_autotuner.dataset.atomic import atomic_write_json, make_folder
 from edge_autotuner.errors import StorageError, WeightsError
@@ -168,7 +168,7 @@ def _sha256_of(path: Path) -> str:
 def _read_pins() -> dict[str, str]:
     path = cache_folder() / _PINS
     try:
-        pins = json.loads(path.read_text(encoding="utf-8"))
+        pins = load_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as exc:

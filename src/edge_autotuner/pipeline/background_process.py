@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.core.redaction import redact_values
 
 logger = logging.getLogger(__name__)
@@ -171,7 +172,7 @@ class ChildProcess:
 
 
 def _parse(line: str) -> dict[str, Any]:
-    message = json.loads(line)
+    message = load_json(line)
     if not isinstance(message, dict):
         raise TypeError("a message is a JSON object")
     return message

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.dataset import atomic_write_json
 from edge_autotuner.storage import is_plain_name
 
@@ -14,7 +14,7 @@ NOTE_FILE = "registry.json"
 def registry_id(folder: Path) -> str | None:
     """Return the registry's id that was noted in a folder; None where there is none, or it is damaged."""
     try:
-        values = json.loads((folder / NOTE_FILE).read_text(encoding="utf-8"))
+        values = load_json((folder / NOTE_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
     found = values.get("id") if isinstance(values, dict) else None

@@ -24,6 +24,7 @@ from edge_autotuner.client.jobs import JobsClient
 from edge_autotuner.client.registry import RegistryClient
 from edge_autotuner.client.uploads import Content
 from edge_autotuner.core import LabelMap, Progress
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.dataset.atomic import atomic_write_json, make_folder
 from edge_autotuner.dataset.lock import FolderLock
@@ -260,7 +261,7 @@ def _with_key(request: TuneRequest, identity: str, attempt: int) -> TuneRequest:
 def _read(folder: Path) -> _Note | None:
     """Return what is noted in a run's folder; None where nothing is, or it is damaged: then the job is found again."""
     try:
-        values = json.loads((folder / _NOTE_FILE).read_text(encoding="utf-8"))
+        values = load_json((folder / _NOTE_FILE).read_text(encoding="utf-8"))
         return _Note(**{**values, "request": TuneRequest.model_validate(values["request"])})
     except (OSError, ValueError, KeyError, TypeError):
         return None

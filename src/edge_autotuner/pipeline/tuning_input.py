@@ -13,6 +13,7 @@ from typing import Any
 
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Annotation
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.dataset.atomic import atomic_write_bytes, make_folder, sync_folder
@@ -158,7 +159,7 @@ def read_replay_offers(data: bytes, store: DatasetStore) -> list[ReplayOffer]:
     """
     paths = {record.sha256: store.picture_path(record.file) for record in store.frames("train")}
     try:
-        pictures = [ReplayPicture.from_json(json.loads(line)) for line in data.decode("ascii").splitlines()]
+        pictures = [ReplayPicture.from_json(load_json(line)) for line in data.decode("ascii").splitlines()]
     except (KeyError, TypeError, ValueError, RecursionError) as exc:
         raise DatasetError(f"the pictures for the reservoir cannot be read: {exc!r:.200}") from exc
     unknown = [picture.sha256 for picture in pictures if picture.sha256 not in paths]

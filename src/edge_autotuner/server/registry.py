@@ -30,6 +30,7 @@ from edge_autotuner.client.messages import (
     Stage,
 )
 from edge_autotuner.core.clock import Clock, SystemClock
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.core.json_values import check_json_values
 from edge_autotuner.deployment.acceptance import signature_from_text
 from edge_autotuner.deployment.bundle import ModelBundle, parse_description
@@ -460,7 +461,7 @@ def _checked(request: BundleRequest) -> tuple[bytes, ModelBundle, str]:
         content = request.description.encode()
         bundle = parse_description(content)
         summary = json.dumps({"name": bundle.name, "metrics": bundle.metrics}, allow_nan=False)
-        json.loads(summary.encode()), bundle.name.encode(), json.dumps(bundle.metrics, ensure_ascii=False).encode()
+        load_json(summary.encode()), bundle.name.encode(), json.dumps(bundle.metrics, ensure_ascii=False).encode()
     except (ModelBundleError, ValueError, RecursionError) as exc:  # ValueError: no UTF-8, or an infinite number
         raise Problem(422, "not-a-bundle", f"the description cannot be used: {exc!s:.500}") from exc
     return content, bundle, summary
@@ -503,7 +504,7 @@ def _bounded(metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def _facts(row: Row[Any], files: Sequence[BundleFileInfo]) -> dict[str, Any]:
-    summary = cast("dict[str, Any]", json.loads(row.summary))
+    summary = cast("dict[str, Any]", load_json(row.summary))
     return {
         "id": row.id,
         "camera": row.camera,

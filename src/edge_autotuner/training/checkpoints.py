@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from edge_autotuner.core.file_names import path_for_library
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.dataset.atomic import atomic_write_bytes, make_folder
 from edge_autotuner.errors import TrainingError
 from edge_autotuner.training.learning_curve import EpochRecord
@@ -141,7 +142,7 @@ def _load(path: Path) -> dict[str, Tensor]:
 
 def _read_state(path: Path) -> TrainingState:
     with path_for_library(path) as readable, safe_open(readable, framework="pt") as file:
-        values: dict[str, Any] = json.loads(file.metadata()["state"])
+        values: dict[str, Any] = load_json(file.metadata()["state"])
     values["history"] = [EpochRecord(**record) for record in values["history"]]
     return TrainingState(**values)
 

@@ -6,7 +6,6 @@ says what they are of. Without a folder they are nameless temporary files, which
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from edge_autotuner.config.feature_cache import FeatureCacheConfig
 from edge_autotuner.core.clock import Deadline
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.core.progress import Progress
 from edge_autotuner.dataset.atomic import atomic_write_json, make_folder
 from edge_autotuner.errors import StorageError
@@ -198,7 +198,7 @@ def _kept_layout(wanted: CacheLayout, config: FeatureCacheConfig, folder: Path) 
     if not header_path.exists():
         return None
     try:
-        header = json.loads(header_path.read_text(encoding="utf-8"))
+        header = load_json(header_path.read_text(encoding="utf-8"))
         layout = replace(wanted, n_views=int(header["n_views"]))
         is_whole = (folder / FEATURES).stat().st_size == layout.n_bytes and (folder / JOURNAL).is_file()
     except (OSError, ValueError, KeyError, TypeError) as exc:

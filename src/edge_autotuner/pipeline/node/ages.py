@@ -10,7 +10,6 @@ BATCH/retention.json    since when a batch is kept, where that is not when it wa
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from edge_autotuner.core import Clock
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.dataset import atomic_write_json
 from edge_autotuner.dataset.store import JOURNAL_NAME
 from edge_autotuner.errors import EdgeAutotunerError
@@ -105,7 +105,7 @@ class Ages:
 def _since(batch: Batch) -> datetime | None:
     """Return when a batch was closed, or, of one that nobody completes, last written to; as corrected."""
     with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):  # there is no correction, or it is damaged
-        stored = json.loads((batch.run.path / _SINCE_FILE).read_text(encoding="utf-8"))
+        stored = load_json((batch.run.path / _SINCE_FILE).read_text(encoding="utf-8"))
         return datetime.fromisoformat(stored["since"]).astimezone(UTC)
     try:
         closed_at = batch.closed_at

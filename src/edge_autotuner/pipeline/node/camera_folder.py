@@ -7,7 +7,6 @@ DIR/reservoir/           earlier pictures that are learned from again
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -15,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.dataset import atomic_write_json
 from edge_autotuner.dataset.atomic import make_folder, remove_leftovers, storage_errors
 from edge_autotuner.deployment.deployed import DEPLOYED_LINK
@@ -82,7 +82,7 @@ class Batch:
         if not file.is_file():
             return None
         try:
-            return BatchOutcome(**json.loads(file.read_text(encoding="utf-8")))
+            return BatchOutcome(**load_json(file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, RecursionError) as exc:
             raise DatasetError(f"{file} is damaged ({exc}); delete it, and the batch is learned from again") from exc
 

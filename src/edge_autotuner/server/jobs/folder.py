@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_autotuner.client.job_messages import TuneRequest
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.dataset.atomic import atomic_write_text
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.pipeline.run_folder import RunFolder
@@ -99,6 +100,6 @@ class JobFolder:
 
     def _read(self, name: str) -> dict[str, Any]:
         try:
-            return dict(json.loads((self.path / name).read_text(encoding="utf-8")))
+            return dict(load_json((self.path / name).read_text(encoding="utf-8")))
         except (OSError, ValueError) as exc:
             raise DatasetError(f"cannot read {name} of a job: {exc}") from exc

@@ -19,6 +19,7 @@ from edge_autotuner.client.job_messages import (
     JobState,
     OutputFile,
 )
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.server.database import from_stored_time, to_stored_time
 from edge_autotuner.server.retention import ProtectedBlobs
 from edge_autotuner.server.schema import job_blobs, job_events, jobs
@@ -62,7 +63,7 @@ def event_of(row: Row[Any]) -> JobEvent:
         kind=row.kind,
         name=row.name,
         text=row.text,
-        values=json.loads(row.data),
+        values=load_json(row.data),
     )
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from edge_autotuner._version import __version__
 from edge_autotuner.config.node import CameraConfig, MqttConfig
 from edge_autotuner.core import LabelMap
+from edge_autotuner.core.json_limits import load_json
 
 ONLINE, OFFLINE = b"online", b"offline"
 PRESENT, ABSENT = b"ON", b"OFF"
@@ -181,7 +182,7 @@ def camera_messages(config: MqttConfig, camera: CameraConfig) -> dict[str, bytes
 def camera_of_announcement(payload: bytes) -> tuple[str, str] | None:
     """Return camera and state topic of an announcement that this node made in an earlier life; None for others."""
     try:
-        entity = json.loads(payload)
+        entity = load_json(payload)
         _, camera, _, _ = entity["unique_id"].split(":")
         return camera, str(entity["state_topic"])
     except (ValueError, KeyError, TypeError, AttributeError):
