@@ -176,10 +176,10 @@ _OUR_OWN_NAMES = {
     "models/transformers_folder.py: name": "three constants",
     "models/weights_store.py: file.name": "of the catalogue",
     "models/weights_store.py: file.mirror": "of the catalogue",
+    "pipeline/node/camera_folder.py: name": "outcome.json and state.json",
+    "pipeline/node/memory_budget.py: *parts[:n]": "of the kernel",
+    "pipeline/node/named_bundle.py: camera.name": "a PlainName of the settings; may be a link to another disk",
     "pipeline/node/node.py: camera.name": "a PlainName of the settings; may be a link to another disk",
-    "capture/picture_folder.py: name": "what the folder itself lists",
-    "capture/picture_folder.py: path": "what the folder itself lists",
-    "capture/picture_folder.py: self._names[frame.index]": "what the folder itself lists",
 }
 
 
