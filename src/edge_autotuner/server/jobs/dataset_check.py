@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.pipeline.tuning_description import MAX_BYTES, parse_description
 from edge_autotuner.server.problems import Problem
@@ -67,7 +68,7 @@ def read_dataset(file: BinaryIO, *, max_wait_s: float = 120.0) -> DatasetFacts:
         raise Problem(503, "dataset-not-read", text, headers={"Retry-After": _RETRY_S}) from exc
     if done.returncode != 0:
         raise DatasetError("the description of the dataset takes too much memory to be read")
-    told: dict[str, Any] = json.loads(done.stdout)
+    told: dict[str, Any] = load_json(done.stdout)
     if "error" in told:
         raise DatasetError(told["error"])
     return DatasetFacts(told["files"], told["n_bytes"])
