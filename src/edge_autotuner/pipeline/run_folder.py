@@ -27,6 +27,7 @@ from edge_autotuner.dataset.derived import keep_aside
 from edge_autotuner.errors import ConfigError, DatasetError
 from edge_autotuner.storage import child_path
 
+SETTINGS_FILE = "settings.yaml"
 STATE_FILE = "state.json"
 _SETTINGS_HEAD = "# read by annotate, tune, evaluate, export and report; written by every command; sha256 "
 STAGES = ("capture", "annotation", "training", "evaluation", "export", "report")
@@ -83,7 +84,7 @@ class RunFolder:
     @property
     def has_settings(self) -> bool:
         """Whether a command has saved its settings here."""
-        return (self.path / "settings.yaml").is_file()
+        return (self.path / SETTINGS_FILE).is_file()
 
     def settings(self) -> RunConfig:
         """Return the settings that the last command saved here.
@@ -91,7 +92,7 @@ class RunFolder:
         Raises:
             DatasetError: this is not the folder of a run.
         """
-        file = self.path / "settings.yaml"
+        file = self.path / SETTINGS_FILE
         if not file.is_file():
             raise DatasetError(f"{self.path} is not the folder of a run; start with `edge-autotuner run` or `capture`")
         return load_config(file)
@@ -102,7 +103,7 @@ class RunFolder:
         A file that somebody has edited is kept under another name where a command goes by other settings.
         """
         make_folder(self.path)
-        path, text = self.path / "settings.yaml", dump_yaml(config.model_dump(mode="json"))
+        path, text = self.path / SETTINGS_FILE, dump_yaml(config.model_dump(mode="json"))
         if _was_edited(path) and not _says(path, config):
             keep_aside(path, because="this command goes by other settings")
         atomic_write_text(path, f"{_SETTINGS_HEAD}{hashlib.sha256(text.encode()).hexdigest()}\n{text}")

@@ -80,6 +80,8 @@ class BackgroundWork:
         config: budget and patience.
         clock: of the budget.
         command: what to start for a camera's folder and its settings file; None for the worker of this package.
+        first_command: what to start where it has no model yet, without a CPU budget: a camera that sees nothing waits
+            for nobody; None: the same, within the budget.
     """
 
     def __init__(
@@ -89,9 +91,11 @@ class BackgroundWork:
         *,
         clock: Clock,
         command: Command | None = None,
+        first_command: Command | None = None,
     ) -> None:
         self._learners, self._config, self._clock = list(learners), config, clock
         self._command = command or worker_command(config.priority)
+        self._first_command = first_command
         self._max_cores = config.max_cpu_percent / 100 * len(os.sched_getaffinity(0))
         self._running: _Running | None = None
 
@@ -148,6 +152,9 @@ class BackgroundWork:
         shortage = memory_shortage(self._config.min_free_memory_mb)
         if shortage is not None:
             raise LearningPutOff(f"there is not enough memory to learn: {shortage}")
+        if self._first_command is not None and deployed_bundle(learner.folder.path) is None:
+            n_cores = float(len(os.sched_getaffinity(0)))
+            return _Running(learner, self._first_command, self._config, n_cores, self._clock)
         return _Running(learner, self._command, self._config, self._max_cores, self._clock)
 
     def _settle(self, run: _Running) -> None:
@@ -187,6 +194,12 @@ def worker_command(priority: str, decides: str = "node") -> Command:
         return [sys.executable, "-m", module, str(folder), str(settings), priority, decides, str(os.getpid())]
 
     return command
+
+
+def first_model_command() -> Command:
+    """Return what makes the first model of a camera and ends: like the detection itself, which waits for it."""
+    command = worker_command("normal")
+    return lambda folder, settings: [*command(folder, settings), "first"]
 
 
 class _Running:

@@ -18,9 +18,9 @@ from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.dataset import atomic_write_json
 from edge_autotuner.dataset.atomic import make_folder, remove_leftovers, storage_errors
 from edge_autotuner.deployment.deployed import DEPLOYED_LINK
-from edge_autotuner.errors import DatasetError
+from edge_autotuner.errors import ConfigError, DatasetError
 from edge_autotuner.pipeline.registry_note import NOTE_FILE
-from edge_autotuner.pipeline.run_folder import STATE_FILE, RunFolder
+from edge_autotuner.pipeline.run_folder import SETTINGS_FILE, STATE_FILE, RunFolder
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +95,12 @@ class Batch:
             except DatasetError as exc:
                 if not isinstance(exc.__cause__, OSError):
                     damaged.append(self.run.path / name)
+        if self.run.has_settings:
+            try:
+                self.run.settings()
+            except ConfigError as exc:
+                if not isinstance(exc.__cause__, OSError):
+                    damaged.append(self.run.path / SETTINGS_FILE)
         return damaged
 
     def finish(self, outcome: BatchOutcome) -> None:

@@ -37,6 +37,7 @@ def work_on(
     config: RunConfig,
     *,
     deploys: bool = True,
+    only_first: bool = False,
     service: TrainingService | None = None,
     clock: Clock,
     progress: Progress,
@@ -47,6 +48,7 @@ def work_on(
         folder: of the camera.
         config: how it learns.
         deploys: whether a candidate that is better is deployed here; else somebody else decides.
+        only_first: whether batches are left to a later call.
         service: that trains; None: the training is done here.
         clock: of the records.
         progress: told of long jobs.
@@ -62,6 +64,8 @@ def work_on(
             deploy_start_model(folder, config, clock=clock)
         else:
             deploy_start_bundle(folder, config)
+        if only_first:
+            return
         export_hiding_model(config, folder.path)
         while (batch := folder.waiting()) is not None:
             learn_from(batch, folder, config, deploys=deploys, service=service, clock=clock, progress=progress)

@@ -19,7 +19,13 @@ from edge_autotuner.core.redaction import redact_values
 from edge_autotuner.dataset import atomic_write_json
 from edge_autotuner.dataset.atomic import make_folder, remove_leftovers
 from edge_autotuner.dataset.lock import FolderLock
-from edge_autotuner.pipeline.node.background import BackgroundWork, Command, Learner, worker_command
+from edge_autotuner.pipeline.node.background import (
+    BackgroundWork,
+    Command,
+    Learner,
+    first_model_command,
+    worker_command,
+)
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
 from edge_autotuner.pipeline.node.camera_watch import CameraWatch
 from edge_autotuner.pipeline.node.deployed_model import Seen
@@ -109,6 +115,7 @@ class Node:
             config.background,
             clock=self._clock,
             command=command or worker_command(config.background.priority, decides),
+            first_command=command or first_model_command(),
         )
         self._registry = self._open_registry()
         self._tidying = Tidying(config.storage, self._clock, config.folder)

@@ -1,4 +1,4 @@
-"""`python -m edge_autotuner.pipeline.node.worker CAMERA SETTINGS PRIORITY DECIDES NODE`: what learns.
+"""`python -m edge_autotuner.pipeline.node.worker CAMERA SETTINGS PRIORITY DECIDES NODE [first]`: what learns.
 
 The process runs beside the detection, prints its progress as lines of JSON, and dies with the node.
 """
@@ -24,11 +24,13 @@ from edge_autotuner.pipeline.background_process import (
 )
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
 
+ONLY_FIRST = "first"
+
 _SAY_EVERY_S = 1.0
 _OF_SERVICES = {"httpx2", "httpcore2", "cryptography"}
 
 
-def main(camera: Path, settings: Path, priority: str, decides: str, parent: int) -> int:
+def main(camera: Path, settings: Path, priority: str, decides: str, parent: int, *, only_first: bool = False) -> int:
     """Work on a camera's batches; return the exit code of the error, 0 for none.
 
     Args:
@@ -37,6 +39,7 @@ def main(camera: Path, settings: Path, priority: str, decides: str, parent: int)
         priority: idle, low or normal; see `BackgroundWorkConfig`.
         decides: node or registry; see `RegistryConfig`.
         parent: process id of the node.
+        only_first: only make the camera's first model.
     """
     interrupt_on_sigterm()
     die_with(parent)
@@ -45,7 +48,8 @@ def main(camera: Path, settings: Path, priority: str, decides: str, parent: int)
     guard_tracebacks()
     logging.basicConfig(level=logging.INFO, handlers=[redacting_handler(sys.stderr, "%(message)s")])
     try:
-        _learn(CameraFolder(camera), resolve_settings(LearningConfig, settings, {}), deploys=decides == "node")
+        config = resolve_settings(LearningConfig, settings, {})
+        _learn(CameraFolder(camera), config, deploys=decides == "node", only_first=only_first)
     except EdgeAutotunerError as exc:
         print_line({"error": f"{type(exc).__name__}: {exc}"})
         return exc.exit_code
@@ -54,7 +58,7 @@ def main(camera: Path, settings: Path, priority: str, decides: str, parent: int)
     return 0
 
 
-def _learn(camera: CameraFolder, config: LearningConfig, *, deploys: bool) -> None:
+def _learn(camera: CameraFolder, config: LearningConfig, *, deploys: bool, only_first: bool) -> None:
     """Work on a camera's batches, with torch or with a service.
 
     Raises:
@@ -67,7 +71,15 @@ def _learn(camera: CameraFolder, config: LearningConfig, *, deploys: bool) -> No
 
         with connected(config.service, camera) as service:
             progress = StepMessages(print_line, every_s=_SAY_EVERY_S)
-            work_on(camera, config.run, deploys=deploys, service=service, clock=SystemClock(), progress=progress)
+            work_on(
+                camera,
+                config.run,
+                deploys=deploys,
+                only_first=only_first,
+                service=service,
+                clock=SystemClock(),
+                progress=progress,
+            )
     except ModuleNotFoundError as exc:
         if (exc.name or "").startswith("edge_autotuner"):
             raise
@@ -76,4 +88,5 @@ def _learn(camera: CameraFolder, config: LearningConfig, *, deploys: bool) -> No
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])))
+    camera, settings, priority, decides, parent, *more = sys.argv[1:]
+    sys.exit(main(Path(camera), Path(settings), priority, decides, int(parent), only_first=more == [ONLY_FIRST]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,8 +16,9 @@ from edge_autotuner.config import RunConfig, resolve_settings
 from edge_autotuner.config.node import BackgroundWorkConfig, LearningConfig
 from edge_autotuner.core import FakeClock
 from edge_autotuner.deployment import deploy
-from edge_autotuner.pipeline.node.background import BackgroundWork, Learner
+from edge_autotuner.pipeline.node.background import BackgroundWork, Learner, first_model_command
 from edge_autotuner.pipeline.node.camera_folder import BatchOutcome, CameraFolder
+from edge_autotuner.pipeline.node.worker import ONLY_FIRST
 from edge_autotuner.pipeline.run_folder import StageRecord
 from unit.deployment.test_bundle import made
 
@@ -234,3 +236,17 @@ def test_without_free_memory_nothing_is_started(tmp_path: Path) -> None:
 def test_a_camera_that_is_given_its_model_waits_for_it(tmp_path: Path) -> None:
     learner = Learner("new", CameraFolder(tmp_path / "new"), RunConfig(), is_given_model=lambda: True)
     assert not learner.has_work()
+
+
+def test_the_first_model_is_made_without_a_budget_and_batches_wait_for_their_turn(tmp_path: Path) -> None:
+    learner = Learner("new", CameraFolder(tmp_path / "new"), RunConfig())
+    mark = "import sys, pathlib; pathlib.Path(sys.argv[1], 'first').touch()"
+    work = BackgroundWork(
+        [learner], BackgroundWorkConfig(max_cpu_percent=0.1), clock=FakeClock(), command=script("raise SystemExit(1)"),
+        first_command=script(mark),
+    )  # fmt: skip
+    work.control()
+    wait_for(work, lambda: work.busy_with is None)
+    assert (tmp_path / "new" / "first").exists()
+    assert learner.error is None
+    assert list(first_model_command()(tmp_path, tmp_path))[-4:] == ["normal", "node", str(os.getpid()), ONLY_FIRST]

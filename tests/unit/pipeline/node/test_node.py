@@ -255,6 +255,10 @@ def not_text(folder: CameraFolder) -> None:
     (waiting_batch(folder).run.path / "state.json").write_bytes(b"\xff\xfe\x00")
 
 
+def damage_settings(folder: CameraFolder) -> None:
+    (waiting_batch(folder).run.path / "settings.yaml").write_text("{edge_model: [")
+
+
 def break_link(folder: CameraFolder) -> None:
     folder.path.mkdir(parents=True, exist_ok=True)
     (folder.path / "bundle").symlink_to(Path("bundles", "gone"))
@@ -272,7 +276,17 @@ def put_a_file_in_the_way(folder: CameraFolder) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [damage_state, damage_outcome, forge_outcome, nest_deeply, not_text, break_link, lead_out, put_a_file_in_the_way],
+    [
+        damage_state,
+        damage_outcome,
+        forge_outcome,
+        nest_deeply,
+        not_text,
+        damage_settings,
+        break_link,
+        lead_out,
+        put_a_file_in_the_way,
+    ],
     ids=lambda damage: damage.__name__,
 )
 def test_damage_to_one_camera_ends_nothing(
@@ -292,6 +306,7 @@ def test_damage_to_one_camera_ends_nothing(
         (forge_outcome, "batches/00000001/outcome.json"),
         (nest_deeply, "batches/00000001/outcome.json"),
         (not_text, "batches/00000001/state.json"),
+        (damage_settings, "batches/00000001/settings.yaml"),
         (break_link, "bundle"),
     ],
 )
