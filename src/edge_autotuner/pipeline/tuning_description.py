@@ -270,10 +270,8 @@ def parse_description(content: bytes) -> TuningDescription:
     Raises:
         DatasetError: it is too large, not JSON, or not what a description must be; the message says where.
     """
-    if len(content) > MAX_BYTES:
-        raise DatasetError(f"a description of a dataset has {MAX_BYTES >> 20} MB at most, got {len(content)} bytes")
+    check_form(content)
     try:
-        check_json(content, _limits(len(content)))
         description = TuningDescription.model_validate_json(content, strict=True)
         for stage in (description.stages.capture, description.stages.annotation):
             json.dumps(stage.summary, allow_nan=False)  # 1e999 is infinite
@@ -284,6 +282,20 @@ def parse_description(content: bytes) -> TuningDescription:
     except ValueError as exc:
         raise DatasetError(f"the description of the dataset cannot be read: {exc!s:.200}") from exc
     return description
+
+
+def check_form(content: bytes) -> None:
+    """Refuse a description that is too large, or made of too many pieces for its size, without decoding it.
+
+    Raises:
+        DatasetError: it is.
+    """
+    if len(content) > MAX_BYTES:
+        raise DatasetError(f"a description of a dataset has {MAX_BYTES >> 20} MB at most, got {len(content)} bytes")
+    try:
+        check_json(content, _limits(len(content)))
+    except ValueError as exc:
+        raise DatasetError(f"the description of the dataset cannot be read: {exc}") from None
 
 
 def _limits(n_bytes: int) -> JsonLimits:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,13 +16,13 @@ from typing import Any, BinaryIO
 
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.errors import DatasetError
-from edge_autotuner.pipeline.tuning_description import MAX_BYTES, parse_description
+from edge_autotuner.pipeline.tuning_description import MAX_BYTES, check_form
+from edge_autotuner.server.jobs.dataset_process import facts_of
 from edge_autotuner.server.problems import Problem
 
 SMALL_BYTES = 1 << 20
 """Descriptions of so many bytes are read at once: that takes less time than to start a process."""
 
-_MAX_MEMORY_BYTES = 2 << 30
 _RETRY_S = "60"
 
 
@@ -51,11 +50,15 @@ def read_dataset(file: BinaryIO, *, max_wait_s: float = 120.0) -> DatasetFacts:
         DatasetError: it is not one.
         Problem: 503, no process can read it now.
     """
-    if os.fstat(file.fileno()).st_size <= SMALL_BYTES:
-        return _facts(file.read())
+    is_small = os.fstat(file.fileno()).st_size <= SMALL_BYTES
+    content = file.read(MAX_BYTES + 1)
+    if is_small:
+        return DatasetFacts(**facts_of(content))
+    check_form(content)
+    file.seek(0)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "edge_autotuner.server.jobs.dataset_check"],
+            [sys.executable, "-m", "edge_autotuner.server.jobs.dataset_process"],
             stdin=file,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -71,25 +74,4 @@ def read_dataset(file: BinaryIO, *, max_wait_s: float = 120.0) -> DatasetFacts:
     told: dict[str, Any] = load_json(done.stdout)
     if "error" in told:
         raise DatasetError(told["error"])
-    return DatasetFacts(told["files"], told["n_bytes"])
-
-
-def _facts(content: bytes) -> DatasetFacts:
-    dataset = parse_description(content)
-    return DatasetFacts(dataset.files(), dataset.n_bytes)
-
-
-def main() -> None:
-    """Read a description from standard input and write what is known of it, or what is wrong with it."""
-    resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
-    os.nice(5)
-    try:
-        facts = _facts(sys.stdin.buffer.read(MAX_BYTES + 1))
-        told: dict[str, Any] = {"files": dict(facts.files), "n_bytes": facts.n_bytes}
-    except DatasetError as exc:
-        told = {"error": str(exc)}
-    sys.stdout.write(json.dumps(told))
-
-
-if __name__ == "__main__":
-    main()
+    return DatasetFacts(**told)

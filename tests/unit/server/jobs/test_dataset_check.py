@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ def test_a_large_one_says_the_same_from_another_process(tmp_path: Path, monkeypa
     assert len(VALID) > SMALL_BYTES
     described = parse_description(VALID)
     with monkeypatch.context() as patched:
-        patched.setattr(dataset_check, "parse_description", lambda _content: pytest.fail("read in this process"))
+        patched.setattr(dataset_check, "facts_of", lambda _content: pytest.fail("read in this process"))
         facts = read(tmp_path, VALID)
     assert facts == DatasetFacts(described.files(), described.n_bytes)
 
@@ -72,3 +73,15 @@ def test_a_process_that_breaks_down_is_a_refusal(tmp_path: Path, monkeypatch: py
 def test_no_file_at_all_is_a_mistake_of_the_program() -> None:
     with pytest.raises(io.UnsupportedOperation):
         read_dataset(io.BytesIO(b"{}"))
+
+
+def test_the_process_loads_nothing_of_the_service() -> None:
+    code = "import edge_autotuner.server.jobs.dataset_process, sys; print({'fastapi', 'sqlalchemy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_too_many_pieces_need_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_args, **_options: pytest.fail("a process was started"))
+    with pytest.raises(DatasetError, match="more than"):
+        read(tmp_path, b"[" + b"[]," * 500_000 + b"1]")
