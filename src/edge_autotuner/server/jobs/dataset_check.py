@@ -6,7 +6,6 @@ answers other requests meanwhile; what it learns of a dataset is the hashes and 
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
