@@ -26,7 +26,7 @@ app = typer.Typer(help="The service's audit log: show, verify.", no_args_is_help
 
 @app.command()
 def show(
-    last: Annotated[int, typer.Option(min=1, help="So many entries, the newest ones.")] = 50,
+    last: Annotated[int, typer.Option(min=1, max=1_000_000, help="So many entries, the newest ones.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON per entry.")] = False,
     config: ConfigOption = None,
     data: DataOption = None,

@@ -22,7 +22,7 @@ def detect(
         Path | None, typer.Option(help="Write the image and category ids of this COCO file, and only its frames.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file of another kind.")] = False,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=256, help="CPU threads.")] = None,
 ) -> None:
     """Write the detections of a bundle on every frame of SOURCE; needs no torch."""
     from edge_autotuner.pipeline.detect import detect as run_detection

@@ -93,7 +93,7 @@ def list_jobs(
     url: Url,
     camera: Annotated[str | None, typer.Option(help="Only those of this camera.", show_default=False)] = None,
     state: State = None,
-    limit: Annotated[int, typer.Option(help="Most jobs.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most jobs.")] = 20,
     token_file: TokenFile = None,
     ca_file: CaFile = None,
 ) -> None:

@@ -31,10 +31,12 @@ def add(
         str, typer.Option("--as", help="generic: another scene; replay: the camera's own past.")
     ] = "generic",
     max_pictures: Annotated[
-        int | None, typer.Option(min=1, help="Most pictures in the reservoir. Else as it is, 500 in a new one.")
+        int | None,
+        typer.Option(min=1, max=1_000_000, help="Most pictures in the reservoir. Else as it is, 500 in a new one."),
     ] = None,
     max_mb: Annotated[
-        float | None, typer.Option(min=0.001, help="Most megabytes of pictures. Else as it is, 200 in a new one.")
+        float | None,
+        typer.Option(min=0.001, max=10_000_000, help="Most megabytes of pictures. Else as it is, 200 in a new one."),
     ] = None,
 ) -> None:
     """Offer the labelled training frames of FOLDER to RESERVOIR, which is created where needed."""

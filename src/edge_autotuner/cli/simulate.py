@@ -15,10 +15,10 @@ from edge_autotuner.storage.outputs import check_output_file, check_outputs_diff
 
 def simulate(
     video: Annotated[Path, typer.Argument(help="Video file to write, .mp4 or .avi.")],
-    frames: Annotated[int, typer.Option(min=2, help="Length.")] = 600,
+    frames: Annotated[int, typer.Option(min=2, max=10_000_000, help="Length.")] = 600,
     size: Annotated[str, typer.Option(help="Size of the picture, WIDTHxHEIGHT.")] = "480x272",
     rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Frames per second.")] = 10.0,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another street.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Another seed, another street.")] = 0,
     ground_truth: Annotated[Path | None, typer.Option(help="COCO JSON to write with the exact boxes.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
     noise: Annotated[float, typer.Option(min=0, max=64, help="Sensor noise, grey levels.")] = 2.0,

@@ -49,12 +49,18 @@ class RefinementConfig(FrozenConfig):
         0.6, ge=0, le=1, description="Places with a higher mean score are real objects, such as parked cars."
     )
     static_min_s: float = Field(
-        30.0, ge=0, description="Only frames that span this time, seconds, tell such places from a car that waits."
+        30.0,
+        ge=0,
+        le=1e9,
+        description="Only frames that span this time, seconds, tell such places from a car that waits.",
     )
     smooth_boxes_s: float = Field(
-        0.8, ge=0, description="Boxes of one object are smoothed over this time (standard deviation, seconds); 0: not."
+        0.8,
+        ge=0,
+        le=3600,
+        description="Boxes of one object are smoothed over this time (standard deviation, seconds); 0: not.",
     )
-    smooth_scores_s: float = Field(0.3, ge=0, description="The same for their scores; 0: not.")
+    smooth_scores_s: float = Field(0.3, ge=0, le=3600, description="The same for their scores; 0: not.")
     one_class_per_object: bool = Field(
         True, description="An object that is followed gets the class that has the largest sum of scores."
     )
@@ -119,8 +125,10 @@ class AnnotationConfig(FrozenConfig):
     tile_grid: int = Field(2, ge=1, le=8, description="Tiles per side.")
     tile_overlap: float = Field(0.25, ge=0, lt=0.9, description="Share of a tile that its neighbour covers too.")
     crop_margin: float = Field(0.25, ge=0, le=2, description="Margin around a motion region, share of its size.")
-    min_crop_px: int = Field(192, ge=16, description="Smallest side of a crop, frame pixels (paper, Fig. 5).")
-    cut_border_px: float = Field(3.0, ge=0, description="Boxes this close to an inner crop border are cut: dropped.")
+    min_crop_px: int = Field(192, ge=16, le=16384, description="Smallest side of a crop, frame pixels (paper, Fig. 5).")
+    cut_border_px: float = Field(
+        3.0, ge=0, le=1000, description="Boxes this close to an inner crop border are cut: dropped."
+    )
     merge_iou: float = Field(
         0.5, gt=0, le=1, description="Same-class boxes of several views above this overlap are one."
     )
@@ -134,7 +142,7 @@ class AnnotationConfig(FrozenConfig):
     classes: tuple[str, ...] | None = Field(
         None, description="Classes to learn; null: the edge model's own, or the six street classes of a COCO model."
     )
-    max_detections: int = Field(300, ge=1, description="Most boxes kept per frame.")
+    max_detections: int = Field(300, ge=1, le=10_000, description="Most boxes kept per frame.")
     refine: RefinementConfig = RefinementConfig()
     service: ServiceConfig = ServiceConfig()
 

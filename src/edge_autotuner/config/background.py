@@ -21,7 +21,7 @@ class BackgroundConfig(FrozenConfig):
         "mog2, knn: OpenCV's subtractors.",
     )
     n_frames: int = Field(15, ge=1, le=255, description="N: frames in one median.")
-    every_k_frames: int = Field(5, ge=1, description="k: one frame out of k enters the median.")
+    every_k_frames: int = Field(5, ge=1, le=100_000, description="k: one frame out of k enters the median.")
     n_backgrounds: int = Field(3, ge=1, le=63, description="M: medians of which the moving median is the background.")
     percentile: float = Field(
         40.0, ge=0, le=100, description="Rank taken by the method percentile; below 50 where objects are brighter."

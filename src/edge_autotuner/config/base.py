@@ -23,7 +23,8 @@ from edge_autotuner.core.clock import parse_duration_s
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.storage import PLAIN_NAME
 
-_MIN_INPUT_SIDE_PX = 32
+_MIN_INPUT_SIDE_PX, _MAX_INPUT_SIDE_PX = 32, 4096
+_LONGEST_S = 36_500 * 86_400.0
 _MAY_BE_PATHS = {"source", "edge_model", "teacher"}  # text that may name a file
 
 
@@ -86,6 +87,12 @@ def _to_seconds(value: object) -> object:
     return value
 
 
+def _not_too_long(seconds: float) -> float:
+    if not seconds <= _LONGEST_S:  # also NaN
+        raise ValueError("a time must be at most 36500 days; null where a setting takes it for no limit")
+    return seconds
+
+
 def _to_frame_range(value: object) -> object:
     if isinstance(value, str):
         start, colon, stop = value.partition(":")
@@ -128,13 +135,15 @@ def _to_size(value: object) -> object:
 def _large_enough(size_wh: tuple[int, int]) -> tuple[int, int]:
     if any(side < _MIN_INPUT_SIDE_PX for side in size_wh):
         raise ValueError(f"both sides must be at least {_MIN_INPUT_SIDE_PX}, for example 416 or 640x384")
+    if any(side > _MAX_INPUT_SIDE_PX for side in size_wh):
+        raise ValueError(f"both sides must be at most {_MAX_INPUT_SIDE_PX}, for example 416 or 640x384")
     return size_wh
 
 
 PlainName = Annotated[str, Field(pattern=PLAIN_NAME)]
 """Letters, digits, dots, dashes and underscores; never a path."""
 
-Seconds = Annotated[float, BeforeValidator(_to_seconds)]
+Seconds = Annotated[float, BeforeValidator(_to_seconds), AfterValidator(_not_too_long)]
 """Seconds; text such as "10min" or "1h30m" is understood."""
 
 FrameRange = Annotated[tuple[int, int | None], BeforeValidator(_to_frame_range), AfterValidator(_not_empty)]

@@ -20,17 +20,22 @@ class CaptureConfig(FrozenConfig):
     background: BackgroundConfig = BackgroundConfig()
     motion: MotionConfig = MotionConfig()
     selection: SelectionConfig = SelectionConfig()
-    max_images: int = Field(1000, ge=1, description="Stop after this many training frames (paper, section 5.3).")
+    max_images: int = Field(
+        1000, ge=1, le=1_000_000, description="Stop after this many training frames (paper, section 5.3)."
+    )
     deadline_s: Seconds | None = Field(None, gt=0, description="Stop collecting after this long.")
     test_fraction: float = Field(0.2, gt=0, lt=1, description="Share at the end that is never trained on.")
     max_test_images: int = Field(
         200,
         ge=1,
+        le=100_000,
         description="Frames of the kept part that are evaluated, evenly spread; as many with human boxes besides.",
     )
     train_frames: FrameRange | None = Field(None, description="Train on these frames only, START:STOP.")
     test_frames: FrameRange | None = Field(None, description="Evaluate on these frames only, START:STOP.")
-    test_every: int | None = Field(None, ge=1, description="Evaluate every n-th frame of the kept part instead.")
+    test_every: int | None = Field(
+        None, ge=1, le=1_000_000, description="Evaluate every n-th frame of the kept part instead."
+    )
     picture_format: Literal["jpg", "png"] = Field(
         "jpg", description="How frames of a video are stored; pictures of a folder are copied, without metadata."
     )

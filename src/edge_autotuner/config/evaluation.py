@@ -19,7 +19,7 @@ class EvaluationConfig(FrozenConfig):
     map_classes: dict[str, str] = Field(
         default_factory=dict, description="Scored as one class: for example {bus: car, truck: car}."
     )
-    max_detections: int = Field(300, ge=1, description="Most boxes per frame that are scored.")
+    max_detections: int = Field(300, ge=1, le=10_000, description="Most boxes per frame that are scored.")
     min_score: float = Field(0.05, ge=0, lt=1, description="Boxes below this score are not scored.")
     promotion_max_iou: float = Field(
         0.75,
@@ -28,6 +28,6 @@ class EvaluationConfig(FrozenConfig):
         description="Largest overlap threshold of the AP that decides about the promotion. Overlaps above say more "
         "about how the teacher draws its boxes than about the objects.",
     )
-    n_bootstrap: int = Field(1000, ge=100, description="Resamples of the frames for the promotion rule.")
+    n_bootstrap: int = Field(1000, ge=100, le=1_000_000, description="Resamples of the frames for the promotion rule.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence that the promotion rule asks for.")
-    seed: int = Field(0, ge=0, description="Seed of the resampling.")
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="Seed of the resampling.")

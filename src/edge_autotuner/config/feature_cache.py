@@ -15,6 +15,11 @@ class FeatureCacheConfig(FrozenConfig):
         4, ge=1, le=1000, description="Randomly changed views of each picture that take turns from epoch to epoch."
     )
     max_gb: float = Field(
-        4.0, gt=0, description="Most disk space, 10^9 bytes: fewer views if they do not fit, no cache if not even one."
+        4.0,
+        gt=0,
+        le=1_000_000,
+        description="Most disk space, 10^9 bytes: fewer views if they do not fit, no cache if not even one.",
     )
-    min_free_gb: float = Field(1.0, ge=0, description="Disk space that the cache leaves free, 10^9 bytes.")
+    min_free_gb: float = Field(
+        1.0, ge=0, le=1_000_000, description="Disk space that the cache leaves free, 10^9 bytes."
+    )

@@ -35,7 +35,7 @@ class MotionConfig(FrozenConfig):
 
     sensitivity: Sensitivity = Field("medium", description="Sets threshold and minimum area together.")
     working_width_px: int = Field(
-        480, ge=64, description="Frames wider than this are shrunk for motion detection only."
+        480, ge=64, le=4096, description="Frames wider than this are shrunk for motion detection only."
     )
     blur_px: int = Field(
         5,
@@ -75,11 +75,15 @@ class MotionConfig(FrozenConfig):
         "Working pixels; 0: none.",
     )
     min_area_px: float | None = Field(
-        None, gt=0, description="Smallest changed area, source pixels; null: by sensitivity, relative to the frame."
+        None,
+        gt=0,
+        le=1e9,
+        description="Smallest changed area, source pixels; null: by sensitivity, relative to the frame.",
     )
     min_region_px: int | None = Field(
         None,
         ge=1,
+        le=1_000_000_000,
         description="Regions are padded to at least this width and height, source pixels; null: 1/12 of the width.",
     )
     padding_fraction: float = Field(

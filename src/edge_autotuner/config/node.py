@@ -38,20 +38,20 @@ class DetectConfig(FrozenConfig):
 
     max_rate_hz: float = Field(5.0, gt=0, le=1000, description="Most frames per second that are looked at.")
     min_score: float = Field(0.3, gt=0, lt=1, description="Weaker detections are not reported.")
-    max_detections: int = Field(100, ge=1, description="Most detections per frame.")
-    n_threads: int = Field(1, ge=1, description="CPU threads of the model.")
+    max_detections: int = Field(100, ge=1, le=10_000, description="Most detections per frame.")
+    n_threads: int = Field(1, ge=1, le=256, description="CPU threads of the model.")
 
 
 class BatchConfig(FrozenConfig):
     """When a camera has collected enough to learn from (paper, section 4.2: by count, or at a deadline)."""
 
-    max_frames: int = Field(300, ge=10, description="With so many training frames a batch is full.")
+    max_frames: int = Field(300, ge=10, le=100_000, description="With so many training frames a batch is full.")
     max_age_s: Seconds = Field(
         6 * 3600.0,
         gt=0,
         description="At this age a batch is closed too, if it has `min_frames`; else when it has them.",
     )
-    min_frames: int = Field(40, ge=1, description="Fewer training frames are not worth a training.")
+    min_frames: int = Field(40, ge=1, le=100_000, description="Fewer training frames are not worth a training.")
     pause_s: Seconds | None = Field(
         24 * 3600.0, gt=0, description="Time after a batch in which nothing is collected; null: collect one batch only."
     )
@@ -77,12 +77,14 @@ class BackgroundWorkConfig(FrozenConfig):
     max_memory_mb: float | None = Field(
         None,
         gt=0,
+        le=10_000_000,
         description="Most memory that the learning process may use, megabytes: at more it is ended, and tried again "
         "later. null: only `min_free_memory_mb` counts.",
     )
     min_free_memory_mb: float = Field(
         100.0,
         ge=0,
+        le=10_000_000,
         description="With less memory left on the machine, or in its container, the learning process is ended before "
         "the kernel ends something else; megabytes. It is not started before so much is free.",
     )
@@ -93,7 +95,7 @@ class BackgroundWorkConfig(FrozenConfig):
 class StorageConfig(FrozenConfig):
     """What is kept on the disk, and for how long."""
 
-    min_free_mb: float = Field(500.0, ge=0, description="No frame is collected while less is free; megabytes.")
+    min_free_mb: float = Field(500.0, ge=0, le=1e9, description="No frame is collected while less is free; megabytes.")
     keep_pictures_s: Seconds = Field(
         30 * 24 * 3600.0,
         gt=0,
@@ -110,15 +112,19 @@ class StorageConfig(FrozenConfig):
         gt=0,
         description="Pictures of the replay reservoir are deleted this long after they came there.",
     )
-    keep_batches: int = Field(10, ge=1, description="Older finished batches are deleted, with reports and models.")
-    keep_bundles: int = Field(5, ge=1, description="Models kept to go back to, besides the deployed one.")
+    keep_batches: int = Field(
+        10, ge=1, le=100_000, description="Older finished batches are deleted, with reports and models."
+    )
+    keep_bundles: int = Field(5, ge=1, le=100_000, description="Models kept to go back to, besides the deployed one.")
 
 
 class JsonLinesConfig(FrozenConfig):
     """Detections as lines of JSON."""
 
     path: Path | None = Field(None, description="File that lines are added to; null: standard output.")
-    max_mb: float = Field(100.0, gt=0, description="A larger file is moved to NAME.1, and a new one begun; megabytes.")
+    max_mb: float = Field(
+        100.0, gt=0, le=1_000_000, description="A larger file is moved to NAME.1, and a new one begun; megabytes."
+    )
 
 
 class MqttConfig(FrozenConfig):

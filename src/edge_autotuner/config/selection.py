@@ -27,10 +27,14 @@ class SelectionConfig(FrozenConfig):
         description="Student score that near-threshold looks for, and from which disagreement counts objects.",
     )
     min_gap_s: float = Field(
-        0.0, ge=0, description="Shortest time between two selected frames, seconds; 0: spread over the video."
+        0.0, ge=0, le=1e9, description="Shortest time between two selected frames, seconds; 0: spread over the video."
     )
-    max_per_hour: int | None = Field(None, ge=1, description="Most frames in any 60 minutes; null: no limit.")
-    max_per_day: int | None = Field(None, ge=1, description="Most frames in any 24 hours; null: no limit.")
+    max_per_hour: int | None = Field(
+        None, ge=1, le=1_000_000, description="Most frames in any 60 minutes; null: no limit."
+    )
+    max_per_day: int | None = Field(
+        None, ge=1, le=10_000_000, description="Most frames in any 24 hours; null: no limit."
+    )
     min_change_fraction: float = Field(
         0.25,
         ge=0,

@@ -150,6 +150,7 @@ class RetentionConfig(FrozenConfig):
     max_contents_mb: float | None = Field(
         None,
         ge=0,
+        le=1e9,
         description="While contents take more MB, the oldest bundles that may go are removed; null: no limit.",
     )
     grace_s: Seconds = Field(

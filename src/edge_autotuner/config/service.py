@@ -51,7 +51,7 @@ class ServiceConfig(FrozenConfig):
         60.0, gt=0, description="Longest wait between two attempts; a service that asks for more is given up for now."
     )
     max_upload_kbps: float | None = Field(
-        None, gt=0, description="Most kilobits per second that are sent to the service; null: no limit."
+        None, gt=0, le=1e9, description="Most kilobits per second that are sent to the service; null: no limit."
     )
     picture_format: Literal["png", "webp", "jpg"] = Field(
         "png", description="How pictures travel: png and webp (lossless) change no pixel, jpg does."

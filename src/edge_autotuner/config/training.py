@@ -24,25 +24,31 @@ class TrainingConfig(FrozenConfig):
         "auto", description="box: detection head; top: head and the pyramid's last layers; all; auto: by label count."
     )
     auto_all_from_boxes: int = Field(
-        500, ge=0, description="With auto, all layers are trained from this many labelled boxes on, else box."
+        500,
+        ge=0,
+        le=1_000_000_000,
+        description="With auto, all layers are trained from this many labelled boxes on, else box.",
     )
-    n_epochs: int = Field(8, ge=1, description="Passes over the training pictures.")
-    max_steps_per_epoch: int = Field(75, ge=1, description="An epoch ends after this many batches.")
-    min_steps_per_epoch: int = Field(25, ge=1, description="Few pictures are shown repeatedly until this many batches.")
-    batch_size: int = Field(8, ge=1, description="Pictures per step.")
-    max_lr: float = Field(1e-3, gt=0, description="Peak of the one-cycle learning rate (AdamW).")
-    weight_decay: float = Field(5e-4, ge=0, description="Decoupled weight decay of the convolutions.")
+    n_epochs: int = Field(8, ge=1, le=10_000, description="Passes over the training pictures.")
+    max_steps_per_epoch: int = Field(75, ge=1, le=1_000_000, description="An epoch ends after this many batches.")
+    min_steps_per_epoch: int = Field(
+        25, ge=1, le=1_000_000, description="Few pictures are shown repeatedly until this many batches."
+    )
+    batch_size: int = Field(8, ge=1, le=4096, description="Pictures per step.")
+    max_lr: float = Field(1e-3, gt=0, le=10, description="Peak of the one-cycle learning rate (AdamW).")
+    weight_decay: float = Field(5e-4, ge=0, le=10, description="Decoupled weight decay of the convolutions.")
     ema_decay: float = Field(0.99, ge=0, lt=1, description="Decay of the averaged weights that are evaluated and kept.")
     val_fraction: float = Field(
         0.15, gt=0, lt=0.9, description="Last share of the TRAINING period that chooses the checkpoint."
     )
-    max_val_images: int = Field(60, ge=1, description="Most validation frames, evenly spread.")
+    max_val_images: int = Field(60, ge=1, le=100_000, description="Most validation frames, evenly spread.")
     patience_epochs: int = Field(
-        5, ge=1, description="Stop when validation has not improved for this many epochs after the warm-up."
+        5, ge=1, le=10_000, description="Stop when validation has not improved for this many epochs after the warm-up."
     )
     distill_weight: float = Field(
         0.0,
         ge=0,
+        le=1e6,
         description="Pull towards the starting model where the labels say nothing (learning without forgetting).",
     )
     keep_start: float = Field(
@@ -65,5 +71,5 @@ class TrainingConfig(FrozenConfig):
     deadline_s: Seconds | None = Field(
         None, gt=0, description="Time for the whole training stage; it ends before, with the best weights so far."
     )
-    n_threads: int | None = Field(None, ge=1, description="CPU threads; null: all cores.")
-    seed: int = Field(0, ge=0, description="Seed of the order and of the augmentation.")
+    n_threads: int | None = Field(None, ge=1, le=256, description="CPU threads; null: all cores.")
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="Seed of the order and of the augmentation.")
