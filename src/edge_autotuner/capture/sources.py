@@ -12,11 +12,13 @@ from edge_autotuner.capture.video_file import VideoFile
 from edge_autotuner.capture.video_packets import require_regular
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.core import Clock, FrameSource, OnEvent, ignore_event
+from edge_autotuner.core.arguments import checked_arguments
 from edge_autotuner.errors import VideoError
 
 _SCHEME_PARTS = {f"{scheme}:" for scheme in SCHEMES}
 
 
+@checked_arguments
 def open_source(
     path_or_address: Path | str,
     stream: StreamConfig | None = None,

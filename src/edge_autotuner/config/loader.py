@@ -11,12 +11,14 @@ from pydantic import BaseModel, ValidationError
 
 from edge_autotuner.config.run import RunConfig
 from edge_autotuner.config.settings_text import MAX_BYTES, compose_yaml, read_yaml
+from edge_autotuner.core.arguments import checked_arguments
 from edge_autotuner.core.redaction import redact_text, remember_secrets_of_settings
 from edge_autotuner.errors import ConfigError
 
 _Config = TypeVar("_Config", bound=BaseModel)
 
 
+@checked_arguments
 def load_config(path: Path) -> RunConfig:
     """Read a YAML file.
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edge_autotuner.core.arguments import checked_arguments
 from edge_autotuner.deployment.bundle import read_bundle
 from edge_autotuner.deployment.deployed import bundle_folder
 from edge_autotuner.errors import ModelBundleError, WeightsError
 from edge_autotuner.models.onnx_detector import OnnxDetector
 
 
+@checked_arguments
 def load_edge_detector(
     folder: Path, n_threads: int | None = None, *, min_score: float = 0.05, max_detections: int = 300
 ) -> OnnxDetector:

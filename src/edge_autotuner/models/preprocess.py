@@ -96,6 +96,8 @@ def resize_and_pad(image_bgr: ImageArray, placement: Placement, spec: DetectorSp
 
 
 def _checked_size(image_bgr: ImageArray) -> SizeWH:
+    if not isinstance(image_bgr, np.ndarray):
+        raise TypeError(f"image_bgr must be an array of shape (H, W, 3), got {type(image_bgr).__name__}")
     if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or image_bgr.size == 0:
         raise ValueError(f"image_bgr must have shape (H, W, 3), got {image_bgr.shape}")
     if image_bgr.dtype != np.uint8:

@@ -8,6 +8,7 @@ from typing import Any
 
 from edge_autotuner.capture import open_source
 from edge_autotuner.core import COCO_CATEGORY_IDS, Detections, Frame, LabelMap, NoProgress, Progress, xyxy_to_xywh
+from edge_autotuner.core.arguments import checked_arguments
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.dataset import load_coco_truth
 from edge_autotuner.dataset.atomic import atomic_write_text
@@ -16,6 +17,7 @@ from edge_autotuner.errors import EvaluationError, StorageError
 from edge_autotuner.storage.outputs import check_output_file, write_output
 
 
+@checked_arguments
 def detect(
     bundle: Path,
     source_path: Path | str,

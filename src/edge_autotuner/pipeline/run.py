@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Progress
+from edge_autotuner.core.arguments import checked_arguments
 from edge_autotuner.evaluation import PromotionDecision
 from edge_autotuner.pipeline.annotation_stage import annotate, check_teacher
 from edge_autotuner.pipeline.capture_stage import capture, check_places
@@ -41,6 +42,7 @@ class RunResult:
         return self.evaluation.promotion
 
 
+@checked_arguments
 def run(
     source: Path | str,
     output: Path,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Progress
+from edge_autotuner.core.arguments import checked_arguments
 from edge_autotuner.pipeline import annotation_stage, capture_stage, evaluation_stage, export_stage, report_stage
 from edge_autotuner.pipeline import training_stage as training
 from edge_autotuner.pipeline.capture_stage import check_places
@@ -17,6 +18,7 @@ from edge_autotuner.pipeline.session import Session
 __all__ = ["RunResult", "annotate", "capture_frames", "evaluate", "export", "report", "run", "tune"]
 
 
+@checked_arguments
 def capture_frames(
     source: Path | str, output: Path, config: RunConfig | None = None, *, progress: Progress | None = None
 ) -> Path:
@@ -34,6 +36,7 @@ def capture_frames(
     return session.folder.dataset
 
 
+@checked_arguments
 def annotate(output: Path, config: RunConfig | None = None, *, progress: Progress | None = None) -> Path:
     """Let the teacher label the collected frames; return the dataset's folder.
 
@@ -47,6 +50,7 @@ def annotate(output: Path, config: RunConfig | None = None, *, progress: Progres
     return session.folder.dataset
 
 
+@checked_arguments
 def tune(output: Path, config: RunConfig | None = None, *, progress: Progress | None = None) -> Path:
     """Fine-tune the edge model on the labels; return the file of the candidate's weights."""
     session = _continue(output, config, progress)
@@ -54,6 +58,7 @@ def tune(output: Path, config: RunConfig | None = None, *, progress: Progress | 
     return training.candidate_weights(session)
 
 
+@checked_arguments
 def evaluate(output: Path, config: RunConfig | None = None, *, progress: Progress | None = None) -> Evaluation:
     """Score old model, candidate and teacher on the later frames, and decide about the promotion."""
     session = _continue(output, config, progress)
@@ -61,6 +66,7 @@ def evaluate(output: Path, config: RunConfig | None = None, *, progress: Progres
     return read_evaluation(session.folder.evaluation)
 
 
+@checked_arguments
 def export(output: Path, config: RunConfig | None = None, *, progress: Progress | None = None) -> Path:
     """Write both models as bundles and deploy the winner; return the link to the deployed bundle."""
     session = _continue(output, config, progress)
@@ -68,6 +74,7 @@ def export(output: Path, config: RunConfig | None = None, *, progress: Progress 
     return session.folder.path / "bundle"
 
 
+@checked_arguments
 def report(
     output: Path, config: RunConfig | None = None, *, progress: Progress | None = None, command: str = ""
 ) -> Path:

@@ -1,0 +1,69 @@
+"""Wrong types are named at the door of the public API: what was expected, and what came."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edge_autotuner as eat
+from edge_autotuner.models.preprocess import prepare_input
+
+FUNCTIONS = sorted(name for name in eat.__all__ if inspect.isfunction(getattr(eat, name)))
+WRONG: tuple[object, ...] = (None, 3.5, {"a": 1}, ["a"], object(), b"bytes")
+UNCHECKED = {"progress", "clock", "on_event"}  # anything with the right methods will do
+
+
+def parameters() -> Iterator[tuple[str, str]]:
+    """Yield every function of the public API with each parameter that is checked."""
+    for name in FUNCTIONS:
+        for parameter in inspect.signature(getattr(eat, name)).parameters:
+            if parameter not in UNCHECKED:
+                yield name, parameter
+
+
+def allowed(name: str, parameter: str) -> tuple[type, ...]:
+    """Return the classes that a parameter takes."""
+    hint = typing.get_type_hints(inspect.unwrap(getattr(eat, name)))[parameter]
+    kinds = typing.get_args(hint) or (hint,)
+    return (*kinds, int) if float in kinds else kinds
+
+
+@pytest.mark.parametrize(("name", "parameter"), list(parameters()))
+def test_a_wrong_type_is_named(name: str, parameter: str) -> None:
+    function: Any = getattr(eat, name)
+    kinds = allowed(name, parameter)
+    required = [p for p in inspect.signature(function).parameters.values() if p.default is inspect.Parameter.empty]
+    arguments: dict[str, object] = {each.name: Path("nowhere") for each in required}
+    for wrong in WRONG:
+        if isinstance(wrong, kinds) or (wrong is None and type(None) in kinds):
+            continue
+        with pytest.raises(TypeError, match=rf"^{name}\(\) expects {parameter} as .+, got {type(wrong).__name__}$"):
+            function(**arguments | {parameter: wrong})
+
+
+def test_there_are_functions() -> None:
+    assert {"run", "detect", "load_edge_detector", "open_source", "load_config"} <= set(FUNCTIONS)
+
+
+def test_text_is_a_path_and_empty_text_is_none(tmp_path: Path) -> None:
+    with pytest.raises(eat.EdgeAutotunerError, match="is neither a model bundle nor"):
+        eat.load_edge_detector(str(tmp_path))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="got empty text"):
+        eat.load_edge_detector("")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", [None, "frame.png", [[0, 0, 0]], Path("frame.png")])
+def test_a_detector_says_that_it_needs_an_array(wrong: Any) -> None:
+    spec: Any = None
+    with pytest.raises(TypeError, match=rf"must be an array of shape \(H, W, 3\), got {type(wrong).__name__}"):
+        prepare_input(wrong, spec)
+
+
+def test_a_missing_argument_is_still_a_type_error() -> None:
+    with pytest.raises(TypeError, match="missing a required argument: 'output'"):
+        eat.annotate()  # type: ignore[call-arg]
