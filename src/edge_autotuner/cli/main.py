@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import traceback
@@ -110,7 +111,7 @@ def _after_interrupt(arguments: Sequence[str]) -> str:
 def _fail(error: Exception, debug: bool) -> int:
     """Say what is wrong, and return the exit code."""
     if isinstance(error, OSError):
-        error = StorageError(f"{error}; check the disk and the path")
+        error = StorageError(f"{error}; {_advice(error)}")
     if isinstance(error, EdgeAutotunerError):
         return _complain(f"{type(error).__name__}: {_one_line(error)}", error.exit_code, debug)
     if type(error).__name__ == "Abort":  # typer's word for Ctrl-C, in some versions
@@ -124,6 +125,19 @@ def _fail(error: Exception, debug: bool) -> int:
         return int(code)
     text = f"unexpected {type(error).__name__}: {_one_line(error)}; run again with --debug to see where"
     return _complain(text, UNEXPECTED, debug)
+
+
+def _advice(error: OSError) -> str:
+    """Return what to look at when the system refuses."""
+    if error.errno in {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}:
+        return "this file system cannot lock files, or lacks another function; choose a folder on a local disk"
+    if error.errno in {errno.EMFILE, errno.ENFILE}:
+        return "too many files are open: raise the limit (ulimit -n)"
+    if error.errno in {errno.ENOMEM, errno.EAGAIN}:
+        return "memory or processes are used up: end other programs, or lower the number of threads"
+    if isinstance(error, ConnectionError | TimeoutError):
+        return "the other side does not answer or has hung up: check the address and the network"
+    return "check the disk and the path"
 
 
 def _complain(text: str, code: int, debug: bool) -> int:

@@ -14,6 +14,15 @@ from edge_autotuner.config.settings_text import MAX_BYTES, compose_yaml, read_ya
 from edge_autotuner.core.arguments import checked_arguments
 from edge_autotuner.core.redaction import redact_text, remember_secrets_of_settings
 from edge_autotuner.errors import ConfigError
+from edge_autotuner.storage import PLAIN_NAME
+
+WORDS_OF_PATTERNS = {
+    PLAIN_NAME: "expected at most 100 letters, digits, dots, dashes and underscores, beginning with a letter or digit",
+    r"^[A-Za-z_][A-Za-z0-9_]*$": "expected the name of an environment variable: letters, digits and underscores",
+    r"^[1-9]\d{0,4}x[1-9]\d{0,4}$": "expected WIDTHxHEIGHT, for example 1280x720",
+    r"^https?://": "expected an address that begins with http:// or https://",
+}
+"""What the patterns of settings mean; nobody is shown a regular expression."""
 
 _Config = TypeVar("_Config", bound=BaseModel)
 
@@ -95,6 +104,11 @@ def _explain(error: ValidationError, text: str, path: Path | None, overrides: Ma
         keys = tuple(str(part) for part in item["loc"])
         dotted = ".".join(keys)
         message = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "string_pattern_mismatch":
+            pattern = str(item.get("ctx", {}).get("pattern"))
+            message = WORDS_OF_PATTERNS.get(
+                pattern, "has not the form that is expected here; see the settings' reference"
+            )
         if item["type"] == "extra_forbidden":
             message = "no such setting"
         flagged = any(

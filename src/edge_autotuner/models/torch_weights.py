@@ -136,6 +136,11 @@ def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
         raise WeightsError(f"no weights file at {path}; `edge-autotuner models list` shows what is known")
     if path.stat().st_size > MAX_WEIGHTS_BYTES:
         raise WeightsError(f"{path} is larger than {MAX_WEIGHTS_BYTES >> 20} MB; not a weights file of these models")
+    if path.suffix.lower() == ".onnx":
+        raise WeightsError(
+            f"{path} is an ONNX file, which cannot be trained: give the weights that it was made from (.safetensors or "
+            ".pth), or a bundle; ONNX files can be teachers"
+        )
     try:
         if path.suffix == ".safetensors":
             with path_for_library(path) as readable, safe_open(readable, framework="pt") as file:

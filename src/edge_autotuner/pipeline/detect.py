@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edge_autotuner.capture import open_source
+from edge_autotuner.capture import is_live_address, open_source
 from edge_autotuner.core import COCO_CATEGORY_IDS, Detections, Frame, LabelMap, NoProgress, Progress, xyxy_to_xywh
 from edge_autotuner.core.arguments import checked_arguments
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.dataset import load_coco_truth
 from edge_autotuner.dataset.atomic import atomic_write_text
 from edge_autotuner.deployment import load_edge_detector
-from edge_autotuner.errors import EvaluationError, StorageError
+from edge_autotuner.errors import ConfigError, EvaluationError, StorageError
 from edge_autotuner.storage.outputs import check_output_file, write_output
 
 
@@ -53,9 +53,15 @@ def detect(
 
     Raises:
         ModelBundleError, VideoError, EvaluationError: what is wrong with the inputs.
+        ConfigError: the source is a camera, or the output would replace something.
         StorageError: the output cannot be written.
     """
-    output = Path(output)
+    if is_live_address(str(source_path)):
+        raise ConfigError(
+            "detect writes its file when the source ends, and a camera does not end: `edge-autotuner edge` with "
+            "learns: false writes a line of JSON for each detection as it comes (outputs.json_lines); download "
+            "a recording from a web server first"
+        )
     reads = {"the source": source_path, "the ground truth": ground_truth}
     check_output_file(output, option="--output", reads=reads, overwrite=overwrite, is_own=_holds_records)
     if not output.parent.is_dir():

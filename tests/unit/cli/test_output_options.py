@@ -117,6 +117,14 @@ def test_with_overwrite_a_file_is_replaced(clip: Path) -> None:
     assert contents(clip) != before
 
 
+@pytest.mark.parametrize("source", ["rtsp://127.0.0.1:1/s", "/dev/video0", "webcam:0", "http://127.0.0.1:1/a.mp4"])
+def test_detections_of_a_camera_are_not_gathered_for_ever(source: str, clip: Path) -> None:
+    outcome = run_cli("detect", "bundle", source, "-o", "out.json")
+    assert outcome.code == 2
+    assert "a camera does not end" in outcome.complaints[0]
+    assert not Path("out.json").exists()
+
+
 def contents(folder: Path) -> dict[str, str]:
     """Return the hash of every file below a folder."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
