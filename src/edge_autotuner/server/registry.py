@@ -13,7 +13,7 @@ import json
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from starlette.concurrency import run_in_threadpool
@@ -494,23 +494,27 @@ def _files_of(connection: Connection, ids: Iterable[str]) -> dict[str, list[Bund
     return files
 
 
-def _bounded(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Return metrics as lists may show them; nothing of what an earlier version accepted without bounds."""
+def _summary_of(row: Row[Any]) -> tuple[str, dict[str, Any]]:
+    """Return name and metrics as lists may show them; no metrics that an earlier version accepted without bounds."""
     try:
-        check_json_values(metrics)
+        summary = load_json(row.summary)
     except ValueError:
-        return {}
-    return metrics
+        return row.id, {}
+    try:
+        check_json_values(summary["metrics"])
+    except ValueError:
+        return summary["name"], {}
+    return summary["name"], summary["metrics"]
 
 
 def _facts(row: Row[Any], files: Sequence[BundleFileInfo]) -> dict[str, Any]:
-    summary = cast("dict[str, Any]", load_json(row.summary))
+    name, metrics = _summary_of(row)
     return {
         "id": row.id,
         "camera": row.camera,
         "stage": row.stage,
-        "name": summary["name"],
-        "metrics": _bounded(summary["metrics"]),
+        "name": name,
+        "metrics": metrics,
         "files": tuple(files),
         "description_sha256": row.description_sha256,
         "is_signed": row.signature is not None,

@@ -13,12 +13,15 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 
 from edge_autotuner.client.messages import BundleRequest, CameraInfo, CameraRequest, DeployedBundle
+from edge_autotuner.core.printable import is_printable
 from edge_autotuner.deployment.acceptance import signature_to_text
 from edge_autotuner.deployment.signing import create_key
 from edge_autotuner.server import registry as registry_module
 from edge_autotuner.server.problems import Problem
+from edge_autotuner.server.schema import bundles
 from registry_samples import Parts, add_bundle, bearer, description, open_parts, small_service, stages
 
 SIGNATURE = "A" * 86 + "=="
@@ -143,6 +146,38 @@ def test_a_signature_can_come_later_and_is_not_replaced(parts: Parts) -> None:
     assert deployed is not None
     assert deployed.signature == SIGNATURE
     assert [action for action, _, _ in parts.actions()].count("bundle-signed") == 1
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        '{"a":' * 900 + "1" + "}" * 900,
+        '{"a":' * 17 + "1" + "}" * 17,
+        json.dumps({str(i): i for i in range(20_001)}),
+        json.dumps({"a": "x" * 2001}),
+        json.dumps({"\x1b[2J": 1}),
+        json.dumps({"a": "\u202e"}),
+    ],
+    ids=["900 deep", "17 deep", "many", "long", "escape code", "reversed"],
+)
+def test_what_cannot_be_listed_is_not_accepted_and_what_is_there_does_not_end_a_listing(
+    parts: Parts, metrics: str
+) -> None:
+    fine = add_bundle(parts)
+    text = description("other").replace('{\n    "ap": 0.5\n  }', metrics)
+    assert metrics in text
+    with small_service(parts) as service:
+        asked = {"headers": bearer(parts, "trainer", "train"), "json": {"description": text}}
+        refused = service.post("/v1/cameras/gate/bundles", **asked)
+        assert (refused.status_code, refused.json()["type"]) == (422, "not-a-bundle")
+        with parts.database.writing() as connection:  # as an earlier version has left it
+            summary = f'{{"name": "street\\u001b[2J", "metrics": {metrics}}}'
+            connection.execute(update(bundles).values(summary=summary))
+        listed = service.get("/v1/cameras/gate/bundles", headers=asked["headers"])
+    assert listed.status_code == 200
+    (bundle,) = listed.json()["bundles"]
+    assert (bundle["id"], bundle["metrics"]) == (fine, {})
+    assert is_printable(bundle["name"])
 
 
 def signed_by(parts: Parts) -> str | None:
