@@ -13,6 +13,7 @@ import pytest
 from cli_runs import CliProcess, Outcome
 from run_samples import FinishedRun, Samples, candidate_of, results_of, state_of
 
+N_ATTEMPTS = 4
 KEPT = "edge-autotuner: interrupted; what a run has finished is kept: the same command continues it"
 
 
@@ -59,13 +60,27 @@ def test_a_run_survives_kills_at_every_stage(
     seed: int, finished_run: FinishedRun, samples: Samples, tmp_path: Path
 ) -> None:
     rng = random.Random(seed)
-    folder = tmp_path / "run"
-    command = ("run", samples.video, "-o", folder, "-c", samples.config)
+    for attempt in range(N_ATTEMPTS):  # where this process gets few turns, the other is done before it can be struck
+        folder = tmp_path / f"run{attempt}"
+        command = ("run", samples.video, "-o", folder, "-c", samples.config)
+        struck = strike_at_every_stage(rng, folder, command)
+        if len(struck) >= 5:
+            break
+    assert len(struck) >= 5
+    last = CliProcess(tmp_path / "last", *command)
+    assert last.end().code == 0
+    assert results_of(folder) == results_of(finished_run.folder), struck
+    leftovers = [p.name for p in folder.rglob(".*") if p.name != ".lock"]
+    assert not [name for name in leftovers if name.startswith(".bundle")]
+
+
+def strike_at_every_stage(rng: random.Random, folder: Path, command: tuple[str | Path, ...]) -> list[tuple[str, int]]:
+    """Run the command again and again, and kill or interrupt it in each stage; return where that succeeded."""
     struck = []
     for number, (stage, is_time) in enumerate(moments(folder, rng)):
         if is_time():
             continue  # the run before has come further than it was meant to
-        process = CliProcess(tmp_path / f"log{number}", *command)
+        process = CliProcess(folder.with_name(f"{folder.name}-log{number}"), *command)
         process.wait_until(is_time)
         time.sleep(rng.uniform(0, 0.05))
         signal_number = rng.choice([signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
@@ -77,22 +92,30 @@ def test_a_run_survives_kills_at_every_stage(
             assert outcome.code == -signal.SIGKILL
         else:
             check_polite_end(outcome)
-    assert len(struck) >= 5
-    last = CliProcess(tmp_path / "last", *command)
-    assert last.end().code == 0
-    assert results_of(folder) == results_of(finished_run.folder), struck
-    leftovers = [p.name for p in folder.rglob(".*") if p.name != ".lock"]
-    assert not [name for name in leftovers if name.startswith(".bundle")]
+    return struck
 
 
 @pytest.mark.slow
 def test_a_training_in_two_rounds_survives_kills(finished_run: FinishedRun, tmp_path: Path) -> None:
     """In the first round, while the student looks at the frames, and in the second round."""
-    whole, cut = (finished_run.copy(tmp_path / name) for name in ("whole", "cut"))
+    whole = finished_run.copy(tmp_path / "whole")
     options = ("--set", "training.second_look.enabled=true", "--set", "training.layers=all")
     assert CliProcess(tmp_path / "log", "tune", whole, *options).end().code == 0
-    n_before, n_after = (n_records(folder, "annotation") for folder in (cut, whole))
+    n_before, n_after = (n_records(folder, "annotation") for folder in (finished_run.folder, whole))
     assert n_after > n_before, "the student has looked at frames"
+    for attempt in range(N_ATTEMPTS):
+        cut = finished_run.copy(tmp_path / f"cut{attempt}")
+        if kills_in_two_rounds(cut, options, n_before) >= 2:
+            break
+    else:
+        pytest.fail("the training was always done before it could be struck twice")
+    assert CliProcess(tmp_path / "last", "tune", cut, *options).end().code == 0
+    assert candidate_of(cut).read_bytes() == candidate_of(whole).read_bytes()
+    assert n_records(cut, "annotation") == n_after, "the student was asked once about each frame"
+
+
+def kills_in_two_rounds(cut: Path, options: tuple[str, ...], n_before: int) -> int:
+    """Kill a training in the first round, while the student looks, and in the second; return how often that was."""
     moments: list[Callable[[], bool]] = [
         lambda: any(cut.glob("training/*/first/checkpoint.safetensors")),
         lambda: n_records(cut, "annotation") >= n_before + 2,
@@ -100,13 +123,10 @@ def test_a_training_in_two_rounds_survives_kills(finished_run: FinishedRun, tmp_
     ]
     codes = []
     for number, is_time in enumerate(moments):
-        process = CliProcess(tmp_path / f"log{number}", "tune", cut, *options)
+        process = CliProcess(cut.with_name(f"{cut.name}-log{number}"), "tune", cut, *options)
         process.wait_until(is_time)
         codes.append(strike(process, signal.SIGKILL).code)
-    assert codes.count(-signal.SIGKILL) >= 2, "a process that was done before it could be struck ended with 0"
-    assert CliProcess(tmp_path / "last", "tune", cut, *options).end().code == 0
-    assert candidate_of(cut).read_bytes() == candidate_of(whole).read_bytes()
-    assert n_records(cut, "annotation") == n_after, "the student was asked once about each frame"
+    return codes.count(-signal.SIGKILL)  # a process that was done before it could be struck ended with 0
 
 
 def check_polite_end(outcome: Outcome) -> None:
