@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_autotuner.capture.picture_folder import name_order
+from edge_autotuner.capture.picture_listing import name_order
 
 NAMES = st.lists(st.text("aB01239_./é²", min_size=1, max_size=8), max_size=8)
 

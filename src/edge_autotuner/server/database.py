@@ -243,7 +243,7 @@ def _engine(url: URL) -> Engine:
             connect_args={"timeout": _LOCK_WAIT_S, "check_same_thread": False} if is_sqlite else {},
         )
     except ModuleNotFoundError as exc:
-        raise MissingDependency(f"this database needs {exc.name}: pip install 'psycopg[binary]'") from exc
+        raise MissingDependency(f"this database needs {exc.name}: pip install 'edge-autotuner[postgresql]'") from exc
     if is_sqlite:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

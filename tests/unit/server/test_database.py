@@ -184,7 +184,7 @@ def test_urls_that_cannot_be_used_are_explained(url: str, message: str) -> None:
 
 def test_a_missing_driver_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(MissingDependency, match=r"pip install 'psycopg\[binary\]'"):
+    with pytest.raises(MissingDependency, match=r"pip install 'edge-autotuner\[postgresql\]'"):
         Database("postgresql://user:secret@host/name")
 
 
