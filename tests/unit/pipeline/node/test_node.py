@@ -366,7 +366,7 @@ def test_a_disk_that_takes_nothing_ends_nothing(
         write(path, data)
 
     monkeypatch.setattr(atomic, "_write_and_sync", full)
-    playing.play(until=lambda node: node._learners[0].n_failures >= 1)
+    playing.play(until=lambda node: node._learners[0].n_failures >= 1 and "status.json" in node._faults.problems)
     assert playing.frames("good") == playing.frames("bad") == list(range(N_FRAMES))
     assert "No space left on device" in playing.status["cameras"]["bad"]["learning_problem"]
     assert "No space left on device" in playing.status["faults"]["status.json"]

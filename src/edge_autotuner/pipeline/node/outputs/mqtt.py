@@ -192,10 +192,11 @@ class MqttOutput:
 
     def _say_event(self, state: CameraState, link: MqttLink | None) -> None:
         topic = self._states.topics.events(state.camera)
-        if link is not None and link.publish_event(topic, state.event_text):
-            self._tally.add_sent()
-        else:
+        if link is None:  # the state that is retained says it later
             self._tally.add_dropped()
+            return
+        link.publish_notice(topic, state.event_text)
+        self._tally.add_sent()
 
     def _say_states(self, link: MqttLink) -> None:
         self._states.update()

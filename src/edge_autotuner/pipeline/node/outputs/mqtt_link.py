@@ -113,6 +113,10 @@ class MqttLink:
             return False
         return self._client.publish(topic, payload, qos=0).rc == 0
 
+    def publish_notice(self, topic: str, payload: str) -> None:
+        """Publish a passing message that is rare and matters: the broker must acknowledge it, and it waits its turn."""
+        self._client.publish(topic, payload, qos=1)
+
     def pump(self, timeout_s: float, wake: int | None = None) -> None:
         """Let bytes flow: wait until some come, `wake` is readable, or so much time has passed.
 
