@@ -181,7 +181,9 @@ def test_what_would_be_watched(samples: Samples, tmp_path: Path) -> None:
         pytest.param({"cameras": []}, "cameras: Tuple should have at least 1 item", id="no camera"),
         pytest.param({"camera": []}, "camera: no such setting", id="unknown key"),
         pytest.param(
-            {"cameras": [{"name": "../x", "source": "a.mp4"}]}, "cameras.0.name: expected at most 100 letters", id="a path"
+            {"cameras": [{"name": "../x", "source": "a.mp4"}]},
+            "cameras.0.name: expected at most 100 letters",
+            id="a path",
         ),
         pytest.param(
             {"cameras": [{"name": "A", "source": "a"}, {"name": "a", "source": "b"}]}, "different names", id="twice"
