@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_autotuner.dataset import atomic_write_json
 from edge_autotuner.errors import ConfigError
+from edge_autotuner.storage.atomic import atomic_write_json
 
 Images = list[dict[str, Any]]
 

@@ -22,10 +22,11 @@ from edge_autotuner.config import AnnotationConfig, RefinementConfig, RunConfig
 from edge_autotuner.config.annotation import NO_REFINEMENT
 from edge_autotuner.core import STREET_6, Annotation, Detections, iou_matrix
 from edge_autotuner.core.types import BoolArray, FloatArray
-from edge_autotuner.dataset import DatasetStore, atomic_write_json, load_coco_truth
+from edge_autotuner.dataset import DatasetStore, load_coco_truth
 from edge_autotuner.evaluation import Truth, count_found, score_detections
 from edge_autotuner.pipeline import stages
 from edge_autotuner.pipeline.run_folder import RunFolder
+from edge_autotuner.storage.atomic import atomic_write_json
 
 RESULT = Path(__file__).with_suffix(".json")
 TEACHERS = ("zoom", "deimv2-femto")

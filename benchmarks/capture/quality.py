@@ -23,7 +23,7 @@ from edge_autotuner.capture.background import BACKGROUND_MODELS
 from edge_autotuner.config import BackgroundConfig, MotionConfig
 from edge_autotuner.core import CaptureEvent, Progress, covered_fraction
 from edge_autotuner.core.types import BoolArray
-from edge_autotuner.dataset import atomic_write_json
+from edge_autotuner.storage.atomic import atomic_write_json
 
 RESULTS = Path(__file__).parent.parent / "results" / "capture_quality.json"
 

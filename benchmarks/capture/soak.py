@@ -19,7 +19,8 @@ from edge_autotuner.capture import CaptureSummary, EventLog, LiveProgress, colle
 from edge_autotuner.capture.live import LiveSource
 from edge_autotuner.config import CaptureConfig, MotionConfig, StreamConfig
 from edge_autotuner.core import STREET_6, Deadline, FakeClock, NoProgress, Progress
-from edge_autotuner.dataset import DatasetStore, atomic_write_json
+from edge_autotuner.dataset import DatasetStore
+from edge_autotuner.storage import atomic_write_json
 
 _WORKING_WIDTH_PX = 160  # the gate shrinks the pictures to a quarter: what may grow is the same, the run is shorter
 

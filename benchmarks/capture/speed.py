@@ -23,8 +23,8 @@ from benchmarks.machine import describe_machine, one_core
 from benchmarks.scenes import data_folder
 from edge_autotuner.capture.background import pixel_median
 from edge_autotuner.core.types import ImageArray
-from edge_autotuner.dataset import atomic_write_json
 from edge_autotuner.errors import EdgeAutotunerError
+from edge_autotuner.storage.atomic import atomic_write_json
 
 RESULTS = Path(__file__).parent.parent / "results" / "capture_speed.json"
 

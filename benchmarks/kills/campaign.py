@@ -23,9 +23,9 @@ from benchmarks.kills.syncing import Syncing
 from benchmarks.kills.tuning import STAGES as TUNING_STAGES
 from benchmarks.kills.tuning import Tuning
 from benchmarks.machine import describe_machine
-from edge_autotuner.dataset import atomic_write_json
-from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.errors import ConfigError
+from edge_autotuner.storage.atomic import atomic_write_json
+from edge_autotuner.storage.lock import FolderLock
 
 RESULTS = Path(__file__).parent.parent / "results" / "kills.json"
 N_POINTS = 200

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edge_autotuner.dataset import atomic_write_json
+from edge_autotuner.storage.atomic import atomic_write_json
 
 RESULTS = Path(__file__).parent.parent / "results" / "node.json"
 

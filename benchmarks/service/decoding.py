@@ -20,10 +20,10 @@ from benchmarks.machine import describe_machine
 from benchmarks.service.hostile_pictures import png_bomb, scan_bomb, text_bomb
 from benchmarks.service.load import RESULTS
 from edge_autotuner.core.types import ImageArray, SizeWH
-from edge_autotuner.dataset import atomic_write_json
 from edge_autotuner.server.annotation.decoders import Decoders
 from edge_autotuner.server.annotation.pictures import Upload, check_picture
 from edge_autotuner.server.problems import Problem
+from edge_autotuner.storage.atomic import atomic_write_json
 
 MAX_PIXELS = 25_000_000
 _N_TIMES = 40

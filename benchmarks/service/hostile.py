@@ -37,8 +37,8 @@ from benchmarks.service.bodies import (
 from benchmarks.service.load import Server, stub_server
 from benchmarks.service.stub import CallCost
 from edge_autotuner.core import NoProgress, Progress
-from edge_autotuner.dataset import atomic_write_json
 from edge_autotuner.server.api_page import describe_api
+from edge_autotuner.storage.atomic import atomic_write_json
 
 RESULTS = Path(__file__).parent.parent / "results" / "service_hostile.json"
 

@@ -27,7 +27,7 @@ from benchmarks.service.cameras import CROP_SIZE_WH, Crops, Measured, post_crops
 from benchmarks.service.floor import machine_floor_ms
 from benchmarks.service.stub import MODEL, CallCost
 from edge_autotuner.core import NoProgress, Progress
-from edge_autotuner.dataset import atomic_write_json
+from edge_autotuner.storage.atomic import atomic_write_json
 
 RESULTS = Path(__file__).parent.parent / "results" / "service.json"
 

@@ -16,8 +16,8 @@ from benchmarks.machine import describe_machine
 from benchmarks.specialization.piece import Piece
 from benchmarks.specialization.workplace import Workplace
 from edge_autotuner import __version__
-from edge_autotuner.dataset import atomic_write_json
 from edge_autotuner.errors import ConfigError
+from edge_autotuner.storage.atomic import atomic_write_json
 
 RESULTS = Path(__file__).parent.parent / "results" / "specialization.json"
 

@@ -12,7 +12,7 @@ import yaml
 
 from cli_runs import run_cli
 from edge_autotuner.config.node import NodeConfig
-from edge_autotuner.dataset.lock import FolderLock
+from edge_autotuner.storage.lock import FolderLock
 
 CAMERA = {"name": "a", "source": "rtsp://127.0.0.1:1/s"}
 CANNOT_START: dict[str, tuple[dict[str, Any], str]] = {

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
 from edge_autotuner.capture.motion import MotionResult
 from edge_autotuner.capture.picture_folder import PictureFolder
 from edge_autotuner.core import Frame
 from edge_autotuner.core.types import FloatArray, ImageArray
-from edge_autotuner.dataset import DatasetStore
+from edge_autotuner.dataset import DatasetStore, SplitName
+from edge_autotuner.dataset.pictures import PictureFormat
 
 _NOTICEABLE_LEVELS = 3.0  # a background is stored again when it differs by more grey levels, on average
 
@@ -22,9 +21,7 @@ class FrameRecorder:
         n_test: test frames written, those of an earlier run included.
     """
 
-    def __init__(
-        self, store: DatasetStore, picture_format: Literal["jpg", "png"], originals: PictureFolder | None
-    ) -> None:
+    def __init__(self, store: DatasetStore, picture_format: PictureFormat, originals: PictureFolder | None) -> None:
         """Continue a dataset.
 
         Args:
@@ -49,7 +46,7 @@ class FrameRecorder:
     def write(
         self,
         frame: Frame,
-        split: Literal["train", "test"],
+        split: SplitName,
         motion: MotionResult | None,
         reason: str,
         *,

@@ -146,7 +146,7 @@ def fetch(
     ca_file: CaFile = None,
 ) -> None:
     """Download the files that a job left, checked by their hashes; `jobs tune RUN` puts them into a run instead."""
-    from edge_autotuner.dataset.atomic import make_folder
+    from edge_autotuner.storage.atomic import make_folder
 
     with _jobs_at(url, token_file, ca_file) as client:
         job = client.job(job_id)

@@ -15,8 +15,8 @@ import httpx2
 from edge_autotuner.client.connection import Ask, Connection
 from edge_autotuner.client.replies import check_plain
 from edge_autotuner.core.clock import Deadline
-from edge_autotuner.dataset.atomic import TEMPORARY_SUFFIX, storage_errors, sync_folder
 from edge_autotuner.errors import ServiceBadReply
+from edge_autotuner.storage.atomic import TEMPORARY_SUFFIX, storage_errors, sync_folder
 
 _BLOCK_BYTES = 1 << 18
 _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)")

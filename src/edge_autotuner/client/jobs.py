@@ -25,9 +25,9 @@ from edge_autotuner.client.messages import Request
 from edge_autotuner.client.uploads import Content, upload_missing
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.progress import Progress
-from edge_autotuner.dataset.atomic import storage_errors
 from edge_autotuner.errors import ServiceBadReply, ServiceRefused
 from edge_autotuner.storage import child_path
+from edge_autotuner.storage.atomic import storage_errors
 
 _WAIT_S = 25.0  # for news, in one request; proxies often give up after 60 s of silence
 _MAX_OUTPUT_BYTES = 1 << 30

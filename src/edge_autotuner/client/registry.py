@@ -28,15 +28,15 @@ from edge_autotuner.client.messages import (
 )
 from edge_autotuner.client.uploads import upload_missing
 from edge_autotuner.core.clock import Deadline
-from edge_autotuner.dataset.atomic import (
+from edge_autotuner.errors import ModelBundleError, ServiceBadReply
+from edge_autotuner.storage import child_path, remove_folder
+from edge_autotuner.storage.atomic import (
     TEMPORARY_SUFFIX,
     atomic_write_bytes,
     make_folder,
     storage_errors,
     sync_folder,
 )
-from edge_autotuner.errors import ModelBundleError, ServiceBadReply
-from edge_autotuner.storage import child_path, remove_folder
 
 _DESCRIPTION_FILE = "bundle.json"  # as `deployment` calls it
 _MAX_DESCRIPTION_BYTES = 4 << 20

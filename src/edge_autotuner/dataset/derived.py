@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_autotuner.core.file_names import utf8_json
-from edge_autotuner.dataset.atomic import atomic_write_bytes, storage_errors, sync_folder
 from edge_autotuner.errors import DatasetError
+from edge_autotuner.storage.atomic import atomic_write_bytes, storage_errors, sync_folder
 
 logger = logging.getLogger(__name__)
 

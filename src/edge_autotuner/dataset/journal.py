@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from edge_autotuner.core.json_limits import load_json
-from edge_autotuner.dataset.atomic import storage_errors, sync_folder, write_all
 from edge_autotuner.errors import DatasetError
+from edge_autotuner.storage.atomic import storage_errors, sync_folder, write_all
 
 logger = logging.getLogger(__name__)
+
+JOURNAL_NAME = "journal.jsonl"
 
 _START, _MIDDLE, _END = b'{"crc32":"', b'","record":', b"}"
 _CRC_DIGITS = 8

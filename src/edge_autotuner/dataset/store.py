@@ -16,27 +16,25 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from edge_autotuner.core import Annotation, CaptureEvent, Clock, Frame, LabelMap, SourceInfo, SystemClock
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.core.types import FloatArray, ImageArray
-from edge_autotuner.dataset.atomic import atomic_write_bytes, make_folder, remove_temporaries
-from edge_autotuner.dataset.coco_export import (
-    COCO_NAME,
-    MANIFEST_NAME,
-    TRAINING_COCO_NAME,
-    CocoFrame,
-    build_coco,
-    build_manifest,
-    labels_in_use,
-)
-from edge_autotuner.dataset.derived import made_from_bytes, refuse_edited, write_derived
-from edge_autotuner.dataset.journal import JournalWriter, read_journal
-from edge_autotuner.dataset.lock import LOCK_NAME, FolderLock
+from edge_autotuner.dataset.coco_export import COCO_NAME, CocoFrame
+from edge_autotuner.dataset.continuation import differences, refuse_foreign_folder, refuse_other_dataset
+from edge_autotuner.dataset.derived_files import DerivedFiles
+from edge_autotuner.dataset.journal import JOURNAL_NAME, JournalWriter, read_journal
 from edge_autotuner.dataset.metadata import without_metadata
-from edge_autotuner.dataset.pictures import decode_picture, encode_picture, hash_bytes, hash_pixels, read_file
+from edge_autotuner.dataset.pictures import (
+    PictureFormat,
+    decode_picture,
+    encode_picture,
+    hash_bytes,
+    hash_pixels,
+    read_file,
+)
 from edge_autotuner.dataset.records import (
     FrameRecord,
     SplitName,
@@ -48,19 +46,14 @@ from edge_autotuner.dataset.records import (
 from edge_autotuner.dataset.state import AnnotationRun, DatasetState, Header
 from edge_autotuner.dataset.treatment import PictureTreatment
 from edge_autotuner.errors import DatasetError, StorageError
+from edge_autotuner.storage.atomic import atomic_write_bytes, make_folder, remove_temporaries
+from edge_autotuner.storage.lock import FolderLock
 from edge_autotuner.storage.paths import child_path, remove_folder
 
 logger = logging.getLogger(__name__)
 
 JSON = Any
 """Whatever `json` reads and writes: None, bool, numbers, text, lists, and dictionaries with text keys."""
-
-JOURNAL_NAME = "journal.jsonl"
-EXPORT_EVERY = 50  # additions between two exports of a small dataset
-_EXPORT_SHARE = 0.25  # of the records of a large one: an export costs as much as there is
-
-_DERIVED = (COCO_NAME, MANIFEST_NAME, TRAINING_COCO_NAME)
-_OUR_NAMES = {JOURNAL_NAME, LOCK_NAME, "frames", "backgrounds", *_DERIVED}
 
 
 class DatasetStore:
@@ -76,8 +69,8 @@ class DatasetStore:
         self.folder = folder
         self._clock = clock
         self._state = DatasetState()
-        self._end = self._n_lines = self._n_not_exported = 0
-        self._is_stale = False  # whether the derived files lack something
+        self._derived = DerivedFiles(folder)
+        self._end = self._n_lines = 0
         self._lock: FolderLock | None = None
         self._writer: JournalWriter | None = None
         self._treatment: PictureTreatment | None = None
@@ -114,18 +107,18 @@ class DatasetStore:
         store._treatment = treatment
         plain = load_json(json.dumps(dict(settings), allow_nan=False))
         make_folder(folder)
-        _refuse_foreign_folder(folder)
+        refuse_foreign_folder(folder)
         header = Header(source, labels, plain, store._clock.now().isoformat())
         try:
             store._start_writing()
-            differences = _differences(store._state.header, header)
+            is_other = bool(differences(store._state.header, header))
             if store._state.header is None:
                 store._append(header.to_json())
-            elif differences and not store._holds_work:
-                store._refuse_edited_files()
+            elif is_other and not store._holds_work:
+                store._derived.refuse_edited(store._header)
                 store._begin_anew(header)
-            _refuse_other_dataset(folder, store._header, header)
-            store._refuse_edited_files()
+            refuse_other_dataset(folder, store._header, header)
+            store._derived.refuse_edited(store._header)
         except BaseException:
             store._release()
             raise
@@ -144,7 +137,7 @@ class DatasetStore:
         store._read_new_records()
         if store._state.header is None:
             raise DatasetError(f"the dataset in {folder} is empty; run the capture again")
-        store._refuse_edited_files()
+        store._derived.refuse_edited(store._header)
         return store
 
     @property
@@ -192,7 +185,7 @@ class DatasetStore:
         motion_fraction: float,
         background: str | None,
         reason: str,
-        picture_format: Literal["jpg", "png"] = "jpg",
+        picture_format: PictureFormat = "jpg",
         original: Path | None = None,
         sent_xyxy: FloatArray | None = None,
         hidden_xyxy: FloatArray | None = None,
@@ -385,18 +378,14 @@ class DatasetStore:
         A file that somebody has changed in the meantime is kept under another name.
         """
         self._start_writing()
-        coco = build_coco(labels_in_use(self._state), self.labels, self._state.run_in_use)
-        self._write_derived(COCO_NAME, coco)
-        manifest = build_manifest(self._state, self._header, updated_at=self._clock.now())
-        self._write_derived(MANIFEST_NAME, manifest, indent=2)
-        self._n_not_exported, self._is_stale = 0, False
+        self._derived.write(self._state, self._header, journal_bytes=self._end, updated_at=self._clock.now())
 
     def refresh(self) -> None:
         """Write the derived files if one is missing, or lacks what a killed command has stored.
 
         Where another command is writing, it does so when it closes the dataset.
         """
-        if not self._lacks_something():
+        if not self._derived.are_behind(self._end):
             return
         try:
             self._start_writing()
@@ -413,7 +402,7 @@ class DatasetStore:
             run: whose labels they are, and which thresholds the training uses.
         """
         self._start_writing()
-        self._write_derived(TRAINING_COCO_NAME, build_coco(frames, self.labels, run))
+        self._derived.write_training(frames, run, self._header, journal_bytes=self._end)
 
     def close(self) -> None:
         """Free the folder for other writers; reading continues to work.
@@ -422,7 +411,7 @@ class DatasetStore:
         has everything.
         """
         try:
-            if self._writer is not None and self._is_stale:
+            if self._writer is not None and self._derived.are_stale:
                 self.export()
         except StorageError as exc:
             logger.warning("%s is older than the dataset, whose journal is complete: %s", self.folder / COCO_NAME, exc)
@@ -436,7 +425,7 @@ class DatasetStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None and self._writer is not None and self._is_stale:
+            if kind is None and self._writer is not None and self._derived.are_stale:
                 self.export()
         finally:
             self.close()
@@ -448,23 +437,6 @@ class DatasetStore:
         if self._lock is not None:
             self._lock.release()
             self._lock = None
-
-    @property
-    def _owner(self) -> str:
-        """What derived files belong to."""
-        header = self._header
-        return json.dumps([header.created_at, header.source.sha256, *header.labels.names])
-
-    def _lacks_something(self) -> bool:
-        """Whether a derived file is missing or older than the journal."""
-        paths = self.folder / COCO_NAME, self.folder / MANIFEST_NAME
-        return any(made_from_bytes(path) != self._end for path in paths)
-
-    def _refuse_edited_files(self) -> None:
-        refuse_edited((self.folder / name for name in _DERIVED), owner=self._owner)
-
-    def _write_derived(self, name: str, values: Mapping[str, JSON], *, indent: int | None = None) -> None:
-        write_derived(self.folder / name, values, owner=self._owner, journal_bytes=self._end, indent=indent)
 
     @property
     def _header(self) -> Header:
@@ -487,8 +459,7 @@ class DatasetStore:
         for name in ("frames", "backgrounds"):
             remove_folder(self.folder / name, below=self.folder, strict=True)
             make_folder(self.folder / name)
-        for name in _DERIVED:
-            (self.folder / name).unlink(missing_ok=True)
+        self._derived.remove()
 
     def _start_writing(self) -> None:
         if self._writer is not None:
@@ -505,7 +476,7 @@ class DatasetStore:
             lock.release()
             raise
         self._lock = lock
-        self._is_stale = self._is_stale or self._lacks_something()
+        self._derived.are_stale = self._derived.are_stale or self._derived.are_behind(self._end)
 
     def _read_new_records(self) -> None:
         path = self.folder / JOURNAL_NAME
@@ -521,59 +492,12 @@ class DatasetStore:
         assert self._writer is not None
         self._writer.append(record)
         self._end, self._n_lines = self._writer.end, self._n_lines + 1
-        self._is_stale = True
+        self._derived.are_stale = True
         self._state.apply(load_json(json.dumps(record)))  # exactly what a later `open` will read
 
     def _write_picture(self, name: str, data: bytes) -> None:
         atomic_write_bytes(self.picture_path(name), data)
 
     def _count_addition(self) -> None:
-        self._n_not_exported += 1
-        if self._n_not_exported >= max(EXPORT_EVERY, _EXPORT_SHARE * len(self._state.frames)):
+        if self._derived.are_due(n_frames=len(self._state.frames)):
             self.export()
-
-
-def _refuse_foreign_folder(folder: Path) -> None:
-    if (folder / JOURNAL_NAME).exists():
-        return
-    foreign = sorted(path.name for path in folder.iterdir() if path.name not in _OUR_NAMES)
-    pictures = any((folder / "frames").glob("[!.]*"))
-    if foreign or pictures:
-        what = f"other files ({', '.join(foreign[:3])})" if foreign else f"pictures without {JOURNAL_NAME}"
-        raise DatasetError(f"{folder} holds {what} and no dataset; choose another folder")
-
-
-def _refuse_other_dataset(folder: Path, there: Header, wanted: Header) -> None:
-    differences = _differences(there, wanted)
-    advice = "Use the old settings to continue it, or choose another folder"
-    if there.source.sha256 != wanted.source.sha256:
-        advice = "Give the source that it was made of to continue it, or choose another folder"
-    if differences:
-        raise DatasetError(f"{folder} holds a dataset that was made differently: {'; '.join(differences)}. {advice}")
-
-
-def _differences(there: Header | None, wanted: Header) -> list[str]:
-    """Return in what two datasets differ, in words; nothing where there is none yet."""
-    if there is None:
-        return []
-    differences = []
-    if there.source.sha256 != wanted.source.sha256:
-        differences.append(f"the source was {there.source.name}, now {wanted.source.name} (another content)")
-    if there.labels != wanted.labels:
-        differences.append(f"the classes were {', '.join(there.labels)}, now {', '.join(wanted.labels)}")
-    old, new = _flatten(there.settings), _flatten(wanted.settings)
-    changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
-    differences += [f"{name} was {old.get(name)!r}, now {new.get(name)!r}" for name in changed[:5]]
-    if len(changed) > 5:
-        differences.append(f"and {len(changed) - 5} more settings")
-    return differences
-
-
-def _flatten(settings: Mapping[str, JSON], prefix: str = "") -> dict[str, JSON]:
-    flat: dict[str, JSON] = {}
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            flat |= _flatten(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_autotuner.core.printable import one_line
-from edge_autotuner.dataset.atomic import atomic_write_text
 from edge_autotuner.deployment.bundle import (
     SIGNATURE_FILE,
     ModelBundle,
@@ -22,6 +21,7 @@ from edge_autotuner.deployment.bundle import (
 )
 from edge_autotuner.deployment.signing import SIGNATURE_BYTES, PublicKey, SigningKey, find_signer
 from edge_autotuner.errors import ModelBundleError
+from edge_autotuner.storage.atomic import atomic_write_text
 
 CAMERA = "camera"
 """Key in the lineage of a bundle: the camera that it was made for. Being in the description, it is signed."""

@@ -26,11 +26,11 @@ from edge_autotuner.core.file_names import utf8_json
 from edge_autotuner.core.json_fields import unique_keys
 from edge_autotuner.core.json_limits import JsonLimits, check_json, load_json
 from edge_autotuner.core.json_values import check_json_values
-from edge_autotuner.dataset.atomic import TEMPORARY_SUFFIX, atomic_write_bytes, make_folder, storage_errors, sync_folder
 from edge_autotuner.errors import ModelBundleError, WeightsError
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.onnx_external import check_one_file, check_onnx_file
 from edge_autotuner.storage import child_path, is_plain_name, remove_folder
+from edge_autotuner.storage.atomic import TEMPORARY_SUFFIX, atomic_write_bytes, make_folder, storage_errors, sync_folder
 
 FORMAT = "edge-autotuner-bundle"
 FORMAT_VERSION = 1

@@ -13,10 +13,10 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from edge_autotuner.dataset.atomic import TEMPORARY_SUFFIX, storage_errors, sync_folder
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, read_bundle
 from edge_autotuner.errors import ModelBundleError
 from edge_autotuner.storage import child_path, is_plain_name
+from edge_autotuner.storage.atomic import TEMPORARY_SUFFIX, storage_errors, sync_folder
 
 BUNDLES_FOLDER = "bundles"
 DEPLOYED_LINK = "bundle"

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_autotuner.core.types import FloatArray, SizeWH
-from edge_autotuner.dataset.atomic import atomic_write_bytes
 from edge_autotuner.errors import MissingDependency, ModelBundleError, WeightsError
 from edge_autotuner.models.onnx_detector import open_session
+from edge_autotuner.storage.atomic import atomic_write_bytes
 
 if TYPE_CHECKING:
     from torch import nn

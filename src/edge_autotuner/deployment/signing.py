@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_autotuner.dataset.atomic import atomic_write_bytes, make_folder, storage_errors, sync_folder, write_all
 from edge_autotuner.errors import ConfigError, MissingDependency
+from edge_autotuner.storage.atomic import atomic_write_bytes, make_folder, storage_errors, sync_folder, write_all
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from edge_autotuner.core.progress import Progress
-from edge_autotuner.dataset.atomic import TEMPORARY_SUFFIX, storage_errors, sync_folder
 from edge_autotuner.errors import WeightsError
+from edge_autotuner.storage.atomic import TEMPORARY_SUFFIX, storage_errors, sync_folder
 
 MAX_DOWNLOAD_BYTES = 256 << 20
 _TIMEOUT_S = 30.0

@@ -21,10 +21,10 @@ from edge_autotuner.core.file_names import path_for_library
 from edge_autotuner.core.json_fields import Fields, parse_json
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.core.labels import COCO_80, LabelMap
-from edge_autotuner.dataset.atomic import atomic_write_bytes
 from edge_autotuner.errors import WeightsError
 from edge_autotuner.models.torch_tfjs import ARCHIVE_SUFFIX, read_tfjs_archive
 from edge_autotuner.models.trainable import TrainableNetwork
+from edge_autotuner.storage.atomic import atomic_write_bytes
 
 MAX_WEIGHTS_BYTES = 1 << 30
 

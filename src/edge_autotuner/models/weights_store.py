@@ -15,10 +15,10 @@ from pathlib import Path
 
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.core.progress import NoProgress, Progress
-from edge_autotuner.dataset.atomic import atomic_write_json, make_folder
 from edge_autotuner.errors import StorageError, WeightsError
 from edge_autotuner.models.catalogue import KnownModel, ModelFile, find_model, packaged_weights_folder
 from edge_autotuner.models.download import MAX_DOWNLOAD_BYTES, DownloadError, download
+from edge_autotuner.storage.atomic import atomic_write_json, make_folder
 
 logger = logging.getLogger(__name__)
 

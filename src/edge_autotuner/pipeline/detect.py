@@ -11,7 +11,6 @@ from edge_autotuner.core import COCO_CATEGORY_IDS, Detections, Frame, LabelMap, 
 from edge_autotuner.core.arguments import checked_arguments
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.dataset import load_coco_truth
-from edge_autotuner.dataset.atomic import atomic_write_text
 from edge_autotuner.deployment import load_edge_detector
 from edge_autotuner.errors import ConfigError, EvaluationError, StorageError
 from edge_autotuner.storage.outputs import check_output_file, write_output
@@ -84,7 +83,7 @@ def detect(
     if n_frames == 0:
         raise EvaluationError(f"none of the frames of {source.info.name} is in the ground truth {ground_truth}")
     text = json.dumps(records, separators=(",", ":"), allow_nan=False, ensure_ascii=True) + "\n"
-    write_output(output, text, atomically=atomic_write_text)
+    write_output(output, text)
     return n_frames
 
 

@@ -9,7 +9,6 @@ from edge_autotuner.config import RunConfig
 from edge_autotuner.config.annotation import ZOOM
 from edge_autotuner.core import Clock, LabelMap
 from edge_autotuner.core.types import SizeWH
-from edge_autotuner.dataset.atomic import make_folder
 from edge_autotuner.deployment import ModelBundle, check_export, export_onnx, write_bundle
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.onnx_detector import OnnxDetector
@@ -18,6 +17,7 @@ from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline.edge_weights import check_labels, choose_labels, find_weights
 from edge_autotuner.storage import remove_folder
+from edge_autotuner.storage.atomic import make_folder
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import numpy as np
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Annotation, Detections, Detector
 from edge_autotuner.dataset import DatasetStore, FrameRecord, load_coco_truth
-from edge_autotuner.dataset.atomic import atomic_write_json
 from edge_autotuner.deployment import ModelBundle, load_edge_detector
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.evaluation import (
@@ -37,6 +36,7 @@ from edge_autotuner.pipeline.rival import find_rival
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.pipeline.training_stage import candidate_weights, require_training
+from edge_autotuner.storage.atomic import atomic_write_json
 
 DISPLAY_SCORE = 0.3
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from edge_autotuner.dataset.atomic import atomic_write_text
-from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.evaluation.report import without_pictures
 from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.storage import remove_folder
+from edge_autotuner.storage.atomic import atomic_write_text
+from edge_autotuner.storage.lock import FolderLock
 
 _WITH_PICTURES = ("dataset", "dataset-until-*", "outgoing", "incoming", "training")
 """Folders of a run that hold pictures, or maps made of them."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_autotuner.core.json_limits import load_json
-from edge_autotuner.dataset import atomic_write_json
 from edge_autotuner.storage import is_plain_name
+from edge_autotuner.storage.atomic import atomic_write_json
 
 NOTE_FILE = "registry.json"
 

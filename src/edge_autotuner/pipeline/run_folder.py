@@ -22,10 +22,10 @@ from typing import Any
 from edge_autotuner.config import RunConfig, load_config
 from edge_autotuner.config.settings_text import dump_yaml
 from edge_autotuner.core.json_fields import FieldError, Fields, parse_json
-from edge_autotuner.dataset.atomic import atomic_write_json, atomic_write_text, make_folder, remove_leftovers
 from edge_autotuner.dataset.derived import keep_aside
 from edge_autotuner.errors import ConfigError, DatasetError
 from edge_autotuner.storage import child_path
+from edge_autotuner.storage.atomic import atomic_write_json, atomic_write_text, make_folder, remove_leftovers
 
 SETTINGS_FILE = "settings.yaml"
 STATE_FILE = "state.json"

@@ -13,7 +13,6 @@ from edge_autotuner.client.job_messages import JobInfo
 from edge_autotuner.client.jobs import JobsClient
 from edge_autotuner.core.json_fields import Fields, parse_json
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.dataset.atomic import atomic_write_bytes, make_folder
 from edge_autotuner.dataset.pictures import read_file
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.deployment import ModelBundle, deploy, install_bundle
@@ -29,6 +28,7 @@ from edge_autotuner.pipeline.run_folder import StageRecord, read_stage_record
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.pipeline.tuning_input import read_replay_offers
 from edge_autotuner.storage import child_path, is_plain_name, remove_folder
+from edge_autotuner.storage.atomic import atomic_write_bytes, make_folder
 
 INCOMING = "incoming"
 CANDIDATE_WEIGHTS = "candidate.safetensors"

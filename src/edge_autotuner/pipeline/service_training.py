@@ -26,8 +26,6 @@ from edge_autotuner.client.uploads import Content
 from edge_autotuner.core import LabelMap, Progress
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.dataset.atomic import atomic_write_json, make_folder
-from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.deployment import ModelBundle
 from edge_autotuner.deployment.bundle import read_description
 from edge_autotuner.deployment.signing import PublicKey
@@ -39,6 +37,8 @@ from edge_autotuner.pipeline.session import Session
 from edge_autotuner.pipeline.training_identity import settings_fingerprint, take_snapshot, training_fingerprint
 from edge_autotuner.pipeline.tuning_input import describe_run
 from edge_autotuner.pipeline.tuning_settings import portable_settings
+from edge_autotuner.storage.atomic import atomic_write_json, make_folder
+from edge_autotuner.storage.lock import FolderLock
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,6 @@ import numpy as np
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Annotation, Deadline
 from edge_autotuner.dataset import DatasetStore, FrameRecord
-from edge_autotuner.dataset.atomic import make_folder
-from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.errors import DatasetError, NoLabelsFound
 from edge_autotuner.models.torch_weights import save_network
 from edge_autotuner.pipeline.edge_model import EdgeModel, open_edge_model
@@ -22,6 +20,8 @@ from edge_autotuner.pipeline.run_folder import StageRecord
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.pipeline.training_identity import settings_fingerprint, take_snapshot
 from edge_autotuner.pipeline.training_identity import training_fingerprint as fingerprint_of_training
+from edge_autotuner.storage.atomic import make_folder
+from edge_autotuner.storage.lock import FolderLock
 
 CANDIDATE_WEIGHTS = "candidate.safetensors"
 _CLOSING_S = 0.5  # to write the candidate and the records

@@ -16,13 +16,11 @@ from edge_autotuner.core import Annotation
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.dataset import DatasetStore, FrameRecord
-from edge_autotuner.dataset.atomic import atomic_write_bytes, make_folder, sync_folder
-from edge_autotuner.dataset.journal import encode_line
+from edge_autotuner.dataset.journal import JOURNAL_NAME, encode_line
 from edge_autotuner.dataset.pictures import hash_bytes, hash_pixels, read_file
 from edge_autotuner.dataset.records import annotation_to_json, event_to_json, source_to_json
 from edge_autotuner.dataset.replay import ReplayOffer, ReplayReservoir
 from edge_autotuner.dataset.replay_records import ReplayPicture
-from edge_autotuner.dataset.store import JOURNAL_NAME
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.pipeline.outgoing import outgoing_dataset
 from edge_autotuner.pipeline.run_folder import RunFolder, StageRecord
@@ -35,6 +33,7 @@ from edge_autotuner.pipeline.tuning_description import (
     parse_description,
 )
 from edge_autotuner.storage import child_path
+from edge_autotuner.storage.atomic import atomic_write_bytes, make_folder, sync_folder
 
 RESERVOIR_FOLDER = "reservoir"
 GROUND_TRUTH_FILE = "ground-truth.json"

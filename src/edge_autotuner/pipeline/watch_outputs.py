@@ -11,14 +11,13 @@ from edge_autotuner.capture.zones import watched_pixels
 from edge_autotuner.config import MotionConfig
 from edge_autotuner.core import scale_boxes
 from edge_autotuner.core.types import BoolArray, ImageArray, SizeWH
-from edge_autotuner.dataset import atomic_write_bytes
-from edge_autotuner.dataset.atomic import make_folder, storage_errors
 from edge_autotuner.dataset.pictures import encode_picture
 from edge_autotuner.errors import ConfigError, StorageError
 from edge_autotuner.evaluation.report.charts import clock_text
 from edge_autotuner.evaluation.report.wording import percent_text
 from edge_autotuner.pipeline.watch import Sight
 from edge_autotuner.simulation.recording import VideoWriter
+from edge_autotuner.storage.atomic import atomic_write_bytes, make_folder, storage_errors
 from edge_autotuner.storage.own_folders import mark_if_empty
 
 MAX_WIDTH_PX = 960

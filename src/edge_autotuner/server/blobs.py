@@ -28,9 +28,9 @@ from starlette.concurrency import run_in_threadpool
 
 from edge_autotuner.config.server import BlobsConfig
 from edge_autotuner.core.clock import Clock, SystemClock
-from edge_autotuner.dataset.atomic import make_folder, storage_errors, sync_folder, write_all
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.storage import DiskReserve, child_path
+from edge_autotuner.storage.atomic import make_folder, storage_errors, sync_folder, write_all
 
 logger = logging.getLogger(__name__)
 

@@ -19,11 +19,11 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, ProgrammingError, SQLAlchemyError
 
-from edge_autotuner.dataset.atomic import storage_errors
 from edge_autotuner.errors import ConfigError, MissingDependency, StorageError
 from edge_autotuner.server.migrations import STEPS
 from edge_autotuner.server.schema import schema_version
 from edge_autotuner.storage import make_private_file, make_private_folder
+from edge_autotuner.storage.atomic import storage_errors
 
 _LOCK_WAIT_S = 10.0  # for another process that writes; then a request is refused (503)
 _TURN_WAIT_S = 3.0  # of the others of this process while one of them waits so: they would occupy all threads

@@ -9,10 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge_autotuner.core.clock import Clock, SystemClock
-from edge_autotuner.dataset.lock import LOCK_NAME, FolderLock
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.server.database import Database
 from edge_autotuner.storage import remove_folder
+from edge_autotuner.storage.lock import LOCK_NAME, FolderLock
 
 logger = logging.getLogger(__name__)
 

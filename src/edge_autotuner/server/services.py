@@ -13,7 +13,6 @@ from starlette.concurrency import run_in_threadpool
 
 from edge_autotuner.config.server import RetentionConfig, ServedModel, ServerConfig
 from edge_autotuner.core.clock import Clock
-from edge_autotuner.dataset.atomic import make_folder, storage_errors
 from edge_autotuner.deployment.signing import PublicKey, trusted_keys
 from edge_autotuner.errors import EdgeAutotunerError, StorageError
 from edge_autotuner.server.access import Authenticator
@@ -37,6 +36,7 @@ from edge_autotuner.server.registry import Registry
 from edge_autotuner.server.retention import RetentionRules
 from edge_autotuner.server.tokens import Tokens
 from edge_autotuner.storage import DiskReserve
+from edge_autotuner.storage.atomic import make_folder, storage_errors
 
 logger = logging.getLogger(__name__)
 

@@ -1,5 +1,6 @@
-"""What every stage writes with: names that become paths, folders that are removed, room on the disk, who may read."""
+"""How every stage writes: atomic files, locks, names that become paths, removed folders, disk space, access rights."""
 
+from edge_autotuner.storage.atomic import atomic_write_bytes, atomic_write_json, atomic_write_text, storage_errors
 from edge_autotuner.storage.disk import DiskReserve, written_bytes
 from edge_autotuner.storage.paths import PLAIN_NAME, child_path, is_plain_name, remove_folder
 from edge_autotuner.storage.private import keep_private, make_private_file, make_private_folder
@@ -7,11 +8,15 @@ from edge_autotuner.storage.private import keep_private, make_private_file, make
 __all__ = [
     "PLAIN_NAME",
     "DiskReserve",
+    "atomic_write_bytes",
+    "atomic_write_json",
+    "atomic_write_text",
     "child_path",
     "is_plain_name",
     "keep_private",
     "make_private_file",
     "make_private_folder",
     "remove_folder",
+    "storage_errors",
     "written_bytes",
 ]

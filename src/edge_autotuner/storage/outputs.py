@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edge_autotuner.errors import ConfigError
+from edge_autotuner.storage.atomic import atomic_write_text
 
 STANDARD_OUTPUT = Path("-")
 """Stands for standard output, for every command that writes a file of text."""
@@ -97,13 +98,15 @@ def check_outputs_differ(outputs: Mapping[str, Path | None]) -> None:
                 raise ConfigError(f"{option} {path} and {other_option} {other} are the same file; give two names")
 
 
-def write_output(path: Path, text: str, *, atomically: Callable[[Path, str], None]) -> None:
+def write_output(path: Path, text: str) -> None:
     """Write text to a file in one step; to standard output, a pipe or a device as it is.
 
     Args:
         path: checked by `check_output_file`; a link is followed.
         text: all of it.
-        atomically: writes a plain file.
+
+    Raises:
+        StorageError: the disk refused.
     """
     if path == STANDARD_OUTPUT:
         sys.stdout.write(text)
@@ -114,7 +117,7 @@ def write_output(path: Path, text: str, *, atomically: Callable[[Path, str], Non
         with path.open("w", encoding="utf-8") as file:
             file.write(text)
         return
-    atomically(path.resolve(), text)
+    atomic_write_text(path.resolve(), text)
 
 
 def _refuse_inputs(path: Path, option: str, reads: Reads) -> None:

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from edge_autotuner.core.file_names import path_for_library
 from edge_autotuner.core.json_limits import load_json
-from edge_autotuner.dataset.atomic import atomic_write_bytes, make_folder
 from edge_autotuner.errors import TrainingError
+from edge_autotuner.storage.atomic import atomic_write_bytes, make_folder
 from edge_autotuner.training.learning_curve import EpochRecord
 
 _CHECKPOINT = "checkpoint.safetensors"

@@ -21,8 +21,8 @@ from edge_autotuner.config.feature_cache import FeatureCacheConfig
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.core.progress import Progress
-from edge_autotuner.dataset.atomic import atomic_write_json, make_folder
 from edge_autotuner.errors import StorageError
+from edge_autotuner.storage.atomic import atomic_write_json, make_folder
 from edge_autotuner.training.feature_store import FeatureStore, slot_bytes
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.progress import Progress
-from edge_autotuner.dataset.atomic import write_all
+from edge_autotuner.storage.atomic import write_all
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import FakeClock, LabelMap
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.dataset.coco_export import build_coco
+from edge_autotuner.dataset.derived_files import EXPORT_EVERY
 from edge_autotuner.dataset.state import AnnotationRun
-from edge_autotuner.dataset.store import EXPORT_EVERY
 
 
 def read(folder: Path, name: str) -> dict[str, object]:

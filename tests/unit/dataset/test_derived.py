@@ -12,6 +12,7 @@ import pytest
 from dataset_folders import add_frame, annotation, new_store
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.dataset.derived import is_edited, made_from_bytes, write_derived
+from edge_autotuner.dataset.derived_files import owner_of
 from edge_autotuner.dataset.state import AnnotationRun
 from edge_autotuner.errors import DatasetError
 
@@ -90,7 +91,9 @@ def test_the_file_of_another_dataset_counts_as_changed(tmp_path: Path) -> None:
     labelled(tmp_path / "a")
     other = new_store(tmp_path / "b", settings={"step": 3}, source=DatasetStore.open(tmp_path / "a").source)
     other.close()
-    assert DatasetStore.open(tmp_path / "a")._owner == other._owner, "the same camera at the same moment"
+    assert owner_of(DatasetStore.open(tmp_path / "a")._header) == owner_of(other._header), (
+        "the same camera at the same moment"
+    )
     with new_store(tmp_path / "c", labels=DatasetStore.open(tmp_path / "a").labels.__class__(("bus",))) as third:
         add_frame(third, 0)
     (tmp_path / "c/annotations.coco.json").write_bytes((tmp_path / "a/annotations.coco.json").read_bytes())
@@ -119,7 +122,7 @@ def test_files_of_versions_without_a_hash_are_kept_aside_once(tmp_path: Path) ->
     with new_store(tmp_path) as store:
         add_frame(store, 1)
     assert (tmp_path / "annotations.coco.edited-1.json").read_text() == old
-    assert not is_edited(path, owner=DatasetStore.open(tmp_path)._owner)
+    assert not is_edited(path, owner=owner_of(DatasetStore.open(tmp_path)._header))
 
 
 @pytest.mark.parametrize("indent", [None, 2])

@@ -17,11 +17,11 @@ import pytest
 from dataset_folders import picture as random_picture
 from edge_autotuner.core import LabelMap
 from edge_autotuner.core.boxes import as_boxes
-from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.dataset.pictures import encode_picture, hash_bytes
 from edge_autotuner.dataset.replay import ReplayOffer, ReplayReservoir
 from edge_autotuner.dataset.replay_records import ReplayLabels, ReplayPicture, check_origin
 from edge_autotuner.errors import DatasetError, StorageError
+from edge_autotuner.storage.lock import FolderLock
 
 LABELS = LabelMap(("person", "car"))
 

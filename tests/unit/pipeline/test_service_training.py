@@ -12,7 +12,6 @@ import pytest
 
 from edge_autotuner.client.job_messages import JobInfo
 from edge_autotuner.core import NoProgress
-from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.deployment import deployed_bundle
 from edge_autotuner.deployment.acceptance import sign_bundle, signature_to_text
 from edge_autotuner.deployment.signing import SigningKey, create_key
@@ -29,6 +28,7 @@ from edge_autotuner.errors import (
 from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.pipeline.service_training import ProgressOfJob, tune_at_service
 from edge_autotuner.pipeline.session import Session
+from edge_autotuner.storage.lock import FolderLock
 from job_samples import FakeJobs, change, new_job, outputs_of, training_service
 from run_samples import FinishedRun, results_of, state_of
 

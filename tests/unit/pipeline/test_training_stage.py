@@ -12,7 +12,6 @@ from dataset_folders import add_frame, annotation, new_store
 from edge_autotuner.config import RunConfig, load_config
 from edge_autotuner.core import FakeClock
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.errors import DatasetError, NoLabelsFound, TrainingDiverged, TrainingError
 from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline import stages
@@ -20,6 +19,7 @@ from edge_autotuner.pipeline.run_folder import RunFolder, StageRecord
 from edge_autotuner.pipeline.samples import make_sample
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.pipeline.training_stage import is_final, split_for_validation, time_to_train
+from edge_autotuner.storage.lock import FolderLock
 from run_samples import FinishedRun, candidate_of, state_of
 
 EMPTY = ()

@@ -171,6 +171,7 @@ _OUR_OWN_NAMES = {
     "pipeline/tuning_input.py: name": "frames and backgrounds",
     "pipeline/watch_outputs.py: name": "frame_%08d.jpg",
     "pipeline/rounds.py: name": "first and second",
+    "dataset/derived_files.py: name": "the derived files of a dataset",
     "dataset/store.py: name": "'', frames and backgrounds",
     "dataset/replay.py: name": "'' and pictures",
     "models/transformers_folder.py: name": "three constants",

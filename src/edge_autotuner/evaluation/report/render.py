@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from edge_autotuner._version import __version__
-from edge_autotuner.dataset.atomic import atomic_write_text
 from edge_autotuner.errors import MissingDependency
 from edge_autotuner.evaluation.report import capture_section, label_section, sections
 from edge_autotuner.evaluation.report.data import ReportData
 from edge_autotuner.evaluation.report.wording import headline, standing
+from edge_autotuner.storage.atomic import atomic_write_text
 
 _FOLDER = Path(__file__).parent
 

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from edge_autotuner.core import Clock
 from edge_autotuner.core.json_limits import load_json
-from edge_autotuner.dataset import atomic_write_json
-from edge_autotuner.dataset.store import JOURNAL_NAME
+from edge_autotuner.dataset.journal import JOURNAL_NAME
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.pipeline.node.camera_folder import Batch, CameraFolder
+from edge_autotuner.storage.atomic import atomic_write_json
 
 logger = logging.getLogger(__name__)
 

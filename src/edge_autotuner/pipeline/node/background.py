@@ -16,8 +16,6 @@ from typing import Any
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.node import BackgroundWorkConfig, LearningConfig, RegistryConfig
 from edge_autotuner.core import Clock, SystemClock
-from edge_autotuner.dataset import atomic_write_text
-from edge_autotuner.dataset.atomic import make_folder
 from edge_autotuner.deployment import deployed_bundle
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.pipeline.background_process import ChildProcess
@@ -26,6 +24,7 @@ from edge_autotuner.pipeline.node.cpu_budget import CpuBudget
 from edge_autotuner.pipeline.node.fault_domain import FaultDomain
 from edge_autotuner.pipeline.node.memory_budget import MemoryBudget, memory_shortage
 from edge_autotuner.pipeline.privacy import needs_hiding_model
+from edge_autotuner.storage.atomic import atomic_write_text, make_folder
 
 logger = logging.getLogger(__name__)
 

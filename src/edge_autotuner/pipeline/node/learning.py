@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Clock, Progress, SystemClock
-from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.deployment import deploy, deployed_bundle, install_bundle, read_bundle
 from edge_autotuner.deployment.acceptance import read_signature, write_signature
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE
@@ -23,6 +22,7 @@ from edge_autotuner.pipeline.node.camera_folder import Batch, BatchOutcome, Came
 from edge_autotuner.pipeline.privacy import export_hiding_model
 from edge_autotuner.pipeline.registry_note import note_registry_id, registry_id
 from edge_autotuner.pipeline.session import Session
+from edge_autotuner.storage.lock import FolderLock
 
 if TYPE_CHECKING:
     from edge_autotuner.pipeline.service_training import TrainingService

@@ -16,9 +16,6 @@ from typing import TYPE_CHECKING, Any
 from edge_autotuner.config.node import CameraConfig, NodeConfig
 from edge_autotuner.core import Clock, Frame, SystemClock
 from edge_autotuner.core.redaction import redact_values
-from edge_autotuner.dataset import atomic_write_json
-from edge_autotuner.dataset.atomic import make_folder, remove_leftovers
-from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.pipeline.node.background import (
     BackgroundWork,
     Command,
@@ -34,6 +31,8 @@ from edge_autotuner.pipeline.node.named_bundle import NamedBundles
 from edge_autotuner.pipeline.node.outputs import DetectionReport, Outputs
 from edge_autotuner.pipeline.node.requirements import check_can_start
 from edge_autotuner.pipeline.node.tidying import Tidying, cameras_in
+from edge_autotuner.storage.atomic import atomic_write_json, make_folder, remove_leftovers
+from edge_autotuner.storage.lock import FolderLock
 
 if TYPE_CHECKING:
     from edge_autotuner.pipeline.node.registry_sync import RegistrySync

@@ -17,10 +17,10 @@ from edge_autotuner.capture.live.address import parse_live_address
 from edge_autotuner.config.annotation import REMOTE, ZOOM
 from edge_autotuner.config.node import CameraConfig, NodeConfig, OutputsConfig, RegistryConfig
 from edge_autotuner.config.service import ServiceConfig
-from edge_autotuner.dataset.lock import LOCK_NAME, FolderLock
 from edge_autotuner.errors import ConfigError, EdgeAutotunerError
 from edge_autotuner.models import find_model
 from edge_autotuner.pipeline.edge_weights import find_weights
+from edge_autotuner.storage.lock import LOCK_NAME, FolderLock
 from edge_autotuner.storage.outputs import check_output_file, check_output_folder
 
 _PEEKED_BYTES = 256

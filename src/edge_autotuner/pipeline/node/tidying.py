@@ -11,7 +11,6 @@ from pathlib import Path
 
 from edge_autotuner.config.node import StorageConfig
 from edge_autotuner.core import Clock
-from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.deployment import deployed_bundle
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER
@@ -21,6 +20,7 @@ from edge_autotuner.pipeline.node.ages import Ages
 from edge_autotuner.pipeline.node.arrivals import Arrivals
 from edge_autotuner.pipeline.node.camera_folder import Batch, BatchOutcome, CameraFolder
 from edge_autotuner.storage import remove_folder
+from edge_autotuner.storage.lock import FolderLock
 
 logger = logging.getLogger(__name__)
 

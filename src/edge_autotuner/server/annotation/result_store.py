@@ -14,8 +14,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from edge_autotuner.core.clock import Clock, SystemClock
-from edge_autotuner.dataset.atomic import make_folder
 from edge_autotuner.storage import make_private_file
+from edge_autotuner.storage.atomic import make_folder
 
 logger = logging.getLogger(__name__)
 

@@ -18,14 +18,14 @@ from sqlalchemy import Connection, Row, func, select
 from edge_autotuner.client.job_messages import JobError, JobProgress, JobResult, TuneRequest
 from edge_autotuner.config.server import JobsConfig
 from edge_autotuner.core.clock import Clock, SystemClock
-from edge_autotuner.dataset.atomic import make_folder
-from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.database import Database, from_stored_time, to_stored_time
 from edge_autotuner.server.jobs import rows
 from edge_autotuner.server.schema import job_events, jobs
 from edge_autotuner.storage import child_path, remove_folder
+from edge_autotuner.storage.atomic import make_folder
+from edge_autotuner.storage.lock import FolderLock
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,6 @@ from edge_autotuner.client.job_messages import StartBundle, StartWeights, TuneRe
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core.redaction import guard_tracebacks, redacting_handler
 from edge_autotuner.core.types import SizeWH
-from edge_autotuner.dataset.atomic import atomic_write_bytes, link_or_copy, make_folder
-from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.dataset.picture_bounds import check_length, check_work
 from edge_autotuner.dataset.picture_header import BadPicture, read_header
 from edge_autotuner.dataset.pictures import hash_bytes
@@ -41,6 +39,8 @@ from edge_autotuner.server.jobs.folder import JobFolder, JobOrder
 from edge_autotuner.server.jobs.store import parse_start
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.storage import DiskReserve, child_path
+from edge_autotuner.storage.atomic import atomic_write_bytes, link_or_copy, make_folder
+from edge_autotuner.storage.lock import FolderLock
 
 logger = logging.getLogger(__name__)
 

@@ -19,7 +19,6 @@ from edge_autotuner.client.job_messages import JobError, JobProgress, JobResult,
 from edge_autotuner.client.messages import BundleRequest
 from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.core.clock import Clock, Deadline, SystemClock
-from edge_autotuner.dataset.atomic import atomic_write_bytes
 from edge_autotuner.deployment.bundle import parse_description
 from edge_autotuner.errors import EdgeAutotunerError, StorageError
 from edge_autotuner.pipeline.background_process import ChildProcess
@@ -31,6 +30,7 @@ from edge_autotuner.server.jobs.vouching import Vouching
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.storage import DiskReserve, child_path, written_bytes
+from edge_autotuner.storage.atomic import atomic_write_bytes
 
 logger = logging.getLogger(__name__)
 

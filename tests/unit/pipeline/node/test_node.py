@@ -356,7 +356,7 @@ def test_a_disk_that_takes_nothing_ends_nothing(
     """Neither contents nor names: the learner's settings, the status and the batch cannot be written."""
     playing = Playing(tmp_path, pictures, bundle)
     waiting_batch(playing.camera("bad"))
-    from edge_autotuner.dataset import atomic
+    from edge_autotuner.storage import atomic
 
     write = atomic._write_and_sync
 

@@ -12,7 +12,6 @@ import pytest
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.node import StorageConfig
 from edge_autotuner.core import FakeClock
-from edge_autotuner.dataset.lock import FolderLock
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.deployment import deploy
 from edge_autotuner.pipeline.node import tidying
@@ -20,6 +19,7 @@ from edge_autotuner.pipeline.node.ages import SETTLE_S, Ages
 from edge_autotuner.pipeline.node.camera_folder import BatchOutcome, CameraFolder
 from edge_autotuner.pipeline.node.tidying import Tidying, cameras_in
 from edge_autotuner.pipeline.run_folder import StageRecord
+from edge_autotuner.storage.lock import FolderLock
 from unit.dataset.test_replay import offer
 from unit.deployment.test_bundle import made
 

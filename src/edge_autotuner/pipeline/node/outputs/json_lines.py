@@ -11,12 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge_autotuner.core import LabelMap
-from edge_autotuner.dataset.atomic import make_folder, storage_errors, write_all
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.pipeline.node.camera_health import CameraState
 from edge_autotuner.pipeline.node.outputs.mailbox import Mailbox
 from edge_autotuner.pipeline.node.outputs.report import DetectionReport
 from edge_autotuner.pipeline.node.outputs.tally import OutputStatus, Tally
+from edge_autotuner.storage.atomic import make_folder, storage_errors, write_all
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_autotuner.dataset import atomic
 from edge_autotuner.errors import StorageError
+from edge_autotuner.storage import atomic
 
 
 def test_write_replaces_and_leaves_no_temporary(tmp_path: Path) -> None:

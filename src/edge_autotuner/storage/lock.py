@@ -1,4 +1,4 @@
-"""One writer per dataset folder."""
+"""One writer per folder."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import Self
 
-from edge_autotuner.dataset.atomic import storage_errors
 from edge_autotuner.errors import DatasetError
+from edge_autotuner.storage.atomic import storage_errors
 
 LOCK_NAME = ".lock"
 
