@@ -29,6 +29,7 @@ from edge_autotuner.client.transport import PATIENCE, Patience, PatientTransport
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.core.clock import Clock, Deadline, SystemClock
 from edge_autotuner.core.json_limits import JsonLimits
+from edge_autotuner.core.link_failures import certificate_failure, connection_failure, is_foreign_protocol
 from edge_autotuner.errors import ConfigError, ServiceBadReply, ServiceError, ServiceUnreachable
 
 logger = logging.getLogger(__name__)
@@ -359,26 +360,26 @@ def _translated(url: str) -> Iterator[None]:
     try:
         yield
     except httpx2.ConnectError as exc:
-        if (refusal := _certificate_error(exc)) is not None:
-            raise ServiceError(f"{url} does not prove that it is the right service: {refusal}") from exc
-        raise ServiceUnreachable(f"{url} cannot be reached ({exc})") from exc
+        if (refusal := certificate_failure(exc)) is not None:
+            raise ServiceError(
+                f"{url} does not prove that it is the right service: {refusal}; "
+                "for an authority of your own, set ca_file"
+            ) from exc
+        raise ServiceUnreachable(f"{url} cannot be reached ({connection_failure(exc)})") from exc
     except httpx2.ConnectTimeout as exc:
-        raise ServiceUnreachable(f"{url} cannot be reached (no connection in time)") from exc
+        raise ServiceUnreachable(f"{url} cannot be reached ({connection_failure(exc)})") from exc
     except httpx2.TimeoutException as exc:
-        raise _NobodyKnows(ServiceUnreachable(f"{url} does not answer in time ({exc})")) from exc
+        raise _NobodyKnows(ServiceUnreachable(f"{url} does not answer in time ({connection_failure(exc)})")) from exc
     except (httpx2.NetworkError, httpx2.RemoteProtocolError) as exc:
-        raise _NobodyKnows(ServiceUnreachable(f"the connection to {url} broke off ({exc})")) from exc
+        words = connection_failure(exc)
+        what = (
+            f"{url} does not answer as a service"
+            if is_foreign_protocol(words)
+            else f"the connection to {url} broke off"
+        )
+        raise _NobodyKnows(ServiceUnreachable(f"{what} ({words})")) from exc
     except (httpx2.HTTPError, httpx2.InvalidURL) as exc:
-        raise ServiceError(f"cannot ask {url}: {exc}") from exc
-
-
-def _certificate_error(error: BaseException | None) -> str | None:
-    """Return why a certificate was not accepted, if that is what is behind an error."""
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return error.verify_message
-        error = error.__cause__ or error.__context__
-    return None
+        raise ServiceError(f"cannot ask {url}: {connection_failure(exc)}") from exc
 
 
 def _exactly(blocks: Iterable[bytes], n_bytes: int) -> Iterator[bytes]:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from edge_autotuner.client.messages import ProblemReply, Reply
 from edge_autotuner.core.json_limits import JsonLimits, check_json
+from edge_autotuner.core.link_failures import redirect_words
 from edge_autotuner.core.printable import one_line
 from edge_autotuner.errors import ServiceBadReply, ServiceBusy, ServiceError, ServiceRefused, ServiceUnreachable
 
@@ -95,7 +96,11 @@ def check_status(reply: httpx2.Response, *, now: datetime) -> None:
     if 200 <= status < 300:
         return
     if 300 <= status < 400:
-        raise ServiceBadReply(f"{_asked(reply)} leads elsewhere ({status}); set annotation.service.url to where it is")
+        where = redirect_words(reply.headers.get("location"), str(reply.request.url))
+        raise ServiceBadReply(
+            f"{_asked(reply)} answered {status}: {where}; redirects are not followed: "
+            "set the url of the service to where it really is"
+        )
     kind, reason = _problem(reply)
     said = f"{_asked(reply)} answered {status}: {reason}"
     if status == 429:

@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from edge_autotuner.core.link_failures import connection_failure, redirect_words, without_query
+from edge_autotuner.core.printable import one_line
 from edge_autotuner.core.progress import Progress
 from edge_autotuner.errors import WeightsError
 from edge_autotuner.storage.atomic import TEMPORARY_SUFFIX, storage_errors, sync_folder
@@ -55,7 +57,9 @@ def download(
         with _open(address, https_only=https_only, timeout_s=timeout_s) as response:
             got = _store(response, temporary, max_bytes, progress)
         if sha256 is not None and got != sha256:
-            raise DownloadError(f"{address} is another file than expected: sha256 {got} instead of {sha256}")
+            raise DownloadError(
+                f"{without_query(address)} is another file than expected: sha256 {got} instead of {sha256}"
+            )
         with storage_errors(target):
             os.replace(temporary, target)
             sync_folder(target.parent)
@@ -72,34 +76,52 @@ class _RedirectWithinScheme(urllib.request.HTTPRedirectHandler):
         self._https_only = https_only
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:  # noqa: ANN401 (signature of the library)
+        _check_scheme(newurl, https_only=self._https_only)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:  # noqa: ANN401 (signature of the library)
         try:
-            _check_scheme(newurl, https_only=self._https_only)
-        except DownloadError:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except urllib.error.HTTPError:  # holds it, and is closed by who catches it
+            raise
+        except BaseException:
             fp.close()  # the library closes it only when a redirect is followed
             raise
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 def _open(address: str, *, https_only: bool, timeout_s: float) -> http.client.HTTPResponse:
     _check_scheme(address, https_only=https_only)
+    shown = without_query(address)
     opener = urllib.request.build_opener(_RedirectWithinScheme(https_only=https_only))
     request = urllib.request.Request(address, headers={"User-Agent": "edge-autotuner", "Accept-Encoding": "identity"})
     try:
         response: http.client.HTTPResponse = opener.open(request, timeout=timeout_s)
     except urllib.error.HTTPError as exc:
         with exc:
-            raise DownloadError(f"{address} answered {exc.code} {exc.reason}") from exc
-    except urllib.error.URLError as exc:
-        raise DownloadError(f"{address} cannot be reached ({exc.reason})") from exc
-    except (OSError, http.client.HTTPException) as exc:
-        raise DownloadError(f"{address} cannot be reached ({exc or type(exc).__name__})") from exc
+            raise DownloadError(f"{shown} answered {_answer(exc, address)}") from exc
+    except (http.client.InvalidURL, ValueError) as exc:
+        raise DownloadError(f"{shown} is, or redirects to, something that is not an address") from exc
+    except (OSError, http.client.HTTPException) as exc:  # urllib's own error is an OSError
+        raise DownloadError(f"{shown} cannot be reached ({connection_failure(exc)})") from exc
     return response
+
+
+def _answer(error: urllib.error.HTTPError, asked: str) -> str:
+    """Return what a refusal says; the library's text of a redirect that it does not follow is about itself."""
+    if not 300 <= error.code < 400:
+        return f"{error.code} {one_line(str(error.reason))}"
+    location = error.headers.get("Location")
+    return f"{error.code}: {redirect_words(location, error.url or asked)}" + (
+        ", in a circle or too often" * bool(location)
+    )
 
 
 def _check_scheme(address: str, *, https_only: bool) -> None:
     scheme = urllib.parse.urlsplit(address).scheme
     if scheme != "https" and (https_only or scheme != "http"):
-        raise DownloadError(f"{address} is not an https address")
+        raise DownloadError(f"{without_query(address)} is not an https address")
 
 
 def _store(response: http.client.HTTPResponse, path: Path, max_bytes: int, progress: Progress) -> str:
@@ -107,7 +129,9 @@ def _store(response: http.client.HTTPResponse, path: Path, max_bytes: int, progr
     announced = response.headers.get("Content-Length", "")
     n_expected = int(announced) if announced.isdigit() else None
     if n_expected is not None and n_expected > max_bytes:
-        raise DownloadError(f"{response.url} has {n_expected} bytes, more than the {max_bytes} that are allowed")
+        raise DownloadError(
+            f"{without_query(response.url)} has {n_expected} bytes, more than the {max_bytes} that are allowed"
+        )
     progress.start("download", n_expected)
     with storage_errors(path):
         file = path.open("wb")
@@ -120,7 +144,7 @@ def _store(response: http.client.HTTPResponse, path: Path, max_bytes: int, progr
     finally:
         progress.finish()
     if n_expected is not None and n_bytes != n_expected:
-        raise DownloadError(f"{response.url} broke off after {n_bytes} of {n_expected} bytes; try again")
+        raise DownloadError(f"{without_query(response.url)} broke off after {n_bytes} of {n_expected} bytes; try again")
     return digest
 
 
@@ -130,7 +154,7 @@ def _copy(response: http.client.HTTPResponse, file: IO[bytes], max_bytes: int, p
     while block := _read_block(response):
         n_bytes += len(block)
         if n_bytes > max_bytes:
-            raise DownloadError(f"{response.url} has more than the {max_bytes} bytes that are allowed")
+            raise DownloadError(f"{without_query(response.url)} has more than the {max_bytes} bytes that are allowed")
         digest.update(block)
         with storage_errors(Path(file.name)):
             file.write(block)
@@ -142,4 +166,4 @@ def _read_block(response: http.client.HTTPResponse) -> bytes:
     try:
         return response.read(_BLOCK_BYTES)
     except (OSError, http.client.HTTPException) as exc:
-        raise DownloadError(f"{response.url} broke off ({exc or type(exc).__name__}); try again") from exc
+        raise DownloadError(f"{without_query(response.url)} broke off ({connection_failure(exc)}); try again") from exc

@@ -28,9 +28,11 @@ from starlette.concurrency import run_in_threadpool
 
 from edge_autotuner.config.server import BlobsConfig
 from edge_autotuner.core.clock import Clock, SystemClock
+from edge_autotuner.errors import StorageError
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.storage import DiskReserve, child_path
 from edge_autotuner.storage.atomic import make_folder, storage_errors, sync_folder, write_all
+from edge_autotuner.storage.lock import lock_file
 
 logger = logging.getLogger(__name__)
 
@@ -198,10 +200,10 @@ class Blobs:
     def remove_leftovers(self) -> None:
         """Delete uploads whose process was killed: nobody holds their lock any more."""
         for path in self._incoming.iterdir():
-            with suppress(OSError):
+            with suppress(OSError, StorageError):
                 handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
                 try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    lock_file(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, path)
                     path.unlink()
                 finally:
                     os.close(handle)
@@ -242,7 +244,7 @@ class Blobs:
         with storage_errors(path):
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(handle, kind)
+            lock_file(handle, kind, path)
             yield
         finally:
             os.close(handle)
@@ -381,7 +383,7 @@ def _locked_file(folder: Path) -> tuple[Path, int]:
         path = folder / secrets.token_hex(16)
         with _disk_full_is_a_problem(path):
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            lock_file(handle, fcntl.LOCK_EX, path)
         if path.exists():  # nobody removed it between the two calls
             return path, handle
         os.close(handle)

@@ -1,19 +1,21 @@
-"""One writer per folder."""
+"""One writer per folder. Only this module asks the kernel for locks, and says so where a file system has none."""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
 from pathlib import Path
 from typing import Self
 
-from edge_autotuner.errors import DatasetError
+from edge_autotuner.errors import DatasetError, StorageError
 from edge_autotuner.storage.atomic import storage_errors
 
 LOCK_NAME = ".lock"
 
 _POLL_S = 0.05
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 class FolderLock:
@@ -23,21 +25,21 @@ class FolderLock:
 
     Raises:
         DatasetError: somebody else, in this process or another, holds it.
-        StorageError: the lock file cannot be created.
+        StorageError: the lock file cannot be created, or the file system has no locks.
     """
 
     def __init__(self, folder: Path) -> None:
-        path = folder / LOCK_NAME
+        self._path = path = folder / LOCK_NAME
         with storage_errors(path):
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             try:
-                fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock_file(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB, path)
             except BlockingIOError:
                 os.close(self._handle)
                 raise DatasetError(
                     f"{folder} is being written by another run; wait for it, or choose another folder"
                 ) from None
-            except OSError:
+            except BaseException:
                 os.close(self._handle)
                 raise
 
@@ -56,6 +58,31 @@ class FolderLock:
     def release(self) -> None:
         """Let others write; a second call does nothing."""
         if self._handle >= 0:
-            fcntl.flock(self._handle, fcntl.LOCK_UN)  # frees it even while a forked child has the handle
+            lock_file(self._handle, fcntl.LOCK_UN, self._path)  # frees it even while a forked child has the handle
             os.close(self._handle)
             self._handle = -1
+
+
+def lock_file(handle: int, operation: int, path: Path) -> None:
+    """Lock or unlock an open file with `flock`.
+
+    Args:
+        handle: of the file.
+        operation: LOCK_SH, LOCK_EX or LOCK_UN of `fcntl`, perhaps with LOCK_NB.
+        path: of the file, for the message.
+
+    Raises:
+        BlockingIOError: somebody else holds it, with LOCK_NB.
+        StorageError: the file system has no locks.
+        OSError: anything else.
+    """
+    try:
+        fcntl.flock(handle, operation)
+    except OSError as exc:
+        if exc.errno not in _NO_LOCKS:
+            raise
+        raise StorageError(
+            f"the file system of {path.parent} cannot lock files ({errno.errorcode[exc.errno or 0]}), so two programs "
+            "could write there at once; choose a folder on a local disk, or mount it with locks (NFS: start "
+            "its lock service, mount without nolock)"
+        ) from exc

@@ -265,7 +265,7 @@ def test_a_token_does_not_follow_to_another_place(monkeypatch: pytest.MonkeyPatc
     other = sending(reply(b'{"n": 1}'))
     with ScriptedServer(other) as thief:
         away = reply(b"", status="307 Away", headers=f"Location: {thief.url}/v1/number")
-        with pytest.raises(ServiceBadReply, match="leads elsewhere"):
+        with pytest.raises(ServiceBadReply, match=f"answered 307: it redirects to {thief.url}"):
             once(sending(away))
         assert thief.n_connections == 0
 
@@ -356,7 +356,7 @@ def test_a_reply_cannot_fill_the_memory(script: Any) -> None:
     ],
 )
 def test_a_reply_that_breaks_off_is_no_reply(sent: bytes) -> None:
-    with pytest.raises(ServiceUnreachable, match="broke off"):
+    with pytest.raises(ServiceUnreachable, match=r"broke off|does not answer as a service"):
         once(sending(sent))
 
 

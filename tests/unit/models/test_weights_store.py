@@ -284,7 +284,8 @@ def test_offline_says_exactly_what_to_put_where() -> None:
     with pytest.raises(WeightsError) as caught:
         fetched(model)
     assert str(caught.value) == (
-        "cannot download tiny: http://127.0.0.1:9/tiny.bin cannot be reached ([Errno 111] Connection refused). "
+        "cannot download tiny: http://127.0.0.1:9/tiny.bin cannot be reached (connection refused: the program is not "
+        "running, or the port is another one). "
         f"Put the file tiny.bin from http://127.0.0.1:9/tiny.bin (sha256 {SHA256}) into {cache_folder()}, "
         "or into a folder that --models-dir names"
     )

@@ -40,7 +40,7 @@ _RETRYABLE: tuple[tuple[type[Exception], str], ...] = (
 _RETRYABLE_CODES = {
     errno.EHOSTUNREACH: "the camera cannot be reached: it is off, or in another network",
     errno.ENETUNREACH: "the network cannot be reached",
-    errno.EIO: "no connection, or it broke off at once; check the host name and the network",
+    errno.EIO: "no connection, or it broke off at once; check the address and the network",
     errno.EADDRINUSE: "the port is used by another program of this machine",
     errno.EADDRNOTAVAIL: "this machine has no such network address",
 }

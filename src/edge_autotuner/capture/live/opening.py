@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +13,9 @@ from av.container import InputContainer
 
 from edge_autotuner.capture.containers import self_contained_formats
 from edge_autotuner.capture.live.address import LiveAddress
+from edge_autotuner.capture.live.diagnosis import diagnose
 from edge_autotuner.capture.live.failures import OpenError, SettingsRefused, explain_opening
+from edge_autotuner.capture.live.feed import FeedError
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.core import Clock
 
@@ -137,6 +140,9 @@ def _open(
     except OpenError as exc:
         waited_s = clock.monotonic_s() - started_s
         failure = explain_opening(exc, address, waited_s=waited_s, timeout_s=config.open_timeout_s)
+        says_nothing = getattr(exc, "errno", None) == errno.EIO and not address.is_webcam
+    if says_nothing and (words := diagnose(address)) is not None:
+        failure = FeedError("connection failed", words)
     raise failure  # out here, so that it does not carry FFmpeg's error, which shows the whole address
 
 

@@ -47,7 +47,7 @@ def code_of(name: str) -> int:
         (code_of("EOF"), False, "broke the connection off"),
         (errno.EHOSTUNREACH, False, "it is off, or in another network"),
         (errno.ENETUNREACH, False, "the network cannot be reached"),
-        (errno.EIO, False, "check the host name and the network"),
+        (errno.EIO, False, "check the address and the network"),
         (errno.EADDRINUSE, False, "used by another program"),
         (code_of("EXIT"), False, "no answer within 10 s"),
         (errno.ETIMEDOUT, False, "no answer within 10 s"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_autotuner.config.node import MqttConfig
 from edge_autotuner.core import Clock
+from edge_autotuner.core.link_failures import connection_failure
 from edge_autotuner.errors import EdgeAutotunerError, MissingDependency
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class MqttLink:
         try:
             self._client.connect(config.host, config.port, keepalive=_KEEPALIVE_S)
         except OSError as exc:  # ssl.SSLError is one
-            raise LinkLost(f"no connection to {self._where}: {exc.strerror or str(exc) or type(exc).__name__}") from exc
+            raise LinkLost(f"no connection to {self._where}: {connection_failure(exc)}") from exc
         until_s = self._clock.monotonic_s() + _CONNECT_S
         while not self._is_up:
             self.pump(_TICK_S)

@@ -12,6 +12,7 @@ from edge_autotuner.client.credentials import make_ssl_context, read_token_file
 from edge_autotuner.config.node import WebhookConfig
 from edge_autotuner.core import Clock
 from edge_autotuner.core.clock import Deadline
+from edge_autotuner.core.link_failures import connection_failure, redirect_words
 from edge_autotuner.errors import ConfigError, EdgeAutotunerError, MissingDependency
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class JsonPost:
         try:
             reply = self._transport.handle_request(self._make_request(json_text))
         except (httpx2.HTTPError, OSError) as exc:
-            raise NotNow(f"{self._where}: {str(exc) or type(exc).__name__}") from exc
+            raise NotNow(f"{self._where}: {connection_failure(exc)}") from exc
         status = reply.status_code
         with suppress(httpx2.HTTPError, OSError):  # the answer is known by its head
             _read_bounded(reply)
@@ -94,8 +95,10 @@ class JsonPost:
             return
         if status == _TOO_MANY_REQUESTS or status >= 500:
             raise NotNow(f"{self._where} answered {status}", _asked_wait_s(reply.headers))
-        redirect = ", and redirects are not followed" if 300 <= status < 400 else ""
-        raise RefusedForGood(f"{self._where} answered {status}{redirect}")
+        if 300 <= status < 400:
+            where = redirect_words(reply.headers.get("location"), str(self._url))
+            raise RefusedForGood(f"{self._where} answered {status}: {where}, and redirects are not followed")
+        raise RefusedForGood(f"{self._where} answered {status}")
 
     def close(self) -> None:
         """Close the connection."""
