@@ -58,7 +58,7 @@ def is_above(row: Mapping[str, Any]) -> bool:
 
 
 def accepted_table(results: Results) -> str:
-    """Return what the largest bodies cost that are taken."""
+    """Return what the largest accepted bodies cost, and which of them miss the aim."""
     head = [
         "operation",
         "body",
@@ -78,7 +78,9 @@ def accepted_table(results: Results) -> str:
         ]
         for row in results["accepted"]
     ]
-    return table(head, rows)
+    above = [row for row in results["accepted"] if (row["ms_per_mb"] or 0) > MAX_MS_PER_MB]
+    named = ", ".join(f"`{row['operation']}` with {row['body']}" for row in above)
+    return table(head, rows) + (f"\n\nThese miss the aim: {named}." if named else "")
 
 
 def token_line(results: Results) -> str:

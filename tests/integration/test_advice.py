@@ -319,7 +319,7 @@ _CHANGES_FILES = re.compile(
 )
 _TRIED = {
     "the capture summary of the dataset does not fit": "picture changed",
-    "Move the file to another folder to go on": "tests/unit/dataset/test_derived.py",
+    "Move the file to another folder to continue": "tests/unit/dataset/test_derived.py",
     "or start again in another folder": "journal damaged",
     "restore it, or capture again in another folder": "picture changed",
     "cannot read : ; restore it": "picture missing",

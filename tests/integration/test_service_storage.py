@@ -73,7 +73,7 @@ def test_a_database_that_is_taken_away_is_noticed(tmp_path: Path) -> None:
         assert int(answer.headers["retry-after"]) > 0
         ready = service.client.get("/v1/ready")
         assert (ready.status_code, "database" in ready.json()["detail"]) == (503, True)
-        assert "was removed or replaced while it is in use: stop the service" in service.log
+        assert "was removed or replaced while in use: stop the service" in service.log
         assert not path.exists()
         path.with_name("kept").rename(path)
         assert service.client.put("/v1/cameras/yard", json=CAMERA).status_code in (200, 201)

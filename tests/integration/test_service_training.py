@@ -106,7 +106,7 @@ def test_the_results_are_those_of_a_training_here(place: Place, finished_run: Fi
     assert not set(LATER_STAGES) & set(state_of(folder))
     (job,) = place.jobs("east")
     assert (
-        "it starts from weights that are not those of a model of the service"
+        "it starts from weights of no model in the service's catalogue"
         in run_cli("jobs", "show", job.id, *place.reach).out
     )
     outcome = run_cli("jobs", "tune", folder, *place.reach)

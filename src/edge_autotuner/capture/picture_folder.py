@@ -124,7 +124,7 @@ class PictureFolder:
             except BadPicture as exc:
                 reason = reason or str(exc)
         raise VideoError(
-            f"none of the {len(self._pictures)} pictures in {self._folder} can be used, beginning with "
+            f"none of the {len(self._pictures)} pictures in {self._folder} can be used; the first, "
             f"{self._pictures[0].path}: {reason}; open it with a viewer, or copy the pictures again"
         )
 

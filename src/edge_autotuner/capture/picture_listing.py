@@ -52,8 +52,8 @@ def list_pictures(folder: Path) -> list[ListedPicture]:
         raise VideoError(f"{folder} is not a folder; give a video file or a folder of pictures")
     if (own := own_folder(folder.resolve())) is not None:
         raise VideoError(
-            f"{folder} holds pictures that edge-autotuner has written ({own.name}), chosen from a recording or "
-            "painted; give the recording that they come from"
+            f"{folder} holds pictures that edge-autotuner wrote ({own.name}), selected from a recording or drawn on; "
+            f"give that recording"
         )
     found, others = [], Counter[str]()
     for entry in _files_below(folder, others):
@@ -113,7 +113,7 @@ def _files_below(folder: Path, others: Counter[str]) -> Iterator[os.DirEntry[str
                 continue
             seen.add((here.st_dev, here.st_ino))
             if own_folder(Path(path).resolve()) is not None:
-                others["folders of pictures that edge-autotuner has written"] += 1
+                others["folders of pictures that edge-autotuner wrote"] += 1
                 continue
             with os.scandir(path) as entries:
                 visible = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name, reverse=True)

@@ -54,7 +54,7 @@ def open_source(
     if isinstance(path_or_address, Path) and _SCHEME_PARTS.intersection(path_or_address.parts[:1]):
         raise TypeError("give the address of a camera as str: a Path takes one of its slashes away")
     if not str(path_or_address):
-        raise VideoError("the source is empty text; give a video file, a folder of pictures, or an address")
+        raise VideoError("the source is empty; give a video file, a folder of pictures, or an address")
     if is_live_address(str(path_or_address)):
         feed: CameraFeed | RealtimeFeed = CameraFeed(parse_live_address(str(path_or_address)), stream, clock=clock)
     else:

@@ -43,8 +43,8 @@ def facts_of_stream(stream: VideoStream, others: list[VideoStream]) -> list[str]
     ratio = stream.sample_aspect_ratio
     if ratio and ratio != 1:
         found.append(
-            f"its pixels are not square ({ratio.numerator}:{ratio.denominator}); they are used as they are stored, and "
-            "boxes are in stored pixels"
+            f"has non-square pixels ({ratio.numerator}:{ratio.denominator}); they are used as stored, and boxes are "
+            f"in stored pixels"
         )
     return found
 
@@ -53,10 +53,10 @@ def facts_of_picture(picture: VideoFrame) -> list[str]:
     """Return what a picture states and is not followed, one sentence each."""
     found = []
     if picture.interlaced_frame:
-        found.append("is interlaced; both fields are used as one picture, so that what moves has combed edges")
+        found.append("is interlaced; both fields are used as one picture, so moving objects have combed edges")
     curve = _HDR_CURVES.get(int(picture.color_trc))
     if curve:
-        found.append(f"is HDR ({curve}); its brightness is used without tone mapping and looks flat")
+        found.append(f"is HDR ({curve}); it is not tone-mapped and looks flat")
     if not orientation_of(picture).is_exact:
-        found.append("is to be shown turned by a part of a quarter turn; that is not done")
+        found.append("asks for a rotation that is not a multiple of 90 degrees; it is ignored")
     return found

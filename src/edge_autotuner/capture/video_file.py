@@ -95,7 +95,7 @@ class VideoFile:
             teller.note_size(frame, size_wh)
             size_wh = frame.size_wh
             if damage.n_times_repaired > seen.n_times_repaired:
-                teller.tell("times repaired", time_s, f"frame {index}: its stamp was missing, or did not rise")
+                teller.tell("times repaired", time_s, f"frame {index}: its time stamp was missing or did not increase")
             if damage.n_lost > seen.n_lost:
                 teller.tell("frames lost", time_s, f"before frame {index}: damaged, could not be decoded")
             seen = replace(damage)
@@ -108,7 +108,7 @@ class VideoFile:
         if self._packets.is_cut_off:
             logger.warning("%s: is cut off; its damaged end is left out", self._path)
         if damage.n_times_repaired:
-            words = "%s: times repaired: %d, where stamps did not rise or were missing"
+            words = "%s: repaired %d time stamps that were missing or did not increase"
             logger.warning(words, self._path, damage.n_times_repaired)
 
 

@@ -37,7 +37,7 @@ _CLOCK_MAY_RESTART = 0x0200  # AVFMT_TS_DISCONT
 _KINDS = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device that is no camera"),
+    (stat.S_ISCHR, "a device that is not a camera"),
     (stat.S_ISBLK, "a disk"),
 )
 
@@ -92,7 +92,7 @@ def require_regular(path: Path) -> None:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError) as exc:
         if path.is_symlink():
-            raise VideoError(f"{path} is a link to {os.readlink(path)}, which does not exist; mend the link") from exc
+            raise VideoError(f"{path} is a link to {os.readlink(path)}, which does not exist; fix the link") from exc
         raise VideoError(f"{path} does not exist; give a video file or a folder of pictures") from exc
     except (OSError, ValueError) as exc:  # a loop of links, a name that is too long, a zero byte
         reason = getattr(exc, "strerror", None) or str(exc)

@@ -12,16 +12,16 @@ from edge_autotuner.cli.saying import say
 
 
 def detect(
-    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, or of a run: then its deployed bundle.")],
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, or of a run, whose deployed bundle is used.")],
     source: Annotated[str, typer.Argument(help="A video file or a folder of pictures.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="JSON file of COCO result records; -: standard output.")
+        Path, typer.Option("--output", "-o", help="JSON file for COCO result records; - for standard output.")
     ] = Path("results.json"),
-    min_score: Annotated[float, typer.Option(min=0, max=1, help="Lowest score that is written.")] = 0.05,
+    min_score: Annotated[float, typer.Option(min=0, max=1, help="Lowest score to write.")] = 0.05,
     ground_truth: Annotated[
         Path | None, typer.Option(help="Write the image and category ids of this COCO file, and only its frames.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file of another kind.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite a file that holds no detections.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, max=256, help="CPU threads.")] = None,
 ) -> None:
     """Write the detections of a bundle on every frame of SOURCE; needs no torch."""

@@ -7,16 +7,19 @@ from typing import Annotated
 
 import typer
 
-from edge_autotuner.cli.settings import Setting
-
 
 def edge(
     config: Annotated[Path, typer.Argument(help="YAML file with the cameras; see docs/how-to/edge-node.md.")],
-    setting: Setting = None,
-    check: Annotated[bool, typer.Option("--check", help="Check what the start checks; start nothing.")] = False,
-    probe: Annotated[bool, typer.Option("--probe", help="With --check: connect to cameras and broker.")] = False,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, for example run.training.max_lr=0.0005."),
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Run all start-up checks, then exit.")] = False,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="With --check, also connect to the cameras and the broker.")
+    ] = False,
 ) -> None:
-    """Watch cameras, report what their models see, and let the models learn beside it, for ever."""
+    """Watch cameras, report what their models see, and let the models learn meanwhile, until stopped."""
     from edge_autotuner.cli.edge_screen import check_node, run_node
 
     if check or probe:

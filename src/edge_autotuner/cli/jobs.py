@@ -36,19 +36,19 @@ def tune(
     folder: Folder,
     url: Url,
     camera: Annotated[
-        str | None, typer.Option(help="Whose candidate it becomes at the service. Default: name of the run's folder.")
+        str | None, typer.Option(help="Camera to register the candidate for. Default: the name of the run's folder.")
     ] = None,
     config: ConfigFile = None,
     setting: Setting = None,
-    deadline: Annotated[str | None, typer.Option(help="When the job must have ended, such as 2h from now.")] = None,
+    deadline: Annotated[str | None, typer.Option(help="Time limit of the job, such as 2h.")] = None,
     max_upload_kbps: Annotated[
-        float | None, typer.Option(help="Most kilobits per second that are sent. Default: no limit.")
+        float | None, typer.Option(help="Upload limit in kilobits per second. Default: no limit.")
     ] = None,
     trust: Annotated[
         list[str] | None,
         typer.Option(
-            help="A public key, or its file, that must have signed the candidate; may be repeated. "
-            "Default: only hashes are checked.",
+            help="Accept only candidates signed by this public key or key file; may be repeated. Default: check "
+            "hashes only.",
             show_default=False,
         ),
     ] = None,
@@ -57,7 +57,7 @@ def tune(
 ) -> None:
     """Let a service train, evaluate and export an annotated run, and bring the results into its folder.
 
-    Ctrl-C leaves the job running; the same command goes on following it.
+    Ctrl-C leaves the job running; repeat the command to follow it again.
     """
     from edge_autotuner.cli.verdict import describe_evaluation
     from edge_autotuner.deployment.signing import trusted_keys
@@ -97,7 +97,7 @@ def list_jobs(
     token_file: TokenFile = None,
     ca_file: CaFile = None,
 ) -> None:
-    """List your jobs, newest first; those of all clients with a token for administrators."""
+    """List your jobs, newest first; with an administrator's token, those of all clients."""
     if state is not None and state not in _STATES:
         raise ConfigError(f"--state: expected one of {', '.join(_STATES)}, got '{state}'")
     with _jobs_at(url, token_file, ca_file) as client:
@@ -131,7 +131,7 @@ def follow(job_id: JobId, url: Url, token_file: TokenFile = None, ca_file: CaFil
 
 @app.command()
 def cancel(job_id: JobId, url: Url, token_file: TokenFile = None, ca_file: CaFile = None) -> None:
-    """Stop a job; what it has done is lost."""
+    """Stop a job and discard its results."""
     with _jobs_at(url, token_file, ca_file) as client:
         job = client.cancel(job_id)
     say(f"{job.id} is {'being cancelled' if job.is_cancelling else job.state}")

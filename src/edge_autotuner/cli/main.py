@@ -93,7 +93,7 @@ def _require_text(arguments: Sequence[str]) -> None:
             what = f"the value of {option}"
         else:
             continue
-        raise ConfigError(f"{what} is empty text (perhaps of an unset variable); give a value, or leave it out")
+        raise ConfigError(f"{what} is empty (an unset variable?); give a value, or leave it out")
 
 
 def _after_interrupt(arguments: Sequence[str]) -> str:
@@ -104,7 +104,7 @@ def _after_interrupt(arguments: Sequence[str]) -> str:
     if command == "watch":
         return "interrupted; a watch captures nothing: the same command begins anew"
     if command == "jobs":
-        return "interrupted; a job that the service has goes on there: the same command follows it"
+        return "interrupted; a job at the service keeps running: repeat the command to follow it"
     return "interrupted; the same command begins anew"
 
 
@@ -134,7 +134,7 @@ def _advice(error: OSError) -> str:
     if error.errno in {errno.EMFILE, errno.ENFILE}:
         return "too many files are open: raise the limit (ulimit -n)"
     if error.errno in {errno.ENOMEM, errno.EAGAIN}:
-        return "memory or processes are used up: end other programs, or lower the number of threads"
+        return "out of memory or processes: end other programs, or lower the number of threads"
     if isinstance(error, ConnectionError | TimeoutError):
         return "the other side does not answer or has hung up: check the address and the network"
     return "check the disk and the path"

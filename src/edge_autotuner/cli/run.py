@@ -47,14 +47,14 @@ def run(
         ),
     ] = None,
     input_size: Annotated[
-        str | None, typer.Option(help="Input of the edge model, such as 416 or 640x384. [416]")
+        str | None, typer.Option(help="Input size of the edge model, such as 416 or 640x384. Default: 416.")
     ] = None,
     models_dir: Annotated[Path | None, typer.Option(help="Local mirror folder of model files.")] = None,
     deadline: Annotated[str | None, typer.Option(help="Time for everything up to training, such as 10min.")] = None,
     duration: Duration = None,
     realtime: Realtime = None,
     max_images: Annotated[
-        int | None, typer.Option(help="Most training frames. [1000]", rich_help_panel=COLLECT_PANEL)
+        int | None, typer.Option(help="Most training frames. Default: 1000.", rich_help_panel=COLLECT_PANEL)
     ] = None,
     background: Annotated[
         str | None,
@@ -91,17 +91,19 @@ def run(
         str | None, typer.Option(help="Classes to learn, such as person,car.", rich_help_panel=_LABELS)
     ] = None,
     min_score: Annotated[
-        float | None, typer.Option(help="Lowest score of a label. [0.3]", rich_help_panel=_LABELS)
+        float | None, typer.Option(help="Lowest score of a label. Default: 0.3.", rich_help_panel=_LABELS)
     ] = None,
     layers: Annotated[
         str | None, typer.Option(help="auto, box, top or all. Default: auto.", rich_help_panel=_TRAIN)
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the frames. [8]", rich_help_panel=_TRAIN)] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the frames. Default: 8.", rich_help_panel=_TRAIN)
+    ] = None,
     replay: Replay = None,
     threads: Annotated[
         int | None, typer.Option(help="CPU threads. Default: all cores.", rich_help_panel=_TRAIN)
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random. [0]", rich_help_panel=_TRAIN)] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed. Default: 0.", rich_help_panel=_TRAIN)] = None,
     ground_truth: Annotated[
         Path | None, typer.Option(help="COCO JSON with human boxes to score against.", rich_help_panel=_EVALUATE)
     ] = None,

@@ -15,12 +15,12 @@ def serve(
     config: Annotated[
         Path | None, typer.Argument(help="YAML file with the settings of the service.", show_default=False)
     ] = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on. [127.0.0.1]")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one. [8080]")] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of everything that is kept. Default: server-data.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one. Default: 8080.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder. Default: server-data.")] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", metavar="NAME=SOURCE", help="A groundtruth model; instead of those of the file."),
+        typer.Option("--model", metavar="NAME=SOURCE", help="Groundtruth model; replaces those of the file."),
     ] = None,
     setting: Annotated[
         list[str] | None,

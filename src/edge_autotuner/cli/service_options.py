@@ -22,11 +22,11 @@ Url = Annotated[
 ]
 TokenFile = Annotated[
     Path | None,
-    typer.Option(help="File that holds the token. Else the variable EDGE_AUTOTUNER_TOKEN.", show_default=False),
+    typer.Option(help="File with the token. Default: the variable EDGE_AUTOTUNER_TOKEN.", show_default=False),
 ]
 CaFile = Annotated[
     Path | None,
-    typer.Option(help="PEM file of who vouches for the service. Default: the system's.", show_default=False),
+    typer.Option(help="CA bundle (PEM) to verify the service with. Default: the system's.", show_default=False),
 ]
 
 

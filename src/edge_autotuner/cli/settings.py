@@ -32,7 +32,7 @@ Source = Annotated[
 COLLECT_PANEL = "What is collected"
 Duration = Annotated[
     str | None,
-    typer.Option(help="How long a live camera is watched, such as 2h. [1h]", rich_help_panel=COLLECT_PANEL),
+    typer.Option(help="How long to watch a live camera, such as 2h. Default: 1h.", rich_help_panel=COLLECT_PANEL),
 ]
 Realtime = Annotated[
     bool | None,
@@ -129,9 +129,9 @@ def settings_page(rows: list[tuple[str, str, str]]) -> str:
         "Every setting of `edge-autotuner run`: a key of the YAML file (dots are levels), or `--set KEY=VALUE`. Made",
         "by `edge-autotuner config explain --markdown`.",
         "",
-        "Files and `--set` read the same YAML: scalars as in YAML 1.2, so that `5:20`, `no`, `0123`, `1_000` and dates",
-        "are text, `1e3` is a number, keys are text that comes once; a switch takes `true`, `false`, `yes`, `no`.",
-        "A file may have 256 KiB, 32 levels and 20,000 values, aliases counted as what they stand for.",
+        "Files and `--set` use the same YAML. Scalars follow YAML 1.2: `5:20`, `no`, `0123`, `1_000` and dates are",
+        "text, `1e3` is a number. Keys are unique text. A switch takes `true`, `false`, `yes` or `no`.",
+        "A file may have up to 256 KiB, 32 levels and 20,000 values, with aliases expanded.",
     ]
     return _page("Settings", intro, rows)
 

@@ -20,7 +20,7 @@ def simulate(
     rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Frames per second.")] = 10.0,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Another seed, another street.")] = 0,
     ground_truth: Annotated[Path | None, typer.Option(help="COCO JSON to write with the exact boxes.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite existing files.")] = False,
     noise: Annotated[float, typer.Option(min=0, max=64, help="Sensor noise, grey levels.")] = 2.0,
     sway: Annotated[float, typer.Option(min=0, max=1, help="Trees in the wind, 0 to 1.")] = 0.0,
     shadows: Annotated[float, typer.Option(min=0, max=1, help="Long shadows of people and cars, 0 to 1.")] = 0.0,

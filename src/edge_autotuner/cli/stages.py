@@ -37,7 +37,7 @@ def capture(
     setting: Setting = None,
     duration: Duration = None,
     realtime: Realtime = None,
-    max_images: Annotated[int | None, typer.Option(help="Most training frames. [1000]")] = None,
+    max_images: Annotated[int | None, typer.Option(help="Most training frames. Default: 1000.")] = None,
     sensitivity: Annotated[str | None, typer.Option(help="low, medium or high. Default: medium.")] = None,
     background: Annotated[
         str | None, typer.Option(help="median, percentile, running, first, mog2 or knn. Default: median.")
@@ -93,7 +93,7 @@ def tune(
     deadline: Annotated[str | None, typer.Option(help="Stop training after this long, such as 10min.")] = None,
     replay: Replay = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
 ) -> None:
     """Fine-tune the edge model on the labels of a run."""
     flags = {

@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Tokens of the service's clients: add, list, rotate, revoke.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name of the client, for example the node's.", show_default=False)]
-Expires = Annotated[
-    str | None, typer.Option(help="How long it is valid, for example 90d. Else as the old one, or for ever.")
-]
+Expires = Annotated[str | None, typer.Option(help="Validity, for example 90d. Default: as before, or no expiry.")]
 
 
 @app.command()

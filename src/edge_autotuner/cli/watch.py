@@ -18,11 +18,11 @@ def watch(
     duration: Annotated[
         str | None, typer.Option(help="Stop after this long, such as 2min. Default: until the source ends, or Ctrl-C.")
     ] = None,
-    every: Annotated[str, typer.Option(help="Time of the source between two lines, and between two pictures.")] = "5s",
+    every: Annotated[str, typer.Option(help="Source time between two lines and between two pictures.")] = "5s",
     video: Annotated[Path | None, typer.Option(help="Write what is seen as a video, .mp4 or .mkv.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a video that is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing video.")] = False,
     pictures: Annotated[
-        Path | None, typer.Option(help="Folder for pictures: of each stretch of time, the frame with the most motion.")
+        Path | None, typer.Option(help="Folder for pictures: the frame with the most motion of each interval.")
     ] = None,
     realtime: Realtime = None,
     sensitivity: Annotated[

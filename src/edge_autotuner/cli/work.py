@@ -15,13 +15,13 @@ def work(
     config: Annotated[
         Path | None, typer.Argument(help="YAML file with the settings of the service.", show_default=False)
     ] = None,
-    data: Annotated[Path | None, typer.Option(help="Folder of everything that is kept. Default: server-data.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder. Default: server-data.")] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, for example jobs.n_threads=4."),
     ] = None,
 ) -> None:
-    """Do tuning jobs beside those workers that `serve` starts, until SIGTERM or Ctrl-C; with the same data folder."""
+    """Run tuning jobs beside the workers of `serve`, on the same data folder, until SIGTERM or Ctrl-C."""
     from edge_autotuner.cli.server_settings import merge_server_settings
 
     resolved = merge_server_settings(config, setting, {"data": data}, models=None)

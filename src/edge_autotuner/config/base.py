@@ -38,7 +38,7 @@ class FrozenConfig(BaseModel):
     def _require_text(cls, value: object, info: ValidationInfo) -> object:
         """Refuse empty text: as a path it would be the working directory, and it is never what somebody meant."""
         if value == "" and cls.model_fields[info.field_name or ""].default != "":
-            raise ValueError("is empty text (perhaps of an unset variable); give a value, or leave the setting out")
+            raise ValueError("is empty (an unset variable?); give a value, or leave the setting out")
         return value
 
     @model_validator(mode="before")
@@ -68,7 +68,7 @@ def _at_home(text: str) -> str:
     try:
         return str(Path(text).expanduser())
     except RuntimeError as exc:
-        raise ValueError(f"there is no home folder for {text}; write the whole path") from exc
+        raise ValueError(f"no home folder for {text}; write the full path") from exc
 
 
 def fingerprint_values(values: Mapping[str, object]) -> str:
@@ -89,7 +89,7 @@ def _to_seconds(value: object) -> object:
 
 def _not_too_long(seconds: float) -> float:
     if not seconds <= _LONGEST_S:  # also NaN
-        raise ValueError("a time must be at most 36500 days; null where a setting takes it for no limit")
+        raise ValueError("expected at most 36500 days; settings that allow null take it as no limit")
     return seconds
 
 

@@ -29,7 +29,7 @@ class CaptureConfig(FrozenConfig):
         200,
         ge=1,
         le=100_000,
-        description="Frames of the kept part that are evaluated, evenly spread; as many with human boxes besides.",
+        description="Most held-out frames to evaluate on, evenly spread; up to as many again with human boxes.",
     )
     train_frames: FrameRange | None = Field(None, description="Train on these frames only, START:STOP.")
     test_frames: FrameRange | None = Field(None, description="Evaluate on these frames only, START:STOP.")

@@ -13,7 +13,7 @@ class EvaluationConfig(FrozenConfig):
     """What is scored, against what, and when a candidate replaces the deployed model."""
 
     ground_truth: Path | None = Field(
-        None, description="COCO JSON with human boxes; they score the frames that it names."
+        None, description="COCO JSON with human boxes, which score the frames that it lists."
     )
     test_source: Path | None = Field(None, description="Another video or folder of the same camera to evaluate on.")
     map_classes: dict[str, str] = Field(

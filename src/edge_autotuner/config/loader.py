@@ -76,8 +76,10 @@ def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"cannot read configuration file {path}: {exc}") from exc
+    except OSError as exc:
+        raise ConfigError(f"cannot read configuration file {path}: {exc.strerror}; check the path") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"cannot read configuration file {path}: not UTF-8 text; is this the right file?") from exc
 
 
 def _parse(text: str, path: Path | None) -> dict[str, Any]:
@@ -106,9 +108,7 @@ def _explain(error: ValidationError, text: str, path: Path | None, overrides: Ma
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] == "string_pattern_mismatch":
             pattern = str(item.get("ctx", {}).get("pattern"))
-            message = WORDS_OF_PATTERNS.get(
-                pattern, "has not the form that is expected here; see the settings' reference"
-            )
+            message = WORDS_OF_PATTERNS.get(pattern, "does not have the expected form; see the settings reference")
         if item["type"] == "extra_forbidden":
             message = "no such setting"
         flagged = any(

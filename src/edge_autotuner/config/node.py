@@ -78,15 +78,15 @@ class BackgroundWorkConfig(FrozenConfig):
         None,
         gt=0,
         le=10_000_000,
-        description="Most memory that the learning process may use, megabytes: at more it is ended, and tried again "
-        "later. null: only `min_free_memory_mb` counts.",
+        description="Memory limit of the learning process, megabytes; above it the process is ended and tried again "
+        "later. null: only `min_free_memory_mb` applies.",
     )
     min_free_memory_mb: float = Field(
         100.0,
         ge=0,
         le=10_000_000,
-        description="With less memory left on the machine, or in its container, the learning process is ended before "
-        "the kernel ends something else; megabytes. It is not started before so much is free.",
+        description="Memory to keep free on the machine, or in its container, megabytes. With less, the learning "
+        "process is not started, and a running one is ended before the kernel ends something else.",
     )
     first_retry_s: Seconds = Field(60.0, gt=0, description="Wait after a failed attempt; doubles each time.")
     longest_retry_s: Seconds = Field(3600.0, gt=0, description="Longest wait between two attempts.")
@@ -104,8 +104,8 @@ class StorageConfig(FrozenConfig):
     keep_waiting_s: Seconds = Field(
         90 * 24 * 3600.0,
         gt=0,
-        description="Pictures that nothing could be learned from so far are deleted this long after their batch was "
-        "closed; those of a batch that does not become complete when its camera was watched for so long.",
+        description="Delete pictures of a batch that was not learned from this long after it was closed; those of an "
+        "incomplete batch once its camera has been watched for this long.",
     )
     keep_replay_s: Seconds = Field(
         365 * 24 * 3600.0,
@@ -130,7 +130,7 @@ class JsonLinesConfig(FrozenConfig):
 class MqttConfig(FrozenConfig):
     """Detections to an MQTT broker, in the form that Home Assistant discovers."""
 
-    host: str = Field(min_length=1, max_length=253, description="The broker: a name or an IP address, no URL.")
+    host: str = Field(min_length=1, max_length=253, description="Broker: a host name or an IP address, not a URL.")
     port: int = Field(1883, ge=1, le=65535, description="Its port; 8883 is usual with TLS.")
     username: str | None = Field(None, description="How the node logs in.")
     password_file: Path | None = Field(None, description="File with the password; never the password itself.")
@@ -201,7 +201,7 @@ class RegistryConfig(FrozenConfig):
         description="Public keys, `ed25519:...` or PEM files: only bundles that one of them has signed are taken over.",
     )
     allow_unsigned: bool = Field(
-        False, description="Take over bundles without a signature: whoever holds a token of the registry is trusted."
+        False, description="Accept unsigned bundles: everybody with a token of the registry is trusted."
     )
     signing_key: Path | None = Field(
         None, description="Private key (PEM) that signs what is published; null: not signed."
@@ -209,7 +209,8 @@ class RegistryConfig(FrozenConfig):
     runs_models_of: tuple[PlainName, ...] = Field(
         (),
         max_length=1000,
-        description="Other cameras whose models the cameras of this node may run; all other models name their camera.",
+        description="Other cameras whose models this node's cameras may run. A camera always runs models made for it, "
+        "and models that name no camera.",
     )
     decides: Literal["node", "registry"] = Field(
         "node",
@@ -237,14 +238,12 @@ class NodeConfig(FrozenConfig):
     """An edge node: several cameras, each of which learns by itself."""
 
     folder: Path = Field(Path("node"), description="Everything that the node keeps.")
-    group_access: bool = Field(
-        False, description="Whether members of the folder's group may read what is kept; false: only its owner."
-    )
+    group_access: bool = Field(False, description="Let the folder's group read the data; false: only its owner.")
     cameras: tuple[CameraConfig, ...] = Field(min_length=1, description="The cameras.")
     learns: bool = Field(
         True,
-        description="Whether the node collects and trains; false: it runs the finished bundle that `run.edge_model` "
-        "names, and the models that the registry deploys, if there is one.",
+        description="Collect and train. false: run the finished bundle that `run.edge_model` names, and the models "
+        "that a registry deploys.",
     )
     trains_on: Literal["node", "service"] = Field(
         "node",
@@ -273,7 +272,9 @@ class NodeConfig(FrozenConfig):
         for camera in self.cameras:
             name = camera.name.lower()
             if name in _RESERVED_NAMES or name.endswith(_RESERVED_SUFFIXES):
-                raise ValueError(f"a camera cannot be called {camera.name}: such names are kept for files of the node")
+                raise ValueError(
+                    f"a camera cannot be called {camera.name}: the name is reserved for a file of the node"
+                )
         names = [camera.name for camera in self.cameras]
         if len({name.lower() for name in names}) < len(names):
             raise ValueError(f"cameras need different names, got {', '.join(names)}")

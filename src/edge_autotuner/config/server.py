@@ -113,13 +113,13 @@ class ResultCacheConfig(FrozenConfig):
     max_age_s: Seconds = Field(
         30 * _DAY_S,
         gt=0,
-        description="A result on the disk goes so long after its picture came last.",
+        description="Delete a result from the disk this long after its picture was last sent.",
     )
     shared: bool = Field(
         False,
-        description="Whether a client is answered with the result of another client's picture. Saves work where "
-        "several send the same pictures; but then `is_cached` and the time of an answer tell a client that another one "
-        "has sent exactly this picture.",
+        description="Answer a client with the cached result of another client. Saves work where several send the same "
+        "pictures, but then `is_cached` and the time of an answer tell a client that another one has sent "
+        "exactly this picture.",
     )
 
 
@@ -131,18 +131,19 @@ class BlobsConfig(FrozenConfig):
         1024.0,
         ge=0,
         le=100_000_000,
-        description="MB of the disk that uploads and jobs leave free; others are refused (507) or wait.",
+        description="Disk space that uploads and jobs leave free, MB. With less, uploads are refused (507) and jobs "
+        "wait.",
     )
 
 
 class RetentionConfig(FrozenConfig):
     """How long bundles and uploaded contents are kept, and when the rest is removed."""
 
-    max_age_s: Seconds = Field(90 * _DAY_S, gt=0, description="A bundle goes that has not been in use for so long.")
+    max_age_s: Seconds = Field(90 * _DAY_S, gt=0, description="Delete bundles unused for this long.")
     min_age_s: Seconds = Field(
         7 * _DAY_S,
         gt=0,
-        description="A bundle stays that came, or was in use, so lately, whatever the disk says.",
+        description="Keep bundles added or used within this time, even when the disk is full.",
     )
     n_rollbacks: int = Field(
         3, ge=0, le=1000, description="Earlier deployed bundles of each camera that stay, whatever their age."
@@ -156,12 +157,12 @@ class RetentionConfig(FrozenConfig):
     grace_s: Seconds = Field(
         _DAY_S,
         gt=0,
-        description="A content that nothing refers to goes so long after it was last uploaded or asked about.",
+        description="Delete content that nothing refers to this long after it was last uploaded or asked about.",
     )
     pictures_max_age_s: Seconds = Field(
         30 * _DAY_S,
         gt=0,
-        description="A content that belongs to no bundle, such as a picture, goes so long after it was last uploaded "
+        description="Delete content that belongs to no bundle, such as pictures, this long after it was last uploaded "
         "or asked about, even if a training still waits for it.",
     )
     every_s: Seconds | None = Field(
@@ -204,36 +205,38 @@ class JobsConfig(FrozenConfig):
     )
     max_run_s: Seconds = Field(_DAY_S, gt=0, le=30 * _DAY_S, description="Longest time of one attempt at a job.")
     max_dataset_mb: float = Field(
-        20_000.0, gt=0, le=1e9, description="Most MB of one job's pictures, each counted as often as it is named."
+        20_000.0, gt=0, le=1e9, description="Limit on the pictures of one job, MB; each counts as often as it is named."
     )
     max_folder_mb: float = Field(
         20_000.0,
         gt=0,
         le=1e9,
-        description="Most MB that one job writes while it runs, such as kept features and models; then it has failed.",
+        description="Limit on what one job writes while it runs, such as kept features and models, MB; above it the "
+        "job fails.",
     )
     max_ended: int = Field(
-        1000, ge=1, le=1_000_000, description="Ended jobs of one client that are remembered, the newest ones."
+        1000, ge=1, le=1_000_000, description="Ended jobs to remember per client; the oldest are forgotten."
     )
     keep_s: Seconds = Field(
         7 * _DAY_S, gt=0, description="How long a job that has ended, and what it left, can be asked for."
     )
     signing_key: Path | None = Field(
         None,
-        description="Private key that signs promoted candidates which the service trained from a start that it trusts: "
-        "a model of its catalogue, or a bundle that it or one of `trusted_keys` has signed; null: they are not signed.",
+        description="Private key that signs promoted candidates trained here from a trusted start: a model of the "
+        "service's catalogue, or a bundle signed by the service or by one of `trusted_keys`. null: sign "
+        "nothing.",
     )
     camera_keys: dict[PlainName, Path] = Field(
         {},
         max_length=10_000,
-        description="Private keys for the candidates of single cameras, instead of signing_key: a camera that trusts "
-        "only its own key runs no other camera's model.",
+        description="Private keys for single cameras, used instead of `signing_key`: a camera that trusts only its "
+        "own key runs no other camera's model.",
     )
     client_keys: dict[PlainName, Path] = Field(
         {},
         max_length=10_000,
-        description="Private keys for what single clients have trained, before camera_keys and signing_key: a token "
-        "cannot get signatures that another client's cameras trust.",
+        description="Private keys for single clients, used before `camera_keys` and `signing_key`: a token then gets "
+        "no signature that another client's cameras trust.",
     )
 
 
@@ -246,7 +249,7 @@ class ServerConfig(FrozenConfig):
     data: Path = Field(Path("server-data"), description="Folder of everything that the service keeps; made if new.")
     group_access: bool = Field(
         False,
-        description="Whether members of the group of the data folder may read what is kept; false: only its owner.",
+        description="Let the data folder's group read the data; false: only its owner.",
     )
     database_url: str | None = Field(
         None,
@@ -264,8 +267,8 @@ class ServerConfig(FrozenConfig):
     trusted_keys: tuple[str, ...] = Field(
         (),
         max_length=1000,
-        description="Public keys, `ed25519:...` or PEM files, of those who sign bundles. With them the registry takes "
-        "only signatures of one of them or of the service itself, and trainings may start from what they have signed.",
+        description="Public keys of those who sign bundles, `ed25519:...` or PEM files. If set, the registry accepts "
+        "only their signatures and the service's own, and jobs may start from what they have signed.",
     )
     metrics_open: bool = Field(False, description="Whether /metrics needs no token.")
     drain_s: Seconds = Field(

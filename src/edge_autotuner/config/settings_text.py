@@ -42,12 +42,10 @@ class _SettingsLoader(yaml.SafeLoader):
             if key.tag not in {"tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"}:
                 what = f"the key {name}" if name is not None else "a list or mapping as key"
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"{what} is no text: put it in quotes", key.start_mark
+                    None, None, f"{what} is not text; put it in quotes", key.start_mark
                 )
             if name in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{name}' comes a second time", key.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, f"duplicate key '{name}'", key.start_mark)
             seen.add(name)
         return super().construct_mapping(node, deep)
 
@@ -112,7 +110,9 @@ def read_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 (YAML values)
 def compose_yaml(text: str, *, where: str) -> yaml.Node | None:
     """Return the nodes of a YAML text, which know their lines; None for an empty one. Raises as `read_yaml`."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-        raise ConfigError(f"{where}: more than {MAX_BYTES // 1024} KiB are no settings; is this the right file?")
+        raise ConfigError(
+            f"{where}: larger than {MAX_BYTES // 1024} KiB, the limit for settings; is this the right file?"
+        )
     try:
         with suppress(yaml.parser.ParserError, yaml.scanner.ScannerError, yaml.reader.ReaderError):
             _require_shallow(text)  # the other parser explains mistakes better
@@ -120,7 +120,7 @@ def compose_yaml(text: str, *, where: str) -> yaml.Node | None:
         if node is not None:
             _require_small(node)
     except RecursionError:
-        raise ConfigError(f"{where}: more than {MAX_DEPTH} levels are no settings") from None
+        raise ConfigError(f"{where}: nested deeper than {MAX_DEPTH} levels, the limit for settings") from None
     except (yaml.YAMLError, ValueError) as exc:
         raise ConfigError(_explain(exc, text, where)) from exc
     return node
@@ -136,12 +136,12 @@ def _require_shallow(text: str) -> None:
     depth = 0
     for number, event in enumerate(yaml.parse(text, Loader=_PARSER)):
         if number > 2 * MAX_NODES:
-            raise _TooMuch(problem=f"more than {MAX_NODES} values are no settings")
+            raise _TooMuch(problem=f"more than {MAX_NODES} values, the limit for settings")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
                 line = event.start_mark.line + 1 if event.start_mark else 0
-                raise _TooMuch(problem=f"more than {MAX_DEPTH} levels (line {line}) are no settings")
+                raise _TooMuch(problem=f"nested deeper than {MAX_DEPTH} levels (line {line}), the limit for settings")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -153,7 +153,7 @@ def _require_small(root: yaml.Node) -> None:
 
     def size_of(node: yaml.Node) -> int:
         if id(node) in open_nodes:
-            raise _TooMuch(problem="an alias stands for what it is a part of", problem_mark=node.start_mark)
+            raise _TooMuch(problem="an alias refers to a value that contains it", problem_mark=node.start_mark)
         if id(node) not in sizes:
             open_nodes.add(id(node))
             inner = node.value if isinstance(node, yaml.CollectionNode) else []
@@ -161,7 +161,9 @@ def _require_small(root: yaml.Node) -> None:
             sizes[id(node)] = 1 + sum(map(size_of, parts))
             open_nodes.discard(id(node))
             if sizes[id(node)] > MAX_NODES:
-                raise _TooMuch(problem=f"more than {MAX_NODES} values are no settings", problem_mark=node.start_mark)
+                raise _TooMuch(
+                    problem=f"more than {MAX_NODES} values, the limit for settings", problem_mark=node.start_mark
+                )
         return sizes[id(node)]
 
     size_of(root)

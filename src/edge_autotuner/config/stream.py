@@ -20,7 +20,7 @@ class StreamConfig(FrozenConfig):
     first_retry_s: Seconds = Field(1.0, gt=0, description="Wait before the first new attempt; doubles each time.")
     longest_retry_s: Seconds = Field(60.0, gt=0, description="Longest wait between two attempts.")
     give_up_after_s: Seconds | None = Field(
-        None, gt=0, description="End with an error when there was no picture for so long; null: try for ever."
+        None, gt=0, description="End with an error after this long without a picture; null: keep trying."
     )
     frozen_after_s: Seconds | None = Field(
         60.0, gt=0, description="Connect anew when the picture was the same to the last bit for so long; null: never."

@@ -61,7 +61,7 @@ def _checked(function: str, name: str, value: object, hint: Any) -> object:  # n
         path = os.fspath(value)
         if isinstance(path, str):
             if path == "":
-                raise ValueError(f"{function}() expects {name} as a path, got empty text")
+                raise ValueError(f"{function}() expects {name} as a path, got an empty string")
             return Path(path)
     raise _wrong(function, name, value, kinds)
 

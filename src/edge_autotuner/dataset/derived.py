@@ -91,9 +91,9 @@ def refuse_edited(paths: Iterable[Path], *, owner: str) -> None:
     for path in paths:
         if path.exists() and is_edited(path, owner=owner) and not _is_of_old_version(path):
             raise DatasetError(
-                f"{path} was changed after it was written, and what is changed there has no effect: labels are read "
-                f"from journal.jsonl. Move the file to another folder to go on with the labels as they were; it is "
-                "then written again"
+                f"{path} was changed after it was written, and changes there have no effect: labels are read from "
+                f"journal.jsonl. Move the file to another folder to continue with those labels; it is then written "
+                f"again"
             )
 
 

@@ -327,7 +327,7 @@ def _require_new_id(item: Fields, ids: set[int]) -> None:
         return
     own = item.whole("id")
     if own in ids:
-        raise FieldError(f"{item.where}: another annotation has the 'id' {own}, too")
+        raise FieldError(f"{item.where}: another annotation has the same 'id' {own}")
     ids.add(own)
 
 

@@ -41,7 +41,7 @@ def check_length(data: bytes, header: PictureHeader) -> None:
     most = SPARE_BYTES + MAX_BYTES_PER_PIXEL * header.n_pixels
     if len(data) > most:
         width, height = header.size_wh
-        raise BadPicture(f"{width}x{height} pixels in {len(data)} bytes, {most} are the most for so many")
+        raise BadPicture(f"{width}x{height} pixels in {len(data)} bytes, at most {most} are accepted for this size")
 
 
 def check_work(data: bytes, header: PictureHeader) -> None:

@@ -81,8 +81,8 @@ def check_camera(bundle: ModelBundle, camera: str, *, others: Sequence[str] = ()
     made_for = bundle.lineage.get(CAMERA)
     if made_for is not None and made_for not in (camera, *others):
         raise ModelBundleError(
-            f"the bundle was made for the camera '{one_line(str(made_for), 100)}', this is '{camera}'; deploy one of "
-            "its own, or name the other camera in registry.runs_models_of"
+            f"the bundle was made for the camera '{one_line(str(made_for), 100)}', this is '{camera}'; deploy a "
+            f"bundle of this camera, or list the other one in registry.runs_models_of"
         )
 
 

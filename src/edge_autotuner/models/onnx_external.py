@@ -54,7 +54,7 @@ def read_onnx(path: Path, name: str) -> bytes:
     """
     try:
         if path.stat().st_size > MAX_ONNX_BYTES:
-            raise WeightsError(f"{name}: {path} is larger than {MAX_ONNX_BYTES >> 30} GB, the most for an ONNX file")
+            raise WeightsError(f"{name}: {path} is larger than {MAX_ONNX_BYTES >> 30} GB, the limit for an ONNX file")
         content = path.read_bytes()
     except OSError as exc:
         raise WeightsError(f"{name}: cannot read {path}: {exc.strerror}") from exc

@@ -57,9 +57,9 @@ def detect(
     """
     if is_live_address(str(source_path)):
         raise ConfigError(
-            "detect writes its file when the source ends, and a camera does not end: `edge-autotuner edge` with "
-            "learns: false writes a line of JSON for each detection as it comes (outputs.json_lines); download "
-            "a recording from a web server first"
+            "detect writes its file when the source ends, and a camera never ends: for a line of JSON per detection, "
+            "run `edge-autotuner edge` with learns: false and outputs.json_lines. Download a recording from a web "
+            "server first"
         )
     reads = {"the source": source_path, "the ground truth": ground_truth}
     check_output_file(output, option="--output", reads=reads, overwrite=overwrite, is_own=_holds_records)

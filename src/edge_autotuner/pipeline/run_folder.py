@@ -105,7 +105,7 @@ class RunFolder:
         make_folder(self.path)
         path, text = self.path / SETTINGS_FILE, dump_yaml(config.model_dump(mode="json"))
         if _was_edited(path) and not _says(path, config):
-            keep_aside(path, because="this command goes by other settings")
+            keep_aside(path, because="this command uses other settings")
         atomic_write_text(path, f"{_SETTINGS_HEAD}{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
 
     def stage(self, name: str) -> StageRecord | None:

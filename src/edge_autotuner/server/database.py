@@ -148,7 +148,7 @@ class Database:
         """Wait in line as long as it moves: while turns end within `_TURN_WAIT_S`."""
         while not self._writer.acquire(timeout=_LOOK_S):
             if time.monotonic() - self._turn_began_s > _TURN_WAIT_S:
-                raise StorageError(f"{self._name} has been written to for {_TURN_WAIT_S:g} s by another; try again")
+                raise StorageError(f"another change has held {self._name} for {_TURN_WAIT_S:g} s; try again")
 
     def _check_file(self) -> None:
         if self._file is not None:
@@ -174,7 +174,7 @@ class _SameFile:
         """Raise `StorageError` where the file is gone, or another one has its name."""
         if self._now() != self._identity:
             raise StorageError(
-                f"the database {self._path} was removed or replaced while it is in use: stop the service, put the file "
+                f"the database {self._path} was removed or replaced while in use: stop the service, put the file "
                 "or a backup there, and start the service again"
             )
 

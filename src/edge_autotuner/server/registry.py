@@ -342,7 +342,7 @@ class Registry:
             return
         if find_signer(description, signature_from_text(signature), self._trusted) is None:
             known = ", ".join(key.fingerprint for key in self._trusted)
-            detail = f"the signature is not one of the keys that this service trusts ({known}): see trusted_keys"
+            detail = f"the signature is not by a key that this service trusts ({known}): see trusted_keys"
             raise Problem(422, "signature-unknown", detail)
 
     def _add_signature(
@@ -352,7 +352,7 @@ class Registry:
         if signature is None or signature == row.signature:
             return
         if not self._trusted and client != row.added_by and not may_sign_others:
-            detail = f"this bundle is here as '{row.id}'; only who added it, or may deploy, signs it"
+            detail = f"bundle '{row.id}' can only be signed by the client that added it, or by one that may deploy"
             status, kind = (403, "not-yours") if row.signature is None else (409, "signature-differs")
             raise Problem(status, kind, detail)
         connection.execute(update(bundles).where(bundles.c.id == row.id).values(signature=signature))

@@ -286,7 +286,7 @@ def room_check(folder: Path, config: ServerConfig) -> ReadinessCheck:
         except StorageError as exc:
             logger.error("not ready: %s", exc)
             has_room = False
-        return None if has_room else f"the disk of {_what(folder)} has less room than its reserve"
+        return None if has_room else f"less than the reserve is free on the disk of {_what(folder)}"
 
     return check
 

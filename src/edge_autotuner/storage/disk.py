@@ -1,4 +1,4 @@
-"""How much of a disk must stay free: one rule for everything that a service writes for its clients.
+"""What is free on a disk, and how much of it must stay free: one rule for everything that a service writes for clients.
 
 The reserve is for what must not fail: the database, the audit log, the end of what has begun, removal of what is old.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge_autotuner.errors import StorageError
 
-_MIN_FREE_NAMES = 1000  # a disk may have room and no inode left, from many tiny files
+_MIN_FREE_INODES = 1000  # a disk may have room and no inode left, from many tiny files
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,7 @@ class DiskReserve:
         Raises:
             StorageError: the folder cannot be asked.
         """
-        try:
-            free_bytes, names = shutil.disk_usage(self.folder).free, os.statvfs(self.folder)
-        except OSError as exc:
-            raise StorageError(f"cannot ask for the room in {self.folder}: {exc.strerror}") from exc
-        has_names = names.f_files == 0 or names.f_favail >= _MIN_FREE_NAMES  # 0: this file system does not count them
-        return free_bytes - n_bytes >= self.n_bytes and has_names
+        return free_bytes(self.folder) - n_bytes >= self.n_bytes and _has_free_inodes(self.folder)
 
     def require(self, n_bytes: int = 0) -> None:
         """Refuse what would take from the reserve.
@@ -49,8 +44,33 @@ class DiskReserve:
         if not self.has_room(n_bytes):
             raise StorageError(
                 f"the disk of {self.folder} has no room for {n_bytes} bytes beside its reserve of {self.n_bytes}; "
-                "free space on it"
+                f"free some space"
             )
+
+
+def free_bytes(folder: Path) -> int:
+    """Return how much can still be written to the disk of a folder.
+
+    Raises:
+        StorageError: the folder cannot be asked.
+    """
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError as exc:
+        raise StorageError(f"cannot read the free space of {folder}: {exc.strerror}") from exc
+
+
+def _has_free_inodes(folder: Path) -> bool:
+    """Whether more than a few files can still be made on the disk of a folder.
+
+    Raises:
+        StorageError: the folder cannot be asked.
+    """
+    try:
+        counts = os.statvfs(folder)
+    except OSError as exc:
+        raise StorageError(f"cannot read the free space of {folder}: {exc.strerror}") from exc
+    return counts.f_files == 0 or counts.f_favail >= _MIN_FREE_INODES  # 0: this file system does not count them
 
 
 def written_bytes(folder: Path) -> int:

@@ -59,7 +59,7 @@ def check_output_file(
     if stat.S_ISDIR(mode):
         raise ConfigError(f"{option} {path} is a folder; give the name of a file")
     if stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
-        raise ConfigError(f"{option} {path} is no file; give the name of one, or - for standard output")
+        raise ConfigError(f"{option} {path} is not a file; give the name of a file, or - for standard output")
     if not stat.S_ISREG(mode) or overwrite or path.stat().st_size == 0:
         return
     if is_own is None or not is_own(path):
@@ -81,7 +81,9 @@ def check_output_folder(path: Path, *, option: str, reads: Reads) -> None:
             if _is_same(parent, path):
                 below = read.resolve().relative_to(parent).parts[0]
                 if below in _RUN_NAMES:
-                    raise ConfigError(f"{name} {read} is in {option} {path}, which makes its own {below}; move it")
+                    raise ConfigError(
+                        f"{name} {read} is in {option} {path}, where this command writes its own {below}; move it"
+                    )
                 break
 
 

@@ -59,7 +59,7 @@ def make_private_folder(folder: Path, *, forbidden: int = _GROUP_AND_OTHERS) -> 
     closed = [path for path in (folder, *inner) if _close(path, forbidden)]
     if closed:
         logger.warning(
-            "%s had mode %o, and others had rights in it: they have none any more, on %d files and folders",
+            "%s had mode %o, which gave others access: it was removed from %d files and folders",
             folder,
             was,
             len(closed),
@@ -90,7 +90,7 @@ def _close(path: Path, forbidden: int) -> bool:
     except FileNotFoundError:
         return False  # it has gone meanwhile
     except OSError as exc:
-        logger.warning("others can read %s, and its rights cannot be changed: %s", path, exc.strerror)
+        logger.warning("others can read %s, and its permissions cannot be changed: %s", path, exc.strerror)
         return False
     return True
 

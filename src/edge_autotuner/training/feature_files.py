@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.core.progress import Progress
 from edge_autotuner.errors import StorageError
+from edge_autotuner.storage import free_bytes
 from edge_autotuner.storage.atomic import atomic_write_json, make_folder
 from edge_autotuner.training.feature_store import FeatureStore, slot_bytes
 
@@ -139,8 +139,8 @@ def _n_bytes(gb: float) -> int:
 
 def _new_files(wanted: CacheLayout, config: FeatureCacheConfig, folder: Path | None) -> CacheFiles | None:
     place = Path(tempfile.gettempdir()) if folder is None else folder
-    free_bytes = shutil.disk_usage(place).free
-    n_views = n_views_that_fit(wanted, config, free_bytes)
+    n_free = free_bytes(place)
+    n_views = n_views_that_fit(wanted, config, n_free)
     if n_views < wanted.n_views:
         logger.warning(
             "room for %d of %d views of %d pictures (%.2f GB each; features.max_gb %g, %.2f GB free in %s)%s",
@@ -149,7 +149,7 @@ def _new_files(wanted: CacheLayout, config: FeatureCacheConfig, folder: Path | N
             wanted.n_samples,
             replace(wanted, n_views=1).n_bytes / _GB,
             config.max_gb,
-            free_bytes / _GB,
+            n_free / _GB,
             place,
             "" if n_views else ": features are not kept but computed in each step",
         )

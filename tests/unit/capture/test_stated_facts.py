@@ -51,9 +51,9 @@ def _ten_degrees(stream: VideoStream) -> None:
 @pytest.mark.parametrize(
     ("state", "options", "words"),
     [
-        pytest.param(_pixel_shape, {}, "pixels are not square (4:3)", id="anamorphic"),
+        pytest.param(_pixel_shape, {}, "has non-square pixels (4:3)", id="anamorphic"),
         pytest.param(_hdr, {}, "is HDR (PQ)", id="HDR"),
-        pytest.param(_ten_degrees, {}, "a part of a quarter turn", id="turned by ten degrees"),
+        pytest.param(_ten_degrees, {}, "not a multiple of 90 degrees", id="turned by ten degrees"),
         pytest.param(lambda stream: None, {"x264-params": "interlaced=1"}, "is interlaced", id="interlaced"),
     ],
 )

@@ -61,7 +61,7 @@ def written(folder: Path, text: str) -> Path:
             "annotation: uncertain_score 0.5 is above min_score 0.4",
             id="two settings that disagree",
         ),
-        pytest.param("1: 2\n", 1, "not valid YAML: the key 1 is no text", id="a number as key"),
+        pytest.param("1: 2\n", 1, "not valid YAML: the key 1 is not text", id="a number as key"),
         pytest.param("deadline_s: soon\n", 1, "deadline_s: 'soon' is not a duration", id="duration"),
         pytest.param("input_size: 31\n", 1, "input_size: both sides must be at least 32", id="size"),
     ],
@@ -82,12 +82,10 @@ def test_a_wrong_setting(text: str, line: int, message: str, tmp_path: Path) -> 
         pytest.param("seed: [1, 2\n", 2, "expected ',' or ']'", id="open bracket"),
         pytest.param("seed: 1\nedge_model: \x07\n", 2, "unacceptable character #x0007", id="control character"),
         pytest.param("a: *other\n", 1, "found undefined alias 'other'", id="alias"),
-        pytest.param("? [a]\n: 1\n", 1, "a list or mapping as key is no text", id="list as key"),
+        pytest.param("? [a]\n: 1\n", 1, "a list or mapping as key is not text", id="list as key"),
         pytest.param("seed: 1\n---\nseed: 2\n", 2, "but found another document", id="two documents"),
         pytest.param("a: !!python/object/apply:os.getcwd []\n", 1, "could not determine a constructor", id="code"),
-        pytest.param(
-            "training:\n  seed: 1\n  layers: box\n  seed: 2\n", 4, "the key 'seed' comes a second time", id="twice"
-        ),
+        pytest.param("training:\n  seed: 1\n  layers: box\n  seed: 2\n", 4, "duplicate key 'seed'", id="twice"),
     ],
 )
 def test_a_file_that_is_not_yaml(text: str, line: int, problem: str, tmp_path: Path) -> None:

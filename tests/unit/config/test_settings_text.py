@@ -43,20 +43,20 @@ def test_a_scalar_means_the_same_everywhere(text: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("1: x", "the key 1 is no text: put it in quotes"),
-        ("null: x", "the key null is no text"),
-        ("? [a]\n: b", "a list or mapping as key is no text"),
-        ("a: 1\nb: 2\na: 3", "f:3: not valid YAML: the key 'a' comes a second time"),
+        ("1: x", "the key 1 is not text; put it in quotes"),
+        ("null: x", "the key null is not text"),
+        ("? [a]\n: b", "a list or mapping as key is not text"),
+        ("a: 1\nb: 2\na: 3", "f:3: not valid YAML: duplicate key 'a'"),
         ("!!python/object/apply:os.system [x]", "could not determine a constructor for the tag"),
-        ("a: &a [*a]", "an alias stands for what it is a part of"),
+        ("a: &a [*a]", "an alias refers to a value that contains it"),
         ("a: *b", "found undefined alias"),
         ("a: [", "f:1: not valid YAML"),
-        ("a: [" + "[" * 2000, "more than 32 levels"),
+        ("a: [" + "[" * 2000, "nested deeper than 32 levels"),
         ("a: \0", "not valid YAML"),
-        ("[" * 100_000, "more than 32 levels"),
-        ("a: " + "{a: " * 5000, "more than 32 levels"),
+        ("[" * 100_000, "nested deeper than 32 levels"),
+        ("a: " + "{a: " * 5000, "nested deeper than 32 levels"),
         ("- 1\n" * 60_000, "more than 20000 values"),
-        ("k: " + "x" * MAX_BYTES, "more than 256 KiB"),
+        ("k: " + "x" * MAX_BYTES, "larger than 256 KiB"),
         (LAUGHS, "more than 20000 values"),
         (MERGED_LAUGHS, "more than 20000 values"),
     ],
@@ -109,7 +109,7 @@ def test_a_huge_file_and_a_device_are_refused_at_once(tmp_path: Path) -> None:
     for path in (file, Path("/dev/zero")):
         outcome = run_cli("config", "show", "-c", path)
         assert outcome.code == 2
-        assert "more than 256 KiB" in outcome.err
+        assert "larger than 256 KiB" in outcome.err
 
 
 def test_nothing_else_reads_yaml() -> None:

@@ -39,7 +39,7 @@ def test_values_may_be_nested_so_deep_and_no_deeper(kind: str) -> None:
         ({"a": float("nan")}, "not a JSON number"),
         ({"a": float("-inf")}, "not a JSON number"),
         ({"a": 1 << 70}, "a whole number of 71 bits"),
-        ({"a": b"x"}, "a bytes is no JSON value"),
+        ({"a": b"x"}, "a bytes is not a JSON value"),
     ],
 )
 def test_what_is_refused(value: object, message: str) -> None:

@@ -31,7 +31,7 @@ def test_bytes_are_bounded_by_pixels() -> None:
     header = read_header(content)
     most = SPARE_BYTES + MAX_BYTES_PER_PIXEL * 40 * 30
     check_length(content + bytes(most - len(content)), header)
-    with pytest.raises(BadPicture, match=f"40x30 pixels in {most + 1} bytes, {most} are the most"):
+    with pytest.raises(BadPicture, match=f"40x30 pixels in {most + 1} bytes, at most {most} are accepted"):
         check_length(content + bytes(most + 1 - len(content)), header)
 
 

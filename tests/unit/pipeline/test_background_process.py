@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 import threading
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_autotuner.pipeline.background_process import ChildProcess
+from helpers import REPOSITORY
 
 LEAVES_ONE = """
 import subprocess, sys
@@ -54,3 +56,25 @@ def test_what_an_ended_process_has_started_ends_with_it() -> None:
     process.end(patience_s=60)
     assert process.exit_code == -15
     wait_until_gone(said[0]["child"])
+
+
+def started_modules() -> dict[str, str]:
+    """Return the modules of this package that are started as processes, and where their source is."""
+    source = REPOSITORY / "src"
+    named = {
+        node.value
+        for path in source.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.FunctionDef)
+        and any(isinstance(each, ast.Constant) and each.value == "-m" for each in ast.walk(call))
+        for node in ast.walk(call)
+        if isinstance(node, ast.Constant) and str(node.value).startswith("edge_autotuner.")
+    }
+    return {name: (source / (name.replace(".", "/") + ".py")).read_text(encoding="utf-8") for name in sorted(named)}
+
+
+def test_every_process_dies_with_the_one_that_started_it() -> None:
+    modules = started_modules()
+    assert len(modules) >= 5, "the search finds nothing any more"
+    for name, text in modules.items():
+        assert "die_with(" in text, name

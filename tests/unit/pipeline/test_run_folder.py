@@ -118,7 +118,7 @@ def test_edited_settings_are_used_and_never_lost(tmp_path: Path, caplog: pytest.
     folder.save_settings(edited)
     assert (tmp_path / "settings.edited-1.yaml").read_text() == mine
     assert len(list(tmp_path.iterdir())) == 2, "what a command wrote is replaced without a copy"
-    assert caplog.text.count("is kept as settings.edited-1.yaml: this command goes by other settings") == 1
+    assert caplog.text.count("is kept as settings.edited-1.yaml: this command uses other settings") == 1
 
 
 def test_settings_of_versions_without_a_hash_are_replaced(tmp_path: Path) -> None:

@@ -388,7 +388,7 @@ def test_a_writer_of_this_process_is_not_waited_for_without_end(
         thread = threading.Thread(target=write)
         thread.start()
         thread.join()
-    assert "by another; try again" in str(outcome[0])
+    assert "another change has held" in str(outcome[0])
     write_one(database)
     database.close()
 
@@ -404,7 +404,7 @@ def test_a_file_that_is_gone_or_another_is_not_written_to(tmp_path: Path, put_th
     elif put_there is not None:
         path.write_bytes(kept.read_bytes())
     for use in (lambda: write_one(database), lambda: camera_names(database), database.check_writable):
-        with pytest.raises(StorageError, match="was removed or replaced while it is in use: stop the service"):
+        with pytest.raises(StorageError, match="was removed or replaced while in use: stop the service"):
             use()
     assert path.exists() == (put_there is not None), "nothing new is made in its place"
     if put_there is None:

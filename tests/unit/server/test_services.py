@@ -87,7 +87,7 @@ def test_a_disk_without_its_reserve_is_not_ready(tmp_path: Path) -> None:
         assert reasons(services) == []
     with opened(tmp_path, blobs={"reserve_mb": 1e8}) as services:
         places = ("the data folder", "the folder of uploads")
-        assert reasons(services) == [f"the disk of {place} has less room than its reserve" for place in places]
+        assert reasons(services) == [f"less than the reserve is free on the disk of {place}" for place in places]
 
 
 def test_uploads_that_are_gone_are_not_ready(tmp_path: Path) -> None:
@@ -96,5 +96,5 @@ def test_uploads_that_are_gone_are_not_ready(tmp_path: Path) -> None:
         found = [reason for check in services.checks if (reason := check()) is not None]
     assert found == [
         "the folder of uploads cannot be written to",
-        "the disk of the folder of uploads has less room than its reserve",
+        "less than the reserve is free on the disk of the folder of uploads",
     ]

@@ -94,7 +94,7 @@ def test_what_is_no_file(place: Path) -> None:
 
 def test_a_folder_around_what_is_read(place: Path) -> None:
     truth = Path("run/dataset/truth.json")
-    with pytest.raises(ConfigError, match="which makes its own dataset; move it"):
+    with pytest.raises(ConfigError, match="writes its own dataset; move it"):
         check_output_folder(Path("run"), option="--output", reads={"the ground truth": truth})
     check_output_folder(Path("."), option="--output", reads={"the source": "clip.mp4"})
     with pytest.raises(ConfigError, match="is the source itself"):

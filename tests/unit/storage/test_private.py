@@ -60,7 +60,7 @@ def test_what_was_open_is_closed_and_said(tmp_path: Path, caplog: pytest.LogCapt
     assert mode(outside) == 0o666
     assert len(caplog.messages) == 1
     assert "had mode 755" in caplog.text
-    assert "on 4 files and folders" in caplog.text
+    assert "from 4 files and folders" in caplog.text
 
 
 def test_files_in_a_closed_folder_are_closed_too(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_rights_that_cannot_be_changed_are_said(
     (tmp_path / "data").mkdir()
     monkeypatch.setattr(Path, "chmod", refuse)
     make_private_folder(tmp_path / "data")
-    assert "its rights cannot be changed: Operation not permitted" in caplog.text
+    assert "its permissions cannot be changed: Operation not permitted" in caplog.text
 
 
 def test_a_file_with_the_name_of_the_folder_is_explained(tmp_path: Path) -> None:

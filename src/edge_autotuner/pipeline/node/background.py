@@ -181,7 +181,7 @@ class LearningPutOff(EdgeAutotunerError):
 
 def _how_it_ended(code: int) -> str:
     if code == -signal.SIGKILL:
-        return "the learning process was killed: by the kernel, where the machine's memory was used up, or by somebody"
+        return "the learning process was killed, by the kernel (out of memory) or by a user"
     return f"the learning process ended with code {code}"
 
 

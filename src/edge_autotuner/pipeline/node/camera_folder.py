@@ -198,5 +198,5 @@ def _set_aside(path: Path) -> Path:
         aside = path.with_name(f"{path.name}.damaged-{number}")
     with storage_errors(aside):
         path.rename(aside)
-    logger.error("%s is damaged; it is kept as %s, and everything goes on without it", path, aside.name)
+    logger.error("%s is damaged; it is kept as %s and ignored", path, aside.name)
     return aside

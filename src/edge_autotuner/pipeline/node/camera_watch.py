@@ -121,9 +121,9 @@ class CameraWatch:
         if self.is_over or self._stop.is_set():
             return
         if self._thread is None or not self._thread.is_alive():
-            self.health.lose("the watch ended unexpectedly, and is begun again")
+            self.health.lose("the watch ended unexpectedly and is restarted")
             self.start()
-            raise WatchEnded("the watch ended unexpectedly; it is begun again")  # so that it is said, and rests
+            raise WatchEnded("the watch ended unexpectedly; it is restarted")  # so that it is said, and rests
         if isinstance(self._source, LiveSource):
             longest_s = max(self._stream.read_timeout_s, self._stream.undecodable_after_s)
             self.health.check(longest_s + _SILENCE_MARGIN_S)

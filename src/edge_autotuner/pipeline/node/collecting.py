@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from edge_autotuner.pipeline.forgetting import forget_pictures
 from edge_autotuner.pipeline.node.camera_folder import Batch, CameraFolder
 from edge_autotuner.pipeline.privacy import needs_hiding_model, open_ready_filter, stored_settings
 from edge_autotuner.pipeline.run_folder import StageRecord, fingerprint_of
+from edge_autotuner.storage import free_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -176,12 +176,12 @@ class Collecting:
         if self._looked_at_disk_s is not None and 0 <= now_s - self._looked_at_disk_s < _LOOK_AT_DISK_EVERY_S:
             return self.problem is not None
         self._looked_at_disk_s = now_s
-        free_mb = shutil.disk_usage(_there(self._folder.path)).free / _MB
+        free_mb = free_bytes(_there(self._folder.path)) / _MB
         if free_mb < self._node.storage.min_free_mb:
             self._complain(f"{free_mb:.0f} MB free, storage.min_free_mb is {self._node.storage.min_free_mb:.0f}")
             return True
         if self.problem is not None:
-            logger.warning("%s: collecting goes on", self._folder.path.name)
+            logger.warning("%s: collecting continues", self._folder.path.name)
         self.problem = None
         return False
 

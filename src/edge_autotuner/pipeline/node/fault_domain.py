@@ -101,7 +101,7 @@ class FaultDomain:
             self.problem = problem
         if is_due:
             where = None if isinstance(exc, EdgeAutotunerError | OSError) else exc
-            logger.error("%s: %s; everything else goes on", self.name, problem, exc_info=where)
+            logger.error("%s: %s; everything else continues", self.name, problem, exc_info=where)
 
     def _recover(self) -> None:
         if self.problem is None:

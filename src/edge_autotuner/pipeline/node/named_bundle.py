@@ -90,7 +90,7 @@ def check_first_models(config: NodeConfig) -> None:
         has_model = (config.folder / camera.name / "bundle").is_symlink()
         if not has_model and not names_bundle(run):
             raise ConfigError(
-                f"camera {camera.name}: with learns: false and without a registry, edge_model has to be the folder "
+                f"camera {camera.name}: with learns: false and without a registry, edge_model must be the folder "
                 f"of a finished bundle, or of a run that has one; got {run.edge_model}; make one with "
                 "`edge-autotuner run`, set registry, or let the node learn"
             )

@@ -57,7 +57,7 @@ def read_dataset(file: BinaryIO, *, max_wait_s: float = 120.0) -> DatasetFacts:
     file.seek(0)
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "edge_autotuner.server.jobs.dataset_process"],
+            [sys.executable, "-m", "edge_autotuner.server.jobs.dataset_process", str(os.getpid())],
             stdin=file,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

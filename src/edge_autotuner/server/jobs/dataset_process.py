@@ -1,4 +1,4 @@
-"""`python -m edge_autotuner.server.jobs.dataset_process`: reads a description from standard input, writes what it says.
+"""`python -m edge_autotuner.server.jobs.dataset_process PARENT`: reads a description from standard input.
 
 Imports nothing of the service, whose libraries take longer to load than a description to read; see `dataset_check`.
 """
@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from edge_autotuner.errors import DatasetError
+from edge_autotuner.pipeline.background_process import die_with
 from edge_autotuner.pipeline.tuning_description import MAX_BYTES, parse_description
 
 _MAX_MEMORY_BYTES = 2 << 30
@@ -27,8 +28,9 @@ def facts_of(content: bytes) -> dict[str, Any]:
     return {"files": dict(dataset.files()), "n_bytes": dataset.n_bytes}
 
 
-def main() -> None:
+def main(parent: int) -> None:
     """Write what is known of a description, or what is wrong with it."""
+    die_with(parent)
     resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
     os.nice(5)
     try:
@@ -39,4 +41,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

@@ -106,9 +106,9 @@ class WorkerProcesses:
     def problem(self) -> str | None:
         """Return why jobs are not done, None where they are, or there are none."""
         if self._thread is not None and not self._thread.is_alive() and not self._stop.is_set():
-            return "nobody looks after the workers of jobs"
+            return "the supervisor of the job workers has stopped"
         if self._places and all(place.is_failing for place in self._places):
-            return "no worker of jobs can be started; the log says why"
+            return "no job worker can be started; see the log"
         return None
 
     def _supervise(self) -> None:
@@ -118,7 +118,7 @@ class WorkerProcesses:
                     for place in self._places:
                         place.look_after(self._start_one)
             except Exception:  # the thread's edge: without it, nobody starts workers any more
-                logger.exception("workers cannot be looked after; next attempt in %.0f s", _LOOK_S)
+                logger.exception("the supervisor of the job workers failed; next attempt in %.0f s", _LOOK_S)
             self._stop.wait(_LOOK_S)
         running = [place.process for place in self._places if place.process is not None]
         for process in running:

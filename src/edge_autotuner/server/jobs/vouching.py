@@ -85,7 +85,7 @@ class Vouching:
         if isinstance(start, StartWeights):
             if self._is_of_catalogue(start):
                 return None
-            return f"it starts from weights that are not those of a model of the service ({start.name})"
+            return f"it starts from weights of no model in the service's catalogue ({start.name})"
         if self._is_signed(start, registry):
             return None
         return "it starts from a bundle that is not in the registry with a signature that the service trusts"

@@ -160,7 +160,7 @@ class Worker:
             late = JobError(kind="deadline", detail=f"it had to end at {job.deadline_at.isoformat()}, and was not done")
             self._persist(lambda: queue.fail(job, late), stop)
         elif verdict == "full":
-            why = "the disk of the service has no room beside its reserve"
+            why = "only the reserve is left on the service's disk"
             self._persist(lambda: queue.put_back(job, why=why, pause=True), stop)
         elif verdict == "too-large":
             detail = (

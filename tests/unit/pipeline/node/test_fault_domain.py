@@ -89,7 +89,7 @@ def test_a_problem_is_said_once_and_then_later_and_later(caplog: pytest.LogCaptu
         domain.do(work)
         domain.do(work)
     assert [record.getMessage() for record in caplog.records[-2:]] == [
-        "gate: tidying: damaged; everything else goes on",
+        "gate: tidying: damaged; everything else continues",
         "gate: tidying: works again",
     ]
 

@@ -215,7 +215,7 @@ def test_a_camera_whose_thread_dies_is_begun_again(
     playing = Playing(tmp_path, pictures, bundle)
     with breaking(CameraWatch, "_let_go", always=False) as calls:
         playing.play(until=lambda node: len(calls) >= 2)
-    assert "bad: watch: the watch ended unexpectedly; it is begun again" in caplog.text
+    assert "bad: watch: the watch ended unexpectedly; it is restarted" in caplog.text
     assert playing.frames("good") == list(range(N_FRAMES))
 
 

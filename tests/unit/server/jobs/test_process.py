@@ -113,7 +113,7 @@ def test_a_system_that_starts_nothing_is_noticed_and_tried_again(monkeypatch: py
 
     workers = WorkerProcesses(1, start, is_wanted=lambda: True)
     workers.start()
-    wait_until(lambda: workers.problem() == "no worker of jobs can be started; the log says why")
+    wait_until(lambda: workers.problem() == "no job worker can be started; see the log")
     is_refused.clear()
     wait_until(lambda: workers.problem() is None)
     workers.stop()
@@ -133,4 +133,4 @@ def test_a_failing_question_does_not_end_the_supervision(caplog: pytest.LogCaptu
     wait_until(lambda: len(starter.started) == 1)
     assert workers.problem() is None
     workers.stop()
-    assert caplog.text.count("workers cannot be looked after") == 2
+    assert caplog.text.count("the supervisor of the job workers failed") == 2
