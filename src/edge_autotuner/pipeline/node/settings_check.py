@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from edge_autotuner.capture import is_live_address
 from edge_autotuner.capture.live.address import parse_live_address
 from edge_autotuner.config.annotation import REMOTE, ZOOM
@@ -24,6 +26,11 @@ from edge_autotuner.storage.lock import LOCK_NAME, FolderLock
 from edge_autotuner.storage.outputs import check_output_file, check_output_folder
 
 _PEEKED_BYTES = 256
+_WRITTEN = {
+    "folder",
+    "outputs.json_lines.path",
+    "run.training.replay.folder",
+}  # the rest is read
 
 
 def check_settings(config: NodeConfig, settings_file: Path | None = None) -> None:
@@ -109,13 +116,21 @@ def _check_outputs(outputs: OutputsConfig, config: NodeConfig, settings_file: Pa
                 read_token_file(webhook.token_file)
             make_ssl_context(webhook.ca_file)
     reads: dict[str, Path | str | None] = {f"the source of {camera.name}": camera.source for camera in config.cameras}
-    reads |= {"the settings file": settings_file}
+    reads |= {"the settings file": settings_file, **dict(_files_read(config))}
     check_output_folder(config.folder, option="folder", reads=reads)
-    if mqtt is not None and webhook is not None:
-        reads |= {"a password's file": mqtt.password_file, "a token's file": webhook.token_file}
     if lines is not None and lines.path is not None:
         for path in (lines.path, lines.path.with_name(f"{lines.path.name}.1")):
             check_output_file(path, option="outputs.json_lines.path", reads=reads, is_own=_holds_lines)
+
+
+def _files_read(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Path]]:
+    """Yield what the settings name to be read, such as passwords, keys and certificates, by the name of its setting."""
+    for field in type(settings).model_fields:
+        name, value = f"{prefix}{field}", getattr(settings, field)
+        if isinstance(value, BaseModel):
+            yield from _files_read(value, f"{name}.")
+        elif isinstance(value, Path) and name not in _WRITTEN:
+            yield name, value
 
 
 def _holds_lines(path: Path) -> bool:

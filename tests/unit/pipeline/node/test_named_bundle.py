@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,6 @@ def test_a_node_that_only_detects_needs_a_model_for_every_camera(tmp_path: Path)
     made(tmp_path / "node" / "gate" / "bundles" / "learned", name="learned")
     deploy(tmp_path / "node" / "gate", "learned")
     check_first_models(node(tmp_path, "street-nano"))
+    shutil.rmtree(tmp_path / "node" / "gate" / "bundles")
+    with pytest.raises(ConfigError, match="camera gate: with learns: false and without a registry"):
+        check_first_models(node(tmp_path, "street-nano"))
