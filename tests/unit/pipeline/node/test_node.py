@@ -222,7 +222,7 @@ def test_a_camera_whose_thread_dies_is_begun_again(
 def test_an_output_that_fails_costs_the_others_nothing(tmp_path: Path, pictures: Path, bundle: Path) -> None:
     playing = Playing(tmp_path, pictures, bundle)
     playing.broken_output = BrokenOutput()
-    playing.play(until=lambda node: (tmp_path / "node" / "status.json").is_file())
+    playing.play(until=lambda node: node._watches[0].is_over and (tmp_path / "node" / "status.json").is_file())
     assert playing.frames("good") == playing.frames("bad") == list(range(N_FRAMES))
     assert playing.status["faults"]["output broken"] == "unexpected RuntimeError: injected"
 
@@ -344,7 +344,7 @@ def test_a_learner_that_does_not_start_ends_nothing(
 ) -> None:
     playing = Playing(tmp_path, pictures, bundle, command=command)
     waiting_batch(playing.camera("bad"))
-    playing.play(until=lambda node: node._learners[0].n_failures >= 1)
+    playing.play(until=lambda node: node._watches[0].is_over and node._learners[0].n_failures >= 1)
     assert playing.frames("good") == playing.frames("bad") == list(range(N_FRAMES))
     assert playing.status["cameras"]["bad"]["learning_problem"]
     assert playing.status["cameras"]["good"]["learning_problem"] is None
@@ -366,7 +366,11 @@ def test_a_disk_that_takes_nothing_ends_nothing(
         write(path, data)
 
     monkeypatch.setattr(atomic, "_write_and_sync", full)
-    playing.play(until=lambda node: node._learners[0].n_failures >= 1 and "status.json" in node._faults.problems)
+
+    def is_known(node: Node) -> bool:
+        return node._learners[0].n_failures >= 1 and "status.json" in node._faults.problems
+
+    playing.play(until=lambda node: node._watches[0].is_over and is_known(node))
     assert playing.frames("good") == playing.frames("bad") == list(range(N_FRAMES))
     assert "No space left on device" in playing.status["cameras"]["bad"]["learning_problem"]
     assert "No space left on device" in playing.status["faults"]["status.json"]
