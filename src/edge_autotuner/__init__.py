@@ -13,6 +13,7 @@ quick and needs neither torch nor OpenCV.
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 from edge_autotuner._version import __version__
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from edge_autotuner.errors import EdgeAutotunerError
     from edge_autotuner.pipeline.detect import detect
     from edge_autotuner.pipeline.stages import RunResult, annotate, capture_frames, evaluate, export, report, run, tune
+
+# ONNX Runtime 1.29 and newer report their use to their maker, with an id of the device that is kept in the home folder.
+# This variable is read once, when the library is loaded: https://github.com/microsoft/onnxruntime/pull/27379
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _STAGES = "edge_autotuner.pipeline.stages"
 _HOMES = {
@@ -70,8 +75,19 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (any public name)
     if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        return getattr(_load(name), name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
+def _load(name: str) -> Any:  # noqa: ANN401 (a module)
+    try:
+        return importlib.import_module(_HOMES[name])
+    except ModuleNotFoundError as exc:
+        if (exc.name or "").startswith("edge_autotuner"):
+            raise
+        errors = importlib.import_module("edge_autotuner.errors")
+        needed = f"edge_autotuner.{name} needs {exc.name}: pip install 'edge-autotuner[train]'"
+        raise errors.MissingDependency(needed) from exc
 
 
 def __dir__() -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,3 +69,26 @@ def test_a_detector_says_that_it_needs_an_array(wrong: Any) -> None:
 def test_a_missing_argument_is_still_a_type_error() -> None:
     with pytest.raises(TypeError, match="missing a required argument: 'output'"):
         eat.annotate()  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("missing", ["torch", "onnx"])
+def test_a_part_that_is_not_installed_is_named_with_its_extra(missing: str) -> None:
+    script = f"""
+import sys
+sys.modules[{missing!r}] = None
+import edge_autotuner as eat
+for name in eat.__all__:
+    try:
+        getattr(eat, name)
+    except eat.EdgeAutotunerError as exc:
+        print(type(exc).__name__, exc)
+    else:
+        print(name, "is there")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    lines = done.stdout.splitlines()
+    for name, line in zip(eat.__all__, lines, strict=True):
+        needed = f"MissingDependency edge_autotuner.{name} needs {missing}: pip install 'edge-autotuner[train]'"
+        assert line in (f"{name} is there", needed)
+    assert ("run is there" in lines) == (missing != "torch")
+    assert {"load_edge_detector is there", "open_source is there"} <= set(lines)
