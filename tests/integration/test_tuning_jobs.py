@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ import pytest
 from cli_runs import run_cli
 from client_runs import CAMERA, ClientRun, annotated_run
 from edge_autotuner.client.job_messages import JobInfo, JobList
+from edge_autotuner.deployment.acceptance import signature_from_text
+from edge_autotuner.deployment.signing import create_key
+from edge_autotuner.models.weights_store import locate
+from edge_autotuner.pipeline.tuning_settings import portable_settings
 from private_files import open_to_others
 from real_service import RealService
 from run_samples import camera as simulated_camera
@@ -33,7 +38,9 @@ class TuningService(RealService):
         folder.mkdir()
         model = folder / "teacher.onnx"
         model.write_bytes(change_detector(simulated_camera().street_bgr))
-        settings = {"jobs": {"n_threads": 1, "priority": "normal"}, "blobs": {"reserve_mb": 1}}
+        self.key = create_key(folder / "service.pem")
+        jobs = {"n_threads": 1, "priority": "normal", "signing_key": str(folder / "service.pem")}
+        settings = {"jobs": jobs, "blobs": {"reserve_mb": 1}}
         super().__init__(folder, model, name="stub", adapter="yolox", settings=settings)
         self.data = folder / "data"
         headers = {"Authorization": f"Bearer {self.add_token('trainer', 'train').read_text()}"}
@@ -52,15 +59,25 @@ class TuningService(RealService):
         """Return the process id of the worker's job."""
         return only_child(self.worker(), "server.jobs.tuning")
 
-    def ask(self, run: ClientRun, **changes: Any) -> JobInfo:
-        """Upload a run, and ask for its training."""
+    def put(self, content: bytes) -> str:
+        """Upload a content, and return its hash."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        assert self.client.put(f"/blobs/{sha256}", content=content).status_code == 201
+        return sha256
+
+    def output(self, info: JobInfo, role: str) -> bytes:
+        """Fetch what a job has left."""
+        return self.client.get(f"/blobs/{output(info, role)}").content
+
+    def ask(self, run: ClientRun, *, more: Mapping[str, Any] | None = None, **changes: Any) -> JobInfo:
+        """Upload a run, and ask for its training; `more` replaces fields of the request."""
         assert self.client.put(f"/cameras/{CAMERA}", json={}).status_code == 200
         description, files = run.described()
         contents = [description, *(path.read_bytes() for path in (*files.values(), run.edge_model))]
         for content in contents:
-            sha256 = hashlib.sha256(content).hexdigest()
-            assert self.client.put(f"/blobs/{sha256}", content=content).status_code == 201
-        reply = self.client.post("/jobs/tune", json=run.request(**changes).model_dump(mode="json"))
+            self.put(content)
+        request = run.request(**changes).model_dump(mode="json") | dict(more or {})
+        reply = self.client.post("/jobs/tune", json=request)
         assert reply.status_code == 201, reply.text
         return JobInfo.model_validate(reply.json())
 
@@ -158,6 +175,31 @@ def test_whatever_is_killed_the_weights_are_those_of_a_local_training(
     listed = JobList.model_validate(service.client.get("/jobs", params={"state": "done"}).json())
     assert [job.id for job in listed.jobs] == [job_id]
     wait_until_gone(service.data / "jobs" / job_id)
+
+
+def test_nothing_is_signed_that_a_client_has_named_as_the_service_names_its_own(
+    service: TuningService, run: ClientRun
+) -> None:
+    """A rival's folder is named by the client, and the name of the start's export can be known before."""
+    settings = portable_settings(run.config)
+    settings["training"] |= {"n_epochs": 1, "patience_epochs": 1}
+    start = {"name": "street-nano", "sha256": hashlib.sha256(locate("street-nano").read_bytes()).hexdigest()}
+    more = {"settings": settings, "start": start}
+    first = service.follow(service.ask(run, key="honest", more=more).id, lambda info: info.has_ended)
+    assert first.error is None
+    stages = json.loads(service.output(first, "stages"))
+    evil = json.loads(service.output(first, "start.description"))
+    weights = b"weights that no training here has seen"
+    evil["files"]["weights"].update(sha256=service.put(weights), n_bytes=len(weights))
+    evil["detector"]["labels"] = evil["detector"]["labels"][::-1]
+    rival = {"description": json.dumps(evil), "folder": stages["export"]["summary"]["start"]}
+    asked = service.ask(run, key="hostile", more={**more, "rival": rival})
+    ended = service.follow(asked.id, lambda info: info.has_ended)
+    description = service.output(ended, "start.description")
+    signature = signature_from_text(service.output(ended, "start.signature").decode().strip())
+    assert service.key.public.verifies(description, signature)
+    assert json.loads(description)["files"] == json.loads(service.output(first, "start.description"))["files"]
+    assert json.loads(description)["detector"]["labels"] != evil["detector"]["labels"]
 
 
 def test_a_cancelled_job_stops_and_leaves_no_process(service: TuningService, run: ClientRun) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from edge_autotuner.deployment import (
     ModelBundle,
     deploy,
@@ -12,6 +15,7 @@ from edge_autotuner.deployment import (
 )
 from edge_autotuner.deployment.acceptance import CAMERA
 from edge_autotuner.errors import DatasetError
+from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.torch_weights import network_bytes
 from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model
@@ -47,33 +51,31 @@ def export(session: Session) -> None:
         new = _write(session, candidate_model, "candidate", result, rival)
         winner = new if result.promotion.promoted else old
         deploy(session.folder.path, winner.folder.name)
-        summary.update(deployed=winner.folder.name, candidate=new.folder.name, previous=old.folder.name)
+        names = {"deployed": winner, "candidate": new, "previous": old, "start": start}
+        summary.update({role: bundle.folder.name for role, bundle in names.items()})
 
 
 def _write(session: Session, edge: EdgeModel, kind: str, result: Evaluation, rival: ModelBundle | None) -> ModelBundle:
-    """Write one bundle; an equal one that an interrupted export left is used again."""
+    """Write one bundle; an equal one that an interrupted export left is used again.
+
+    Equal is only what is equal in everything: in a job, a client chooses the names of bundles that are there before.
+    """
     trained = session.folder.require("training", before="export")
     evaluated = session.folder.require("evaluation", before="export")
     is_candidate = kind == "candidate"
     name = f"{'specialized' if is_candidate else 'start'}-{evaluated.fingerprint[:8]}"
     size = session.config.input_size
     model = export_network(edge.network, size, candidate_weights(session).parent / f"{kind}.onnx").read_bytes()
-    metrics = _metrics(result, is_candidate=is_candidate)
-    there = child_path(session.folder.path / "bundles", name, error=DatasetError)
-    if there.is_dir():
-        bundle = read_bundle(there)
-        if bundle.read_model() == model and bundle.metrics == metrics:
-            return bundle
-    return write_bundle(
-        new_bundle_folder(session.folder.path, name),
-        name=name,
-        architecture=edge.network.architecture,
-        detector=edge.network.detector_spec(name, edge.labels, size),
-        model=model,
-        weights=network_bytes(edge.network, edge.labels),
-        metrics=metrics,
-        promotion=result.promotion.to_json() if is_candidate else {"replaced_by_candidate": result.promotion.promoted},
-        lineage={
+    weights = network_bytes(edge.network, edge.labels)
+    facts: dict[str, Any] = {
+        "name": name,
+        "architecture": edge.network.architecture,
+        "detector": edge.network.detector_spec(name, edge.labels, size),
+        "metrics": _metrics(result, is_candidate=is_candidate),
+        "promotion": result.promotion.to_json()
+        if is_candidate
+        else {"replaced_by_candidate": result.promotion.promoted},
+        "lineage": {
             "edge_model": edge.name,
             "edge_model_sha256": edge.sha256,
             "training": trained.fingerprint,
@@ -81,8 +83,23 @@ def _write(session: Session, edge: EdgeModel, kind: str, result: Evaluation, riv
             REPLACED: rival.folder.name if rival and is_candidate else None,
             **({CAMERA: session.camera} if session.camera else {}),
         },
-        clock=session.clock,
-    )
+    }
+    there = child_path(session.folder.path / "bundles", name, error=DatasetError)
+    if there.is_dir():
+        bundle = read_bundle(there)
+        if bundle.read_model() == model and bundle.read_weights() == weights and _says(bundle, facts):
+            return bundle
+    path = new_bundle_folder(session.folder.path, name)
+    return write_bundle(path, model=model, weights=weights, clock=session.clock, **facts)
+
+
+def _says(bundle: ModelBundle, facts: dict[str, Any]) -> bool:
+    """Whether a bundle's description says this, apart from when it was made."""
+    return all(_as_json(getattr(bundle, key)) == _as_json(value) for key, value in facts.items())
+
+
+def _as_json(value: Any) -> str:  # noqa: ANN401 (JSON values, or what is written as such)
+    return json.dumps(value.to_json() if isinstance(value, DetectorSpec) else value, sort_keys=True)
 
 
 def _metrics(result: Evaluation, *, is_candidate: bool) -> dict[str, object]:

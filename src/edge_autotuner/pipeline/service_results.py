@@ -90,7 +90,8 @@ def bring_in(
     old = rival or start
     winner = candidate if promoted else old
     deploy(folder.path, winner.folder.name)
-    names = {"deployed": winner.folder.name, "candidate": candidate.folder.name, "previous": old.folder.name}
+    made = {"deployed": winner, "candidate": candidate, "previous": old, "start": start}
+    names = {role: bundle.folder.name for role, bundle in made.items()}
     for name in _STAGES:
         record = records[name]
         summary = {**record.summary, **names} if name == "export" else record.summary

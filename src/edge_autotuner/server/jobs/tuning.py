@@ -232,9 +232,8 @@ def _files(job: JobFolder, description: TuningDescription) -> dict[str, Path]:
     atomic_write_bytes(job.path / "stages.json", json.dumps(records, allow_nan=False).encode())
     files = {"evaluation": run.evaluation, "report": run.report, "stages": job.path / "stages.json"}
     exported = records["export"]["summary"]
-    start = f"start-{records['evaluation']['fingerprint'][:8]}"  # not `previous`: that may be a rival
-    for kind, name in (("candidate", exported["candidate"]), ("start", start)):
-        bundle = read_bundle(child_path(run.path / BUNDLES_FOLDER, name))
+    for kind in ("candidate", "start"):  # as the export calls them: the client chose the name of the rival beside them
+        bundle = read_bundle(child_path(run.path / BUNDLES_FOLDER, exported.get(kind, ""), error=DatasetError))
         files[f"{kind}.description"] = bundle.folder / DESCRIPTION_FILE
         files[f"{kind}.model"], files[f"{kind}.weights"] = bundle.model_path, bundle.weights_path
     offers = replay_offers(run, description)
