@@ -23,6 +23,9 @@ MAX_BYTES_PER_PIXEL = 12
 SPARE_BYTES = 1 << 20
 """On top of that, of a whole file: colour profiles, thumbnails, what cameras write about a picture."""
 
+MAX_PNG_CHUNKS = 50_000
+"""Encoders write one for some KB of pixels; empty ones would cost a step each."""
+
 _PIECE_BYTES = 8192  # inflated at once: at most 1032 times as much comes out
 _SPARE_INFLATED_BYTES = 1 << 16  # some writers pad the last row
 
@@ -63,7 +66,11 @@ def check_work(data: bytes, header: PictureHeader) -> None:
 
 
 def pixel_bytes(data: bytes) -> bytes:
-    """Return a picture without what makes no pixel, such as compressed texts; what is no PNG stays as it is."""
+    """Return a picture without what makes no pixel, such as compressed texts; what is no PNG stays as it is.
+
+    Raises:
+        BadPicture: it has too many chunks.
+    """
     if not data.startswith(PNG_SIGNATURE):
         return data
     chunks = [data[start - 8 : stop + 4] for name, start, stop in _png_chunks(data) if name in _PIXEL_CHUNKS]
@@ -114,9 +121,15 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, start and end of the content of each whole chunk.
 
     A decoder makes room for what a chunk says that it has: 2 GB for a few bytes that are cut off.
+
+    Raises:
+        BadPicture: there are too many.
     """
-    at = len(PNG_SIGNATURE)
+    at, n_chunks = len(PNG_SIGNATURE), 0
     while at + 12 <= len(data):
+        n_chunks += 1
+        if n_chunks > MAX_PNG_CHUNKS:
+            raise BadPicture(f"a PNG picture of more than {MAX_PNG_CHUNKS} chunks")
         stop = at + 8 + int.from_bytes(data[at : at + 4], "big")
         if stop + 4 > len(data):
             return

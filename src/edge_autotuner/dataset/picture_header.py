@@ -6,6 +6,7 @@ is linear in the number of bytes, whatever these are.
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +17,9 @@ PICTURE_TYPES: tuple[PictureType, ...] = ("image/jpeg", "image/png", "image/webp
 MAX_JPEG_SCANS = 100
 """Progressive pictures have about ten; a few bytes for each of many thousands would keep a decoder busy for hours."""
 
+MAX_CHUNKS = 10_000
+"""Segments or chunks before the picture itself; cameras write some dozens."""
+
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_DEPTHS = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}  # by colour type
 _PNG_MAX_SIDE = (1 << 31) - 1
@@ -23,6 +27,8 @@ _PNG_MAX_SIDE = (1 << 31) - 1
 _JPEG_FRAMES = {0xC0, 0xC1, 0xC2}  # baseline, extended and progressive: what the decoder knows
 _JPEG_OTHER_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _JPEG_START_OF_SCAN, _JPEG_END = 0xDA, 0xD9
+
+_FILL = re.compile(rb"\xff*")
 
 _WEBP_ANIMATION = 0x02
 
@@ -69,7 +75,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
     if data.count(b"\xff\xda") > MAX_JPEG_SCANS:
         raise BadPicture(f"a JPEG picture of more than {MAX_JPEG_SCANS} scans")
     at, size_wh = 2, None
-    while True:
+    for _ in range(MAX_CHUNKS):
         marker, start, end = _jpeg_segment(data, at)
         if marker == _JPEG_START_OF_SCAN:
             if size_wh is None:
@@ -82,14 +88,15 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
                 raise BadPicture("a JPEG picture with two sizes")
             size_wh = _jpeg_frame_size(data[start:end])
         at = end
+    raise BadPicture(f"a JPEG picture with more than {MAX_CHUNKS} segments before its first scan")
 
 
 def _jpeg_segment(data: bytes, at: int) -> tuple[int, int, int]:
     """Return the marker of the segment at a position, and start and end of its content."""
     if data[at : at + 1] != b"\xff":
         raise BadPicture("a JPEG picture with something between its segments, or cut off")
-    while data[at : at + 1] == b"\xff":  # a marker may be filled up with any number of these
-        at += 1
+    filled = _FILL.match(data, at)  # a marker may be filled up with any number of these
+    at = filled.end() if filled is not None else at
     length = int.from_bytes(data[at + 1 : at + 3], "big")
     end = at + 1 + length
     if at + 3 > len(data) or length < 2 or end > len(data):
@@ -139,7 +146,9 @@ def _webp_size(data: bytes) -> tuple[int, int]:
         1 + int.from_bytes(data[start + 4 : start + 7], "little"),
         1 + int.from_bytes(data[start + 7 : stop], "little"),
     )
-    while kind not in (b"VP8 ", b"VP8L"):
+    for _ in range(MAX_CHUNKS):
+        if kind in (b"VP8 ", b"VP8L"):
+            break
         kind, start, stop = _webp_chunk(data, stop + (stop - start) % 2, end)
     if _webp_image_size(kind, data[start:stop]) != canvas:
         raise BadPicture("a WebP picture with two sizes")

@@ -11,6 +11,7 @@ import numpy as np
 
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.dataset.picture_bounds import pixel_bytes
+from edge_autotuner.dataset.picture_header import BadPicture
 from edge_autotuner.errors import DatasetError
 
 PictureFormat = Literal["jpg", "png"]
@@ -51,7 +52,7 @@ def decode_picture(data: bytes, path: Path, *, grey: bool = False) -> ImageArray
     mode = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
     try:
         image = cv2.imdecode(np.frombuffer(pixel_bytes(data), np.uint8), mode) if data else None
-    except cv2.error:
+    except (cv2.error, BadPicture):
         image = None
     if image is None:
         raise DatasetError(f"{path} is not a readable picture; restore it, or capture again in another folder")

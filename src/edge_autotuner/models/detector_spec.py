@@ -84,7 +84,7 @@ class DetectorSpec:
         if missing := sorted(known - set(values)):
             raise ModelBundleError(f"detector: missing {', '.join(missing)}")
         if unknown := sorted(map(str, set(values) - known)):
-            raise ModelBundleError(f"detector: unknown {', '.join(unknown)}; expected {', '.join(sorted(known))}")
+            raise ModelBundleError(f"detector: unknown {', '.join(unknown):.200}; expected {', '.join(sorted(known))}")
         try:
             return cls(**_parsed(values))
         except ValueError as exc:

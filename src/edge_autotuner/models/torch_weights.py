@@ -27,6 +27,7 @@ from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.storage.atomic import atomic_write_bytes
 
 MAX_WEIGHTS_BYTES = 1 << 30
+_MAX_PROBLEM = 300
 
 Tensors = dict[str, Tensor]
 N = TypeVar("N", bound=TrainableNetwork, covariant=True)
@@ -74,12 +75,12 @@ def load_weights(
     problems = []
     for candidate in candidates:
         if candidate not in family_of:
-            raise WeightsError(f"{path}: unknown architecture '{candidate}'; known: {', '.join(family_of)}")
+            raise WeightsError(f"{path}: unknown architecture {candidate!r:.80}; known: {', '.join(family_of)}")
         try:
             network = family_of[candidate].build(candidate, len(file_labels), metadata)
             network.load_state_dict(family_of[candidate].to_our_names(network, tensors))
         except (RuntimeError, KeyError, ValueError) as exc:
-            problems.append(f"{candidate}: {str(exc).splitlines()[-1].strip()}")
+            problems.append(f"{candidate}: {str(exc).splitlines()[-1].strip():.{_MAX_PROBLEM}}")
             continue
         return network.eval(), file_labels
     raise WeightsError(

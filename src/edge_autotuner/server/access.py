@@ -64,7 +64,7 @@ def caller_with(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
             raise Problem(
                 401,
                 "no-valid-token",
-                "send the header `Authorization: Bearer TOKEN` with a token of this service",
+                "send a token of this service in the header Authorization, as `Bearer TOKEN`",
                 headers={"WWW-Authenticate": "Bearer"},
             )
         request.state.client = caller.client

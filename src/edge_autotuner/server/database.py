@@ -213,7 +213,8 @@ def _parsed_url(url: str) -> URL:
         backend = parsed.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise ConfigError(
-            "the database URL cannot be read; write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME"
+            "the database URL cannot be read; write sqlite:///FILE or postgresql://HOST/NAME, the latter with user, "
+            "colon, password and @ before HOST where it needs them"
         ) from None  # the text may hold a password
     if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):

@@ -31,7 +31,6 @@ from edge_autotuner.client.messages import (
 )
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.core.json_limits import load_json
-from edge_autotuner.core.json_values import check_json_values
 from edge_autotuner.deployment.acceptance import signature_from_text
 from edge_autotuner.deployment.bundle import ModelBundle, parse_description
 from edge_autotuner.deployment.signing import PublicKey, find_signer
@@ -40,6 +39,7 @@ from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.blobs import Blobs
 from edge_autotuner.server.database import Database, from_stored_time, to_stored_time
 from edge_autotuner.server.deployment_news import DeploymentNews
+from edge_autotuner.server.listing import MAX_BUNDLES, MAX_CAMERAS, ShownMetrics
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.retention import (
     ProtectedBlobs,
@@ -97,13 +97,14 @@ class Registry:
         """Add a camera, or change what is known about it.
 
         Raises:
-            Problem: 507 it is new, and the disk has no room.
+            Problem: 409 it is new, and there are too many; 507 it is new, and the disk has no room.
         """
         values = {"place": facts.place, "shows": facts.shows}
         with self._database.writing() as connection:
             there = connection.execute(select(cameras).where(cameras.c.camera == camera)).first()
             if there is None:
                 self._blobs.check_room()
+                _check_number_of_cameras(connection)
                 connection.execute(insert(cameras).values(camera=camera, added_at=self._now(), **values))
             else:
                 connection.execute(update(cameras).where(cameras.c.camera == camera).values(values))
@@ -181,7 +182,7 @@ class Registry:
         return any(find_signer(description, signature_from_text(text), trusted) for text in signatures)
 
     def bundles(self, camera: str) -> list[BundleInfo]:
-        """Return the bundles of a camera, newest first.
+        """Return the newest bundles of a camera, as many as a list may have, newest first.
 
         Raises:
             Problem: 404 there is no such camera.
@@ -189,9 +190,10 @@ class Registry:
         query = select(bundles).where(bundles.c.camera == camera).order_by(bundles.c.added_at.desc(), bundles.c.id)
         with self._database.reading() as connection:
             _check_camera(connection, camera)
-            rows = connection.execute(query).all()
+            rows = connection.execute(query.limit(MAX_BUNDLES)).all()
             files = _files_of(connection, [row.id for row in rows])
-        return [BundleInfo(**_facts(row, files[row.id])) for row in rows]
+        shown = ShownMetrics()
+        return [BundleInfo(**_facts(row, files[row.id], shown)) for row in rows]
 
     def deployed(self, camera: str) -> DeployedBundle | None:
         """Return the bundle that a camera shall run; None before the first promotion.
@@ -206,7 +208,9 @@ class Registry:
             if row is None:
                 return None
             files = _files_of(connection, [row.id])[row.id]
-        return DeployedBundle(**_facts(row, files), description=row.description, signature=row.signature)
+        return DeployedBundle(
+            **_facts(row, files, ShownMetrics()), description=row.description, signature=row.signature
+        )
 
     async def wait_for_deployed(self, camera: str, *, after: str | None, wait_s: float) -> DeployedBundle | None:
         """Return the deployed bundle as soon as it is another one than `after`; None when the time is over.
@@ -467,6 +471,12 @@ def _checked(request: BundleRequest) -> tuple[bytes, ModelBundle, str]:
     return content, bundle, summary
 
 
+def _check_number_of_cameras(connection: Connection) -> None:
+    if connection.execute(select(func.count()).select_from(cameras)).scalar_one() >= MAX_CAMERAS:
+        detail = f"there are {MAX_CAMERAS} cameras, the most of a service; use another service for this one"
+        raise Problem(409, "too-many-cameras", detail)
+
+
 def _check_camera(connection: Connection, camera: str) -> None:
     if connection.execute(select(cameras.c.camera).where(cameras.c.camera == camera)).first() is None:
         raise Problem(404, "unknown-camera", f"there is no camera '{camera}'; PUT /v1/cameras/{camera} adds one")
@@ -494,21 +504,17 @@ def _files_of(connection: Connection, ids: Iterable[str]) -> dict[str, list[Bund
     return files
 
 
-def _summary_of(row: Row[Any]) -> tuple[str, dict[str, Any]]:
-    """Return name and metrics as lists may show them; no metrics that an earlier version accepted without bounds."""
+def _summary_of(row: Row[Any], shown: ShownMetrics) -> tuple[str, dict[str, Any]]:
+    """Return name and metrics as replies may show them."""
     try:
         summary = load_json(row.summary)
     except ValueError:
         return row.id, {}
-    try:
-        check_json_values(summary["metrics"])
-    except ValueError:
-        return summary["name"], {}
-    return summary["name"], summary["metrics"]
+    return summary["name"], shown.of(summary["metrics"])
 
 
-def _facts(row: Row[Any], files: Sequence[BundleFileInfo]) -> dict[str, Any]:
-    name, metrics = _summary_of(row)
+def _facts(row: Row[Any], files: Sequence[BundleFileInfo], shown: ShownMetrics) -> dict[str, Any]:
+    name, metrics = _summary_of(row, shown)
     return {
         "id": row.id,
         "camera": row.camera,

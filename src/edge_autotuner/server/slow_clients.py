@@ -22,6 +22,8 @@ else:
 MAX_HEAD_BYTES = 64 << 10
 """Of headers that do not end within the piece in which they began; sockets give pieces of some hundred KB at most."""
 
+_HEAD_PIECE_BYTES = 4096
+
 MAX_HEADERS = 100
 MAX_TARGET_BYTES = 8 << 10
 """Longest path and query."""
@@ -58,9 +60,14 @@ class _LimitedProtocol(_Protocol):
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
-        if self._is_in_head and self._is_head_too_large(len(data)):
-            return
-        super().data_received(data)
+        rest = memoryview(data)
+        while self._is_in_head and rest:  # in pieces: what follows the headers in `data` is not theirs
+            piece, rest = rest[:_HEAD_PIECE_BYTES], rest[_HEAD_PIECE_BYTES:]
+            super().data_received(bytes(piece))
+            if self._link.is_closing() or (self._is_in_head and self._is_head_too_large(len(piece))):
+                return
+        if rest:
+            super().data_received(bytes(rest))
         if self._is_answering():
             self._stop_head_timer()
         else:
@@ -76,7 +83,7 @@ class _LimitedProtocol(_Protocol):
         super().on_headers_complete()  # type: ignore[misc]
 
     def _is_head_too_large(self, n_bytes: int) -> bool:
-        """Count another piece of headers, before the parser joins it to those before; end what is too large."""
+        """Count another piece of headers that do not end in it; end what is too large."""
         self._n_head_bytes += n_bytes
         if self._n_head_bytes <= MAX_HEAD_BYTES:
             return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,6 +23,8 @@ from edge_autotuner.dataset.picture_bounds import (
     pixel_bytes,
 )
 from edge_autotuner.dataset.picture_header import PNG_SIGNATURE, BadPicture, read_header
+from edge_autotuner.dataset.pictures import decode_picture
+from edge_autotuner.errors import DatasetError
 from helpers import REPOSITORY
 from service_samples import encoded, noise
 
@@ -166,3 +169,13 @@ def test_every_decoder_call_gets_pixel_bytes_only() -> None:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
             assert "PIL" not in names, f"{path}: Pillow decodes without a bound"
     assert sorted(found) == ["picture_bounds.py", "picture_folder.py", "pictures.py"]
+
+
+def test_a_png_of_more_chunks_than_any_encoder_writes_is_refused(tmp_path: Path) -> None:
+    content = encoded(noise((40, 30)))
+    bomb = content[:33] + chunk(b"IDAT", b"") * (picture_bounds.MAX_PNG_CHUNKS + 1) + content[33:]
+    for read in (lambda: check_work(bomb, read_header(bomb)), lambda: decode_as_stored(bomb, (40, 30))):
+        with pytest.raises(BadPicture, match="chunks"):
+            read()
+    with pytest.raises(DatasetError, match="not a readable picture"):
+        decode_picture(bomb, tmp_path / "frame.png")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_autotuner.dataset.picture_header import MAX_JPEG_SCANS, BadPicture, read_header
+from edge_autotuner.dataset.picture_header import MAX_CHUNKS, MAX_JPEG_SCANS, BadPicture, read_header
 from service_samples import MIME, encoded, noise
 
 PROGRESSIVE = (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
@@ -187,6 +187,28 @@ def test_chunks_before_the_image_are_skipped() -> None:
 
 
 def test_many_tiny_segments_are_read_in_one_pass() -> None:
-    """A parser that copies or searches what is left for each of them would take minutes for these 4 MB."""
-    content = START + jpeg_segment(0xE1, b"") * 1_000_000 + frame(9, 7) + SCAN
+    """A parser that copies or searches what is left for each of them would take long; more are refused."""
+    content = START + jpeg_segment(0xE1, b"") * (MAX_CHUNKS - 2) + frame(9, 7) + SCAN
     assert read_header(content).size_wh == (9, 7)
+
+
+@pytest.mark.parametrize(
+    ("before", "piece", "message"),
+    [
+        pytest.param(b"\xff\xd8", b"\xff\xfe\x00\x02", "segments before its first scan", id="JPEG comments"),
+        pytest.param(
+            b"WEBPVP8X\x0a\x00\x00\x00" + bytes(10), b"ABCD\x00\x00\x00\x00", "image header", id="WebP chunks"
+        ),
+    ],
+)
+def test_no_more_pieces_are_walked_over_than_any_picture_has(before: bytes, piece: bytes, message: str) -> None:
+    content = before + piece * (2 * MAX_CHUNKS)
+    if not content.startswith(b"\xff"):
+        content = b"RIFF" + struct.pack("<I", len(content)) + content
+    with pytest.raises(BadPicture, match=message):
+        read_header(content)
+
+
+def test_a_marker_may_be_filled_up() -> None:
+    content = encoded(noise((33, 21)), ".jpg")
+    assert read_header(content[:2] + b"\xff" * 100_000 + content[2:]).size_wh == (33, 21)

@@ -199,3 +199,11 @@ def test_chosen_classes_keep_their_rows(network: Yolox) -> None:
 def test_a_class_that_the_network_does_not_know_is_refused(network: Yolox) -> None:
     with pytest.raises(ConfigError, match="unknown class 'dog'"):
         with_classes(network, LABELS, LabelMap(("car", "dog")))
+
+
+def test_a_file_of_thousands_of_unknown_tensors_is_no_long_message(tmp_path: Path) -> None:
+    path = tmp_path / "many.safetensors"
+    save_file({f"t{i}": torch.zeros(0) for i in range(5000)}, path)
+    with pytest.raises(WeightsError, match="does not hold weights of yolox-nano") as refused:
+        load_yolox(path)
+    assert len(str(refused.value)) < 3000

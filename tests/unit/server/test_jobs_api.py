@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
+from fastapi import Response
 
+from edge_autotuner.server.access import Caller
+from edge_autotuner.server.routers.jobs import create_tuning_job
 from job_parts import JobParts, open_jobs
-from service_samples import make_services, running
+from service_samples import WAIT_S, make_services, running
 
 Ask = Callable[[httpx2.AsyncClient], Awaitable[None]]
 
@@ -110,3 +114,32 @@ def test_other_scopes_and_clients_see_nothing(jobs: JobParts) -> None:
     ask(jobs, without_scope, token="cam1-deploy")
     ask(jobs, other_client)
     ask(jobs, admin, token="cam1-admin")
+
+
+def test_a_client_that_asks_often_does_not_keep_out_others() -> None:
+    """One look at a description may take seconds, and two are taken at a time: at most one of a client."""
+    begun: list[str] = []
+    may_end = threading.Event()
+
+    class Store:
+        def create(self, tune: object, *, client: str) -> tuple[str, bool]:
+            begun.append(client)
+            assert may_end.wait(WAIT_S)
+            return "info", True
+
+    async def call() -> None:
+        def asked(client: str) -> Awaitable[object]:
+            caller = Caller(client, frozenset({"train"}))
+            return create_tuning_job(None, Store(), caller, Response())  # type: ignore[arg-type]
+
+        many = [asyncio.ensure_future(asked("greedy")) for _ in range(20)]
+        await asyncio.sleep(0)
+        other = asyncio.ensure_future(asked("other"))
+        while len(begun) < 2:
+            await asyncio.sleep(0.01)
+        assert sorted(begun) == ["greedy", "other"]
+        may_end.set()
+        await asyncio.gather(*many, other)
+        assert begun.count("greedy") == 20
+
+    asyncio.run(call())

@@ -576,3 +576,14 @@ def test_scopes(parts: Parts, scopes: list[str], allowed: list[tuple[str, str]])
             status = service.request(method, path, json=body, headers=headers).status_code
             assert (status == 403) == ((method, path) not in allowed), (method, path, status)
             assert service.request(method, path, json=body).status_code == 401
+
+
+def test_more_cameras_than_a_list_has_are_not_taken(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_module, "MAX_CAMERAS", 2)
+    for camera in ("gate", "alley"):
+        parts.registry.put_camera(camera, CameraRequest(), client="trainer")
+    with pytest.raises(Problem) as refused:
+        parts.registry.put_camera("roof", CameraRequest(), client="trainer")
+    assert (refused.value.status, refused.value.kind) == (409, "too-many-cameras")
+    parts.registry.put_camera("gate", CameraRequest(place="south"), client="trainer")
+    assert [camera.camera for camera in parts.registry.cameras()] == ["alley", "gate"]

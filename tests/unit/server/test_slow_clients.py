@@ -87,6 +87,32 @@ def test_a_large_body_is_no_head() -> None:
             assert received.startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize("cut", [1, 16, 40, -1])
+def test_headers_that_come_in_two_pieces_are_not_counted_with_the_body_behind_them(cut: int) -> None:
+    """Networks cut where they like; the rest of the headers then comes with hundreds of KB of the body."""
+    body = b"x" * (1 << 20)
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with served(App()) as connection:
+        for _ in range(2):
+            connection.sendall(head[:cut])
+            threading.Event().wait(SHORT_S)
+            connection.sendall(head[cut:] + body)
+            assert answer(connection).startswith(b"HTTP/1.1 200")
+
+
+def test_small_requests_behind_each_other_are_no_head() -> None:
+    request = HEAD + b"\r\n"
+    n = 3 * (64 << 10) // len(request)
+    with served(App()) as connection:
+        connection.sendall(request[:5])
+        threading.Event().wait(SHORT_S)
+        connection.sendall(request[5:] + request * n)
+        received = b""
+        while received.count(b"hello") <= n:
+            received += connection.recv(1 << 20)
+        assert received.count(b"HTTP/1.1 200") == n + 1
+
+
 def until_closed(connection: socket.socket) -> bytes:
     """Return what comes until the other side closes."""
     received = bytearray()

@@ -50,7 +50,7 @@ class Decoders:
 
         Raises:
             Problem: 422 it cannot be decoded, or not in the time that its pixels can need; 503 no process can be
-                started.
+                started, or it was killed from outside.
         """
         if picture.header.n_pixels <= SMALL_PIXELS:
             return decode_picture(picture)
@@ -146,6 +146,9 @@ class _DecoderProcess:
         logger.warning("picture %s ended its decoder (%s, exit code %s)", picture.sha256, exc, code)
         if is_late or code == -signal.SIGPROF:
             return damaged(picture.header.type, "it takes longer to decode than its pixels can need")
+        if code == -signal.SIGKILL:  # by the kernel where memory is short, or by somebody: no fault of the picture
+            text = "the process that decoded this picture was ended from outside; send it again"
+            return Problem(503, "decoder-ended", text, headers={"Retry-After": _RETRY_S})
         return damaged(picture.header.type, "its decoder crashed")
 
     def _end(self) -> int:

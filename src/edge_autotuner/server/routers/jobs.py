@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Annotated, Any
+from weakref import WeakValueDictionary
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -18,6 +20,7 @@ from edge_autotuner.server.routers.documented import takes
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 _CHECKS = CapacityLimiter(2)  # jobs that are checked at the same time; others wait without a thread
+_turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # of a client, so that none keeps out others
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 JobId = Annotated[str, Path(pattern=_NAME, description="Id of the job.")]
 Trainer = Annotated[Caller, Depends(caller_with("train"))]
@@ -41,7 +44,9 @@ Jobs = Annotated[JobStore, Depends(_jobs)]
 @router.post("/tune", status_code=201, responses=_THERE, openapi_extra=takes(TuneRequest))
 async def create_tuning_job(tune: Tune, jobs: Jobs, caller: Trainer, response: Response) -> JobInfo:
     """Ask for training, evaluation and export on uploaded data; the same request again finds the same job."""
-    info, is_new = await to_thread.run_sync(partial(jobs.create, tune, client=caller.client), limiter=_CHECKS)
+    turn = _turns.setdefault(caller.client, asyncio.Lock())
+    async with turn:
+        info, is_new = await to_thread.run_sync(partial(jobs.create, tune, client=caller.client), limiter=_CHECKS)
     response.status_code = 201 if is_new else 200
     return info
 

@@ -109,3 +109,25 @@ def test_where_no_process_can_be_started_the_client_may_come_again(
     with pytest.raises(Problem) as refused:
         some.decode(checked(encoded(noise(LARGE), ".jpg"), ".jpg"))
     assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "5"})
+
+
+def test_a_picture_whose_decoder_is_killed_from_outside_may_be_sent_again(
+    some: Decoders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel kills what it likes where memory is short; that says nothing about the picture."""
+    content = encoded(noise(LARGE), ".jpg")
+    some.decode(checked(content, ".jpg"))
+    receive = decoders._DecoderProcess._receive
+
+    def killed(process: decoders._DecoderProcess, n_bytes: int, ends_at_s: float) -> bytearray:
+        process._process.kill()
+        process._process.wait()
+        return receive(process, 1 << 30, ends_at_s)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(decoders._DecoderProcess, "_receive", killed)
+        with pytest.raises(Problem) as refused:
+            some.decode(checked(content, ".jpg"))
+    assert (refused.value.status, refused.value.kind) == (503, "decoder-ended")
+    assert "Retry-After" in refused.value.headers
+    assert some.decode(checked(content, ".jpg")).shape == (700, 1000, 3)
