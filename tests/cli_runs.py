@@ -144,8 +144,8 @@ def _be_the_cli(arguments: list[str], log: Path, max_file_bytes: int | None) -> 
 def _process_kept_as_it_was() -> Iterator[None]:
     """Undo what an entry point may do to its process."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    logger = logging.getLogger("edge_autotuner")
-    level = logger.level
+    logger, root = logging.getLogger("edge_autotuner"), logging.getLogger()
+    level, root_level, root_handlers = logger.level, root.level, root.handlers[:]
     hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     umask = os.umask(0o077)
     os.umask(umask)
@@ -155,5 +155,7 @@ def _process_kept_as_it_was() -> Iterator[None]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         logger.setLevel(level)
+        root.setLevel(root_level)
+        root.handlers[:] = root_handlers
         os.umask(umask)
         sys.excepthook, threading.excepthook, sys.unraisablehook = hooks

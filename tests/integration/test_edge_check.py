@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from cli_runs import run_cli
+from cli_runs import CliProcess, run_cli
+from edge_autotuner.cli.edge_screen import check_start, read_node_settings
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.storage.lock import FolderLock
+from run_samples import Samples
+from unit.deployment.test_bundle import made
 
 CAMERA = {"name": "a", "source": "rtsp://127.0.0.1:1/s"}
 CANNOT_START: dict[str, tuple[dict[str, Any], str]] = {
@@ -50,15 +55,28 @@ CANNOT_START: dict[str, tuple[dict[str, Any], str]] = {
     "a missing registry token": (
         {"registry": {"service": {"url": "https://h", "token_file": "/nope"}, "allow_unsigned": True}}, "/nope",
     ),
+    "an edge model that is none": ({"run": {"edge_model": "file.safetensors"}}, "file.safetensors"),
+    "an ONNX file as edge model": ({"run": {"edge_model": "file.onnx"}}, "file.onnx"),
+    "a folder as edge model": ({"run": {"edge_model": "pictures"}}, "pictures"),
+    "a folder that is no bundle": ({"learns": False, "run": {"edge_model": "pictures"}}, "pictures"),
+    "a damaged bundle": ({"learns": False, "run": {"edge_model": "damaged"}}, "damaged"),
+    "an impossible input": ({"run": {"edge_model": "tiny.safetensors", "input_size": [321, 200]}}, "input_size"),
+    "an unknown class": ({"run": {"edge_model": "tiny.safetensors", "annotation": {"classes": ["zebra"]}}}, "zebra"),
 }  # fmt: skip
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the working directory, with a file and a folder of pictures."""
+def place(tmp_path: Path, samples: Samples, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the working directory, with a file, a folder of pictures, models and what is none."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("somebody's")
+    (tmp_path / "file.safetensors").write_text("somebody's")
     (tmp_path / "pictures").mkdir()
+    shutil.copy(samples.teacher, "file.onnx")
+    shutil.copy(samples.edge_model, "tiny.safetensors")
+    made(tmp_path / "finished", name="finished")
+    bundle = made(tmp_path / "damaged", name="damaged")
+    bundle.model_path.write_bytes(b"no model")
     return tmp_path
 
 
@@ -79,6 +97,50 @@ def test_the_check_refuses_what_the_start_refuses(name: str, place: Path) -> Non
     assert check.code not in {0, 70}
     start = run_cli("edge", file)  # would run on if it accepted this
     assert (check.code, check.complaints) == (start.code, start.complaints)
+
+
+def test_a_teacher_that_does_not_open_is_no_reason_not_to_watch(place: Path) -> None:
+    run = {"edge_model": "tiny.safetensors", "annotation": {"teacher": "broken.onnx", "adapter": "yolox"}}
+    Path("broken.onnx").write_text("no model")
+    file = write(run=run)
+    check = run_cli("edge", file, "--check")
+    assert check.code == 7
+    assert "camera a: " in check.complaints[-1]
+    assert "broken.onnx" in check.complaints[-1]
+    check_start(read_node_settings(file, None), file)
+
+
+def test_a_recording_that_is_not_there_yet_is_waited_for(place: Path, samples: Samples) -> None:
+    """On a drive that is mounted late, for example: the other cameras are watched meanwhile."""
+    cameras = [{"name": name, "source": f"{name}.mp4"} for name in ("early", "late")]
+    shutil.copy(samples.video, "early.mp4")
+    quick = {"capture": {"stream": {"first_retry_s": 0.1, "longest_retry_s": 0.2}}}
+    run = {"edge_model": "finished", **quick}
+    file = write(cameras=cameras, learns=False, run=run, outputs={"json_lines": {"path": "lines.json"}})
+    check = run_cli("edge", file, "--check")
+    assert (check.code, check.complaints[-1].count("late.mp4 does not exist")) == (2, 1)
+    node = CliProcess(place / "node-log", "edge", file)
+    status = place / "node" / "status.json"
+    node.wait_until(lambda: status.exists() and "late.mp4" in (of(status, "late")["problem"] or ""))
+    node.wait_until(lambda: of(status, "early")["n_frames"] > 0)
+    os.link("early.mp4", "late.mp4")
+    done = node.end()
+    assert done.code == 0, done.err
+    assert "late.mp4 does not exist" in done.err
+    assert of(status, "late")["n_frames"] == of(status, "early")["n_frames"] == 90
+
+
+def of(status: Path, camera: str) -> dict[str, Any]:
+    return dict(json.loads(status.read_text())["cameras"][camera])
+
+
+def test_nothing_can_be_watched(place: Path) -> None:
+    cameras = [{"name": name, "source": f"/nonexistent/{name}.mp4"} for name in "ab"]
+    file = write(cameras=cameras, learns=False, run={"edge_model": "finished"})
+    check, start = run_cli("edge", file, "--check"), run_cli("edge", file)
+    assert (check.code, check.complaints) == (start.code, start.complaints)
+    assert "camera a" in start.complaints[-1]
+    assert "camera b" in check.err
 
 
 def test_a_folder_in_use(place: Path) -> None:

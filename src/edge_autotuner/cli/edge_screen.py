@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from edge_autotuner.cli.settings import resolve_flags
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.core import Clock, SystemClock
 from edge_autotuner.errors import ConfigError
+from edge_autotuner.pipeline.node.model_check import bundle_problems, learning_problems, nothing_runs_yet
 from edge_autotuner.pipeline.node.node import Node
 from edge_autotuner.pipeline.node.outputs import Outputs
 from edge_autotuner.pipeline.node.requirements import check_can_start
-from edge_autotuner.pipeline.node.settings_check import check_settings, probe
+from edge_autotuner.pipeline.node.settings_check import StartProblem, probe, settings_problems
 from edge_autotuner.storage import keep_private
 
 _SAY_EVERY_S = 60.0
@@ -43,13 +44,38 @@ def run_node(path: Path, pairs: list[str] | None) -> None:
 
 
 def check_start(config: NodeConfig, path: Path) -> None:
-    """Make sure that a node can start; the start does this, and `--check` does nothing else.
+    """Make sure that a node can start; the start does this before anything else.
+
+    What concerns one camera is said, and left to its fault domain, as long as another camera can be watched.
 
     Raises:
-        EdgeAutotunerError: it cannot.
+        EdgeAutotunerError: the settings are wrong, or no camera can be watched.
     """
-    check_settings(config, path)
     check_can_start(config)
+    of_cameras = []
+    for problem in start_problems(config, path, is_thorough=False):
+        if problem.camera is None:
+            raise problem.error
+        of_cameras.append(problem)
+    stopped = [problem for problem in of_cameras if problem.stops_watching]
+    if len({problem.camera for problem in stopped}) == len(config.cameras):
+        raise stopped[0].error
+    for problem in of_cameras:
+        say(f"{problem.error}; the node starts without it, and tries again", err=True)
+
+
+def start_problems(config: NodeConfig, path: Path, *, is_thorough: bool) -> Iterator[StartProblem]:
+    """Find what keeps a node from starting: the one list that the start and `--check` go through.
+
+    Args:
+        config: of the node.
+        path: the settings file.
+        is_thorough: open edge models and teachers in any case; else only where no camera can be watched before.
+    """
+    yield from settings_problems(config, path)
+    yield from bundle_problems(config)
+    if is_thorough or nothing_runs_yet(config):
+        yield from learning_problems(config)
 
 
 def check_node(path: Path, pairs: list[str] | None, *, probes: bool = False) -> None:
@@ -64,7 +90,7 @@ def check_node(path: Path, pairs: list[str] | None, *, probes: bool = False) -> 
         EdgeAutotunerError: the node could not start, or a camera or the broker does not answer.
     """
     config = read_node_settings(path, pairs)
-    check_start(config, path)
+    _refuse_problems(config, path)
     failed = []
     for what, problem in probe(config) if probes else ():
         say(f"{what}: {problem or 'answers'}", err=problem is not None)
@@ -76,6 +102,20 @@ def check_node(path: Path, pairs: list[str] | None, *, probes: bool = False) -> 
         what = f" ({camera.place})" if camera.place else ""
         say(f"{camera.name}{what}: edge model {run.edge_model}, teacher {run.annotation.teacher}")
     say(f"everything is kept in {config.folder}")
+
+
+def _refuse_problems(config: NodeConfig, path: Path) -> None:
+    """Say everything that is wrong, and raise the first."""
+    check_can_start(config)
+    problems = []
+    for problem in start_problems(config, path, is_thorough=True):
+        problems.append(problem)
+        if problem.camera is None:
+            break  # what follows may depend on it
+    for problem in problems[1:]:
+        say(str(problem.error), err=True)
+    if problems:
+        raise problems[0].error
 
 
 def read_node_settings(path: Path, pairs: list[str] | None) -> NodeConfig:

@@ -114,6 +114,7 @@ def run(
         list[str] | None, typer.Option(help="Score a class as another: truck=car.", rich_help_panel=_EVALUATE)
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the resolved settings.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check what the start checks; start nothing.")] = False,
 ) -> None:
     """Specialize the edge model for the camera of SOURCE: capture, label, train, evaluate, export, report."""
     flags = {
@@ -147,6 +148,10 @@ def run(
         say(resolved.model_dump_json(indent=2))
         return
     pipeline = load_pipeline()
+    if check:
+        pipeline.check_start(source, output, resolved)
+        say(f"the run can start; everything would be kept in {output}")
+        return
     result = pipeline.run(source, output, resolved, progress=ProgressBar(), command=typed_command())
     say(describe(result))
 

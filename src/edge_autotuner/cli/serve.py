@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ def serve(
         typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, for example batching.max_batch=16."),
     ] = None,
     show: Annotated[bool, typer.Option("--dry-run", help="Only print all settings.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check what the start checks; start nothing.")] = False,
 ) -> None:
     """Annotate the pictures of edge nodes over HTTP, until SIGTERM or Ctrl-C; clients need a token."""
     from edge_autotuner.cli.server_settings import merge_server_settings, settings_text
@@ -36,4 +38,12 @@ def serve(
     if show:
         say(settings_text(resolved))
         return
+    if check:
+        load_server_part("process").check_server(resolved)
+        say(f"the service can start with {_listed(resolved.models)}; everything would be kept in {resolved.data}")
+        return
     load_server_part("process").run_server(resolved, say=say)
+
+
+def _listed(models: Collection[str]) -> str:
+    return f"the models {', '.join(models)}" if models else "no model"

@@ -85,8 +85,12 @@ def annotate(session: Session, *, opens_edge: bool = True) -> None:
                 summary.update(refinement=refined.to_json())
 
 
-def check_teacher(config: RunConfig) -> None:
+def check_teacher(config: RunConfig, labels: LabelMap | None = None) -> None:
     """Find out before a long capture whether the teacher that the settings name is there.
+
+    Args:
+        config: names the teachers.
+        labels: classes to learn: teachers of this machine are opened for them; None: these are only looked for.
 
     Raises:
         ConfigError: there is no such teacher, or it is not said how to read it.
@@ -98,8 +102,30 @@ def check_teacher(config: RunConfig) -> None:
         for name in config.annotation.teachers:
             if remote is not None and name.startswith(REMOTE):
                 remote.open(_alone(config, name), lambda labels: labels)
-            elif name != ZOOM:
+            elif name != ZOOM and labels is None:
                 _find_teacher(config, name)
+    if labels is not None:
+        check_local_teachers(config, labels)
+
+
+def check_local_teachers(config: RunConfig, labels: LabelMap) -> None:
+    """Open the teachers of this machine as the annotation does, and let go of them.
+
+    Raises:
+        ConfigError, WeightsError, MissingDependency: as `check_teacher`; or one does not know the classes.
+    """
+    for name in config.annotation.teachers:
+        if name != ZOOM and not name.startswith(REMOTE):
+            _open_local(config, labels, name)
+
+
+def labels_to_learn(config: RunConfig) -> LabelMap:
+    """Return the classes to learn where the edge model is a bundle, without loading it.
+
+    Raises:
+        ConfigError: it is no bundle, or does not know them.
+    """
+    return _labels_of_bundle(config, None)
 
 
 def frames_at_once(config: RunConfig) -> int:
@@ -135,7 +161,7 @@ def _open_edge(config: RunConfig, of_dataset: LabelMap) -> EdgeModel:
     return open_edge_model(config, of_dataset=of_dataset)
 
 
-def _labels_of_bundle(config: RunConfig, of_dataset: LabelMap) -> LabelMap:
+def _labels_of_bundle(config: RunConfig, of_dataset: LabelMap | None) -> LabelMap:
     """Return the classes to learn, without loading the edge model.
 
     Raises:
@@ -145,7 +171,8 @@ def _labels_of_bundle(config: RunConfig, of_dataset: LabelMap) -> LabelMap:
     if found.bundle is None:
         raise ConfigError(f"without torch only a bundle can be the edge model, {config.edge_model} is none")
     labels = choose_labels(found.bundle.detector.labels, config.annotation.classes)
-    check_labels(found.name, labels, of_dataset)
+    if of_dataset is not None:
+        check_labels(found.name, labels, of_dataset)
     return labels
 
 
@@ -170,17 +197,21 @@ def _open_member(
     alone = _alone(config, name)
     if name == ZOOM:
         return _open_zoom(session, edge or _open_edge(config, labels), alone)
-
-    def choose(known: LabelMap) -> LabelMap:
-        is_alone = len(config.annotation.teachers) == 1
-        return labels if is_alone else known_classes(labels, known, teacher=name)
-
     if remote is not None and name.startswith(REMOTE):
-        return remote.open(alone, choose)
+        return remote.open(alone, lambda known: _classes_of(config, labels, known, name))
+    return _open_local(config, labels, name)
+
+
+def _classes_of(config: RunConfig, labels: LabelMap, known: LabelMap, name: str) -> LabelMap:
+    """Return what a teacher is asked for: everything where it is alone, else what it knows of it."""
+    return labels if len(config.annotation.teachers) == 1 else known_classes(labels, known, teacher=name)
+
+
+def _open_local(config: RunConfig, labels: LabelMap, name: str) -> tuple[RegionTeacher, str]:
     path, spec = _find_teacher(config, name)
     teacher = open_detector_teacher(
-        alone,
-        choose(spec.labels),
+        _alone(config, name),
+        _classes_of(config, labels, spec.labels, name),
         model_path=path,
         spec=spec,
         n_threads=threads_of_detector(config, frames_at_once(config)),

@@ -30,6 +30,10 @@ from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.storage.outputs import check_output_folder
 
+GROUND_TRUTH_OF_LIVE = (
+    "evaluation.ground_truth names frames of a recording; with a live source give evaluation.test_source"
+)
+
 
 def check_places(source: Path | str, output: Path, config: RunConfig) -> None:
     """Make sure that a run writes nothing over what it reads.
@@ -75,7 +79,7 @@ def _capture(session: Session, source: FrameSource, source_path: Path | str, eve
     edge = open_edge_model(config)
     truth = _ground_truth(session, edge.labels)
     if source.info.is_live and truth is not None and test_source is None:
-        raise ConfigError("evaluation.ground_truth names frames of a recording; with a live source give a test_source")
+        raise ConfigError(GROUND_TRUTH_OF_LIVE)
     settings = _settings(session, source, test_source, _labelled_indices(truth, test_source or source))
     fingerprint = fingerprint_of(source.info.sha256, settings, edge.labels.names)
     if session.is_done("capture", fingerprint) and session.folder.dataset.is_dir():

@@ -6,12 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_autotuner.capture import is_live_address
+from edge_autotuner.capture.live.address import parse_live_address
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Progress
 from edge_autotuner.core.arguments import checked_arguments
+from edge_autotuner.dataset import load_coco_truth
+from edge_autotuner.errors import ConfigError, VideoError
 from edge_autotuner.evaluation import PromotionDecision
 from edge_autotuner.pipeline.annotation_stage import annotate, check_teacher
-from edge_autotuner.pipeline.capture_stage import capture, check_places
+from edge_autotuner.pipeline.capture_stage import GROUND_TRUTH_OF_LIVE, capture, check_places
+from edge_autotuner.pipeline.edge_model import open_edge_model
 from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
 from edge_autotuner.pipeline.evaluation_stage import evaluate
 from edge_autotuner.pipeline.export_stage import export
@@ -66,15 +71,43 @@ def run(
     Raises:
         EdgeAutotunerError: what went wrong and what to do; everything collected is kept.
     """
-    check_places(source, Path(output), config or RunConfig())
+    check_start(source, Path(output), config or RunConfig())
     session = Session.open(Path(output), config or RunConfig(), progress=progress, command=command)
-    check_teacher(session.config)
     capture(session, source)
     for stage in _LATER_STAGES:
         stage(session)
     page = report(session)
     evaluation = read_evaluation(session.folder.evaluation)
     return RunResult(session.folder.path, page, session.folder.path / "bundle", evaluation)
+
+
+def check_start(source: Path | str, output: Path, config: RunConfig) -> None:
+    """Make sure that a run can begin; `run` does this first, and the command's `--check` does nothing else.
+
+    The edge model and the teachers of this machine are opened, a teacher of a service is asked for what it knows. A
+    camera is not connected to: it may be off now.
+
+    Raises:
+        EdgeAutotunerError: it cannot begin.
+    """
+    check_places(source, output, config)
+    for name, place in (("source", source), ("test source", config.evaluation.test_source)):
+        if place is not None:
+            _check_source(name, place)
+    edge = open_edge_model(config)
+    check_teacher(config, edge.labels)
+    truth = config.evaluation.ground_truth
+    if truth is not None:
+        load_coco_truth(truth, labels=edge.labels, map_classes=config.evaluation.map_classes)
+        if is_live_address(str(source)) and config.evaluation.test_source is None:
+            raise ConfigError(GROUND_TRUTH_OF_LIVE)
+
+
+def _check_source(name: str, place: Path | str) -> None:
+    if is_live_address(str(place)):
+        parse_live_address(str(place))
+    elif not Path(place).exists():
+        raise VideoError(f"the {name} {place} does not exist; give a video file, a folder of pictures, or an address")
 
 
 _LATER_STAGES: tuple[Callable[[Session], None], ...] = (annotate, train, evaluate, export)

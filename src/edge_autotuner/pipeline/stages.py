@@ -11,11 +11,11 @@ from edge_autotuner.pipeline import annotation_stage, capture_stage, evaluation_
 from edge_autotuner.pipeline import training_stage as training
 from edge_autotuner.pipeline.capture_stage import check_places
 from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
-from edge_autotuner.pipeline.run import RunResult, run
+from edge_autotuner.pipeline.run import RunResult, check_start, run
 from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.pipeline.session import Session
 
-__all__ = ["RunResult", "annotate", "capture_frames", "evaluate", "export", "report", "run", "tune"]
+__all__ = ["RunResult", "annotate", "capture_frames", "check_start", "evaluate", "export", "report", "run", "tune"]
 
 
 @checked_arguments

@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, select, text
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, ProgrammingError, SQLAlchemyError
@@ -121,11 +122,7 @@ class Database:
         """Take the steps that are missing, in one transaction, so that a kill leaves the old version."""
         with self._only_writer() as connection:
             version = _current_version(connection)
-            if version > len(STEPS):
-                raise ConfigError(
-                    f"{self._name} has schema version {version}, this installation knows {len(STEPS)}; "
-                    "install the version of edge-autotuner that wrote it, or use another database"
-                )
+            _check_version(version, self._name)
             for statement in (statement for step in STEPS[version:] for statement in step):
                 connection.execute(text(statement))
             if version < len(STEPS):
@@ -159,8 +156,7 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, sqlite3.Error) as exc:  # the latter from setting up a connection
-            reason = str(exc.__cause__ or exc).strip().splitlines()[0]
-            raise StorageError(f"cannot use the database {self._name}: {reason}") from exc
+            raise _unusable(self._name, exc) from exc
 
 
 class _SameFile:
@@ -205,6 +201,46 @@ def to_stored_time(time: datetime) -> str:
 def from_stored_time(text: str) -> datetime:
     """Return the aware UTC time of a stored text."""
     return datetime.fromisoformat(text)
+
+
+def check_known_database(url: str) -> None:
+    """Make sure that a file of SQLite that is there is a database of this version or an older one; nothing is written.
+
+    A server of PostgreSQL is not connected to: whether it answers now says nothing about the settings.
+
+    Raises:
+        ConfigError, MissingDependency, StorageError: as `Database`.
+    """
+    parsed = _parsed_url(url)
+    name = parsed.render_as_string(hide_password=True)
+    if parsed.get_backend_name() != "sqlite":
+        _engine(parsed).dispose()  # its driver is there
+        return
+    path = Path(parsed.database or "")
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    is_quiet = not path.with_name(f"{path.name}-wal").exists()  # then nothing must be made beside the file
+    address = f"file:{quote(str(path))}?mode=ro{'&immutable=1' if is_quiet else ''}"
+    try:
+        with closing(sqlite3.connect(address, uri=True, timeout=_PROBE_WAIT_S)) as connection:
+            there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (schema_version.name,)).fetchone()
+            if there:
+                _check_version(int(connection.execute("SELECT version FROM schema_version").fetchone()[0]), name)
+    except sqlite3.Error as exc:
+        raise _unusable(name, exc) from exc
+
+
+def _check_version(version: int, name: str) -> None:
+    if version > len(STEPS):
+        raise ConfigError(
+            f"{name} has schema version {version}, this installation knows {len(STEPS)}; "
+            "install the version of edge-autotuner that wrote it, or use another database"
+        )
+
+
+def _unusable(name: str, error: Exception) -> StorageError:
+    reason = str(error.__cause__ or error).strip().splitlines()[0]
+    return StorageError(f"cannot use the database {name}: {reason}")
 
 
 def _parsed_url(url: str) -> URL:

@@ -9,7 +9,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 import uvicorn
 
@@ -20,7 +20,7 @@ from edge_autotuner.errors import ConfigError
 from edge_autotuner.server.annotation.models import ModelLoader
 from edge_autotuner.server.app import create_app
 from edge_autotuner.server.jobs.process import WorkerProcesses, worker_starter
-from edge_autotuner.server.services import Services, open_services
+from edge_autotuner.server.services import Services, check_data_folder, find_loaders, open_services, trusted_signers
 from edge_autotuner.server.slow_clients import patient_protocol
 from edge_autotuner.storage import keep_private
 
@@ -52,12 +52,13 @@ def run_server(
         EdgeAutotunerError: a model, the data folder or the database cannot be used.
     """
     _log_to_stderr()
+    check_settings(config, loaders)
     keep_private(config.data, for_group=config.group_access)
     services = open_services(config, loaders=loaders, clock=clock)
     workers = WorkerProcesses(config.jobs.n_workers, worker_starter(config), is_wanted=services.has_jobs)
     services.checks += (workers.problem,)
     try:
-        server = _Server(_uvicorn_config(config, services), services)
+        server = _Server(_uvicorn_config(config, create_app(services)), services)
         listener = listen(config.host, config.port)
         scheme = "http" if config.tls is None else "https"
         if config.tls is None and not config.host.startswith(_LOOPBACK):
@@ -72,6 +73,37 @@ def run_server(
         services.close()
     if services.failure is not None:
         raise services.failure
+
+
+def check_server(config: ServerConfig) -> None:
+    """Make sure that a service with these settings can start: its checks, and every model loaded once.
+
+    The start loads models while it listens already, and ends where one cannot be loaded.
+
+    Raises:
+        EdgeAutotunerError: it could not start, or would end.
+    """
+    loaders = check_settings(config)
+    listen(config.host, config.port).close()
+    for load in loaders.values():
+        load()
+
+
+def check_settings(config: ServerConfig, loaders: Mapping[str, ModelLoader] | None = None) -> Mapping[str, ModelLoader]:
+    """Look at what the settings name, and write nothing; return what loads the models.
+
+    Raises:
+        EdgeAutotunerError: a model, a key, a certificate or a library is missing, or cannot be used.
+    """
+    found = loaders or find_loaders(config)
+    trusted_signers(config)
+    check_data_folder(config)
+    _uvicorn_config(config, _nothing)
+    return found
+
+
+async def _nothing(*_: object) -> None:
+    """Stand for an application where only the settings of the server are looked at."""
 
 
 class _Server(uvicorn.Server):
@@ -99,10 +131,10 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _uvicorn_config(config: ServerConfig, services: Services) -> uvicorn.Config:
+def _uvicorn_config(config: ServerConfig, app: Callable[..., Awaitable[None]]) -> uvicorn.Config:
     tls = config.tls
     result = uvicorn.Config(
-        create_app(services),
+        app,
         http=patient_protocol(max_head_s=config.limits.max_head_s, max_unread_s=config.limits.max_unread_s),
         log_config=None,
         access_log=False,
@@ -121,7 +153,12 @@ def _uvicorn_config(config: ServerConfig, services: Services) -> uvicorn.Config:
     try:
         result.load()
     except OSError as exc:  # also ssl.SSLError
-        raise ConfigError(f"tls: the certificates cannot be used: {exc.strerror or exc}") from exc
+        files = (
+            [] if tls is None else [str(file) for file in (tls.certificate, tls.key, tls.client_ca) if file is not None]
+        )
+        raise ConfigError(
+            f"tls: the certificates {', '.join(files)} cannot be used: {exc.strerror or exc}; they must be PEM files"
+        ) from exc
     return result
 
 

@@ -25,7 +25,7 @@ from edge_autotuner.server.annotation.service import AnnotationService
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.blobs import Blobs
 from edge_autotuner.server.collection import CollectionSchedule
-from edge_autotuner.server.database import Database
+from edge_autotuner.server.database import Database, check_known_database
 from edge_autotuner.server.jobs.folder import JOBS_FOLDER
 from edge_autotuner.server.jobs.rows import protected_blobs
 from edge_autotuner.server.jobs.store import JobStore
@@ -37,12 +37,14 @@ from edge_autotuner.server.retention import RetentionRules
 from edge_autotuner.server.tokens import Tokens
 from edge_autotuner.storage import DiskReserve
 from edge_autotuner.storage.atomic import make_folder, storage_errors
+from edge_autotuner.storage.outputs import check_output_folder
 
 logger = logging.getLogger(__name__)
 
 RESULTS_FILE = "results.sqlite"
 DATABASE_FILE = "service.sqlite"
 BLOBS_FOLDER = "blobs"
+_OWN_NAMES = {DATABASE_FILE, RESULTS_FILE, BLOBS_FOLDER, JOBS_FOLDER}
 
 ReadinessCheck = Callable[[], str | None]
 """Says what does not work, None for nothing; may take a while."""
@@ -160,7 +162,7 @@ def open_services(
         audit,
         rules=retention_rules(config.retention),
         protected=[protected_blobs()],
-        trusted=_trusted_signers(config),
+        trusted=trusted_signers(config),
         clock=clock,
     )
     jobs = JobStore(database, blobs, audit, config.jobs, clock=clock)
@@ -197,7 +199,7 @@ def open_services(
     )
 
 
-def _trusted_signers(config: ServerConfig) -> tuple[PublicKey, ...]:
+def trusted_signers(config: ServerConfig) -> tuple[PublicKey, ...]:
     """Return whose signatures the registry takes; none where the settings name nobody: then it takes any.
 
     Raises:
@@ -244,7 +246,7 @@ def open_annotations(
         ConfigError, WeightsError, ModelBundleError, MissingDependency: a model is not there.
         StorageError: the data folder cannot be used.
     """
-    found = loaders or {name: find_loader(name, model, config.models_dir) for name, model in config.models.items()}
+    found = loaders or find_loaders(config)
     quotas = Quotas(
         requests_per_minute=config.quotas.requests_per_minute,
         pixels_per_minute=_in_units(config.quotas.megapixels_per_minute),
@@ -258,6 +260,21 @@ def open_annotations(
         metrics=metrics,
         is_shared=config.cache.shared,
     )
+
+
+def find_loaders(config: ServerConfig) -> dict[str, ModelLoader]:
+    """Return what loads the models that the settings name, by their names; raises as `find_loader`."""
+    return {name: find_loader(name, model, config.models_dir) for name, model in config.models.items()}
+
+
+def check_data_folder(config: ServerConfig) -> None:
+    """Make sure that the data folder can be made and written, and that its database is one that is understood.
+
+    Raises:
+        ConfigError, StorageError: it cannot.
+    """
+    check_output_folder(config.data, option="data", reads={}, own=_OWN_NAMES)
+    check_known_database(database_url(config))
 
 
 def disk_check(folder: Path) -> ReadinessCheck:

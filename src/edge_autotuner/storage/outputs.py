@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from edge_autotuner.errors import ConfigError
@@ -24,6 +24,8 @@ _RUN_NAMES = {
     "settings.yaml", "state.json", "evaluation.json", "report.html", "job.json", "bundle", "bundles", "dataset",
     "training", "student", "outcome.json", "annotations.coco.json", "manifest.json",
 }  # fmt: skip
+
+_OF_FILE_SYSTEMS = "lost+found"
 
 Reads = Mapping[str, "Path | str | None"]
 """What a command reads, by what the user calls it; None and addresses of cameras are no files."""
@@ -66,16 +68,26 @@ def check_output_file(
         raise ConfigError(f"{option} {path} exists already; choose another name, or add --overwrite to replace it")
 
 
-def check_output_folder(path: Path, *, option: str, reads: Reads) -> None:
-    """Make sure that a folder can be filled without touching what is read.
+def check_output_folder(path: Path, *, option: str, reads: Reads, own: Collection[str] | None = None) -> None:
+    """Make sure that a folder can be filled without touching what is read, or what somebody else has there.
+
+    Args:
+        path: the folder.
+        option: what the user calls it.
+        reads: what the command reads.
+        own: names of which the command makes at least one in its folder: a folder that is neither empty nor has any of
+            them is somebody else's; None: it may be.
 
     Raises:
-        ConfigError: it is a file, it is what is read, it is inside of it, or what is read is one of its own files.
+        ConfigError: it is a file, what is read or inside of it; what is read is one of its own files; or it is somebody
+            else's.
     """
     _refuse_inputs(path, option, reads)
     mode = _mode(path)
     if mode is not None and not stat.S_ISDIR(mode):
         raise ConfigError(f"{option} {path} is a file; give the name of a folder")
+    if own is not None and mode is not None:
+        _refuse_foreign(path, option, own)
     for name, read in _files(reads):
         for parent in read.resolve().parents:
             if _is_same(parent, path):
@@ -120,6 +132,18 @@ def write_output(path: Path, text: str) -> None:
             file.write(text)
         return
     atomic_write_text(path.resolve(), text)
+
+
+def _refuse_foreign(path: Path, option: str, own: Collection[str]) -> None:
+    try:
+        there = {entry.name for entry in path.iterdir()}
+    except OSError as exc:
+        raise ConfigError(f"{option} {path} cannot be looked into: {exc.strerror}; choose another folder") from exc
+    visible = sorted(name for name in there if not name.startswith(".") and name != _OF_FILE_SYSTEMS)
+    if visible and not there.intersection(own):
+        raise ConfigError(
+            f"{option} {path} holds something else already, such as {visible[0]}; choose a new or an empty folder"
+        )
 
 
 def _refuse_inputs(path: Path, option: str, reads: Reads) -> None:

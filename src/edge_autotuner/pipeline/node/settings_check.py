@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -33,26 +35,46 @@ _WRITTEN = {
 }  # the rest is read
 
 
-def check_settings(config: NodeConfig, settings_file: Path | None = None) -> None:
-    """Make sure that a node with these settings can start.
+@dataclass(frozen=True)
+class StartProblem:
+    """Something that a node cannot do with its settings.
+
+    Attributes:
+        error: what is wrong.
+        camera: that it concerns; None: all of the node.
+        stops_watching: whether the camera cannot be watched because of it.
+    """
+
+    error: EdgeAutotunerError
+    camera: str | None = None
+    stops_watching: bool = True
+
+
+def settings_problems(config: NodeConfig, settings_file: Path | None = None) -> Iterator[StartProblem]:
+    """Find what keeps a node with these settings from starting.
 
     Args:
         config: of the node.
         settings_file: that they came from; no output may replace it.
 
-    Raises:
-        EdgeAutotunerError: something is missing or cannot be used; the message names the setting.
+    Yields:
+        Mistakes of the settings, and cameras whose recording is not there: it may be on a drive that is mounted later.
     """
     for camera in config.cameras:
-        with _named(f"camera {camera.name}"):
-            _check_source(camera)
-            if config.learns:
-                _check_learning(config, camera)
-    with _named("folder"):
-        _check_folder(config.folder)
-    _check_outputs(config.outputs, config, settings_file)
+        if not is_live_address(camera.source) and not Path(camera.source).exists():
+            yield StartProblem(_missing_source(camera), camera.name)
+        yield from _mistakes(partial(_check_camera, config, camera))
+    yield from _mistakes(partial(_check_folder_setting, config))
+    yield from _mistakes(partial(_check_outputs, config.outputs, config, settings_file))
     if config.registry is not None:
-        _check_registry(config.registry)
+        yield from _mistakes(partial(_check_registry, config.registry))
+
+
+def _mistakes(check: Callable[[], None]) -> Iterator[StartProblem]:
+    try:
+        check()
+    except EdgeAutotunerError as exc:
+        yield StartProblem(exc)
 
 
 @contextmanager
@@ -64,14 +86,24 @@ def _named(setting: str) -> Iterator[None]:
         raise type(exc)(f"{setting}: {exc}") from exc
 
 
-def _check_source(camera: CameraConfig) -> None:
-    if is_live_address(camera.source):
-        parse_live_address(camera.source)
-    elif not Path(camera.source).exists():
-        raise ConfigError(
-            f"source: {camera.source} does not exist; give a video file, a folder of pictures, or an address such as "
-            "rtsp://host/path"
-        )
+def _missing_source(camera: CameraConfig) -> ConfigError:
+    return ConfigError(
+        f"camera {camera.name}: source: {camera.source} does not exist; give a video file, a folder of pictures, or an "
+        "address such as rtsp://host/path"
+    )
+
+
+def _check_camera(config: NodeConfig, camera: CameraConfig) -> None:
+    with _named(f"camera {camera.name}"):
+        if is_live_address(camera.source):
+            parse_live_address(camera.source)
+        if config.learns:
+            _check_learning(config, camera)
+
+
+def _check_folder_setting(config: NodeConfig) -> None:
+    with _named("folder"):
+        _check_folder(config.folder)
 
 
 def _check_learning(config: NodeConfig, camera: CameraConfig) -> None:
