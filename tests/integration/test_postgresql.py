@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +19,7 @@ from edge_autotuner.errors import StorageError
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.database import Database
 from edge_autotuner.server.retention import RetentionRules
-from edge_autotuner.server.schema import bundles, metadata
+from edge_autotuner.server.schema import bundles, metadata, schema_version
 from postgresql_server import postgresql
 from real_service import RealService
 from registry_samples import Parts, add_bundle, open_parts, stages
@@ -111,3 +114,49 @@ def test_many_open_a_new_database_at_once_and_write(url: str) -> None:
     check = AuditLog(database).verify()
     assert (check.n_entries, check.damage) == (60, None)
     database.close()
+
+
+@contextmanager
+def stopped(url: str) -> Iterator[None]:
+    """Let every process of the server sleep, so that connections stay and nothing answers."""
+    folder = Path(url.partition("host=")[2])
+    main = int((folder / "data" / "postmaster.pid").read_text(encoding="utf-8").splitlines()[0])
+    children = Path(f"/proc/{main}/task/{main}/children").read_text(encoding="ascii").split()
+    processes = [main, *map(int, children)]
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
+
+
+def test_a_server_that_does_not_answer_is_given_up(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edge_autotuner.server.postgresql import BoundedConnection  # the driver is optional
+
+    database = Database(url)
+    write_nothing(database)
+    monkeypatch.setattr(BoundedConnection, "silence_s", 2.0)
+    with pytest.raises(StorageError, match="has not answered for 2 s"), database.reading() as connection, stopped(url):
+        connection.execute(select(schema_version.c.version))
+    monkeypatch.undo()
+    write_nothing(database)
+    monkeypatch.setattr(BoundedConnection, "silence_s", 2.0)
+    with stopped(url):
+        for use in (database.check_writable, lambda: read_version(database), lambda: write_nothing(database)):
+            with pytest.raises(StorageError, match=r"has not answered|timeout"):
+                use()
+    monkeypatch.undo()
+    write_nothing(database)
+    database.close()
+
+
+def read_version(database: Database) -> None:
+    with database.reading() as connection:
+        connection.execute(select(schema_version.c.version)).scalar_one()
+
+
+def write_nothing(database: Database) -> None:
+    with database.writing():
+        pass

@@ -279,6 +279,10 @@ def _engine(url: URL) -> Engine:
             pool_pre_ping=not is_sqlite,
             connect_args={"timeout": _LOCK_WAIT_S, "check_same_thread": False} if is_sqlite else {},
         )
+        if not is_sqlite:
+            from edge_autotuner.server.postgresql import connect
+
+            event.listen(engine, "do_connect", connect)
     except ModuleNotFoundError as exc:
         raise MissingDependency(f"this database needs {exc.name}: pip install 'edge-autotuner[postgresql]'") from exc
     if is_sqlite:
