@@ -15,6 +15,8 @@ from edge_autotuner.config.run import RunConfig
 from edge_autotuner.config.service import ServiceConfig
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
+_HOME_ASSISTANT = "homeassistant"
+"""The first part of Home Assistant's own topics; its status is told there whatever its discovery topic is."""
 _RESERVED_NAMES = {"con", "nul", "aux", "prn"}
 """In lower case: names that some systems cannot have for a file."""
 _RESERVED_SUFFIXES = (".json", ".tmp", ".lock", ".yaml")
@@ -140,7 +142,7 @@ class MqttConfig(FrozenConfig):
         "edge-autotuner", description="First part of all topics; each node at a broker needs its own."
     )
     discovery_topic: PlainName | None = Field(
-        "homeassistant", description="Where Home Assistant looks for devices; null: do not announce any."
+        _HOME_ASSISTANT, description="Where Home Assistant looks for devices; null: do not announce any."
     )
     clear_after_s: Seconds = Field(5.0, gt=0, description="A class counts as gone when it was not seen for so long.")
 
@@ -159,6 +161,12 @@ class MqttConfig(FrozenConfig):
             raise ValueError("password_file needs a username")
         if self.ca_file is not None and not self.tls:
             raise ValueError("ca_file is for tls: true")
+        return self
+
+    @model_validator(mode="after")
+    def _has_its_own_topic(self) -> MqttConfig:
+        if self.topic in {self.discovery_topic, _HOME_ASSISTANT}:
+            raise ValueError(f"topic {self.topic} is that of Home Assistant, whose status is told there; take another")
         return self
 
 

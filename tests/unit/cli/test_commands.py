@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +19,7 @@ from edge_autotuner.config import RunConfig
 from edge_autotuner.errors import MissingDependency
 from edge_autotuner.models import list_models
 from edge_autotuner.simulation import SimulatedCamera
+from run_samples import FinishedRun
 
 
 def test_dry_run_prints_the_resolved_settings_and_does_nothing(tmp_path: Path) -> None:
@@ -142,3 +144,16 @@ def test_progress_without_a_terminal_is_a_line_per_task(capsys: pytest.CaptureFi
     bar.finish()
     bar.advance()  # nothing goes on
     assert capsys.readouterr().err == "capture ...\nannotate ...\n"
+
+
+def test_a_refused_number_of_threads_is_not_stored(finished_run: FinishedRun, tmp_path: Path) -> None:
+    """Nothing of a command that is refused may shape those after it."""
+    run = tmp_path / "run"
+    shutil.copytree(finished_run.folder, run, symlinks=True)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    for command in ("tune", "evaluate", "export", "report", "annotate"):
+        arguments = ["--threads", "9999"] if command == "tune" else ["--set", "training.n_threads=9999"]
+        outcome = run_cli(command, run, *arguments)
+        assert outcome.code == 2, command
+        assert "n_threads" in outcome.complaints[-1] or "threads" in outcome.complaints[-1]
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before

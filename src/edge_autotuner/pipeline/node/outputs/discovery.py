@@ -114,9 +114,11 @@ def class_ids_in_topics(labels: LabelMap) -> dict[str, str]:
     {'person': 'person', 'traffic light': 'traffic_light'}
     """
     names: dict[str, str] = {}
+    without_blanks = {plain_id(label): label for label in labels}
     for label in labels:
         name = plain_id(label.replace(" ", "_"))
-        names[label] = plain_id(label) if name in labels and name != label else name
+        is_taken = without_blanks.get(name, label) != label or name in names.values()
+        names[label] = plain_id(label) if is_taken else name
     return names
 
 
