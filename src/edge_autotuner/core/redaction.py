@@ -17,6 +17,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
@@ -35,6 +36,7 @@ SECRET_WORDS = (
 _MIN_LENGTH = 4  # shorter ones would star parts of ordinary words; the patterns still find them in addresses
 _WHOLE_WORD_BELOW = 8
 _MAX_WORD = 10_000
+_MAX_SECRETS = 100  # of one text; addresses hold a few, and each is looked for in all that is printed
 
 _SCHEMES = (
     "rtsps?|rtsph?|rtps?|rtmps?|https?|udp|tcp|srt|onvif|mqtts?|wss?|ftps?|sftp|ssh|smb|file|rist|mms|unix|webcam|"
@@ -108,7 +110,7 @@ def remember_secrets_in(text: str) -> None:
     text = text.strip()
     if len(text) > _MAX_WORD or not _may_hold_secret(text) or _is_file(text):
         return
-    for secret in _secrets_of(text):
+    for secret in islice(_secrets_of(text), _MAX_SECRETS):
         known_secrets.add(secret)
 
 

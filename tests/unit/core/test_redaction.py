@@ -14,6 +14,7 @@ import pytest
 from edge_autotuner.core.redaction import (
     STARS,
     guard_tracebacks,
+    known_secrets,
     redact_text,
     redact_values,
     redacting_handler,
@@ -185,3 +186,10 @@ def _text_of(node: ast.AST) -> str:
     if isinstance(node, ast.JoinedStr):
         return "".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values)
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def test_a_text_of_thousands_of_logins_does_not_make_every_later_line_slow() -> None:
+    known_secrets.clear()
+    remember_secrets_in("http://" + "rtsp://u:secret@h/" * 500)
+    assert 0 < len(known_secrets._forms) < 2000
+    assert redact_text("rtsp://u:secret@h/") == "rtsp://***@h/"

@@ -254,6 +254,18 @@ def test_a_batch_has_a_place_for_each_picture(tmp_path: Path) -> None:
             "invalid-request",
             id="empty",
         ),
+        *(
+            pytest.param(
+                {
+                    "content": b'--b\r\nContent-Disposition: form-data; name="request"\r\n\r\na-\r\n--b--\r\n',
+                    "headers": {"Content-Type": f"multipart/form-data; boundary=b; charset={charset}"},
+                },
+                415,
+                "form-charset",
+                id=charset,
+            )
+            for charset in ("punycode", "IDNA", "utf-16", "zlib", "nothing")
+        ),
     ],
 )
 def test_a_wrong_form_is_refused(form: dict[str, Any], status: int, kind: str, tmp_path: Path) -> None:

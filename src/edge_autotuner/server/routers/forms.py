@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fastapi import Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -15,6 +16,7 @@ from edge_autotuner.server.annotation.pictures import Upload
 from edge_autotuner.server.json_bodies import parse_message
 from edge_autotuner.server.problems import Problem
 
+_CHARSETS = {b"utf-8", b"utf8", b"us-ascii"}
 _MAX_REQUEST_BYTES = BatchRequest.json_limits.max_bytes
 
 
@@ -45,8 +47,11 @@ async def read_batch(request: Request, *, max_pictures: int) -> Batch:
     Raises:
         Problem: 400 for what is no form, 413 for too many pictures, 415 for another type, 422 for wrong fields.
     """
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if kind != b"multipart/form-data":
         raise Problem(415, "form-type", "send the pictures as multipart/form-data")
+    if options.get(b"charset", b"utf-8").lower() not in _CHARSETS:  # some of Python's are slow, or fail unexpectedly
+        raise Problem(415, "form-charset", "send the texts of the form as UTF-8")
     parser = _InMemoryParser(
         request.headers, request.stream(), max_files=max_pictures, max_fields=1, max_part_size=_MAX_REQUEST_BYTES
     )
