@@ -10,15 +10,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import logging
 import math
 import re
 import secrets
-import threading
-from collections import Counter
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,13 +22,12 @@ from sqlalchemy import Connection, Row, insert, select, update
 from starlette.concurrency import run_in_threadpool
 
 from edge_autotuner.core.clock import Clock, SystemClock
-from edge_autotuner.errors import ConfigError, EdgeAutotunerError
+from edge_autotuner.errors import ConfigError
 from edge_autotuner.server.access import SCOPES, Caller, Scope
 from edge_autotuner.server.audit import COMMAND_LINE, AuditLog
 from edge_autotuner.server.database import Database, from_stored_time, to_stored_time
 from edge_autotuner.server.schema import tokens
-
-logger = logging.getLogger(__name__)
+from edge_autotuner.server.token_notes import TokenNotes
 
 READ_EVERY_S = 0.1
 """Shortest time between two reads for tokens that are not known; who shows one waits for the next of them."""
@@ -44,8 +38,6 @@ REVOCATION_DELAY_S = 5.0
 _TOKEN = re.compile(r"eat_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
 _CLIENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NO_SUCH_SHA256 = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
-_USE_NOTED_EVERY_S = 600.0
-_REFUSALS_NOTED_EVERY_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -114,7 +106,7 @@ class Tokens:
         self._next_read: asyncio.Task[None] | None = None
         self._reading = asyncio.Lock()
         self._last_read_s = -math.inf
-        self._notes = _Notes(database, audit, self._clock)
+        self._notes = TokenNotes(database, audit, self._clock)
 
     def add(self, client: str, scopes: Iterable[str], *, expires_after_s: float | None = None) -> NewToken:
         """Make the first token of a client.
@@ -300,69 +292,6 @@ class Tokens:
         }
         connection.execute(insert(tokens).values(values))
         return NewToken(text, client, expires_at)
-
-
-class _Notes:
-    """Collects what is to be written about uses and refusals, and writes it from a thread of its own."""
-
-    def __init__(self, database: Database, audit: AuditLog, clock: Clock) -> None:
-        self._database = database
-        self._audit = audit
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="token-notes")
-        self._noted_at_s: dict[str, float] = {}
-        self._uses: dict[str, str] = {}
-        self._refusals: Counter[tuple[str, str]] = Counter()
-        self._refusals_written_at_s = -_REFUSALS_NOTED_EVERY_S
-
-    def add_use(self, token_id: str) -> None:
-        now_s = self._clock.monotonic_s()
-        with self._lock:
-            if now_s - self._noted_at_s.get(token_id, -_USE_NOTED_EVERY_S) < _USE_NOTED_EVERY_S:
-                return
-            self._noted_at_s[token_id] = now_s
-            self._uses[token_id] = to_stored_time(self._clock.now())
-        self._wake_writer()
-
-    def add_refusal(self, reason: str, client: str) -> None:
-        """Count a refusal; the first is written at once, the next ones together once a minute."""
-        now_s = self._clock.monotonic_s()
-        with self._lock:
-            self._refusals[reason, client] += 1
-            if now_s - self._refusals_written_at_s < _REFUSALS_NOTED_EVERY_S:
-                return
-            self._refusals_written_at_s = now_s
-        self._wake_writer()
-
-    def close(self) -> None:
-        self._writer.shutdown()
-        self._write()
-
-    def _wake_writer(self) -> None:
-        with suppress(RuntimeError):  # closed: a last request while the service stops
-            self._writer.submit(self._write)
-
-    def _write(self) -> None:
-        with self._lock:
-            uses, refusals = self._uses, self._refusals
-            self._uses, self._refusals = {}, Counter()
-        if not uses and not refusals:
-            return
-        try:
-            with self._database.writing() as connection:
-                for token_id, used_at in uses.items():
-                    connection.execute(update(tokens).where(tokens.c.id == token_id).values(last_used_at=used_at))
-                for (reason, client), count in sorted(refusals.items()):
-                    detail = f"{count} requests"
-                    self._audit.append(
-                        connection, "token-refused", client=client or "-", subject="-", outcome=reason, detail=detail
-                    )
-        except EdgeAutotunerError as exc:  # requests go on; the next note is written together with these
-            logger.warning("uses and refusals of tokens could not be noted now: %s", exc)
-            with self._lock:
-                self._uses = uses | self._uses
-                self._refusals += refusals
 
 
 def open_authenticator(database_url: str) -> Tokens:

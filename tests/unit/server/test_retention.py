@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from edge_autotuner.client.messages import BundleRequest, Stage
 from edge_autotuner.errors import StorageError
-from edge_autotuner.server import registry
+from edge_autotuner.server import garbage
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.server.retention import DAY_S, BundleUse, RetentionRules, bundles_to_remove
 from registry_samples import Parts, add_bundle, description, open_parts, stages
@@ -206,7 +206,7 @@ def test_what_came_while_the_clock_was_ahead_ages_when_it_is_right_again(parts: 
 
 
 def test_a_collection_that_is_to_stop_leaves_the_rest(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_REMOVED_AT_ONCE", 1)
+    monkeypatch.setattr(garbage, "_REMOVED_AT_ONCE", 1)
     hashes = sorted(parts.blobs.store(bytes([number])) for number in range(3))
     parts.clock.advance(DAY_S)
     answers = iter([False, True, True])
@@ -234,7 +234,7 @@ def test_a_full_disk_gets_room_before_anything_is_written(parts: Parts, monkeypa
     deployed_in_turn(parts)
     unused = parts.blobs.store(b"unused")
     parts.clock.advance(100 * DAY_S)
-    monkeypatch.setattr(parts.registry, "_remove_bundles", full)
+    monkeypatch.setattr(parts.registry._garbage, "_remove_bundles", full)
     with pytest.raises(StorageError):
         parts.registry.collect_garbage(client="admin")
     assert unused not in there(parts)
@@ -266,8 +266,8 @@ def test_a_kill_between_the_two_steps_is_made_good(parts: Parts, monkeypatch: py
             raise KeyboardInterrupt
         return remove(*arguments)
 
-    remove = parts.registry._remove_blobs
-    monkeypatch.setattr(parts.registry, "_remove_blobs", killed)
+    remove = parts.registry._garbage._remove_blobs
+    monkeypatch.setattr(parts.registry._garbage, "_remove_blobs", killed)
     with pytest.raises(KeyboardInterrupt):
         parts.registry.collect_garbage(client="admin")
     monkeypatch.undo()
