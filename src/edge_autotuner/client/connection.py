@@ -96,7 +96,7 @@ class Connection:
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         if config.url is None:
-            raise ConfigError("there is no address of a service; set annotation.service.url")
+            raise ConfigError("no address of a service is set; set annotation.service.url")
         self._config = config
         self._base = config.url + API_PREFIX
         self._clock = clock or SystemClock()

@@ -42,7 +42,7 @@ def read_json(reply: httpx2.Response, message: type[Message], limits: JsonLimits
     try:
         check_json(body, limits)
     except ValueError as exc:
-        raise ServiceBadReply(f"{_asked(reply)} answered with more than a {message.__name__}: {exc}") from None
+        raise ServiceBadReply(f"{_asked(reply)} did not answer with a {message.__name__}: {exc}") from None
     try:
         return message.model_validate_json(body, strict=True)
     except ValidationError as exc:
@@ -98,8 +98,8 @@ def check_status(reply: httpx2.Response, *, now: datetime) -> None:
     if 300 <= status < 400:
         where = redirect_words(reply.headers.get("location"), str(reply.request.url))
         raise ServiceBadReply(
-            f"{_asked(reply)} answered {status}: {where}; redirects are not followed: "
-            "set the url of the service to where it really is"
+            f"{_asked(reply)} answered {status}: {where}; redirects are not followed: set the url of the service to "
+            f"its real address"
         )
     kind, reason = _problem(reply)
     said = f"{_asked(reply)} answered {status}: {reason}"

@@ -144,7 +144,7 @@ class MqttConfig(FrozenConfig):
     discovery_topic: PlainName | None = Field(
         _HOME_ASSISTANT, description="Where Home Assistant looks for devices; null: do not announce any."
     )
-    clear_after_s: Seconds = Field(5.0, gt=0, description="A class counts as gone when it was not seen for so long.")
+    clear_after_s: Seconds = Field(5.0, gt=0, description="A class counts as gone after this long without being seen.")
 
     @field_validator("host")
     @classmethod
@@ -206,7 +206,7 @@ class RegistryConfig(FrozenConfig):
     service: ServiceConfig = Field(description="Where the registry is; as `annotation.service` of a run.")
     trusted_keys: tuple[str, ...] = Field(
         (),
-        description="Public keys, `ed25519:...` or PEM files: only bundles that one of them has signed are taken over.",
+        description="Public keys, `ed25519:...` or PEM files: only bundles signed by one of them are deployed.",
     )
     allow_unsigned: bool = Field(
         False, description="Accept unsigned bundles: everybody with a token of the registry is trusted."

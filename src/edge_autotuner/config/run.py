@@ -43,7 +43,7 @@ class RunConfig(FrozenConfig):
     def _privacy_can_be_kept(self) -> RunConfig:
         privacy, annotation = self.privacy, self.annotation
         if privacy.send == "crops" and annotation.remote_models and annotation.look != "crops":
-            raise ValueError("privacy.send crops forbids whole frames and tiles: set annotation.look to crops, too")
+            raise ValueError("privacy.send crops forbids whole frames and tiles: also set annotation.look to crops")
         if privacy.hide_classes and annotation.classes is None:
             raise ValueError("privacy.hide_classes needs annotation.classes: which classes are learned instead")
         both = sorted(set(privacy.hide_classes) & set(annotation.classes or ()))

@@ -23,13 +23,13 @@ class StreamConfig(FrozenConfig):
         None, gt=0, description="End with an error after this long without a picture; null: keep trying."
     )
     frozen_after_s: Seconds | None = Field(
-        60.0, gt=0, description="Connect anew when the picture was the same to the last bit for so long; null: never."
+        60.0, gt=0, description="Reconnect after this long with bit-identical pictures; null: never."
     )
     undecodable_after_s: Seconds = Field(
         30.0,
         gt=0,
-        description="Connect anew when data arrived, but no picture could be decoded for so long; a camera may send a "
-        "complete picture, from which decoding can start, only every 20 s.",
+        description="Reconnect after this long with data but no decodable picture. A camera may send a complete "
+        "picture, from which decoding can start, only every 20 s.",
     )
     webcam_size: str | None = Field(
         None, pattern=r"^[1-9]\d{0,4}x[1-9]\d{0,4}$", description="Picture size asked of a webcam, such as 1280x720."

@@ -224,7 +224,7 @@ def _refuse_our_own(info: object, path: Path) -> None:
     description = info.get("description") if isinstance(info, dict) else None
     if isinstance(description, str) and description.startswith(TEACHER_LABELS):
         raise EvaluationError(
-            f"{path} holds {TEACHER_LABELS}, as its info says, and is no ground truth. If a human has checked every "
+            f"{path} holds {TEACHER_LABELS}, as its info says, and is not ground truth. If a human has checked every "
             "box since, remove 'info' from the file"
         )
 

@@ -162,7 +162,7 @@ def _says(path: Path, config: RunConfig) -> bool:
 
 def _is_stage(name: str) -> bool:
     if name not in STAGES:
-        raise FieldError(f"'{name:.40}' is no stage")
+        raise FieldError(f"'{name:.40}' is not a stage")
     return True
 
 

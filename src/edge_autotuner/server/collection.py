@@ -151,7 +151,7 @@ class CollectionSchedule:
         if doubt is None:
             return every_s, True
         wait_s = min(every_s, CONFIRM_S)
-        logger.warning("nothing is removed now, but in %.0f s if the clock goes on as it should: %s", wait_s, doubt)
+        logger.warning("nothing is removed now, but in %.0f s if the clock stays steady: %s", wait_s, doubt)
         self._metrics.collections.labels(_ONLY_NOTED).inc()
         return wait_s, False
 

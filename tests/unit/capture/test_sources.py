@@ -65,7 +65,7 @@ def test_a_camera(address: str) -> None:
 
 
 def test_an_address_that_makes_no_sense() -> None:
-    with pytest.raises(ConfigError, match="no way to reach a camera"):
+    with pytest.raises(ConfigError, match="cannot reach a camera"):
         open_source("rtps://cam/1")
 
 

@@ -106,7 +106,7 @@ def parse_live_address(text: str, environ: Mapping[str, str] | None = None) -> L
         return LiveAddress("webcam", device, device)
     match = _ADDRESS.fullmatch(text)
     if match is None:
-        raise ConfigError(f"'{redact(text)}' is no address of a camera; write for example rtsp://host:554/path")
+        raise ConfigError(f"'{redact(text)}' is not the address of a camera; write for example rtsp://host:554/path")
     return _parse_network_address(match[1].lower(), match[2], lookup)
 
 
@@ -145,7 +145,7 @@ class _Variables:
 
 def _parse_network_address(scheme: str, rest: str, lookup: _Variables) -> LiveAddress:
     if scheme not in SCHEMES:
-        raise ConfigError(f"'{scheme}://' is no way to reach a camera; use one of {', '.join(SCHEMES)}, or webcam:0")
+        raise ConfigError(f"'{scheme}://' cannot reach a camera; use one of {', '.join(SCHEMES)}, or webcam:0")
     authority, tail = _split_authority(rest)
     if "@" in tail:
         raise ConfigError(

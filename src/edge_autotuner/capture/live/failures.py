@@ -93,7 +93,7 @@ def explain_reading(failure: Exception, *, read_timeout_s: float) -> FeedError:
     if isinstance(failure, av_error.ExitError | av_error.TimeoutError):
         return FeedError("stalled", f"nothing came for {read_timeout_s:g} s")
     if isinstance(failure, av_error.InvalidDataError):
-        return FeedError("undecodable", "what comes is no video any more")
+        return FeedError("undecodable", "the data are no longer a video")
     if getattr(failure, "errno", None) == errno.ENODEV:
         return FeedError("connection lost", "the camera was unplugged")
     return FeedError("connection lost", f"the camera broke the connection off ({_fixed_words(failure)})")

@@ -60,7 +60,7 @@ def check_picture(upload: Upload, *, max_pixels: int) -> CheckedPicture:
     if header.n_pixels > max_pixels:
         width, height = header.size_wh
         raise Problem(
-            413, "picture-too-large", f"the picture has {width}x{height} pixels, at most {max_pixels} are taken"
+            413, "picture-too-large", f"the picture has {width}x{height} pixels, at most {max_pixels} are accepted"
         )
     try:
         check_length(upload.content, header)
@@ -83,4 +83,4 @@ def decode_picture(picture: CheckedPicture) -> ImageArray:
 
 def damaged(kind: str, why: str) -> Problem:
     """Return what a client is told whose picture cannot be used."""
-    return Problem(422, "picture-damaged", f"this is not a usable {kind} picture: {why}")
+    return Problem(422, "picture-damaged", f"this {kind} picture cannot be used: {why}")

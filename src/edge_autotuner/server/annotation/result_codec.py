@@ -31,7 +31,7 @@ def unpack(content: bytes) -> Detections:
         ValueError: these bytes are something else.
     """
     if len(content) < _COUNT.size:
-        raise ValueError(f"{len(content)} bytes are no detections")
+        raise ValueError(f"{len(content)} bytes are not detections")
     (n,) = _COUNT.unpack_from(content)
     if len(content) != _COUNT.size + n * _BYTES_EACH:
         raise ValueError(f"{len(content)} bytes are not {n} detections")
@@ -39,5 +39,5 @@ def unpack(content: bytes) -> Detections:
     scores = np.frombuffer(content, "<f4", n, _COUNT.size + 16 * n)
     class_ids = np.frombuffer(content, "<i4", n, _COUNT.size + 20 * n)
     if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
-        raise ValueError("numbers that are not finite are no detections")
+        raise ValueError("numbers that are not finite are not detections")
     return Detections(boxes, scores, class_ids)

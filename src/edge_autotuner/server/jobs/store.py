@@ -218,7 +218,8 @@ class JobStore:
         sizes |= dataset.files
         self._claim(sizes)
         if dataset.n_bytes > self._config.max_dataset_mb * 1e6:
-            detail = f"the pictures have {dataset.n_bytes / 1e6:.0f} MB, {self._config.max_dataset_mb:g} are the most"
+            n_mb, most_mb = dataset.n_bytes / 1e6, self._config.max_dataset_mb
+            detail = f"the pictures have {n_mb:.0f} MB, at most {most_mb:g} are accepted"
             raise Problem(422, "dataset-too-large", detail)
         return set(sizes)
 
@@ -254,7 +255,7 @@ class JobStore:
     def _check_quota(self, connection: Connection, client: str) -> None:
         query = select(func.count()).where(jobs.c.client == client, jobs.c.state.in_(rows.UNFINISHED))
         if connection.execute(query).scalar_one() >= self._config.max_unfinished:
-            detail = f"{self._config.max_unfinished} unfinished jobs are the most; wait for one, or cancel one"
+            detail = f"at most {self._config.max_unfinished} unfinished jobs are accepted; wait for one, or cancel one"
             raise Problem(429, "too-many-jobs", detail, headers={"Retry-After": _RETRY_S})
 
 

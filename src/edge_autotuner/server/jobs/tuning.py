@@ -139,7 +139,9 @@ def picture_check(max_pixels: int) -> CheckPicture:
         except BadPicture as exc:
             raise DatasetError(f"a picture of the dataset cannot be used: {exc}") from exc
         if header.n_pixels > max_pixels:
-            raise DatasetError(f"a picture of the dataset has {header.n_pixels} pixels, {max_pixels} are the most")
+            raise DatasetError(
+                f"a picture of the dataset has {header.n_pixels} pixels, at most {max_pixels} are accepted"
+            )
         if size_wh is not None and header.size_wh != size_wh:
             raise DatasetError(f"a picture of the dataset has {header.size_wh} pixels, {size_wh} were announced")
         try:

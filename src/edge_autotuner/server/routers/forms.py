@@ -60,7 +60,7 @@ async def read_batch(request: Request, *, max_pictures: int) -> Batch:
     except MultiPartException as exc:
         if exc.message.startswith("Too many files"):
             raise Problem(413, "too-many-pictures", f"a request may have {max_pictures} pictures at most") from exc
-        raise Problem(400, "form-damaged", f"this is no usable form: {exc.message}") from exc
+        raise Problem(400, "form-damaged", f"this form cannot be used: {exc.message}") from exc
     try:
         return await _read(form)
     finally:

@@ -84,8 +84,8 @@ def test_understood(text: str, url: str | None, shown: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("gopher://cam/1", "'gopher://' is no way to reach a camera; use one of rtsp, rtsps"),
-        ("file:///etc/passwd", "'file://' is no way to reach a camera"),
+        ("gopher://cam/1", "'gopher://' cannot reach a camera; use one of rtsp, rtsps"),
+        ("file:///etc/passwd", "'file://' cannot reach a camera"),
         ("rtsp:///1", "has no host; write for example rtsp://host/path"),
         ("rtsp://me:pw@/1", "has no host"),
         ("rtsp://cam:port/1", "host or port of the address rtsp://... makes no sense"),
@@ -99,7 +99,7 @@ def test_understood(text: str, url: str | None, shown: str) -> None:
         ("rtsp://cam/a\nb", "a space or a control character"),
         ("rtsp://me:${UNSET}@cam/1", "asks for the environment variable UNSET, which is not set"),
         ("${UNSET}", "asks for the environment variable UNSET"),
-        ("cam/1", "'cam/1' is no address of a camera; write for example rtsp://host:554/path"),
+        ("cam/1", "'cam/1' is not the address of a camera; write for example rtsp://host:554/path"),
     ],
 )
 def test_not_understood(text: str, words: str) -> None:

@@ -112,7 +112,7 @@ def test_a_webcam_that_does_not_offer_a_size() -> None:
     [
         (code_of("EXIT"), "stalled", "nothing came for 10 s"),
         (errno.ETIMEDOUT, "stalled", "nothing came for 10 s"),
-        (code_of("INVALIDDATA"), "undecodable", "no video any more"),
+        (code_of("INVALIDDATA"), "undecodable", "no longer a video"),
         (errno.ENODEV, "connection lost", "the camera was unplugged"),
         (errno.EIO, "connection lost", "broke the connection off (Words of FFmpeg)"),
         (errno.ECONNRESET, "connection lost", "broke the connection off"),

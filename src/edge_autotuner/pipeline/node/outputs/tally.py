@@ -74,7 +74,7 @@ class Tally:
                 self._n_dropped_before = self._n_dropped
             self._problem = self._last_error = reason
         if is_new:
-            logger.warning("output %s: %s; detection goes on, and this output is tried again", self._name, reason)
+            logger.warning("output %s: %s; detection continues, and this output is retried", self._name, reason)
 
     def set_working(self) -> None:
         """Say that it works; logged if it did not before."""
