@@ -36,6 +36,15 @@ class _Nobody:
         return None
 
 
+_LIMITS = {
+    "minimum": "from {}",
+    "maximum": "to {}",
+    "maxLength": "at most {} characters",
+    "maxItems": "at most {} items",
+}
+"""How the page says what a schema allows."""
+
+
 def describe_api() -> dict[str, Any]:
     """Return the OpenAPI description, without starting anything."""
     config = ServerConfig(cache=ResultCacheConfig(memory_mb=0, disk_mb=0))
@@ -128,12 +137,9 @@ def _type(schema: Mapping[str, Any]) -> str:
         return " or ".join(f"`{value}`" for value in schema["enum"])
     kind = str(schema.get("type", "any"))
     if kind == "array" and "items" in schema:
-        kind = f"list of {_type(schema['items'])}"
-    limits = [
-        f"{word} {schema[key]}"
-        for key, word in (("minimum", "from"), ("maximum", "to"), ("maxLength", "length to"), ("maxItems", "items to"))
-        if key in schema
-    ]
+        item = _type(schema["items"])
+        kind = f"list of ({item})" if "," in item else f"list of {item}"
+    limits = [words.format(schema[key]) for key, words in _LIMITS.items() if key in schema]
     return f"{kind}, {' '.join(limits)}" if limits else kind
 
 

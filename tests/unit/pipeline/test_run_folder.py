@@ -7,8 +7,17 @@ from pathlib import Path
 import pytest
 
 from edge_autotuner.config import RunConfig
+from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, DEPLOYED_LINK
 from edge_autotuner.errors import ConfigError, DatasetError, StorageError
-from edge_autotuner.pipeline.run_folder import STAGES, RunFolder, StageRecord, fingerprint_of
+from edge_autotuner.pipeline.run_folder import (
+    SETTINGS_FILE,
+    STAGES,
+    STATE_FILE,
+    RunFolder,
+    StageRecord,
+    fingerprint_of,
+)
+from edge_autotuner.storage.outputs import check_output_file
 
 
 def record(name: str) -> StageRecord:
@@ -125,3 +134,15 @@ def test_settings_of_versions_without_a_hash_are_replaced(tmp_path: Path) -> Non
     (tmp_path / "settings.yaml").write_text("input_size: 96\n")
     RunFolder(tmp_path).save_settings(RunConfig())
     assert [path.name for path in tmp_path.iterdir()] == ["settings.yaml"]
+
+
+def test_no_output_takes_the_name_of_a_part_of_a_run(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    parts = {SETTINGS_FILE, STATE_FILE, BUNDLES_FOLDER, DEPLOYED_LINK, run.training("x").parent.name}
+    parts |= {path.name for path in (run.dataset, run.evaluation, run.report)}
+    run.save_settings(RunConfig())
+    run.finish("capture", record("capture"))
+    for name in sorted(parts):
+        with pytest.raises(ConfigError, match="is a part of the run"):
+            check_output_file(tmp_path / name, option="--output", reads={}, overwrite=True)
+    check_output_file(tmp_path / "results.json", option="--output", reads={})
