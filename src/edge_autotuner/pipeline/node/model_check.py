@@ -1,12 +1,13 @@
 """Opens the models that a node is going to run and to learn with, as it will open them.
 
 A network that is trained needs torch, which the node itself never loads: a process of its own looks at it. This module
-is that process, too: `python -m edge_autotuner.pipeline.node.model_check` reads settings and writes what is wrong.
+is that process as well: `python -m edge_autotuner.pipeline.node.model_check PARENT` reads settings, writes problems.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,10 +17,11 @@ from typing import Any
 from edge_autotuner import errors
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.node import CameraConfig, NodeConfig
-from edge_autotuner.deployment import deployed_bundle
+from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.deployment.runtime import load_edge_detector
 from edge_autotuner.errors import EdgeAutotunerError
-from edge_autotuner.pipeline.node.named_bundle import NamedBundles
+from edge_autotuner.pipeline.background_process import die_with
+from edge_autotuner.pipeline.node.named_bundle import NamedBundles, has_model
 from edge_autotuner.pipeline.node.settings_check import StartProblem
 
 _LIMIT_S = 600.0
@@ -74,14 +76,7 @@ def _is_made_here(named: NamedBundles, run: RunConfig) -> bool:
 
 
 def _without_model(config: NodeConfig) -> list[CameraConfig]:
-    return [camera for camera in config.cameras if not _has_model(config.folder / camera.name)]
-
-
-def _has_model(folder: Path) -> bool:
-    try:
-        return deployed_bundle(folder) is not None
-    except EdgeAutotunerError:  # the node sets it aside and begins anew
-        return False
+    return [camera for camera in config.cameras if not has_model(config.folder / camera.name)]
 
 
 def _of(camera: CameraConfig, error: EdgeAutotunerError) -> EdgeAutotunerError:
@@ -89,16 +84,25 @@ def _of(camera: CameraConfig, error: EdgeAutotunerError) -> EdgeAutotunerError:
 
 
 def _look_in_process(runs: list[RunConfig], trains_here: bool) -> list[list[tuple[str, EdgeAutotunerError]]]:
-    command = [sys.executable, "-m", "edge_autotuner.pipeline.node.model_check"]
+    command = [sys.executable, "-m", "edge_autotuner.pipeline.node.model_check", str(os.getpid())]
     asked = json.dumps({"trains_here": trains_here, "runs": [run.model_dump(mode="json") for run in runs]})
-    done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
     try:
-        answer = json.loads(done.stdout.splitlines()[-1])
+        done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        return _all_fail(runs, f"opening them took longer than {_LIMIT_S:.0f} s; close other programs, and try again")
+    except OSError as exc:
+        return _all_fail(runs, f"no process can be started: {exc.strerror}")
+    try:
+        answer = load_json(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):
         last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-        error = EdgeAutotunerError(f"the models cannot be opened: the process ended with {done.returncode}: {last}")
-        return [[(_EDGE, error)] for _ in runs]
+        return _all_fail(runs, f"the process ended with {done.returncode}: {last}")
     return [[(what, _error(kind, text)) for what, kind, text in of_run] for of_run in answer]
+
+
+def _all_fail(runs: list[RunConfig], reason: str) -> list[list[tuple[str, EdgeAutotunerError]]]:
+    error = EdgeAutotunerError(f"the models cannot be opened: {reason}")
+    return [[(_EDGE, error)] for _ in runs]
 
 
 def _error(kind: str, text: str) -> EdgeAutotunerError:
@@ -131,12 +135,13 @@ def _attempt(found: list[tuple[str, str, str]], what: str, work: Callable[[], An
         return None
 
 
-def main() -> None:
+def main(parent: int) -> None:
     """Answer on standard output for the settings that come on standard input."""
-    asked = json.load(sys.stdin)
+    die_with(parent)
+    asked = load_json(sys.stdin.read())
     runs = [RunConfig.model_validate(run) for run in asked["runs"]]
     print(json.dumps([_look(run, asked["trains_here"]) for run in runs]))
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

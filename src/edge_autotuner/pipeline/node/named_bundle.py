@@ -11,7 +11,7 @@ from edge_autotuner.core import LabelMap
 from edge_autotuner.deployment import ModelBundle, bundle_folder, deploy, deployed_bundle, install_bundle, read_bundle
 from edge_autotuner.deployment.acceptance import accept_bundle, read_signature, write_signature
 from edge_autotuner.deployment.signing import PublicKey, trusted_keys
-from edge_autotuner.errors import ConfigError, ModelBundleError
+from edge_autotuner.errors import ConfigError, EdgeAutotunerError
 from edge_autotuner.models.transformers_folder import is_detector_folder
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
 from edge_autotuner.storage import is_plain_name
@@ -87,7 +87,7 @@ def check_first_models(config: NodeConfig) -> None:
         return
     for camera in config.cameras:
         run = config.run_of(camera)
-        if not _has_model(config.folder / camera.name) and not names_bundle(run):
+        if not has_model(config.folder / camera.name) and not names_bundle(run):
             raise ConfigError(
                 f"camera {camera.name}: with learns: false and without a registry, edge_model must be the folder "
                 f"of a finished bundle, or of a run that has one; got {run.edge_model}; make one with "
@@ -95,10 +95,11 @@ def check_first_models(config: NodeConfig) -> None:
             )
 
 
-def _has_model(folder: Path) -> bool:
+def has_model(folder: Path) -> bool:
+    """Whether a camera has a model that can be opened, by the folder of the camera."""
     try:
         return deployed_bundle(folder) is not None
-    except ModelBundleError:  # the link leads nowhere, and the start sets it aside
+    except EdgeAutotunerError:  # the link leads nowhere, and the node sets it aside
         return False
 
 
