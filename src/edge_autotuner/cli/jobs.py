@@ -147,10 +147,15 @@ def fetch(
 ) -> None:
     """Download the files that a job left, checked by their hashes; `jobs tune RUN` puts them into a run instead."""
     from edge_autotuner.storage.atomic import make_folder
+    from edge_autotuner.storage.outputs import check_output_folder
+    from edge_autotuner.storage.own_folders import MARK_NAME, mark_if_empty
 
+    reads = {"the token's file": token_file, "the authorities' file": ca_file}
+    check_output_folder(output, option="--output", reads=reads, own={MARK_NAME})
     with _jobs_at(url, token_file, ca_file) as client:
         job = client.job(job_id)
         make_folder(output)
+        mark_if_empty(output)
         files = client.fetch(job, output, progress=ProgressBar())
     for path in files.values():
         say(path)

@@ -21,7 +21,9 @@ Folder = Annotated[
 def new(key: KeyFile) -> None:
     """Make a key: KEY is secret, KEY.pub is for the settings of cameras."""
     from edge_autotuner.deployment.signing import create_key, public_path_of
+    from edge_autotuner.storage.outputs import check_output_place
 
+    check_output_place(key, option="KEY")
     public = create_key(key).public
     say(f"{key}: signs, keep it secret\n{public_path_of(key)}: verifies\n{public.text}")
 

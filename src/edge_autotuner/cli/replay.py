@@ -12,9 +12,10 @@ import typer
 
 from edge_autotuner.cli.saying import say
 from edge_autotuner.core.clock import parse_duration_s
-from edge_autotuner.dataset.replay import ReplayReservoir
+from edge_autotuner.dataset.replay import OWN_NAMES, ReplayReservoir
 from edge_autotuner.dataset.replay_records import ReplayPicture, check_origin
 from edge_autotuner.errors import ConfigError
+from edge_autotuner.storage.outputs import check_output_folder
 
 app = typer.Typer(help="Reservoirs of earlier pictures: add, show, forget.", no_args_is_help=True)
 
@@ -46,6 +47,7 @@ def add(
         kind = check_origin(origin)
     except ValueError as exc:
         raise ConfigError(f"--as {origin}: {exc}") from exc
+    check_output_folder(reservoir, option="RESERVOIR", reads={"the dataset": folder}, own=OWN_NAMES)
     added = add_dataset(reservoir, folder, origin=kind, max_pictures=max_pictures, max_mb=max_mb)
     say(
         f"{added.n_taken} of {added.n_offered} labelled training frames were taken, "

@@ -28,6 +28,8 @@ from edge_autotuner.storage.lock import LOCK_NAME, FolderLock
 from edge_autotuner.storage.paths import child_path
 
 INDEX_NAME = "index.jsonl"
+OWN_NAMES = frozenset({INDEX_NAME, LOCK_NAME})
+"""Of which every reservoir has at least one, also one that a killed process has begun."""
 FORMAT_VERSION = 1
 GENERIC_QUOTA = 0.5  # most of the places that generic pictures take; what they leave free is the camera's
 _LOCK_WAIT_S = 60.0  # a writer holds the lock for seconds: it copies files that are there

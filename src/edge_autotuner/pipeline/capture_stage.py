@@ -23,6 +23,7 @@ from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Detector, FrameSource, LabelMap
 from edge_autotuner.core.file_names import text_of_name
 from edge_autotuner.dataset import CocoTruth, DatasetStore, load_coco_truth
+from edge_autotuner.dataset.replay import OWN_NAMES
 from edge_autotuner.errors import ConfigError, DatasetError
 from edge_autotuner.pipeline.edge_model import EdgeModel, open_as_detector, open_edge_model
 from edge_autotuner.pipeline.privacy import open_filter, stored_settings
@@ -51,7 +52,7 @@ def check_places(source: Path | str, output: Path, config: RunConfig) -> None:
     if config.training.replay.folder is not None:
         reservoir = {"the replay reservoir": config.training.replay.folder}
         check_output_folder(output, option="--output", reads=reservoir)
-        check_output_folder(config.training.replay.folder, option="--replay", reads=reads)
+        check_output_folder(config.training.replay.folder, option="--replay", reads=reads, own=OWN_NAMES)
 
 
 def capture(session: Session, source_path: Path | str) -> None:

@@ -68,6 +68,15 @@ def check_output_file(
         raise ConfigError(f"{option} {path} exists already; choose another name, or add --overwrite to replace it")
 
 
+def check_output_place(path: Path, *, option: str) -> None:
+    """Make sure that a new file does not become a part of a bundle or of a run; for files that are never replaced.
+
+    Raises:
+        ConfigError: it would.
+    """
+    _refuse_parts_of_folders(path, option)
+
+
 def check_output_folder(path: Path, *, option: str, reads: Reads, own: Collection[str] | None = None) -> None:
     """Make sure that a folder can be filled without touching what is read, or what somebody else has there.
 

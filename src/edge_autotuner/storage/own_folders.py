@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 MARK_NAME = ".edge-autotuner"
-_MARK = "The pictures in this folder were written by Edge AutoTuner. They are not used as pictures of a camera.\n"
+_MARK = "The files in this folder were written by Edge AutoTuner. Pictures are not used as pictures of a camera.\n"
 _JOURNAL_NAME, _INDEX_NAME = "journal.jsonl", "index.jsonl"  # of a dataset, of a reservoir
 _BEGINNING = b'{"crc32":"'
 _PICTURES = frozenset({"frames", "backgrounds", "pictures"})  # folders inside a dataset or a reservoir

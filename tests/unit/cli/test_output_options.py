@@ -13,26 +13,27 @@ import typer
 
 from cli_runs import run_cli
 from edge_autotuner.cli.app import app
+from run_samples import FinishedRun
 
 WRITTEN = {
     ("run", "output"): "check_output_folder",
     ("capture", "output"): "check_output_folder",
     ("run", "replay"): "check_output_folder",
     ("tune", "replay"): "a reservoir; a folder that is none is refused",
-    ("replay add", "reservoir"): "a reservoir; a folder that is none is refused",
+    ("replay add", "reservoir"): "check_output_folder",
     ("replay forget", "reservoir"): "a reservoir; a folder that is none is refused",
     ("watch", "video"): "check_output_file",
     ("watch", "pictures"): "check_output_folder",
     ("detect", "output"): "check_output_file",
     ("simulate", "video"): "check_output_file",
     ("simulate", "ground_truth"): "check_output_file",
-    ("keys new", "key"): "a key is never overwritten",
+    ("keys new", "key"): "check_output_place; a key is never overwritten",
     ("keys sign", "bundle"): "the signature beside a bundle",
-    ("jobs fetch", "output"): "files of a job, checked by their hashes",
+    ("jobs fetch", "output"): "check_output_folder",
     ("jobs tune", "folder"): "the folder of a run",
     ("forget", "output"): "the folder of a run",
     **{(stage, "folder"): "the folder of a run" for stage in ("annotate", "tune", "evaluate", "export", "report")},
-    ("serve", "data"): "the service's own folder",
+    ("serve", "data"): "check_output_folder",
     ("work", "data"): "the service's own folder",
 }
 READ = {
@@ -98,11 +99,19 @@ def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "capture pictures -o pictures/run",
         "run clip.mp4 -o run --replay pictures --set evaluation.test_source=pictures",
         "keys new gt.json",
+        "keys new bundle/key",
+        "watch clip.mp4 --pictures foreign",
+        "jobs fetch some --url http://127.0.0.1:1 --output foreign",
+        "jobs fetch some --url http://127.0.0.1:1 --output gt.json",
+        "serve --data foreign --port 0",
+        "serve --data foreign --check",
+        "serve --data gt.json --port 0",
     ],
 )
 def test_nothing_that_is_there_is_touched(command: str, clip: Path) -> None:
-    Path("bundle").mkdir()
-    Path("bundle/bundle.json").write_text("{}")
+    for folder, name in (("bundle", "bundle.json"), ("foreign", "letter.txt")):
+        Path(folder).mkdir()
+        Path(folder, name).write_text("{}")
     before = contents(clip)
     outcome = run_cli(*command.format(folder=clip.name).split())
     assert outcome.code == 2, outcome.err
@@ -129,3 +138,25 @@ def contents(folder: Path) -> dict[str, str]:
     """Return the hash of every file below a folder."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.parametrize("name", ["pictures", "letter.txt"])
+def test_a_reservoir_is_not_made_in_a_foreign_folder(name: str, clip: Path, finished_run: FinishedRun) -> None:
+    Path("foreign").mkdir()
+    Path("foreign", name).write_text("somebody's")
+    before = contents(clip)
+    for command in (
+        ("replay", "add", "foreign", finished_run.folder),
+        ("replay", "forget", "foreign", "--older-than", "1d"),
+    ):
+        outcome = run_cli(*command)
+        assert outcome.code in {2, 6}, outcome.err
+        assert "foreign holds" in outcome.complaints[0]
+    assert contents(clip) == before
+
+
+def test_a_folder_that_a_command_has_made_may_be_filled_again(clip: Path) -> None:
+    for _ in range(2):
+        assert run_cli("watch", "clip.mp4", "--pictures", "seen").code == 0
+    Path("mounted/lost+found").mkdir(parents=True)
+    assert run_cli("watch", "clip.mp4", "--pictures", "mounted").code == 0
