@@ -30,6 +30,7 @@ def write_stated(
     state: Callable[[VideoStream], None] = _as_it_is,
     options: dict[str, str] | None = None,
     n_streams: int = 1,
+    container: dict[str, str] | None = None,
 ) -> None:
     """Encode (H, W) grey or uint16, or (H, W, 3) BGR pictures into every stream of a file.
 
@@ -43,11 +44,12 @@ def write_stated(
         state: told of each stream before it begins, to state things.
         options: of the codec.
         n_streams: video streams.
+        container: options of the container.
     """
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options=container or {}) as file:
         streams = []
         for _ in range(n_streams):
-            stream = container.add_stream(codec, rate=Fraction(rate), options=dict(options or {}))
+            stream = file.add_stream(codec, rate=Fraction(rate), options=dict(options or {}))
             assert isinstance(stream, VideoStream)
             stream.width, stream.height = images[0].shape[1], images[0].shape[0]
             stream.pix_fmt = pix_fmt
@@ -60,8 +62,8 @@ def write_stated(
                 frame = av.VideoFrame.from_ndarray(image, format=_format_of(image))
                 if stamps_ms is not None:
                     frame.pts, frame.time_base = stamps_ms[number], MILLISECOND
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
+                file.mux(stream.encode(frame))
+            file.mux(stream.encode(None))
 
 
 def moving_square(n: int, size_wh: SizeWH = (64, 48)) -> list[ImageArray]:

@@ -121,6 +121,53 @@ def _bundle_removed(scene: Scene) -> Command:
     return ["detect", scene.run, scene.samples.video, "-o", scene.folder / "found.json"]
 
 
+def _damaged_deployed_bundle(scene: Scene) -> Command:
+    (scene.run / "bundle" / "model.onnx").write_bytes(b"")
+    return ["detect", scene.run, scene.samples.video, "-o", scene.folder / "found.json"]
+
+
+def _exported_again(scene: Scene) -> Command:
+    assert run_cli("export", scene.run).code == 0
+    return ["detect", scene.run, scene.samples.video, "-o", scene.folder / "found.json"]
+
+
+def _deployed_bundle_gone(scene: Scene) -> Command:
+    shutil.rmtree((scene.run / "bundle").resolve())
+    return ["export", scene.run]
+
+
+def _link_removed(scene: Scene) -> Command:
+    (scene.run / "bundle").unlink()
+    assert run_cli("evaluate", scene.run).code == 0
+    return ["export", scene.run]
+
+
+def _damaged_candidate(scene: Scene) -> Command:
+    for path in (scene.run / "training").glob("*/candidate.safetensors"):
+        path.write_bytes(b"nothing")
+    return ["export", scene.run]
+
+
+def _trained_again(scene: Scene) -> Command:
+    for path in (scene.run / "training").glob("*/candidate.safetensors"):
+        path.unlink()
+    for command in ("tune", "evaluate"):
+        assert run_cli(command, scene.run).code == 0
+    return ["export", scene.run]
+
+
+def _damaged_copy(scene: Scene) -> Command:
+    for path in (scene.run / "training").glob("*/start.onnx"):
+        path.write_bytes(b"nothing")
+    return ["report", scene.run]
+
+
+def _copy_deleted(scene: Scene) -> Command:
+    for path in (scene.run / "training").glob("*/start.onnx"):
+        path.unlink()
+    return ["report", scene.run]
+
+
 def _a_picture(scene: Scene) -> Path:
     return min((scene.run / "dataset" / "frames").glob("train_*"))
 
@@ -244,6 +291,15 @@ CASES = {
         _bundle_is_a_folder, r"is not a link to a bundle; move it away and deploy again", _bundle_moved_away
     ),
     "bundle is foreign": Case(_bundle_leads_elsewhere, r"; remove it and deploy again", _bundle_removed),
+    "bundle damaged": Case(_damaged_deployed_bundle, r"; copy the bundle again or export it", _exported_again),
+    "bundle gone": Case(
+        _deployed_bundle_gone, r"which is gone.* or remove the link .*, then evaluate and export again", _link_removed
+    ),
+    "candidate damaged": Case(
+        _damaged_candidate, r"or delete .*candidate\.safetensors and run `edge-autotuner tune` on the run again",
+        _trained_again,
+    ),
+    "exported copy damaged": Case(_damaged_copy, r"; delete .*start\.onnx, it is made again", _copy_deleted),
     "picture changed": Case(
         _changed_picture, r"was changed after it was stored; restore it, or capture again in another folder",
         _capture_elsewhere,
@@ -314,7 +370,8 @@ def test_advice_works(name: str, samples: Samples, finished_run: FinishedRun, tm
 
 
 _CHANGES_FILES = re.compile(
-    r"\b(delete|remove|move) (it|the file)\b|again in another folder|deploy again",
+    r"\b(delete|remove|move) (it|the file)\b|again in another folder|deploy again"
+    r"|made again|copy the bundle again|then evaluate|on the run again",
     re.IGNORECASE,
 )
 _TRIED = {
@@ -333,6 +390,10 @@ _TRIED = {
     "delete it to check every stage again": "state",
     "is a link that leads out of": "tests/unit/storage/test_paths.py",
     ", which makes its own ; move it": "tests/unit/storage/test_outputs.py",
+    "; or remove the link , then evaluate and export again": "bundle gone",
+    "copy the bundle again or export it": "bundle damaged",
+    "; or delete  and run `edge-autotuner tune` on the run again": "candidate damaged",
+    "; delete , it is made again": "exported copy damaged",
     "delete it to start this training again": "tests/unit/training/test_checkpoints.py",
 }
 """Advice that changes files -> the case above that follows it, or the test file that has its own."""

@@ -13,18 +13,19 @@ from typing import Any
 import pytest
 
 import edge_autotuner as eat
+from edge_autotuner.core import NoProgress, SystemClock
 from edge_autotuner.models.preprocess import prepare_input
 
 FUNCTIONS = sorted(name for name in eat.__all__ if inspect.isfunction(getattr(eat, name)))
 WRONG: tuple[object, ...] = (None, 3.5, {"a": 1}, ["a"], object(), b"bytes")
-UNCHECKED = {"progress", "clock", "on_event"}  # anything with the right methods will do
+BY_METHODS = {"progress", "clock", "on_event"}  # anything with the right methods will do
 
 
 def parameters() -> Iterator[tuple[str, str]]:
     """Yield every function of the public API with each parameter that is checked."""
     for name in FUNCTIONS:
         for parameter in inspect.signature(getattr(eat, name)).parameters:
-            if parameter not in UNCHECKED:
+            if parameter not in BY_METHODS:
                 yield name, parameter
 
 
@@ -92,3 +93,42 @@ for name in eat.__all__:
         assert line in (f"{name} is there", needed)
     assert ("run is there" in lines) == (missing != "torch")
     assert {"load_edge_detector is there", "open_source is there"} <= set(lines)
+
+
+def by_their_methods() -> Iterator[tuple[str, str]]:
+    """Yield every function of the public API with each parameter that is a protocol or a function."""
+    for name in FUNCTIONS:
+        for parameter in inspect.signature(getattr(eat, name)).parameters:
+            if parameter in BY_METHODS:
+                yield name, parameter
+
+
+@pytest.mark.parametrize(("name", "parameter"), list(by_their_methods()))
+@pytest.mark.parametrize("wrong", [3, "text", [], object()])
+def test_an_object_without_the_methods_is_named(name: str, parameter: str, wrong: object) -> None:
+    function: Any = getattr(eat, name)
+    required = [p for p in inspect.signature(function).parameters.values() if p.default is inspect.Parameter.empty]
+    arguments: dict[str, object] = {each.name: Path("nowhere") for each in required}
+    with pytest.raises(TypeError, match=rf"^{name}\(\) expects {parameter} as .+, got {type(wrong).__name__}$"):
+        function(**arguments | {parameter: wrong})
+
+
+def test_an_object_with_the_methods_is_taken(tmp_path: Path) -> None:
+    with pytest.raises(eat.EdgeAutotunerError, match="is not the folder of a run"):
+        eat.report(tmp_path, progress=NoProgress())
+    with pytest.raises(eat.EdgeAutotunerError, match="holds no pictures"):
+        eat.open_source(tmp_path, clock=SystemClock(), on_event=print)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), -0.1, 1.5, 3])
+def test_a_score_beyond_its_range_is_named(wrong: float, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"min_score must be in 0\.\.1, got"):
+        eat.load_edge_detector(tmp_path, min_score=wrong)
+    with pytest.raises(ValueError, match=r"min_score must be in 0\.\.1, got"):
+        eat.detect(tmp_path, tmp_path, tmp_path / "a.json", min_score=wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"max_detections": 0}, {"n_threads": 0}, {"n_threads": -4}])
+def test_a_count_beyond_its_range_is_named(wrong: dict[str, int], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="must be at least 1"):
+        eat.load_edge_detector(tmp_path, **wrong)  # type: ignore[arg-type]

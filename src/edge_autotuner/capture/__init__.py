@@ -5,7 +5,7 @@ from edge_autotuner.capture.batch import BatchCollector
 from edge_autotuner.capture.collect import collect_frames, collect_test_frames
 from edge_autotuner.capture.collect_live import collect_live, plan_end_s
 from edge_autotuner.capture.events import EventLog
-from edge_autotuner.capture.live import LiveSource, is_live_address, redact
+from edge_autotuner.capture.live import LiveSource, is_live_address, parse_live_address, redact
 from edge_autotuner.capture.live_progress import LiveProgress
 from edge_autotuner.capture.motion import MotionGate, MotionResult
 from edge_autotuner.capture.picture_folder import PictureFolder
@@ -37,6 +37,7 @@ __all__ = [
     "make_background",
     "make_score",
     "open_source",
+    "parse_live_address",
     "plan_end_s",
     "plan_split",
     "redact",

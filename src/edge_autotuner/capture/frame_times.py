@@ -15,6 +15,9 @@ LONGEST_GAP_S = 30 * 3600.0
 LONGEST_STREAM_GAP_S = 10.0
 """The same for formats whose clock may restart, such as MPEG-TS, as FFmpeg's `dts_delta_threshold` has it."""
 
+_CATCHING_UP = 0.125  # of the usual time between two frames, while times are ahead of the stamps
+_SHORTEST_S = 1e-6  # between two frames, so that times rise in spite of rounding
+
 
 class FrameTimes:
     """Gives each frame a time; to be asked in the order in which frames are shown.
@@ -32,6 +35,8 @@ class FrameTimes:
         self._longest_gap_s = longest_gap_s
         self._base_s: float | None = None  # the stamp of time 0
         self._stamp_s = 0.0  # the last one
+        self._risen_s: float | None = None  # the highest one of this clock
+        self._n_slipped = 0  # frames since then
         self._time_s: float | None = None  # of the last frame
         self.n_repaired = 0
 
@@ -42,29 +47,44 @@ class FrameTimes:
             stamp_s: what the file says, seconds from any start; None where it says nothing.
         """
         if self._time_s is None:
-            self._base_s = stamp_s
+            self._base_s = self._risen_s = stamp_s
             time_s = 0.0
         elif stamp_s is None:
             self.n_repaired += self._base_s is not None
+            self._n_slipped += 1
             time_s = self._time_s + self._usual_s
         elif self._base_s is None:
             time_s = self._time_s + self._usual_s
             self._base_s = stamp_s - time_s
+            self._risen_s, self._n_slipped = stamp_s, 0
         elif not -RESTART_S <= stamp_s - self._stamp_s <= self._longest_gap_s:
             self.n_repaired += 1
             time_s = self._time_s + self._usual_s
             self._base_s = stamp_s - time_s
+            self._risen_s, self._n_slipped = stamp_s, 0
         else:
-            time_s = self._follow(self._time_s, stamp_s - self._base_s)
+            time_s = self._follow(self._time_s, stamp_s, stamp_s - self._base_s)
         if stamp_s is not None:
             self._stamp_s = stamp_s
         self._time_s = time_s
         return time_s
 
-    def _follow(self, last_s: float, time_s: float) -> float:
-        """Return the time of a stamp that fits those before, or one between, when it slipped behind them."""
-        if time_s <= last_s:
-            self.n_repaired += 1
-            return last_s + self._usual_s / 2
-        self._usual_s = time_s - last_s
-        return time_s
+    def _follow(self, last_s: float, stamp_s: float, time_s: float) -> float:
+        """Return the time of a stamp that fits those before, or one between, when it slipped behind them.
+
+        Cheap recorders write whole seconds: of the frames of a second only the first has a stamp that rises. They are
+        spread over the second, by how many the second before had.
+        """
+        has_risen = self._risen_s is None or stamp_s > self._risen_s
+        if has_risen:
+            if self._risen_s is not None:
+                self._usual_s = max(_SHORTEST_S, (stamp_s - self._risen_s) / (self._n_slipped + 1))
+            self._risen_s, self._n_slipped = stamp_s, 0
+        else:
+            self._n_slipped += 1
+        if time_s > last_s:
+            return time_s
+        self.n_repaired += 1
+        risen_s = time_s - stamp_s + self._risen_s if self._risen_s is not None else time_s
+        between_s = risen_s + self._usual_s * (self._n_slipped - 0.5)
+        return between_s if between_s > last_s else last_s + self._usual_s * _CATCHING_UP

@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import av
@@ -32,6 +33,7 @@ _ASSUMED_RATE_HZ = 25.0  # for the rare file that does not tell its rate
 _SAME_RATE = 0.05  # a stated rate that differs by less from the measured one is exact, the measured one is not
 _TEXT_FORMATS = {"tty", "subviewer", "srt", "webvtt"}  # FFmpeg "plays" text files
 _LONGEST_LOSS = 1000  # packets that are searched for a stamp
+_LONGEST_DELAY = 64  # pictures that a decoder may still give out after an error: its threads, and those it reorders
 _SAME_STAMP_S = 1e-6
 _CLOCK_MAY_RESTART = 0x0200  # AVFMT_TS_DISCONT
 _KINDS = (
@@ -197,7 +199,8 @@ class FrameNumbers:
     """Numbers pictures; those that are lost after the first one take their number with them.
 
     A lost picture is one whose packet has a stamp between those of two decoded pictures, and for which the decoder has
-    reported an error: so a ground truth still fits, and packets that hold no picture of their own do no harm.
+    reported an error: so a ground truth still fits, and packets that hold no picture of their own do no harm. A decoder
+    that works ahead reports the error while pictures from before the loss are still to come.
 
     Args:
         packets: of the same file.
@@ -207,21 +210,30 @@ class FrameNumbers:
     def __init__(self, packets: PacketTimes, damage: Damage) -> None:
         self._stamps_s = packets.stamps_s
         self._damage = damage
-        self._n_errors = 0
+        self._n_errors_seen = 0
+        self._n_pending = 0  # errors whose picture has not been missed yet
+        self._n_since_error = 0  # pictures
         self._next_packet = 0
         self._index = -1
 
     def next(self, stamp_s: float | None) -> int:
         """Return the number of the picture with this stamp."""
-        n_errors, self._n_errors = self._damage.n_errors - self._n_errors, self._damage.n_errors
+        self._note_errors()
         position = self._position_of(stamp_s)
-        if self._index >= 0 and n_errors:
-            n_lost = n_errors if position is None else position - self._next_packet
+        if self._index >= 0 and self._n_pending:
+            n_lost = self._n_pending if position is None else position - self._next_packet
+            self._n_pending = max(0, self._n_pending - n_lost)
             self._damage.n_lost += n_lost
             self._index += n_lost
         self._next_packet = (self._next_packet if position is None else position) + 1
         self._index += 1
         return self._index
+
+    def _note_errors(self) -> None:
+        """Count the errors that the decoder has reported since the last picture, and forget old ones."""
+        n_new, self._n_errors_seen = self._damage.n_errors - self._n_errors_seen, self._damage.n_errors
+        self._n_since_error = 0 if n_new else self._n_since_error + 1
+        self._n_pending = (self._n_pending if self._n_since_error <= _LONGEST_DELAY else 0) + n_new
 
     def _position_of(self, stamp_s: float | None) -> int | None:
         """Return which packet has a stamp, from the expected one on; None if none of the next ones has."""
@@ -267,8 +279,12 @@ def _in_shown_order(packets: Sequence[tuple[float, float]]) -> NDArray[np.float6
 
 
 def _sorted_but_nan(stamps: Sequence[float]) -> Sequence[float]:
-    """Return stamps in rising order; a part in which some are missing is left as it is."""
-    return stamps if any(math.isnan(stamp) for stamp in stamps) else sorted(stamps)
+    """Return stamps in rising order; where some are missing, those between keep apart what is before and behind."""
+    ordered: list[float] = []
+    for is_missing, run in groupby(stamps, key=math.isnan):
+        part = list(run)
+        ordered += part if is_missing else sorted(part)
+    return ordered
 
 
 def _next_packet(packets: Iterator[Packet[VideoStream]], path: Path) -> Packet[VideoStream] | None:

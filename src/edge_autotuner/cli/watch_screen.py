@@ -16,7 +16,7 @@ from edge_autotuner.evaluation.report.wording import percent_text
 from edge_autotuner.pipeline.capture_facts import motion_facts
 from edge_autotuner.pipeline.watch import GateWatch, StatusTicker, WatchStatus, advice
 from edge_autotuner.pipeline.watch_outputs import SightPictures, SightVideo
-from edge_autotuner.storage.outputs import check_output_file, check_output_folder
+from edge_autotuner.storage.outputs import check_output_file, check_output_folder, check_outputs_differ
 from edge_autotuner.storage.own_folders import MARK_NAME
 
 
@@ -51,6 +51,7 @@ def show_watch(
         check_output_file(video, option="--video", reads=reads, overwrite=overwrite)
     if pictures is not None:
         check_output_folder(pictures, option="--pictures", reads=reads, own={MARK_NAME})
+    check_outputs_differ({"--video": video, "--pictures": pictures})
     clock = SystemClock()
     with _outputs(video, pictures, config.motion, every_s) as outputs:
         camera = open_source(address, config.stream, clock=clock, on_event=_show_event, end_time_s=duration_s)

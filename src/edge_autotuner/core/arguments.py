@@ -18,7 +18,8 @@ _R = TypeVar("_R")
 def checked_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Let a function check its arguments by its annotations, and take text where a path is meant.
 
-    Classes, unions of them, and numbers are checked; protocols, callables and containers are left to the function.
+    Classes, unions of them, and numbers are checked; of protocols, that all methods are there; of callables, that they
+    can be called. Containers are left to the function.
 
     >>> @checked_arguments
     ... def load(folder: Path, n: int | None = None) -> str:
@@ -51,7 +52,9 @@ def _hints_of(function: Callable[..., Any]) -> dict[str, Any]:
 def _checked(function: str, name: str, value: object, hint: Any) -> object:  # noqa: ANN401 (an annotation)
     union = typing.get_origin(hint) in {typing.Union, types.UnionType}
     kinds = typing.get_args(hint) if union else (hint,)
-    if any(not isinstance(kind, type) or getattr(kind, "_is_protocol", False) for kind in kinds):
+    if any(_is_abstract(kind) for kind in kinds):
+        if all(_is_abstract(kind) or kind is type(None) for kind in kinds) and not any(_fits(value, k) for k in kinds):
+            raise _wrong(function, name, value, kinds)
         return value
     if isinstance(value, bool) and bool not in kinds and not (set(kinds) - {int, float, type(None)}):
         raise _wrong(function, name, value, kinds)
@@ -66,9 +69,44 @@ def _checked(function: str, name: str, value: object, hint: Any) -> object:  # n
     raise _wrong(function, name, value, kinds)
 
 
+def _is_abstract(kind: Any) -> bool:  # noqa: ANN401 (an annotation)
+    return not isinstance(kind, type) or bool(getattr(kind, "_is_protocol", False))
+
+
+def _fits(value: object, kind: Any) -> bool:  # noqa: ANN401 (an annotation)
+    """Whether a value is what a protocol, a callable or None asks for; other annotations are not looked at."""
+    if kind is type(None):
+        return value is None
+    if getattr(kind, "_is_protocol", False):
+        return not isinstance(value, type) and all(hasattr(value, member) for member in _members_of(kind))
+    return callable(value) if typing.get_origin(kind) is Callable else True
+
+
+@functools.cache
+def _members_of(protocol: type) -> tuple[str, ...]:
+    bases = [base for base in protocol.__mro__ if getattr(base, "_is_protocol", False)]
+    return tuple(name for base in bases for name in vars(base) if not name.startswith("_"))
+
+
+def check_share(value: float, name: str) -> None:
+    """Make sure that a number is within 0..1.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must be in 0..1, got {value}")
+
+
 def _wrong(function: str, name: str, value: object, kinds: tuple[Any, ...]) -> TypeError:
     words = [
-        "None" if kind is type(None) else "a path (str or Path)" if kind is Path else kind.__name__
+        "None"
+        if kind is type(None)
+        else "a path (str or Path)"
+        if kind is Path
+        else "a function"
+        if typing.get_origin(kind) is Callable
+        else kind.__name__
         for kind in kinds
         if not (kind is str and Path in kinds)
     ]

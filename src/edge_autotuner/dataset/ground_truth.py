@@ -23,6 +23,7 @@ from edge_autotuner.errors import EvaluationError
 logger = logging.getLogger(__name__)
 
 MAX_JSON_BYTES = 512 * 2**20
+_MAX_PIXEL = 1e9  # beyond every picture
 
 TruthBoxes = tuple[FloatArray, IntArray, BoolArray]
 """Corners (N, 4) in frame pixels, class ids (N,), and whether a box stands for a crowd (N,)."""
@@ -303,11 +304,19 @@ def _bbox(item: Fields, size_wh: SizeWH | None) -> list[float]:
         x, y, width, height = item.numbers("bbox", 4)
     except FieldError:
         raise item.error("bbox", expected) from None
-    if width <= 0 or height <= 0:
+    if not _has_area(x, y, width, height):
         raise item.error("bbox", expected)
     if _is_outside((x, y, x + width, y + height), size_wh):
         raise item.error("bbox", f"inside its image of {size_wh}")
     return [x, y, width, height]
+
+
+def _has_area(x: float, y: float, width: float, height: float) -> bool:
+    """Whether a box still has an area in the precision in which boxes are compared."""
+    if width <= 0 or height <= 0 or max(map(abs, (x, y, width, height))) > _MAX_PIXEL:
+        return False
+    x1, y1, x2, y2 = np.array([x, y, x + width, y + height], np.float32).tolist()
+    return bool(x2 > x1 and y2 > y1)
 
 
 def _is_outside(box_xyxy: Sequence[float], size_wh: SizeWH | None) -> bool:

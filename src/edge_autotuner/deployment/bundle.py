@@ -371,11 +371,13 @@ def _checked_path(folder: Path, file: BundleFile) -> Path:
         raise ModelBundleError(f"{folder} is incomplete: {file.name} is missing or is not a plain file")
     if path.stat().st_size != file.n_bytes:
         raise ModelBundleError(
-            f"{path} has {path.stat().st_size} bytes instead of {file.n_bytes}; copy the bundle again"
+            f"{path} has {path.stat().st_size} bytes instead of {file.n_bytes}; copy the bundle again or export it"
         )
     return path
 
 
 def _check_hash(path: Path, file: BundleFile, got: str) -> None:
     if got != file.sha256:
-        raise ModelBundleError(f"{path} was changed: sha256 {got} instead of {file.sha256}; copy the bundle again")
+        raise ModelBundleError(
+            f"{path} was changed: sha256 {got} instead of {file.sha256}; copy the bundle again or export it"
+        )

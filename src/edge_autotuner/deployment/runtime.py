@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_autotuner.core.arguments import checked_arguments
+from edge_autotuner.core.arguments import check_share, checked_arguments
 from edge_autotuner.deployment.bundle import read_bundle
 from edge_autotuner.deployment.deployed import bundle_folder
 from edge_autotuner.errors import ModelBundleError, WeightsError
@@ -25,7 +25,11 @@ def load_edge_detector(
 
     Raises:
         ModelBundleError: there is no bundle, it is damaged, or its model does not run.
+        ValueError: a number is out of its range.
     """
+    check_share(min_score, "min_score")
+    if max_detections < 1 or (n_threads is not None and n_threads < 1):
+        raise ValueError(f"max_detections and n_threads must be at least 1, got {max_detections} and {n_threads}")
     bundle = read_bundle(bundle_folder(folder))
     try:
         return OnnxDetector(

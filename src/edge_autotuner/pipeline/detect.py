@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edge_autotuner.capture import is_live_address, open_source
+from edge_autotuner.capture import is_live_address, open_source, parse_live_address
 from edge_autotuner.core import COCO_CATEGORY_IDS, Detections, Frame, LabelMap, NoProgress, Progress, xyxy_to_xywh
-from edge_autotuner.core.arguments import checked_arguments
+from edge_autotuner.core.arguments import check_share, checked_arguments
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.dataset import load_coco_truth
 from edge_autotuner.deployment import load_edge_detector
@@ -54,8 +54,11 @@ def detect(
         ModelBundleError, VideoError, EvaluationError: what is wrong with the inputs.
         ConfigError: the source is a camera, or the output would replace something.
         StorageError: the output cannot be written.
+        ValueError: the score is outside of 0..1.
     """
+    check_share(min_score, "min_score")
     if is_live_address(str(source_path)):
+        parse_live_address(str(source_path))  # says what is wrong with an address that is none of a camera
         raise ConfigError(
             "detect writes its file when the source ends, and a camera never ends: for a line of JSON per detection, "
             "run `edge-autotuner edge` with learns: false and outputs.json_lines. Download a recording from a web "

@@ -10,6 +10,7 @@ from edge_autotuner.config.annotation import ZOOM
 from edge_autotuner.core import Clock, LabelMap
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.deployment import ModelBundle, check_export, export_onnx, write_bundle
+from edge_autotuner.errors import WeightsError
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.onnx_detector import OnnxDetector
 from edge_autotuner.models.torch_weights import network_bytes, with_classes
@@ -114,8 +115,15 @@ def write_unchanged(
 def open_exported(
     path: Path, spec: DetectorSpec, *, min_score: float = 0.05, n_threads: int | None = None
 ) -> OnnxDetector:
-    """Return the detector of a file that `export_network` wrote; `spec` comes from the same network."""
-    return OnnxDetector(path, spec, min_score=min_score, n_threads=n_threads)
+    """Return the detector of a file that `export_network` wrote; `spec` comes from the same network.
+
+    Raises:
+        WeightsError: somebody has damaged the file.
+    """
+    try:
+        return OnnxDetector(path, spec, min_score=min_score, n_threads=n_threads)
+    except WeightsError as exc:
+        raise WeightsError(f"{exc}; delete {path}, it is made again") from exc
 
 
 def open_as_detector(

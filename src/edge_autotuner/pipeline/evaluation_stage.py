@@ -29,13 +29,12 @@ from edge_autotuner.evaluation import (
     in_looked_area,
     truth_from_annotation,
 )
-from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model, open_exported
 from edge_autotuner.pipeline.evaluation_result import Evaluation
 from edge_autotuner.pipeline.rival import find_rival
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
-from edge_autotuner.pipeline.training_stage import candidate_weights, require_training
+from edge_autotuner.pipeline.training_stage import candidate_weights, load_candidate, require_training
 from edge_autotuner.storage.atomic import atomic_write_json
 
 DISPLAY_SCORE = 0.3
@@ -82,7 +81,7 @@ def evaluate(session: Session) -> None:
 def edge_detectors(session: Session, edge: EdgeModel) -> tuple[Detector, Detector]:
     """Return the old and the new edge model as the edge runtime runs them."""
     config = session.config
-    new_network, _ = load_network(candidate_weights(session))
+    new_network, _ = load_candidate(session)
     folder = candidate_weights(session).parent
     size, n_threads = config.input_size, config.training.n_threads
     old_path = export_network(edge.network, size, folder / "start.onnx")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from pathlib import Path
 from typing import Any
 
 from edge_autotuner.deployment import (
@@ -14,17 +16,18 @@ from edge_autotuner.deployment import (
     write_bundle,
 )
 from edge_autotuner.deployment.acceptance import CAMERA
-from edge_autotuner.errors import DatasetError
+from edge_autotuner.errors import DatasetError, ModelBundleError
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.torch_weights import network_bytes
-from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model
 from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
 from edge_autotuner.pipeline.rival import REPLACED, find_rival
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
-from edge_autotuner.pipeline.training_stage import candidate_weights, require_training
+from edge_autotuner.pipeline.training_stage import candidate_weights, load_candidate, require_training
 from edge_autotuner.storage import child_path
+
+logger = logging.getLogger(__name__)
 
 
 def export(session: Session) -> None:
@@ -36,12 +39,12 @@ def export(session: Session) -> None:
     """
     evaluated = session.folder.require("evaluation", before="export")
     result = read_evaluation(session.folder.evaluation)
-    candidate, labels = load_network(candidate_weights(session))
+    candidate, labels = load_candidate(session)
     edge = open_edge_model(session.config, of_dataset=labels)
     trained = require_training(session, edge, before="export")
     session.keep_settings()
     fingerprint = fingerprint_of("export", evaluated.fingerprint)
-    if session.is_done("export", fingerprint) and deployed_bundle(session.folder.path) is not None:
+    if session.is_done("export", fingerprint) and _is_deployed(session.folder.path):
         return
     with session.stage("export", fingerprint) as summary:
         rival = find_rival(session, trained.fingerprint, labels)
@@ -86,8 +89,8 @@ def _write(session: Session, edge: EdgeModel, kind: str, result: Evaluation, riv
     }
     there = child_path(session.folder.path / "bundles", name, error=DatasetError)
     if there.is_dir():
-        bundle = read_bundle(there)
-        if bundle.read_model() == model and bundle.read_weights() == weights and _says(bundle, facts):
+        bundle = _intact(there)
+        if bundle and bundle.read_model() == model and bundle.read_weights() == weights and _says(bundle, facts):
             return bundle
     path = new_bundle_folder(session.folder.path, name)
     return write_bundle(path, model=model, weights=weights, clock=session.clock, **facts)
@@ -100,6 +103,24 @@ def _says(bundle: ModelBundle, facts: dict[str, Any]) -> bool:
 
 def _as_json(value: Any) -> str:  # noqa: ANN401 (JSON values, or what is written as such)
     return json.dumps(value.to_json() if isinstance(value, DetectorSpec) else value, sort_keys=True)
+
+
+def _is_deployed(folder: Path) -> bool:
+    """Whether a bundle is deployed and nobody has damaged it."""
+    try:
+        deployed = deployed_bundle(folder)
+    except ModelBundleError as exc:
+        logger.warning("%s; the bundles are made again", exc)
+        return False
+    return deployed is not None and _intact(deployed) is not None
+
+
+def _intact(folder: Path) -> ModelBundle | None:
+    try:
+        return read_bundle(folder)
+    except ModelBundleError as exc:
+        logger.warning("%s; the bundle is made again", exc)
+        return None
 
 
 def _metrics(result: Evaluation, *, is_candidate: bool) -> dict[str, object]:

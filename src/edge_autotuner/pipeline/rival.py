@@ -6,6 +6,9 @@ from pathlib import Path
 
 from edge_autotuner.core import LabelMap
 from edge_autotuner.deployment import ModelBundle, deployed_bundle, read_bundle
+from edge_autotuner.deployment.bundle import parse_description, read_description, verify_files
+from edge_autotuner.deployment.deployed import DEPLOYED_LINK
+from edge_autotuner.errors import ModelBundleError
 from edge_autotuner.pipeline.session import Session
 
 REPLACED = "replaced"
@@ -21,14 +24,26 @@ def find_rival(session: Session, training: str, labels: LabelMap) -> ModelBundle
     Raises:
         ModelBundleError: the deployed bundle is damaged.
     """
+    try:
+        return _find(session, training, labels)
+    except ModelBundleError as exc:
+        link = session.folder.path / DEPLOYED_LINK
+        raise ModelBundleError(f"{exc}; or remove the link {link}, then evaluate and export again") from exc
+
+
+def _find(session: Session, training: str, labels: LabelMap) -> ModelBundle | None:
+    """Return the rival; only its files are checked: the start model's can be made again."""
     folder = deployed_bundle(session.folder.path)
     if folder is None:
         return None
-    deployed = read_bundle(folder)
+    deployed = parse_description(read_description(folder), folder)
     if deployed.lineage.get("training") == training:
         return _replaced_by(deployed)
     is_start_model = deployed.lineage.get("trained_layers") is None
-    return None if is_start_model or deployed.detector.labels != labels else deployed
+    if is_start_model or deployed.detector.labels != labels:
+        return None
+    verify_files(deployed)
+    return deployed
 
 
 def _replaced_by(bundle: ModelBundle) -> ModelBundle | None:

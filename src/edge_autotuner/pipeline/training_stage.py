@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from edge_autotuner.config import RunConfig
-from edge_autotuner.core import Annotation, Deadline
+from edge_autotuner.core import Annotation, Deadline, LabelMap
 from edge_autotuner.dataset import DatasetStore, FrameRecord
-from edge_autotuner.errors import DatasetError, NoLabelsFound
+from edge_autotuner.errors import DatasetError, NoLabelsFound, WeightsError
 from edge_autotuner.models.torch_weights import save_network
+from edge_autotuner.models.trainable import TrainableNetwork
+from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline.edge_model import EdgeModel, open_edge_model
 from edge_autotuner.pipeline.replay_training import is_kept_for_replay, keep_for_replay, replayed_samples
 from edge_autotuner.pipeline.rounds import Rounds
@@ -174,6 +176,19 @@ def split_for_validation(
     later = frames[cut:]
     chosen = np.unique(np.linspace(0, len(later) - 1, min(config.training.max_val_images, len(later))).round())
     return frames[:cut], [later[int(i)] for i in chosen]
+
+
+def load_candidate(session: Session) -> tuple[TrainableNetwork, LabelMap]:
+    """Return the network of the finished training and its classes.
+
+    Raises:
+        WeightsError: somebody has damaged its file.
+    """
+    path = candidate_weights(session)
+    try:
+        return load_network(path)
+    except WeightsError as exc:
+        raise WeightsError(f"{exc}; or delete {path} and run `edge-autotuner tune` on the run again") from exc
 
 
 def candidate_weights(session: Session) -> Path:

@@ -7,6 +7,7 @@ not by their text. What somebody else wrote is replaced only where `overwrite` s
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from collections.abc import Callable, Collection, Mapping
@@ -22,10 +23,12 @@ BUNDLE_FILE = "bundle.json"
 _RUN_FILES = {"settings.yaml", "state.json"}
 _RUN_NAMES = {
     "settings.yaml", "state.json", "evaluation.json", "report.html", "job.json", "bundle", "bundles", "dataset",
-    "training", "student", "outcome.json", "annotations.coco.json", "manifest.json",
+    "training", "student", "teacher", "outcome.json", "annotations.coco.json", "manifest.json",
 }  # fmt: skip
 
 _OF_FILE_SYSTEMS = "lost+found"
+
+_ADDRESS = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")  # of a camera; a path with such a folder begins otherwise
 
 Reads = Mapping[str, "Path | str | None"]
 """What a command reads, by what the user calls it; None and addresses of cameras are no files."""
@@ -88,10 +91,13 @@ def check_output_folder(path: Path, *, option: str, reads: Reads, own: Collectio
             them is somebody else's; None: it may be.
 
     Raises:
-        ConfigError: it is a file, what is read or inside of it; what is read is one of its own files; or it is somebody
-            else's.
+        ConfigError: it is a file, what is read or inside of it, a bundle or a part of a run; what is read is one of its
+            own files; or it is somebody else's.
     """
     _refuse_inputs(path, option, reads)
+    _refuse_parts_of_folders(path, option)
+    if (path / BUNDLE_FILE).is_file():
+        raise ConfigError(f"{option} {path} is a bundle; choose another folder")
     mode = _mode(path)
     if mode is not None and not stat.S_ISDIR(mode):
         raise ConfigError(f"{option} {path} is a file; give the name of a folder")
@@ -109,7 +115,7 @@ def check_output_folder(path: Path, *, option: str, reads: Reads, own: Collectio
 
 
 def check_outputs_differ(outputs: Mapping[str, Path | None]) -> None:
-    """Make sure that no two outputs are one file, or one is inside the other.
+    """Make sure that no two outputs are one file.
 
     Raises:
         ConfigError: two are.
@@ -175,7 +181,7 @@ def _refuse_parts_of_folders(path: Path, option: str) -> None:
 
 
 def _files(reads: Reads) -> list[tuple[str, Path]]:
-    return [(name, Path(read)) for name, read in reads.items() if read is not None and "://" not in str(read)]
+    return [(name, Path(read)) for name, read in reads.items() if read is not None and not _ADDRESS.match(str(read))]
 
 
 def _parents(path: Path) -> list[Path]:

@@ -32,7 +32,7 @@ def mark_if_empty(folder: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    if not any(folder.iterdir()):
+    if all(entry.name.startswith(".") for entry in folder.iterdir()):
         (folder / MARK_NAME).write_text(_MARK, encoding="utf-8")
 
 

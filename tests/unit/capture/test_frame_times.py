@@ -61,3 +61,21 @@ def test_stamps_that_rise_are_kept(steps: list[float], start: float) -> None:
     found = [times.next(stamp) for stamp in stamps]
     assert found == pytest.approx([stamp - start for stamp in stamps], abs=1e-6)
     assert times.n_repaired == 0
+
+
+@pytest.mark.parametrize("per_second", [2, 10, 25])
+@pytest.mark.parametrize("stated_hz", [25.0, 10.0, 1.0])
+def test_whole_seconds_are_filled_with_their_frames(per_second: int, stated_hz: float) -> None:
+    stamps = [float(number // per_second) for number in range(per_second * 60)]
+    times = FrameTimes(stated_hz)
+    found = [times.next(stamp) for stamp in stamps]
+    assert all(later > earlier for earlier, later in pairwise(found))
+    settled = per_second * 50
+    assert found[settled] == pytest.approx(50.0, abs=0.1)
+    assert found[-1] == pytest.approx((len(stamps) - 1) / per_second, abs=1.0)
+
+
+def test_stamps_that_stand_still_give_the_stated_rate() -> None:
+    times = FrameTimes(10.0)
+    found = [times.next(3.0) for _ in range(101)]
+    assert found[-1] == pytest.approx(10.0, abs=0.1)

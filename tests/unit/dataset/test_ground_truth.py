@@ -251,3 +251,12 @@ def test_shared_ground_truths() -> None:
     assert sum(len(p.boxes_xyxy) for p in ngsim.pictures) == 6292
     assert ngsim.for_frame(3, "test/99.jpg") is not None
     assert ngsim.for_frame(98, None) is None
+
+
+@pytest.mark.parametrize(
+    "bbox", [[0, 0, 1e300, 5], [0, 0, 5, 1e-300], [1e300, 0, 5, 5], [1e8, 0, 0.5, 5], [0, -1e300, 5, 5]]
+)
+def test_a_box_that_single_precision_does_not_hold(tmp_path: Path, bbox: list[float]) -> None:
+    annotation = {"id": 1, "image_id": 11, "category_id": 3, "bbox": bbox}
+    with pytest.raises(EvaluationError, match="'bbox' must be"):
+        load(tmp_path, coco(annotations=[annotation]))

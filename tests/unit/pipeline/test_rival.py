@@ -9,6 +9,7 @@ import pytest
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import STREET_6, LabelMap
 from edge_autotuner.deployment import deploy, write_bundle
+from edge_autotuner.errors import ModelBundleError
 from edge_autotuner.models.catalogue import yolox_spec
 from edge_autotuner.pipeline.rival import REPLACED, find_rival
 from edge_autotuner.pipeline.session import Session
@@ -67,4 +68,18 @@ def test_a_first_candidate_has_replaced_the_start_model(tmp_path: Path) -> None:
 def test_the_name_in_the_lineage_cannot_lead_out(tmp_path: Path) -> None:
     bundle(tmp_path, "second", training="b", layers="all", replaced="../../elsewhere")
     deploy(tmp_path, "second")
+    assert rival_name(tmp_path, "b") is None
+
+
+def test_only_a_rival_has_to_be_intact(tmp_path: Path) -> None:
+    bundle(tmp_path, "start", training="a", layers=None, replaced=None)
+    bundle(tmp_path, "first", training="a", layers="all", replaced=None)
+    for name in ("start", "first"):
+        deploy(tmp_path, name)
+        (tmp_path / "bundles" / name / "model.onnx").write_bytes(b"")
+    with pytest.raises(ModelBundleError, match=r"copy the bundle again.*or remove the link .*bundle, then evaluate"):
+        rival_name(tmp_path, "b")
+    (tmp_path / "bundle").unlink()
+    assert rival_name(tmp_path, "b") is None
+    (tmp_path / "bundle").symlink_to("bundles/start")
     assert rival_name(tmp_path, "b") is None

@@ -14,6 +14,7 @@ from edge_autotuner.storage.outputs import (
     check_outputs_differ,
     write_output,
 )
+from edge_autotuner.storage.own_folders import MARK_NAME, mark_if_empty
 
 
 @pytest.fixture
@@ -115,3 +116,34 @@ def test_writing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_output(Path("dangling"), "records")
     assert (place / "not-there.json").read_text() == "records"
     assert (place / "dangling").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["bundle", "bundle/new", "run/dataset", "run/dataset/frames", "run/bundles/other"])
+def test_no_folder_of_a_bundle_or_a_run_is_filled(place: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=r"bundle|part of the run"):
+        check_output_folder(Path(name), option="--output", reads={})
+
+
+def test_the_folder_of_a_run_may_be_continued(place: Path) -> None:
+    check_output_folder(Path("run"), option="--output", reads={"the source": "clip.mp4"})
+
+
+def test_pictures_come_into_a_folder_of_their_own(place: Path) -> None:
+    (place / "pictures" / "deep" / "0.jpg").write_bytes(b"theirs")
+    with pytest.raises(ConfigError, match=r"holds something else already, such as 0\.jpg"):
+        check_output_folder(Path("pictures/deep"), option="--pictures", reads={}, own={MARK_NAME})
+    (place / "new").mkdir()
+    (place / "new" / ".hidden").write_bytes(b"")
+    check_output_folder(place / "new", option="--pictures", reads={}, own={MARK_NAME})
+    mark_if_empty(place / "new")
+    (place / "new" / "frame_00000001.jpg").write_bytes(b"ours")
+    check_output_folder(place / "new", option="--pictures", reads={}, own={MARK_NAME})
+    check_output_folder(place / "not there yet", option="--pictures", reads={}, own={MARK_NAME})
+
+
+def test_a_path_that_holds_the_mark_of_an_address_is_a_path(place: Path) -> None:
+    (place / "x:").mkdir()
+    (place / "x:" / "a.mp4").write_bytes(b"video")
+    with pytest.raises(ConfigError, match="is the source itself"):
+        check_output_file(Path("x:/a.mp4"), option="--output", reads={"the source": "./x://a.mp4"}, overwrite=True)
+    check_output_file(Path("new.json"), option="--output", reads={"the source": "rtsp://camera/a"})
