@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-_CODE_IN_TABLE = re.compile(r"(<td[^>]*>(?:(?!</td>).)*?</td>)", re.DOTALL)
+_NARROW = re.compile(r"(<(td|h2)[^>]*>(?:(?!</\2>).)*?</\2>)", re.DOTALL)
 _CODE = re.compile(r"<code>([^<]*)</code>")
 
 
 def on_page_content(html: str, **_: object) -> str:
-    """Let names in tables break after dots, underscores and slashes, and nowhere else."""
-    return _CODE_IN_TABLE.sub(lambda cell: _CODE.sub(_with_breaks, cell[1]), html)
+    """Let names in tables and headings break after dots, underscores and slashes, and nowhere else."""
+    return _NARROW.sub(lambda cell: _CODE.sub(_with_breaks, cell[1]), html)
 
 
 def _with_breaks(code: re.Match[str]) -> str:

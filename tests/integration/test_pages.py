@@ -13,9 +13,11 @@ import pytest
 
 from edge_autotuner.core import Detections
 from edge_autotuner.core.labels import STREET_6
+from edge_autotuner.evaluation.report import render_report
 from edge_autotuner.evaluation.report.pictures import boxes_svg
 from helpers import REPOSITORY
 from pages_in_browser import DESK_PX, PHONE_PX, TOO_WIDE, Browser, browser
+from report_sample import sample_report
 from run_samples import FinishedRun
 
 CUT_OFF = """
@@ -23,8 +25,8 @@ Array.from(document.querySelectorAll("pre > code")).filter(element => element.sc
   .map(element => element.textContent.slice(0, 60))
 """
 BACKGROUND = "getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).slice(0, 3).map(Number)"
-SETTING_NAMES = """
-Array.from(document.querySelectorAll("td:first-child code")).flatMap(code =>
+BROKEN_NAMES = """
+Array.from(document.querySelectorAll("td:first-child code, h2 > code:not(.highlight)")).flatMap(code =>
   Array.from(code.childNodes).filter(node => node.nodeType === 3).filter(node => {
     const range = document.createRange();
     range.selectNodeContents(node);
@@ -57,6 +59,18 @@ def test_the_report_fits(width_px: int, chromium: Browser, finished_run: Finishe
     chromium.show((finished_run.folder / "report.html").as_uri(), width_px=width_px)
     assert chromium.value(TOO_WIDE) == []
     assert chromium.value(f"document.body.getBoundingClientRect().width <= {width_px}")
+
+
+def test_scores_of_the_new_model_are_in_sight_on_a_phone(chromium: Browser, tmp_path: Path) -> None:
+    """The page is about them, and the table may scroll: only those of the teacher are further to the right."""
+    page = tmp_path / "report.html"
+    page.write_text(render_report(sample_report(real_frames=False)), encoding="utf-8")
+    chromium.show(page.as_uri(), width_px=PHONE_PX)
+    edges = chromium.value(
+        "[...document.querySelectorAll('.total td:nth-child(-n+6)')].map(td => td.getBoundingClientRect().right)"
+    )
+    assert len(edges) >= 5
+    assert max(edges) <= PHONE_PX
 
 
 def test_a_tap_shows_class_and_score_in_a_crowded_picture(chromium: Browser, tmp_path: Path) -> None:
@@ -98,7 +112,16 @@ def test_the_home_diagram_is_whole_and_names_break_between_words(width_px: int, 
     assert chromium.value(CUT_OFF) == []
     for name in ("settings", "node-settings", "service-settings"):
         chromium.show((site / "reference" / name / "index.html").as_uri(), width_px=width_px)
-        assert chromium.value(SETTING_NAMES) == []
+        assert chromium.value(BROKEN_NAMES) == []
+
+
+@pytest.mark.slow
+def test_names_are_whole_where_there_is_room_and_addresses_break_at_slashes(chromium: Browser, site: Path) -> None:
+    chromium.show((site / "reference/settings/index.html").as_uri(), width_px=DESK_PX)
+    lines = "[...document.querySelectorAll('td:first-child code')].map(code => code.getClientRects().length)"
+    assert set(chromium.value(lines)) == {1}
+    chromium.show((site / "reference/http-api/index.html").as_uri(), width_px=PHONE_PX)
+    assert chromium.value(BROKEN_NAMES) == []
 
 
 @pytest.mark.slow

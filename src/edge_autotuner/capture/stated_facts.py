@@ -17,6 +17,7 @@ from edge_autotuner.capture.video_packets import open_video, video_stream
 
 logger = logging.getLogger(__name__)
 
+_VISIBLE_STRETCH = 0.01  # of pixels: encoders state 16384:16383 and mean 1:1
 _HDR_CURVES = {16: "PQ", 18: "HLG"}  # transfer characteristics of ITU-T H.273
 
 
@@ -41,7 +42,7 @@ def facts_of_stream(stream: VideoStream, others: list[VideoStream]) -> list[str]
     if n_films:
         found.append(f"holds {n_films + 1} video streams; stream {stream.index} is read, the first one")
     ratio = stream.sample_aspect_ratio
-    if ratio and ratio != 1:
+    if ratio and abs(ratio - 1) > _VISIBLE_STRETCH:
         found.append(
             f"has non-square pixels ({ratio.numerator}:{ratio.denominator}); they are used as stored, and boxes are "
             f"in stored pixels"

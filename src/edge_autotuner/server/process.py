@@ -102,7 +102,7 @@ def check_settings(config: ServerConfig, loaders: Mapping[str, ModelLoader] | No
     return found
 
 
-async def _nothing(*_: object) -> None:
+async def _nothing(_scope: object, _receive: object, _send: object) -> None:
     """Stand for an application where only the settings of the server are looked at."""
 
 

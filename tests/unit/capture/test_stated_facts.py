@@ -76,6 +76,15 @@ def test_a_usual_video_says_nothing(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert caplog.text == ""
 
 
+def test_pixels_that_are_square_but_for_rounding_say_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def almost_square(stream: VideoStream) -> None:
+        stream.codec_context.sample_aspect_ratio = Fraction(255, 254)
+
+    write_stated(tmp_path / "a.mp4", moving_square(3), state=almost_square)
+    list(VideoFile(tmp_path / "a.mp4").frames())
+    assert caplog.text == ""
+
+
 def test_the_first_of_several_streams_is_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_stated(tmp_path / "a.mkv", moving_square(3), n_streams=2)
     assert len(list(VideoFile(tmp_path / "a.mkv").frames())) == 3
