@@ -5,7 +5,8 @@ accepted as a name or a line; `printable` makes any text safe to print; `one_lin
 
 Source:
     Unicode categories Cc (controls: C0, DEL, C1), Cf (formats: bidirectional overrides, invisible characters), Cs (half
-    characters), Zl and Zp (line ends that a terminal does not count). The two joiners that scripts need stay.
+    characters), Zl and Zp (line ends that a terminal does not count). The two joiners that scripts need stay. Fillers
+    of Hangul and Braille, and what Default_Ignorable_Code_Point lists besides, are letters or marks that nobody sees.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 import unicodedata
 
 _HARMFUL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")  # letters, marks and symbols that show nothing
+_SELECTORS = range(0xE0100, 0xE01F0)  # 240 more marks, in which a text can be hidden
 _JOINERS = "\u200c\u200d"  # Persian, Indic scripts and emoji are wrong without them
 
 
@@ -47,6 +50,8 @@ def one_line(text: str, max_length: int = 200) -> str:
 
 
 def _is_harmful(character: str) -> bool:
+    if character in _BLANK or ord(character) in _SELECTORS:
+        return True
     return unicodedata.category(character) in _HARMFUL and character not in _JOINERS
 
 

@@ -18,6 +18,8 @@ HARMFUL = {
     "delete": "\x7f", "C1 CSI": "\x9b31m", "nul": "a\0b", "bidi override": "a\u202eb", "bidi isolate": "\u2066x",
     "mark": "\u200fx", "zero width": "a\u200bb", "byte order": "\ufeffa", "line separator": "a\u2028b",
     "paragraph": "a\u2029b", "soft hyphen": "a\u00adb", "tag": "a\U000e0041", "half": "a\ud800",
+    "filler": "\u3164", "half filler": "a\uffa0", "jamo": "\u115f", "braille": "a\u2800b", "joiner": "a\u034fb",
+    "vowel": "\u17b4", "selectors": "a\U000e0100\U000e01ef",
 }  # fmt: skip
 
 
