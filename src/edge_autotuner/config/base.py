@@ -94,6 +94,8 @@ def _not_too_long(seconds: float) -> float:
 
 
 def _to_frame_range(value: object) -> object:
+    if isinstance(value, int):
+        raise ValueError(f"{value} is not a frame range; write START:STOP, for example 0:{value}")
     if isinstance(value, str):
         start, colon, stop = value.partition(":")
         if not colon or not (start.isdigit() or not start) or not (stop.isdigit() or not stop):

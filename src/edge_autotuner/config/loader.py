@@ -24,6 +24,17 @@ WORDS_OF_PATTERNS = {
 }
 """What the patterns of settings mean; nobody is shown a regular expression."""
 
+_A_LIST, _A_SECTION = "expected a list, such as [a, b]", "expected settings of its own, each KEY: VALUE"
+WORDS_OF_TYPES = {
+    "tuple_type": _A_LIST,
+    "list_type": _A_LIST,
+    "dict_type": _A_SECTION,
+    "mapping_type": _A_SECTION,
+    "model_type": _A_SECTION,
+    "model_attributes_type": _A_SECTION,
+}
+"""What the library's kinds of values mean in a settings file; nobody is shown the name of a class."""
+
 _Config = TypeVar("_Config", bound=BaseModel)
 
 
@@ -105,7 +116,7 @@ def _explain(error: ValidationError, text: str, path: Path | None, overrides: Ma
     for item in error.errors():
         keys = tuple(str(part) for part in item["loc"])
         dotted = ".".join(keys)
-        message = item["msg"].removeprefix("Value error, ")
+        message = WORDS_OF_TYPES.get(item["type"], item["msg"].removeprefix("Value error, "))
         if item["type"] == "string_pattern_mismatch":
             pattern = str(item.get("ctx", {}).get("pattern"))
             message = WORDS_OF_PATTERNS.get(pattern, "does not have the expected form; see the settings reference")

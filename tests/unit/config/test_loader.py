@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from edge_autotuner.config import RunConfig, load_config, resolve_config
+from edge_autotuner.config import RunConfig, load_config, resolve_config, resolve_settings
+from edge_autotuner.config.base import FrozenConfig
+from edge_autotuner.config.node import NodeConfig
+from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.errors import ConfigError
 
 
@@ -40,8 +46,8 @@ def written(folder: Path, text: str) -> Path:
             "training.n_epochs: Input should be a valid integer",
             id="text instead of a number",
         ),
-        pytest.param("training:\n", 1, "training: Input should be a valid dictionary", id="empty section"),
-        pytest.param("training: 3\n", 1, "training: Input should be a valid dictionary", id="no section"),
+        pytest.param("training:\n", 1, "training: expected settings of its own, each KEY: VALUE", id="empty section"),
+        pytest.param("training: 3\n", 1, "training: expected settings of its own, each KEY: VALUE", id="no section"),
         pytest.param(
             "annotation:\n  classes: [car, 3]\n",
             2,
@@ -159,3 +165,35 @@ def test_numbers_with_colons_stay_text(tmp_path: Path) -> None:
 def test_settings_survive_a_round_trip_through_json(tmp_path: Path) -> None:
     config = resolve_config(None, {"models_dir": "mirror", "capture.train_frames": "3:9", "deadline_s": "1h"})
     assert RunConfig.model_validate_json(config.model_dump_json()) == config
+
+
+LIBRARY_WORDS = re.compile(r"tuple|dictionary|instance of|[A-Z][a-z]+Config|union_tag|is_instance")
+
+
+@pytest.mark.parametrize("config", [RunConfig, NodeConfig, ServerConfig])
+@pytest.mark.parametrize("wrong", ["5", "[[]]", "{a: 1}", "true"])
+def test_no_message_about_a_wrong_kind_of_value_is_in_words_of_the_library(
+    config: type[FrozenConfig], wrong: str, tmp_path: Path
+) -> None:
+    messages = []
+    for name in settings_of(config):
+        text = "".join(f"{'  ' * depth}{key}:\n" for depth, key in enumerate(name.split("."))).removesuffix("\n")
+        try:
+            resolve_settings(config, written(tmp_path, f"{text} {wrong}\n"), {})
+        except ConfigError as exc:
+            messages.append(str(exc))
+    assert len(messages) > 20
+    assert [message for message in messages if LIBRARY_WORDS.search(message)] == []
+
+
+def test_a_number_is_no_range_of_frames(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"70 is not a frame range; write START:STOP, for example 0:70"):
+        load_config(written(tmp_path, "capture: {train_frames: 70}\n"))
+
+
+def settings_of(config: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of all settings that are not below a list or a table."""
+    for name, field in config.model_fields.items():
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from settings_of(field.annotation, f"{prefix}{name}.")
