@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import logging
+import os
 import signal
 import sys
 import traceback
@@ -20,6 +22,13 @@ UNEXPECTED = 70
 _RUN_COMMANDS = {"run", "capture", "annotate", "tune", "evaluate", "export", "report"}
 
 
+class Interrupted(KeyboardInterrupt):
+    """What Ctrl-C and SIGTERM raise.
+
+    After a plain `KeyboardInterrupt` within `exec`, which imports use, Python ends by SIGINT although it was caught.
+    """
+
+
 class _Interrupts:
     """Remembers Ctrl-C and SIGTERM: a library in the middle of a call may turn the exception into one of its own."""
 
@@ -27,10 +36,24 @@ class _Interrupts:
 
     def __call__(self, _signal: int, _frame: FrameType | None) -> None:
         self.seen = True
-        raise KeyboardInterrupt
+        raise Interrupted
 
 
 _interrupts = _Interrupts()
+
+
+def run_process() -> None:
+    """Run the command as a process of its own, which an interrupt ends at once.
+
+    Native threads of libraries may still load a model then; Python would tear down under them, and they would abort.
+    """
+    try:
+        main()
+    except SystemExit as exc:
+        if exc.code == INTERRUPTED:
+            logging.shutdown()
+            os._exit(INTERRUPTED)
+        raise
 
 
 def main() -> None:
