@@ -127,10 +127,14 @@ class Hook:
         self.stop()
 
     @property
+    def origin(self) -> str:
+        """Scheme, host and port: what messages may show."""
+        return f"{'https' if self._context else 'http'}://127.0.0.1:{self._port}"
+
+    @property
     def url(self) -> str:
         """Where it listens; the path is a secret, as with many services."""
-        scheme = "https" if self._context else "http"
-        return f"{scheme}://127.0.0.1:{self._port}/hooks/very-secret?key=also-secret"
+        return f"{self.origin}/hooks/very-secret?key=also-secret"
 
     def start(self) -> None:
         """Listen, at the same port as before."""

@@ -246,7 +246,7 @@ def _shown_prefix(before: str) -> str:
 
 def _star_login(match: re.Match[str]) -> str:
     """Star host and port where the port is none: it is a login whose "@" was mistyped."""
-    port = match[3].rstrip("'\"`,.;)>]}")
+    port = match[3].rstrip("'\"`,.:;)>]}")
     return match[0] if not port or port.isdigit() or port.startswith("...") else f"{match[1]}{STARS}"
 
 

@@ -70,6 +70,7 @@ def test_taken_out(text: str, shown: str) -> None:
         "expected http://HOST[:PORT] or https://HOST[:PORT]",
         "write for example rtsp://host:554/path, an IPv6 address in [ ]",
         "listening on http://127.0.0.1:8080; http://[::1]:80/x",
+        "cannot reach http://127.0.0.1:8080: connection refused",
         "mail me@home, street@night.mp4, 12:30 o'clock, a=b",
         "write KEY=VALUE, for example training.max_lr=0.0005",
         "outputs.mqtt.password_file=/run/secrets/mqtt",

@@ -164,8 +164,11 @@ def with_training(folder: Path, **changes: Any) -> RunConfig:
 def test_divergence_leaves_the_best_weights_as_a_model(finished_run: FinishedRun, tmp_path: Path) -> None:
     folder = finished_run.copy(tmp_path / "run")
     before = state_of(folder)
+    settings = with_training(folder, layers="all")
+    explosive = settings.training.model_copy(update={"max_lr": 1e30})  # far beyond what a user may set
+    explosive_settings = settings.model_copy(update={"training": explosive})
     with pytest.raises(TrainingDiverged, match=r"at epoch \d, step \d, .* are in (\S+)$") as caught:
-        stages.tune(folder, with_training(folder, max_lr=1e30, layers="all"))
+        stages.tune(folder, explosive_settings)
     network, labels = load_network(Path(str(caught.value).rsplit(" ", 1)[1]))
     assert (network.architecture, len(labels)) == ("yolox-nano", 6)
     assert all(weights.isfinite().all() for weights in network.state_dict().values())
