@@ -109,7 +109,7 @@ def single_picture(folder: Path, _: Samples) -> Arguments:
 
 
 SOURCES = {
-    "missing": (lambda f, _: [f / "no.mp4"], r"no\.mp4 does not exist; give a video file or a folder of pictures"),
+    "missing": (lambda f, _: [f / "no.mp4"], r"no\.mp4 does not exist; give a video file, a folder of pictures"),
     "text": (text_named_mp4, r"notes\.mp4 cannot be opened as a video .* check it with a player"),
     "subtitles": (subtitles_named_mp4, r"film\.mp4 contains no pictures; give a video file or a folder"),
     "empty": (empty_file, r"the file is empty\); check it"),
