@@ -319,7 +319,7 @@ CASES = {
                       lambda scene: ["annotate", scene.run, "--min-score", "0.1"]),
     "other content": Case(
         _other_pictures,
-        r"another content\)\. Give the source that it was made of to continue it, or choose another folder",
+        r"another content\)\. Give the source that it was made from to continue it, or choose another folder",
         _into_another_folder,
     ),
     "other settings": Case(
@@ -389,7 +389,7 @@ _TRIED = {
     "delete it, and the batch is learned from again": "tests/unit/pipeline/node/test_camera_folder.py",
     "delete it to check every stage again": "state",
     "is a link that leads out of": "tests/unit/storage/test_paths.py",
-    ", which makes its own ; move it": "tests/unit/storage/test_outputs.py",
+    ", where this command writes its own ; move it": "tests/unit/storage/test_outputs.py",
     "; or remove the link , then evaluate and export again": "bundle gone",
     "copy the bundle again or export it": "bundle damaged",
     "; or delete  and run `edge-autotuner tune` on the run again": "candidate damaged",
