@@ -23,6 +23,7 @@ from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.pipeline.background_process import die_with
 from edge_autotuner.pipeline.node.named_bundle import NamedBundles, has_model
 from edge_autotuner.pipeline.node.settings_check import StartProblem
+from edge_autotuner.storage import child_path
 
 _LIMIT_S = 600.0
 _EDGE, _TEACHER = "edge", "teacher"
@@ -76,7 +77,10 @@ def _is_made_here(named: NamedBundles, run: RunConfig) -> bool:
 
 
 def _without_model(config: NodeConfig) -> list[CameraConfig]:
-    return [camera for camera in config.cameras if not has_model(config.folder / camera.name)]
+    folders = {
+        camera.name: child_path(config.folder, camera.name, error=errors.ConfigError) for camera in config.cameras
+    }
+    return [camera for camera in config.cameras if not has_model(folders[camera.name])]
 
 
 def _of(camera: CameraConfig, error: EdgeAutotunerError) -> EdgeAutotunerError:
