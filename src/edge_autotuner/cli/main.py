@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -43,16 +44,17 @@ _interrupts = _Interrupts()
 
 
 def run_process() -> None:
-    """Run the command as a process of its own, which an interrupt ends at once.
+    """Run the command as a process of its own, which ends at once after an interrupt, or with threads left behind.
 
     Native threads of libraries may still load a model then; Python would tear down under them, and they would abort.
     """
     try:
         main()
     except SystemExit as exc:
-        if exc.code == INTERRUPTED:
+        others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+        if exc.code == INTERRUPTED or (others and all(thread.daemon for thread in others)):
             logging.shutdown()
-            os._exit(INTERRUPTED)
+            os._exit(exc.code if isinstance(exc.code, int) else 1)
         raise
 
 
