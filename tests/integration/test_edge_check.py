@@ -44,6 +44,21 @@ CANNOT_START: dict[str, tuple[dict[str, Any], str]] = {
     "lines onto a foreign file": ({"outputs": {"json_lines": {"path": "file"}}}, "exists already"),
     "lines into a folder": ({"outputs": {"json_lines": {"path": "pictures"}}}, "is a folder"),
     "the source as folder": ({"folder": "pictures", "cameras": [CAMERA | {"source": "pictures"}]}, "is the source"),
+    "lines onto the status": ({"outputs": {"json_lines": {"path": "node/status.json"}}}, "keeps something else"),
+    "lines onto a camera": ({"outputs": {"json_lines": {"path": "node/A"}}}, "keeps something else"),
+    "lines below a camera": ({"outputs": {"json_lines": {"path": "node/a/batches/x"}}}, "keeps something else"),
+    "lines onto a device": ({"outputs": {"json_lines": {"path": "/dev/null"}}}, "is not a file"),
+    "a hook without host": ({"outputs": {"webhook": {"url": "http://"}}}, "needs a host"),
+    "a hook with a login": ({"outputs": {"webhook": {"url": "https://me:secret@h/"}}}, "no login: use token_file"),
+    "a hook at no port": ({"outputs": {"webhook": {"url": "http://h:99999/"}}}, "1 to 65535"),
+    "a hook that is no address": ({"outputs": {"webhook": {"url": "http://[::1/"}}}, "is not an address"),
+    "Home Assistant's topic": ({"outputs": {"mqtt": {"host": "h", "topic": "homeassistant"}}}, "Home Assistant"),
+    "a file as camera": ({"folder": ".", "cameras": [CAMERA | {"name": "file"}]}, "was not made by a node"),
+    "pictures as camera": ({"folder": ".", "cameras": [CAMERA | {"name": "photos"}]}, "was not made by a node"),
+    "a source in its camera": (
+        {"folder": "taken", "cameras": [CAMERA | {"source": "taken/a/batches/clip.mp4"}]}, "fills and tidies itself",
+    ),
+    "a bundle as folder": ({"folder": "bundle/node"}, "is in the bundle"),
     "an unknown edge model": ({"run": {"edge_model": "streat-nano"}}, "streat-nano"),
     "a missing edge model": ({"run": {"edge_model": "/no/model.pt"}}, "/no/model.pt does not exist"),
     "a teacher as edge model": ({"run": {"edge_model": "deimv2-femto"}}, "cannot be trained"),
@@ -77,6 +92,9 @@ def place(tmp_path: Path, samples: Samples, monkeypatch: pytest.MonkeyPatch) -> 
     made(tmp_path / "finished", name="finished")
     bundle = made(tmp_path / "damaged", name="damaged")
     bundle.model_path.write_bytes(b"no model")
+    for path in ("photos/1.jpg", "taken/a/batches/clip.mp4", "bundle/bundle.json"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text("{}")
     return tmp_path
 
 

@@ -17,8 +17,11 @@ import pytest
 import yaml
 
 from cli_runs import CliProcess, run_script
+from edge_autotuner.config import resolve_settings
+from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.deployment import deployed_bundle, read_bundle
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
+from edge_autotuner.pipeline.node.own_names import is_of_node
 from edge_autotuner.pipeline.run_folder import StageRecord
 from helpers import REPOSITORY
 from live_servers import CameraServer
@@ -93,6 +96,9 @@ def test_a_finished_bundle_runs_as_it_is_without_torch(samples: Samples, tmp_pat
     for path in (tmp_path / "bundle").iterdir():
         assert (deployed / path.name).read_bytes() == path.read_bytes()
     assert read_bundle(deployed).lineage == {"edge_model": "street-nano"}
+    config = resolve_settings(NodeConfig, tmp_path / "node.yaml", {})
+    foreign = [path.name for path in (tmp_path / "node").iterdir() if not is_of_node(config, None, path)]
+    assert foreign == [], "a node that does not know its own files leaves them open to others"
 
 
 def test_a_camera_that_dies_is_no_empty_yard(tmp_path: Path) -> None:

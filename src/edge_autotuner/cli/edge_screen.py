@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from edge_autotuner.errors import ConfigError
 from edge_autotuner.pipeline.node.model_check import bundle_problems, learning_problems, nothing_runs_yet
 from edge_autotuner.pipeline.node.node import Node
 from edge_autotuner.pipeline.node.outputs import Outputs
+from edge_autotuner.pipeline.node.own_names import is_of_node
 from edge_autotuner.pipeline.node.requirements import check_can_start
 from edge_autotuner.pipeline.node.settings_check import StartProblem, probe, settings_problems
 from edge_autotuner.storage import keep_private
@@ -35,7 +37,7 @@ def run_node(path: Path, pairs: list[str] | None) -> None:
     """
     clock, config = SystemClock(), read_node_settings(path, pairs)
     check_start(config, path)
-    keep_private(config.folder, for_group=config.group_access)
+    keep_private(config.folder, is_own=partial(is_of_node, config, path), for_group=config.group_access)
     with Outputs(config.outputs, config.cameras, clock=clock) as outputs:
         node = Node(config, outputs=outputs, clock=clock)
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -48,7 +48,7 @@ def simulate(
         camera = SimulatedCamera(parse_size(size), frames, rate, seed, conditions=conditions, events=events)
         camera.write_video(video)
     except ValueError as exc:
-        needed = "even sides of at least 64 pixels and a name that ends in .mp4 or .avi"
+        needed = "even sides of 64 to 7680 pixels and a name that ends in .mp4 or .avi"
         raise ConfigError(f"cannot simulate {video}: {exc}; give {needed}") from exc
     if ground_truth is not None:
         camera.write_ground_truth(ground_truth)

@@ -73,9 +73,9 @@ def resolve_settings(
     remember_secrets_of_settings(overrides)
     for dotted, value in overrides.items():
         if value is not None:
-            _set_nested(values, dotted.split("."), value)
+            _set_nested(values, dotted, value)
     for dotted in cleared:
-        _set_nested(values, dotted.split("."), None)
+        _set_nested(values, dotted, None)
     try:
         return model.model_validate(values)
     except ValidationError as exc:
@@ -102,18 +102,39 @@ def _parse(text: str, path: Path | None) -> dict[str, Any]:
     return values
 
 
-def _set_nested(values: dict[str, Any], keys: list[str], value: object) -> None:
-    for key in keys[:-1]:
-        child = values.setdefault(key, {})
-        if not isinstance(child, dict):
-            return  # the file has a wrong value here; validation will name it
-        values = child
-    values[keys[-1]] = value
+def _set_nested(values: dict[str, Any], dotted: str, value: object) -> None:
+    """Set what a dotted key names; in a list, a number names an item that is there."""
+    place: Any = values
+    *outer, last = dotted.split(".")
+    for key in outer:
+        if isinstance(place, list):
+            place = place[_index(place, key, dotted)]
+        elif isinstance(place, dict):
+            place = place.setdefault(key, {})
+    if isinstance(place, list):
+        place[_index(place, last, dotted)] = value
+    elif isinstance(place, dict):
+        place[last] = value
+    # anything else is a wrong value of the file; validation will name it
+
+
+def _index(items: list[Any], key: str, dotted: str) -> int:
+    if not key.isdecimal() or int(key) >= len(items):
+        raise ConfigError(
+            f"{dotted}: {key!r} names no item of the file's list, which has {len(items)}; they are counted from 0"
+        )
+    return int(key)
 
 
 def _explain(error: ValidationError, text: str, path: Path | None, overrides: Mapping[str, Any]) -> str:
     lines = []
-    for item in error.errors():
+    found = error.errors()
+    for item in found:
+        is_a_consequence = item["type"] == "too_short" and any(
+            other["loc"][: len(item["loc"])] == item["loc"] and len(other["loc"]) > len(item["loc"]) for other in found
+        )
+        if is_a_consequence:  # a list is called empty when no item of it is right
+            continue
         keys = tuple(str(part) for part in item["loc"])
         dotted = ".".join(keys)
         message = WORDS_OF_TYPES.get(item["type"], item["msg"].removeprefix("Value error, "))
@@ -122,6 +143,8 @@ def _explain(error: ValidationError, text: str, path: Path | None, overrides: Ma
             message = WORDS_OF_PATTERNS.get(pattern, "does not have the expected form; see the settings reference")
         if item["type"] == "extra_forbidden":
             message = "no such setting"
+        if item["type"] == "tuple_type":
+            message = "expected a list, in YAML lines that begin with a dash"
         flagged = any(
             value is not None and (dotted == name or dotted.startswith(f"{name}.")) for name, value in overrides.items()
         )

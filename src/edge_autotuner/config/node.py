@@ -15,6 +15,7 @@ from edge_autotuner.config.run import RunConfig
 from edge_autotuner.config.service import ServiceConfig
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
+_STANDARD_OUTPUT = Path("-")
 _HOME_ASSISTANT = "homeassistant"
 """The first part of Home Assistant's own topics; its status is told there whatever its discovery topic is."""
 _RESERVED_NAMES = {"con", "nul", "aux", "prn"}
@@ -123,10 +124,15 @@ class StorageConfig(FrozenConfig):
 class JsonLinesConfig(FrozenConfig):
     """Detections as lines of JSON."""
 
-    path: Path | None = Field(None, description="File that lines are added to; null: standard output.")
+    path: Path | None = Field(None, description="File that lines are added to; null or -: standard output.")
     max_mb: float = Field(
         100.0, gt=0, le=1_000_000, description="A larger file is moved to NAME.1, and a new one begun; megabytes."
     )
+
+    @field_validator("path")
+    @classmethod
+    def _dash_is_standard_output(cls, path: Path | None) -> Path | None:
+        return None if path == _STANDARD_OUTPUT else path
 
 
 class MqttConfig(FrozenConfig):

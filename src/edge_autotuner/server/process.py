@@ -19,6 +19,7 @@ from edge_autotuner.core.redaction import redacting_handler
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.server.annotation.models import ModelLoader
 from edge_autotuner.server.app import create_app
+from edge_autotuner.server.data_folder import is_of_service
 from edge_autotuner.server.jobs.process import WorkerProcesses, worker_starter
 from edge_autotuner.server.services import Services, check_data_folder, find_loaders, open_services, trusted_signers
 from edge_autotuner.server.slow_clients import patient_protocol
@@ -53,7 +54,7 @@ def run_server(
     """
     _log_to_stderr()
     check_settings(config, loaders)
-    keep_private(config.data, for_group=config.group_access)
+    keep_private(config.data, is_own=is_of_service, for_group=config.group_access)
     services = open_services(config, loaders=loaders, clock=clock)
     workers = WorkerProcesses(config.jobs.n_workers, worker_starter(config), is_wanted=services.has_jobs)
     services.checks += (workers.problem,)

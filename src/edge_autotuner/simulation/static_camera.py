@@ -26,7 +26,7 @@ from edge_autotuner.simulation.scene_events import SceneEvent, is_night_at, ligh
 from edge_autotuner.simulation.scenery import draw_street
 from edge_autotuner.simulation.weather import Clouds, SwayingTrees, infrared, paint_rain_in_place
 
-_MIN_SIDE_PX = 64
+_MIN_SIDE_PX, _MAX_SIDE_PX = 64, 7680  # at most 8K: a picture takes several arrays of floats
 _MIN_VISIBLE = 0.2  # an object of which more than 80 % is hidden or outside is no truth ...
 _LARGE = 0.05  # ... unless what is seen of it fills this share of the frame
 _N_NOISE_FIELDS = 4
@@ -63,8 +63,8 @@ class SimulatedCamera:
             conditions: wind, shadows, rain and noise.
             events: what happens to the scene, in any order; trucks and parked cars come on top of `n_objects`.
         """
-        if min(size_wh) < _MIN_SIDE_PX or size_wh[0] % 2 or size_wh[1] % 2:
-            raise ValueError(f"size_wh must be even and at least {_MIN_SIDE_PX}, got {size_wh}")
+        if min(size_wh) < _MIN_SIDE_PX or max(size_wh) > _MAX_SIDE_PX or size_wh[0] % 2 or size_wh[1] % 2:
+            raise ValueError(f"size_wh must be even, {_MIN_SIDE_PX} to {_MAX_SIDE_PX} each, got {size_wh}")
         if n_frames < 2 or rate_hz <= 0 or (n_objects or 0) < 0:
             raise ValueError(f"need n_frames >= 2, rate_hz > 0, n_objects >= 0, got {n_frames}, {rate_hz}, {n_objects}")
         require_in_video(events, n_frames)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,13 +22,15 @@ _GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _GROUP_WRITES = stat.S_IWGRP
 
 
-def keep_private(folder: Path, *, for_group: bool = False) -> None:
+def keep_private(folder: Path, *, is_own: Callable[[Path], bool], for_group: bool = False) -> None:
     """Make a folder that only its owner may enter, and let this process create nothing that others may read.
 
-    What is there already is closed to them as well, and a line in the log says so.
+    What this program has there already is closed to others as well, and a line in the log says so. Where somebody else
+    has something in the folder too, such as in a home directory, that and the folder itself keep their rights.
 
     Args:
         folder: of everything that is kept; made if new.
+        is_own: whether what is directly in the folder was made by this program, or for it alone.
         for_group: members of its group may read.
 
     Raises:
@@ -36,11 +38,13 @@ def keep_private(folder: Path, *, for_group: bool = False) -> None:
     """
     forbidden = _OTHERS | _GROUP_WRITES if for_group else _GROUP_AND_OTHERS
     os.umask(forbidden)
-    make_private_folder(folder, forbidden=forbidden)
+    make_private_folder(folder, is_own=is_own, forbidden=forbidden)
 
 
-def make_private_folder(folder: Path, *, forbidden: int = _GROUP_AND_OTHERS) -> None:
-    """Make a folder without the forbidden rights, or take these from one that is there and all that is in it.
+def make_private_folder(
+    folder: Path, *, is_own: Callable[[Path], bool] = lambda _: True, forbidden: int = _GROUP_AND_OTHERS
+) -> None:
+    """Make a folder without the forbidden rights, or take these from one that is there and what is its own in it.
 
     Raises:
         StorageError: it cannot be made.
@@ -55,8 +59,15 @@ def make_private_folder(folder: Path, *, forbidden: int = _GROUP_AND_OTHERS) -> 
         raise StorageError(f"cannot make {folder}: {exc.strerror}; choose a folder that you may write to") from exc
     folder = folder.resolve()  # a link's own rights say nothing
     was = _mode(folder)
-    inner = _below(folder) if was & forbidden else folder.iterdir()  # nobody got further than a closed folder
-    closed = [path for path in (folder, *inner) if _close(path, forbidden)]
+    entries = sorted(folder.iterdir())
+    own = [path for path in entries if is_own(path)]
+    if len(own) < len(entries):
+        foreign = next(path.name for path in entries if path not in own)
+        logger.warning("%s also holds what is not ours, such as %s: its own mode %o stays", folder, foreign, was)
+        closed = [path for top in own for path in (top, *_below(top)) if _close(path, forbidden)]
+    else:
+        inner = _below(folder) if was & forbidden else entries  # nobody got further than a closed folder
+        closed = [path for path in (folder, *inner) if _close(path, forbidden)]
     if closed:
         logger.warning(
             "%s had mode %o, which gave others access: it was removed from %d files and folders",
@@ -77,6 +88,8 @@ def make_private_file(path: Path) -> None:
 
 
 def _below(folder: Path) -> Iterator[Path]:
+    if folder.is_symlink():
+        return
     for parent, folders, files in os.walk(folder):
         yield from (Path(parent, name) for name in (*folders, *files))
 

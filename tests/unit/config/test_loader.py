@@ -157,6 +157,17 @@ def test_a_flag_does_not_hide_a_wrong_section_of_the_file(tmp_path: Path) -> Non
         resolve_config(path, {"training.layers": "box"})
 
 
+def test_a_flag_names_an_item_of_a_list(tmp_path: Path) -> None:
+    path = written(tmp_path, "annotation:\n  classes: [car, bus]\n")
+    config = resolve_config(path, {"annotation.classes.1": "person"})
+    assert config.annotation.classes == ("car", "person")
+    for key in ("annotation.classes.2", "annotation.classes.-1", "annotation.classes.first", "annotation.classes.9.x"):
+        with pytest.raises(ConfigError, match=r"names no item of the file's list, which has 2"):
+            resolve_config(path, {key: "person"})
+        with pytest.raises(ConfigError, match=r"names no item"):
+            resolve_config(path, {}, cleared=[key])
+
+
 def test_numbers_with_colons_stay_text(tmp_path: Path) -> None:
     config = load_config(written(tmp_path, "capture:\n  train_frames: 30:59\n  test_frames: 5:20\n"))
     assert (config.capture.train_frames, config.capture.test_frames) == ((30, 59), (5, 20))  # YAML 1.1 reads 320

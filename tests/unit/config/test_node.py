@@ -55,6 +55,13 @@ def test_one_camera_may_differ() -> None:
             {"outputs": {"mqtt": {"host": "b"}}, "detect": {"max_rate_hz": 0.2}}, "clear_after_s must be", id="toggles"
         ),
         pytest.param({"outputs": {"webhook": {"url": "ftp://x/"}}}, "outputs.webhook.url", id="not http"),
+        pytest.param(
+            {"outputs": {"mqtt": {"host": "b", "topic": "homeassistant"}}}, "is that of Home Assistant", id="birth"
+        ),
+        pytest.param(
+            {"outputs": {"mqtt": {"host": "b", "topic": "x", "discovery_topic": "x"}}}, "topic x is that of", id="mixed"
+        ),
+        pytest.param({"cameras": {"gate": {"source": "a"}}}, "cameras: expected a list", id="as in Frigate"),
         pytest.param({"cameras": [CAMERA, CAMERA | {"name": "GATE"}]}, "need different names", id="one folder for two"),
     ],
 )
@@ -68,3 +75,25 @@ def test_a_mistake_is_shown_with_its_line(tmp_path: Path) -> None:
     path.write_text("cameras:\n  - name: gate\n    source: a\n  - name: a/b\n    source: b\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"node\.yaml:4: cameras\.1\.name: .* \(got 'a/b'\)"):
         resolve_settings(NodeConfig, path, {})
+
+
+def test_a_wrong_item_is_one_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "node.yaml"
+    path.write_text("cameras:\n  - {name: a b, source: a}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        resolve_settings(NodeConfig, path, {})
+    assert "cameras.0.name: expected" in str(caught.value)
+    assert "at least 1 item" not in str(caught.value)
+
+
+def test_a_pair_changes_one_camera(tmp_path: Path) -> None:
+    path = tmp_path / "node.yaml"
+    path.write_text("cameras:\n  - {name: a, source: a}\n  - {name: b, source: b}\n", encoding="utf-8")
+    config = resolve_settings(NodeConfig, path, {"cameras.1.source": "c"})
+    assert [camera.source for camera in config.cameras] == ["a", "c"]
+
+
+def test_a_dash_is_standard_output() -> None:
+    lines = node(outputs={"json_lines": {"path": "-"}}).outputs.json_lines
+    assert lines is not None
+    assert lines.path is None

@@ -181,6 +181,8 @@ _OUR_OWN_NAMES = {
     "pipeline/node/memory_budget.py: *parts[:n]": "of the kernel",
     "pipeline/node/named_bundle.py: camera.name": "a PlainName of the settings; may be a link to another disk",
     "pipeline/node/node.py: camera.name": "a PlainName of the settings; may be a link to another disk",
+    "pipeline/node/own_names.py: name": "_OF_CAMERA",
+    "pipeline/node/settings_check.py: camera.name": "a PlainName of the settings; may be a link to another disk",
 }
 
 

@@ -33,14 +33,14 @@ def mode(path: Path) -> int:
 
 def test_a_process_that_keeps_private_data_creates_nothing_open(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "data"
-    keep_private(folder)
+    keep_private(folder, is_own=lambda _: True)
     write_some(folder)
     assert open_to_others(folder) == {}
     assert mode(folder / "inner" / "file") == 0o600
 
 
 def test_the_group_may_read_where_that_is_wanted(tmp_path: Path) -> None:
-    keep_private(tmp_path / "data", for_group=True)
+    keep_private(tmp_path / "data", is_own=lambda _: True, for_group=True)
     write_some(tmp_path / "data")
     assert (mode(tmp_path / "data"), mode(tmp_path / "data" / "file")) == (0o750, 0o640)
 
@@ -61,6 +61,22 @@ def test_what_was_open_is_closed_and_said(tmp_path: Path, caplog: pytest.LogCapt
     assert len(caplog.messages) == 1
     assert "had mode 755" in caplog.text
     assert "from 4 files and folders" in caplog.text
+
+
+def test_what_somebody_else_keeps_there_stays_open(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A node that is told to keep its things in a home directory must not lock everybody else out of it."""
+    folder, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    for path in (folder, folder / "own", folder / "photos", elsewhere):
+        path.mkdir(0o755)
+        (path / "file").write_text("x")
+    (folder / "own" / "link").symlink_to(elsewhere)
+    (folder / "own-link").symlink_to(elsewhere)
+    keep_private(folder, is_own=lambda path: path.name.startswith("own"))
+    assert (mode(folder), mode(folder / "photos"), mode(folder / "photos" / "file")) == (0o755, 0o755, 0o666)
+    assert (mode(folder / "own"), mode(folder / "own" / "file")) == (0o700, 0o600)
+    assert (mode(elsewhere), mode(elsewhere / "file"), mode(folder / "file")) == (0o755, 0o666, 0o666)
+    assert "also holds what is not ours, such as file" in caplog.text
+    assert "from 2 files and folders" in caplog.text
 
 
 def test_files_in_a_closed_folder_are_closed_too(tmp_path: Path) -> None:

@@ -24,8 +24,9 @@ from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.errors import ConfigError, EdgeAutotunerError
 from edge_autotuner.models import find_model
 from edge_autotuner.pipeline.edge_weights import find_weights
+from edge_autotuner.pipeline.node.own_names import holds_camera, is_kept_for_node, lines_files
 from edge_autotuner.storage.lock import LOCK_NAME, FolderLock
-from edge_autotuner.storage.outputs import check_output_file, check_output_folder
+from edge_autotuner.storage.outputs import BUNDLE_FILE, check_output_file, check_output_folder
 
 _PEEKED_BYTES = 256
 _WRITTEN = {
@@ -33,6 +34,7 @@ _WRITTEN = {
     "outputs.json_lines.path",
     "run.training.replay.folder",
 }  # the rest is read
+_LINES = "outputs.json_lines.path"
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ def _check_camera(config: NodeConfig, camera: CameraConfig) -> None:
     with _named(f"camera {camera.name}"):
         if is_live_address(camera.source):
             parse_live_address(camera.source)
+        _check_place(config, camera)
         if config.learns:
             _check_learning(config, camera)
 
@@ -104,6 +107,20 @@ def _check_camera(config: NodeConfig, camera: CameraConfig) -> None:
 def _check_folder_setting(config: NodeConfig) -> None:
     with _named("folder"):
         _check_folder(config.folder)
+
+
+def _check_place(config: NodeConfig, camera: CameraConfig) -> None:
+    """Make sure that the camera's folder is free or the node's, and that the node keeps nothing where it reads."""
+    place = config.folder / camera.name
+    is_taken = os.path.lexists(place) and not holds_camera(place) and not _is_empty_folder(place)
+    if is_taken:
+        raise ConfigError(f"{place} exists and was not made by a node; choose another folder, or rename the camera")
+    if not is_live_address(camera.source) and is_kept_for_node(config, Path(camera.source)):
+        raise ConfigError(f"source: {camera.source} is in a folder that the node fills and tidies itself; move it")
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
 
 
 def _check_learning(config: NodeConfig, camera: CameraConfig) -> None:
@@ -126,6 +143,9 @@ def _check_folder(folder: Path) -> None:
         there = there.parent
     if not there.is_dir():
         raise ConfigError(f"{there} is a file; choose another folder")
+    bundle = next((parent for parent in (there, *there.resolve().parents) if (parent / BUNDLE_FILE).is_file()), None)
+    if bundle is not None:
+        raise ConfigError(f"{folder} is in the bundle {bundle}; choose another folder")
     if not os.access(there, os.W_OK | os.X_OK):
         raise ConfigError(f"{there} cannot be written; choose another folder, or change its permissions")
     if (folder / LOCK_NAME).exists():
@@ -134,8 +154,9 @@ def _check_folder(folder: Path) -> None:
 
 def _check_outputs(outputs: OutputsConfig, config: NodeConfig, settings_file: Path | None) -> None:
     from edge_autotuner.client.credentials import make_ssl_context, read_secret, read_token_file
+    from edge_autotuner.pipeline.node.outputs.webhook_post import parse_webhook_url
 
-    mqtt, webhook, lines = outputs.mqtt, outputs.webhook, outputs.json_lines
+    mqtt, webhook = outputs.mqtt, outputs.webhook
     if mqtt is not None:
         with _named("outputs.mqtt"):
             if mqtt.password_file is not None:
@@ -147,12 +168,20 @@ def _check_outputs(outputs: OutputsConfig, config: NodeConfig, settings_file: Pa
             if webhook.token_file is not None:
                 read_token_file(webhook.token_file)
             make_ssl_context(webhook.ca_file)
+            parse_webhook_url(webhook.url)
     reads: dict[str, Path | str | None] = {f"the source of {camera.name}": camera.source for camera in config.cameras}
     reads |= {"the settings file": settings_file, **dict(_files_read(config))}
     check_output_folder(config.folder, option="folder", reads=reads)
-    if lines is not None and lines.path is not None:
-        for path in (lines.path, lines.path.with_name(f"{lines.path.name}.1")):
-            check_output_file(path, option="outputs.json_lines.path", reads=reads, is_own=_holds_lines)
+    for path in lines_files(config):
+        _check_lines_file(path, config, reads)
+
+
+def _check_lines_file(path: Path, config: NodeConfig, reads: dict[str, Path | str | None]) -> None:
+    check_output_file(path, option=_LINES, reads=reads, is_own=_holds_lines)
+    if is_kept_for_node(config, path):
+        raise ConfigError(f"{_LINES} {path} is where the node keeps something else; choose another name")
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{_LINES} {path} is not a file; leave the path out for standard output")
 
 
 def _files_read(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Path]]:

@@ -23,6 +23,7 @@ from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.pipeline.background_process import die_with, wait_or_kill
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.blobs import Blobs
+from edge_autotuner.server.data_folder import is_of_service
 from edge_autotuner.server.database import Database
 from edge_autotuner.server.jobs.folder import JOBS_FOLDER
 from edge_autotuner.server.jobs.queue import JobQueue
@@ -61,7 +62,7 @@ def run_worker(config: ServerConfig, *, blobs_folder: str, database_url: str) ->
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, set_stop)
-    keep_private(config.data, for_group=config.group_access)
+    keep_private(config.data, is_own=is_of_service, for_group=config.group_access)
     vouching = Vouching(JobKeys.from_config(config.jobs), trusted_keys(config.trusted_keys), config.models_dir)
     database = Database(database_url)
     try:

@@ -54,20 +54,13 @@ class JsonPost:
     """
 
     def __init__(self, config: WebhookConfig, clock: Clock) -> None:
+        self._url = parse_webhook_url(config.url)
         try:
-            import httpx2
-
             from edge_autotuner.client.transport import PatientTransport
         except ImportError as exc:
             raise MissingDependency(
                 "the webhook output needs httpx2; install it with: pip install 'edge-autotuner[edge]'"
             ) from exc
-        try:
-            self._url = httpx2.URL(config.url)
-        except httpx2.InvalidURL as exc:
-            raise ConfigError("the webhook's url is not an address; expected https://HOST[:PORT]/PATH") from exc
-        if not self._url.host or self._url.userinfo:
-            raise ConfigError("the webhook's url needs a host, and no login: use token_file")
         self._where = _without_secrets(config.url)
         self._timeout_s, self._clock = config.timeout_s, clock
         self._headers = {"Content-Type": "application/json", "User-Agent": f"edge-autotuner/{__version__}"}
@@ -135,6 +128,30 @@ def _read_bounded(reply: httpx2.Response) -> None:
 def _asked_wait_s(headers: Mapping[str, str]) -> float:
     text = headers.get("retry-after", "").strip()
     return float(text) if text.isdecimal() and text.isascii() and len(text) < 10 else 0.0
+
+
+def parse_webhook_url(url: str) -> httpx2.URL:
+    """Return an address that reports can be sent to.
+
+    Raises:
+        ConfigError: it is none, or holds a login.
+        MissingDependency: the library for HTTP is not installed.
+    """
+    try:
+        import httpx2
+    except ImportError as exc:
+        raise MissingDependency(
+            "the webhook output needs httpx2; install it with: pip install 'edge-autotuner[edge]'"
+        ) from exc
+    try:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL as exc:
+        raise ConfigError("the webhook's url is not an address; expected https://HOST[:PORT]/PATH") from exc
+    if not parsed.host or parsed.userinfo:
+        raise ConfigError("the webhook's url needs a host, and no login: use token_file")
+    if parsed.port is not None and not 1 <= parsed.port <= 65535:
+        raise ConfigError(f"the webhook's url has port {parsed.port}; expected 1 to 65535")
+    return parsed
 
 
 def _without_secrets(url: str) -> str:
