@@ -136,9 +136,16 @@ def _problem(reply: httpx2.Response) -> tuple[str, str]:
         check_json(body, ProblemReply.json_limits)
         problem = ProblemReply.model_validate_json(body)
     except (ValueError, ServiceBadReply):  # ValueError: also pydantic's
-        phrases = {status.value: status.phrase for status in HTTPStatus}
-        return "", phrases.get(reply.status_code, "no reason given")
+        return "", _reason_of_proxy(reply.status_code)
     return _printable(problem.type), _printable(problem.detail or problem.title)
+
+
+def _reason_of_proxy(status: int) -> str:
+    """Return words for an answer that is none of the service's own problems: a proxy in between has given it."""
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return "a proxy before the service takes no body of this size; raise its limit (nginx: client_max_body_size)"
+    phrases = {known.value: known.phrase for known in HTTPStatus}
+    return phrases.get(status, "no reason given")
 
 
 def _retry_after_s(reply: httpx2.Response, now: datetime) -> float | None:

@@ -149,7 +149,8 @@ def _explain(error: ValidationError, text: str, path: Path | None, overrides: Ma
             value is not None and (dotted == name or dotted.startswith(f"{name}.")) for name, value in overrides.items()
         )
         line = None if flagged else _line_of(text, keys)
-        is_whole = not keys and path is not None and not overrides  # about settings that do not go together
+        # about settings that do not go together, or that are not there
+        is_whole = path is not None and not overrides and (not keys or item["type"] == "missing")
         where = f"{path}:{line}: " if line else f"{path}: " if is_whole else ""
         is_shown = item["type"] not in {"missing", "extra_forbidden"} and not isinstance(item["input"], Mapping)
         got = f" (got {item['input']!r})" if is_shown else ""

@@ -181,6 +181,11 @@ def test_a_refusal_says_why() -> None:
     assert str(caught.value) == "GET https://teacher.example/lab/v1/number answered 404: no model x\\x1b[2J\\u202e"
 
 
+def test_a_proxy_that_takes_no_large_body_is_named() -> None:
+    with pytest.raises(ServiceRefused, match=r"answered 413: a proxy before the service takes no body of this size"):
+        Asked((413, {"text": "<html>413 Request Entity Too Large</html>"})).get()
+
+
 def test_waits_are_drawn_below_a_limit_that_doubles() -> None:
     highest = [0.0] * 6
     for seed in range(60):

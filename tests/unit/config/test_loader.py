@@ -134,6 +134,12 @@ def test_an_empty_file_gives_the_defaults(text: str, tmp_path: Path) -> None:
     assert load_config(written(tmp_path, text)) == RunConfig() == resolve_config(None, {})
 
 
+def test_an_empty_file_without_defaults_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, "# nothing yet\n")
+    with pytest.raises(ConfigError, match=rf"^{path}: cameras: Field required$"):
+        resolve_settings(NodeConfig, path, {})
+
+
 def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) -> None:
     path = written(tmp_path, "training:\n  n_epochs: 7\n  batch_size: 2\n")
     flags: dict[str, Any] = {"training.n_epochs": 9, "training.augmentation.flip": 0.0, "training.batch_size": None}

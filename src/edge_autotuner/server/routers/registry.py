@@ -71,7 +71,7 @@ async def add_bundle(camera: Camera, bundle: NewBundle, registry: Models, caller
 
 @router.get("/cameras/{camera}/bundles", dependencies=[Reader])
 async def list_bundles(camera: Camera, registry: Models) -> BundleList:
-    """Return the bundles of a camera, newest first."""
+    """Return the newest 2000 bundles of a camera, newest first; unusually large metrics are left out."""
     return BundleList(bundles=tuple(await run_in_threadpool(registry.bundles, camera)))
 
 

@@ -97,8 +97,8 @@ class JsonLinesFile:
 
     def _write(self, line: bytes) -> None:
         written = os.fstat(self._handle)
-        if written.st_nlink == 0:
-            self._begin_anew()  # somebody deleted the file
+        if not self._is_in_place(written):
+            self._begin_anew()  # somebody deleted the file, or moved it away, as logrotate does
         elif written.st_size > 0 and written.st_size + len(line) > self._max_bytes:
             with suppress(FileNotFoundError):  # an earlier attempt got as far as this
                 os.replace(self._path, self._path.with_name(self._path.name + ROTATED_SUFFIX))
@@ -110,6 +110,12 @@ class JsonLinesFile:
             self._cut_back(size)
             raise
         self._is_torn = False
+
+    def _is_in_place(self, written: os.stat_result) -> bool:
+        try:
+            return os.path.samestat(os.stat(self._path), written)
+        except FileNotFoundError:
+            return False
 
     def _begin_anew(self) -> None:
         old, self._handle = self._handle, os.open(self._path, _FLAGS, 0o666)

@@ -131,6 +131,18 @@ def test_a_file_that_somebody_deleted_is_begun_anew(tmp_path: Path) -> None:
     assert indices(path) == [2]
 
 
+@pytest.mark.parametrize("is_created", [False, True], ids=["moved", "moved and created anew"])
+def test_a_file_that_logrotate_moved_away_is_left_alone(is_created: bool, tmp_path: Path) -> None:
+    path, old = tmp_path / "seen.jsonl", tmp_path / "seen.jsonl-20260101"
+    with written(path) as output:
+        output.take(make_report(index=1))
+        path.rename(old)
+        if is_created:
+            path.touch()
+        output.take(make_report(index=2))
+    assert (indices(old), indices(path)) == ([1], [2])
+
+
 def test_moving_the_full_file_away_is_tried_again(tmp_path: Path) -> None:
     path = tmp_path / "seen.jsonl"
     obstacle = tmp_path / "seen.jsonl.1"
