@@ -390,6 +390,7 @@ _TRIED = {
     "delete it to check every stage again": "state",
     "is a link that leads out of": "tests/unit/storage/test_paths.py",
     ", where this command writes its own ; move it": "tests/unit/storage/test_outputs.py",
+    " is in a folder that the node fills and tidies itself; move it": "tests/unit/pipeline/node/test_own_names.py",
     "; or remove the link , then evaluate and export again": "bundle gone",
     "copy the bundle again or export it": "bundle damaged",
     "; or delete  and run `edge-autotuner tune` on the run again": "candidate damaged",

@@ -282,7 +282,7 @@ def test_an_address_that_is_taken_is_told(tmp_path: Path) -> None:
         port = str(taken.getsockname()[1])
         config = tmp_path / "serve.yaml"
         config.write_text(f"models:\n  atto: {{source: {model}, adapter: deim}}\n")
-        done = run_serve(str(config), "--data", str(tmp_path), "--port", port)
+        done = run_serve(str(config), "--data", str(tmp_path / "data"), "--port", port)
     assert done.returncode == 2
     assert f"cannot listen on 127.0.0.1, port {port}" in done.stderr
 

@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 _ENDING_S = 10.0  # from SIGTERM to SIGKILL
 _LOOK_AT_MEMORY_EVERY_S = 0.25
-_SETTINGS_FILE = "learning.yaml"
 Command = Callable[[Path, Path], Sequence[str]]
 
 
@@ -210,7 +209,7 @@ class _Running:
         self.learner = learner
         self.error: str | None = None
         self.ended_because: str | None = None
-        settings = learner.folder.path / _SETTINGS_FILE
+        settings = learner.folder.learning_settings
         make_folder(learner.folder.path)
         told = LearningConfig(run=learner.config, service=learner.service)
         atomic_write_text(settings, json.dumps(told.model_dump(mode="json")))  # JSON is YAML, too

@@ -3,6 +3,7 @@
 DIR/bundles/NAME/        its models; DIR/bundle points at the deployed one
 DIR/batches/00000001/    one folder of a run for each batch: frames, labels, training, report
 DIR/reservoir/           earlier pictures that are learned from again
+DIR/learning.yaml        settings of the learning process
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 Outcome = Literal["deployed", "candidate", "kept", "useless"]
 """Of a batch: the candidate was deployed; it is better, and waits for a promotion at the registry; the old model
 stayed; there was nothing to learn from."""
+
+LEARNING_FILE = "learning.yaml"
 
 _BATCH_NAME = re.compile(r"\d{8}")
 _OUTCOME_FILE = "outcome.json"
@@ -117,6 +120,11 @@ class CameraFolder:
     def reservoir(self) -> Path:
         """Folder of earlier pictures."""
         return self.path / "reservoir"
+
+    @property
+    def learning_settings(self) -> Path:
+        """File that tells the learning process its settings."""
+        return self.path / LEARNING_FILE
 
     @property
     def lock(self) -> Path:

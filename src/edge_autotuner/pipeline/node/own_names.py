@@ -7,11 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_autotuner.config.node import NodeConfig
-from edge_autotuner.deployment.deployed import DEPLOYED_LINK
+from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, DEPLOYED_LINK
+from edge_autotuner.pipeline.node.camera_folder import LEARNING_FILE
+from edge_autotuner.pipeline.registry_note import NOTE_FILE
 from edge_autotuner.storage.lock import LOCK_NAME
 
 _OF_NODE = {LOCK_NAME, "status.json"}
-_OF_CAMERA = (DEPLOYED_LINK, "bundles", "batches", "reservoir", "incoming", "registry.json", "retention.json")
+_OF_CAMERA = (
+    DEPLOYED_LINK,
+    BUNDLES_FOLDER,
+    "batches",
+    "reservoir",
+    "incoming",
+    NOTE_FILE,
+    "retention.json",
+    LEARNING_FILE,
+)
 _ROTATED_SUFFIX = ".1"
 
 
@@ -31,6 +42,13 @@ def is_of_node(config: NodeConfig, settings_file: Path | None, path: Path) -> bo
 def holds_camera(path: Path) -> bool:
     """Whether a folder holds something that a node keeps of a camera."""
     return path.is_dir() and any(os.path.lexists(path / name) for name in _OF_CAMERA)
+
+
+def is_free_for_camera(path: Path) -> bool:
+    """Whether a camera's folder can be made here: nothing is there, or only what a kill has left half written."""
+    if not os.path.lexists(path):
+        return True
+    return path.is_dir() and all(child.name.startswith(".") for child in path.iterdir())
 
 
 def lines_files(config: NodeConfig) -> Iterator[Path]:

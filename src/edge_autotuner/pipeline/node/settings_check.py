@@ -24,7 +24,7 @@ from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.errors import ConfigError, EdgeAutotunerError
 from edge_autotuner.models import find_model
 from edge_autotuner.pipeline.edge_weights import find_weights
-from edge_autotuner.pipeline.node.own_names import holds_camera, is_kept_for_node, lines_files
+from edge_autotuner.pipeline.node.own_names import holds_camera, is_free_for_camera, is_kept_for_node, lines_files
 from edge_autotuner.storage.lock import LOCK_NAME, FolderLock
 from edge_autotuner.storage.outputs import BUNDLE_FILE, check_output_file, check_output_folder
 
@@ -112,15 +112,10 @@ def _check_folder_setting(config: NodeConfig) -> None:
 def _check_place(config: NodeConfig, camera: CameraConfig) -> None:
     """Make sure that the camera's folder is free or the node's, and that the node keeps nothing where it reads."""
     place = config.folder / camera.name
-    is_taken = os.path.lexists(place) and not holds_camera(place) and not _is_empty_folder(place)
-    if is_taken:
+    if not holds_camera(place) and not is_free_for_camera(place):
         raise ConfigError(f"{place} exists and was not made by a node; choose another folder, or rename the camera")
     if not is_live_address(camera.source) and is_kept_for_node(config, Path(camera.source)):
         raise ConfigError(f"source: {camera.source} is in a folder that the node fills and tidies itself; move it")
-
-
-def _is_empty_folder(path: Path) -> bool:
-    return path.is_dir() and not any(path.iterdir())
 
 
 def _check_learning(config: NodeConfig, camera: CameraConfig) -> None:

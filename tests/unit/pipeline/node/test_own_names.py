@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_autotuner.config.node import NodeConfig
-from edge_autotuner.pipeline.node.own_names import is_kept_for_node, is_of_node
+from edge_autotuner.pipeline.node.own_names import holds_camera, is_free_for_camera, is_kept_for_node, is_of_node
 from edge_autotuner.storage import keep_private
 
 OWN = (
@@ -59,3 +59,22 @@ def test_a_shared_folder_stays_shared(tmp_path: Path) -> None:
 def test_what_the_node_writes_itself(name: str, is_kept: bool, tmp_path: Path) -> None:
     folder = tmp_path / "node"
     assert is_kept_for_node(node_in(folder), folder / name) == is_kept
+
+
+@pytest.mark.parametrize(
+    ("names", "is_usable"),
+    [
+        ((), True), ((".learning.yaml.7-9.tmp",), True), (("learning.yaml",), True), (("learning.yaml", "x.jpg"), True),
+        (("bundles/v1/model.onnx",), True), (("registry.json",), True), (("x.jpg",), False), ((".hidden", "x"), False),
+    ],
+)  # fmt: skip
+def test_a_node_that_was_killed_at_its_first_steps_starts_again(
+    names: tuple[str, ...], is_usable: bool, tmp_path: Path
+) -> None:
+    place = tmp_path / "gate"
+    assert is_free_for_camera(place)
+    place.mkdir()
+    for name in names:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).touch()
+    assert (holds_camera(place) or is_free_for_camera(place)) == is_usable
