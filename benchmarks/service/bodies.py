@@ -1,4 +1,4 @@
-"""Bodies for every operation of the service: hostile ones, and the largest that it takes."""
+"""Builds hostile and largest-allowed request bodies for every operation of the service."""
 
 from __future__ import annotations
 

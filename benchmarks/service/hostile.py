@@ -1,4 +1,4 @@
-"""What a hostile request costs the service: bytes sent, processor seconds, peak memory, for every operation.
+"""Measures what hostile requests cost the service, per operation: bytes sent, CPU seconds, peak memory.
 
 The service is a process of its own, as `edge-autotuner serve` runs it. Each request is sent alone and measured by the
 kernel's counters of that process. Every operation of the OpenAPI description is asked, with and without a token.

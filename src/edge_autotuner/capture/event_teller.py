@@ -1,4 +1,4 @@
-"""Tells of what happens within a recording, without flooding whoever listens."""
+"""Reports events of a recording at a bounded rate."""
 
 from __future__ import annotations
 

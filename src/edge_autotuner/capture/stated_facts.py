@@ -22,7 +22,7 @@ _HDR_CURVES = {16: "PQ", 18: "HLG"}  # transfer characteristics of ITU-T H.273
 
 
 def say_what_is_not_followed(path: Path, first: VideoFrame) -> None:
-    """Log a warning for everything that a video states and that is not done.
+    """Log a warning for each property that a video states and the reader does not apply.
 
     Args:
         path: the file.

@@ -33,11 +33,17 @@ def add(
     ] = "generic",
     max_pictures: Annotated[
         int | None,
-        typer.Option(min=1, max=1_000_000, help="Most pictures in the reservoir. Else as it is, 500 in a new one."),
+        typer.Option(
+            min=1, max=1_000_000, help="Maximum number of pictures. Default: unchanged; 500 in a new reservoir."
+        ),
     ] = None,
     max_mb: Annotated[
         float | None,
-        typer.Option(min=0.001, max=10_000_000, help="Most megabytes of pictures. Else as it is, 200 in a new one."),
+        typer.Option(
+            min=0.001,
+            max=10_000_000,
+            help="Maximum size of the pictures, in megabytes. Default: unchanged; 200 in a new reservoir.",
+        ),
     ] = None,
 ) -> None:
     """Offer the labelled training frames of FOLDER to RESERVOIR, which is created where needed."""

@@ -115,7 +115,7 @@ def remember_secrets_in(text: str) -> None:
 
 
 def remember_secrets_of_settings(values: object) -> None:
-    """Do the same for every text of nested settings, and for what is set under the name of a secret."""
+    """Remember the secrets in nested settings: those in addresses, and values of settings named as secrets."""
     if isinstance(values, Mapping):
         for key, value in values.items():
             if str(key).rpartition(".")[2].lower() in _SECRET_SETTINGS and isinstance(value, str | int | float):

@@ -75,7 +75,7 @@ class Ages:
         return self._clock.now() - timedelta(seconds=age_s) if self.are_believed else None
 
     def of(self, batch: Batch) -> timedelta:
-        """Return for how long a batch is kept; one whose stamp lies in the future begins anew."""
+        """Return how long a batch has been kept. A stamp in the future resets its age."""
         since = _since(batch)
         if since is None:
             return timedelta(0)

@@ -129,7 +129,7 @@ class CameraHealth:
             self._change("ended", None)
 
     def check(self, longest_silence_s: float) -> None:
-        """Lose a camera that has given no picture for longer than any time-out allows, whoever is stuck."""
+        """Mark a camera as lost when it exceeds every time-out without a picture, whichever thread is stuck."""
         with self._lock:
             if self._state.condition != "watched" or self._picture_s is None:
                 return
