@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +27,7 @@ from edge_autotuner.server.registry import Registry
 from edge_autotuner.server.routers import blobs as blob_routes
 from edge_autotuner.server.routers import registry as registry_routes
 from edge_autotuner.server.tokens import Tokens
+from served_app import served
 
 SPEC = DetectorSpec("tiny", LabelMap(("person", "car")), (32, 32), "stretch", "bgr", "boxes_scores")
 
@@ -124,15 +123,8 @@ def small_service(parts: Parts) -> Iterator[TestClient]:
 @contextmanager
 def small_service_on_loopback(parts: Parts) -> Iterator[str]:
     """Serve them on a port of this machine, and give the address."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        server = uvicorn.Server(uvicorn.Config(small_app(parts), log_config=None, lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
+    with served(uvicorn.Config(small_app(parts), log_config=None, lifespan="off")) as (host, port):
+        yield f"http://{host}:{port}"
 
 
 def small_app(parts: Parts) -> FastAPI:

@@ -9,11 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import socket
 import subprocess
-import threading
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +26,7 @@ from edge_autotuner.server.app import create_app
 from edge_autotuner.server.services import open_services
 from edge_autotuner.server.tokens import Tokens
 from registry_samples import description, smallest_model
+from served_app import served, wait_until_ready
 from service_samples import MODEL_SHA256, WAIT_S, StubDetector, png
 
 GENERATOR = "EDGE_AUTOTUNER_OPENAPI_GENERATOR"
@@ -63,29 +60,10 @@ def service(tmp_path: Path) -> Iterator[tuple[str, str]]:
     services = open_services(config, loaders={"stub": lambda: model})
     assert isinstance(services.authenticator, Tokens)
     token = services.authenticator.add("somebody", ["annotate", "train", "deploy", "admin"]).text
-    server = uvicorn.Server(uvicorn.Config(create_app(services), log_config=None, lifespan="on"))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        try:
-            wait_until_ready(url)
-            yield url, token
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
-def wait_until_ready(url: str) -> None:
-    until_s = time.monotonic() + WAIT_S
-    while True:
-        try:
-            urllib.request.urlopen(f"{url}/v1/ready", timeout=WAIT_S).close()
-        except OSError:
-            assert time.monotonic() < until_s, "the service does not become ready"
-            time.sleep(0.02)
-        else:
-            return
+    with served(uvicorn.Config(create_app(services), log_config=None, lifespan="on")) as (host, port):
+        url = f"http://{host}:{port}"
+        wait_until_ready(url, WAIT_S)
+        yield url, token
 
 
 def facts(url: str, token: str) -> dict[str, Any]:

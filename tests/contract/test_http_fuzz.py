@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +16,7 @@ from edge_autotuner.server.api_page import describe_api
 from edge_autotuner.server.app import create_app
 from edge_autotuner.server.services import open_services
 from edge_autotuner.server.slow_clients import patient_protocol
+from served_app import served, wait_until_ready
 from service_samples import MODEL_SHA256, WAIT_S, FixedTokens, StubDetector, png
 
 schemathesis = pytest.importorskip("schemathesis")
@@ -46,31 +43,12 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     services = open_services(config, loaders={"stub": lambda: model})
     services.authenticator = FixedTokens()
     protocol = patient_protocol(max_head_s=WAIT_S, max_unread_s=WAIT_S)
-    server = uvicorn.Server(uvicorn.Config(create_app(services), http=protocol, log_config=None, lifespan="on"))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        wait_until_ready(url)
+    with served(uvicorn.Config(create_app(services), http=protocol, log_config=None, lifespan="on")) as (host, port):
+        url = f"http://{host}:{port}"
+        wait_until_ready(url, WAIT_S)
         services.stop()  # nobody waits for news
         services.stopping.clear()  # ready nevertheless
-        try:
-            yield schemathesis.openapi.from_url(f"{url}/v1/openapi.json")
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
-def wait_until_ready(url: str) -> None:
-    until_s = time.monotonic() + WAIT_S
-    while True:
-        try:
-            urllib.request.urlopen(f"{url}/v1/ready", timeout=WAIT_S).close()
-        except OSError:
-            assert time.monotonic() < until_s, "the service does not become ready"
-            time.sleep(0.02)
-        else:
-            return
+        yield schemathesis.openapi.from_url(f"{url}/v1/openapi.json")
 
 
 def check(case: Any) -> None:

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from edge_autotuner.client.messages import ProblemReply
 from edge_autotuner.server.slow_clients import patient_protocol
+from served_app import served
 from service_samples import WAIT_S
 
 SHORT_S = 0.05
@@ -44,26 +45,18 @@ class App:
 
 
 @contextmanager
-def served(app: App, *, max_head_s: float = WAIT_S, max_unread_s: float = WAIT_S) -> Iterator[socket.socket]:
+def connected(app: App, *, max_head_s: float = WAIT_S, max_unread_s: float = WAIT_S) -> Iterator[socket.socket]:
     """Serve an app, and give a connection to it."""
     protocol = patient_protocol(max_head_s=max_head_s, max_unread_s=max_unread_s)
     config = uvicorn.Config(app, http=protocol, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        try:
-            with socket.create_connection(listening.getsockname(), timeout=WAIT_S) as connection:
-                yield connection
-        finally:
-            server.should_exit = True
-            thread.join()
+    with served(config) as address, socket.create_connection(address, timeout=WAIT_S) as connection:
+        yield connection
 
 
 @pytest.mark.parametrize("piece", [b"x" * 65536, b"X: y\r\n" * 10_000], ids=["one header", "headers"])
 def test_headers_without_end_are_refused_while_they_come(piece: bytes) -> None:
     app = App()
-    with served(app) as connection:
+    with connected(app) as connection:
         try:
             connection.sendall(HEAD + b"X: ")
             for _ in range(100):
@@ -76,7 +69,7 @@ def test_headers_without_end_are_refused_while_they_come(piece: bytes) -> None:
 
 
 def test_a_large_body_is_no_head() -> None:
-    with served(App()) as connection:
+    with connected(App()) as connection:
         for _ in range(3):
             body = b"x" * (1 << 20)
             connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
@@ -92,7 +85,7 @@ def test_headers_that_come_in_two_pieces_are_not_counted_with_the_body_behind_th
     """Networks cut where they like; the rest of the headers then comes with hundreds of KB of the body."""
     body = b"x" * (1 << 20)
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
-    with served(App()) as connection:
+    with connected(App()) as connection:
         for _ in range(2):
             connection.sendall(head[:cut])
             threading.Event().wait(SHORT_S)
@@ -103,7 +96,7 @@ def test_headers_that_come_in_two_pieces_are_not_counted_with_the_body_behind_th
 def test_small_requests_behind_each_other_are_no_head() -> None:
     request = HEAD + b"\r\n"
     n = 3 * (64 << 10) // len(request)
-    with served(App()) as connection:
+    with connected(App()) as connection:
         connection.sendall(request[:5])
         threading.Event().wait(SHORT_S)
         connection.sendall(request[5:] + request * n)
@@ -134,12 +127,12 @@ def answer(connection: socket.socket) -> bytes:
 
 
 def test_a_connection_without_a_request_is_closed() -> None:
-    with served(App(), max_head_s=SHORT_S) as connection:
+    with connected(App(), max_head_s=SHORT_S) as connection:
         assert until_closed(connection) == b""
 
 
 def test_headers_that_do_not_end_are_answered_with_408() -> None:
-    with served(App(), max_head_s=SHORT_S) as connection:
+    with connected(App(), max_head_s=SHORT_S) as connection:
         connection.sendall(HEAD)
         received = until_closed(connection)
         assert received.startswith(b"HTTP/1.1 408 Request Timeout\r\nContent-Type: application/problem+json\r\n")
@@ -148,7 +141,7 @@ def test_headers_that_do_not_end_are_answered_with_408() -> None:
 
 def test_headers_that_drip_do_not_last_longer() -> None:
     """Each byte comes soon after the last one; the connection ends all the same."""
-    with served(App(), max_head_s=4 * SHORT_S) as connection:
+    with connected(App(), max_head_s=4 * SHORT_S) as connection:
         connection.sendall(HEAD)
         connection.settimeout(SHORT_S)
         for _ in range(1000):
@@ -165,7 +158,7 @@ def test_headers_that_drip_do_not_last_longer() -> None:
 
 
 def test_the_next_request_has_as_long_as_the_first() -> None:
-    with served(App(), max_head_s=SHORT_S) as connection:
+    with connected(App(), max_head_s=SHORT_S) as connection:
         connection.sendall(HEAD + b"\r\n")
         assert answer(connection).startswith(b"HTTP/1.1 200")
         connection.sendall(HEAD)
@@ -173,7 +166,7 @@ def test_the_next_request_has_as_long_as_the_first() -> None:
 
 
 def test_what_is_left_of_a_body_nobody_wants_does_not_keep_the_connection() -> None:
-    with served(App(), max_head_s=SHORT_S) as connection:
+    with connected(App(), max_head_s=SHORT_S) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
         assert answer(connection).startswith(b"HTTP/1.1 200")
         connection.sendall(b"drop")
@@ -182,7 +175,7 @@ def test_what_is_left_of_a_body_nobody_wants_does_not_keep_the_connection() -> N
 
 @pytest.mark.parametrize("paths", [[b"/slow"], [b"/"] * 3], ids=["the answer takes long", "many requests"])
 def test_who_sends_whole_requests_is_not_hurried(paths: list[bytes]) -> None:
-    with served(App(), max_head_s=PATIENT_S) as connection:
+    with connected(App(), max_head_s=PATIENT_S) as connection:
         for path in paths:
             connection.sendall(HEAD.replace(b"/ ", path + b" ") + b"\r\n")
             assert answer(connection).startswith(b"HTTP/1.1 200")
@@ -190,20 +183,20 @@ def test_who_sends_whole_requests_is_not_hurried(paths: list[bytes]) -> None:
 
 def test_who_takes_nothing_of_an_answer_loses_the_connection() -> None:
     app = App()
-    with served(app, max_unread_s=SHORT_S) as connection:
+    with connected(app, max_unread_s=SHORT_S) as connection:
         connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         assert app.has_ended.wait(WAIT_S), "the service waits for ever"
         assert len(until_closed(connection)) < N_LARGE
 
 
 def test_who_takes_all_of_an_answer_gets_all_of_it() -> None:
-    with served(App()) as connection:
+    with connected(App()) as connection:
         connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert len(until_closed(connection)) > N_LARGE
 
 
 def test_what_is_no_http_is_refused_as_everything_else_is() -> None:
-    with served(App()) as connection:
+    with connected(App()) as connection:
         connection.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: null\r\n\r\n")
         with connection.makefile("rb") as answer:
             head, _, content = answer.read().partition(b"\r\n\r\n")
