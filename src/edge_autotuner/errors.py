@@ -29,6 +29,8 @@ command line returns for it; `docs/reference/exit-codes.md` is the table.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -180,3 +182,12 @@ class ServiceBadReply(ServiceError):
     """The service answers with something that its interface does not know: an error of its own, or another program."""
 
     exit_code = 19
+
+
+@contextmanager
+def errors_about(setting: str) -> Iterator[None]:
+    """Put the name of a setting before the message of each of our errors; its class stays."""
+    try:
+        yield
+    except EdgeAutotunerError as exc:
+        raise type(exc)(f"{setting}: {exc}") from exc

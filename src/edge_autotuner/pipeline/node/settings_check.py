@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from edge_autotuner.capture.live.address import parse_live_address
 from edge_autotuner.config.annotation import REMOTE, ZOOM
 from edge_autotuner.config.node import CameraConfig, NodeConfig, OutputsConfig, RegistryConfig
 from edge_autotuner.config.service import ServiceConfig
-from edge_autotuner.errors import ConfigError, EdgeAutotunerError
+from edge_autotuner.errors import ConfigError, EdgeAutotunerError, errors_about
 from edge_autotuner.models import find_model
 from edge_autotuner.pipeline.edge_weights import find_weights
 from edge_autotuner.pipeline.node.own_names import holds_camera, is_free_for_camera, is_kept_for_node, lines_files
@@ -79,15 +78,6 @@ def _mistakes(check: Callable[[], None]) -> Iterator[StartProblem]:
         yield StartProblem(exc)
 
 
-@contextmanager
-def _named(setting: str) -> Iterator[None]:
-    """Say which setting a complaint is about, whatever it is."""
-    try:
-        yield
-    except EdgeAutotunerError as exc:
-        raise type(exc)(f"{setting}: {exc}") from exc
-
-
 def _missing_source(camera: CameraConfig) -> ConfigError:
     return ConfigError(
         f"camera {camera.name}: source: {camera.source} does not exist; give a video file, a folder of pictures, or an "
@@ -96,7 +86,7 @@ def _missing_source(camera: CameraConfig) -> ConfigError:
 
 
 def _check_camera(config: NodeConfig, camera: CameraConfig) -> None:
-    with _named(f"camera {camera.name}"):
+    with errors_about(f"camera {camera.name}"):
         if is_live_address(camera.source):
             parse_live_address(camera.source)
         _check_place(config, camera)
@@ -105,7 +95,7 @@ def _check_camera(config: NodeConfig, camera: CameraConfig) -> None:
 
 
 def _check_folder_setting(config: NodeConfig) -> None:
-    with _named("folder"):
+    with errors_about("folder"):
         _check_folder(config.folder)
 
 
@@ -153,13 +143,13 @@ def _check_outputs(outputs: OutputsConfig, config: NodeConfig, settings_file: Pa
 
     mqtt, webhook = outputs.mqtt, outputs.webhook
     if mqtt is not None:
-        with _named("outputs.mqtt"):
+        with errors_about("outputs.mqtt"):
             if mqtt.password_file is not None:
                 read_secret(mqtt.password_file)
             if mqtt.tls:
                 make_ssl_context(mqtt.ca_file)
     if webhook is not None:
-        with _named("outputs.webhook"):
+        with errors_about("outputs.webhook"):
             if webhook.token_file is not None:
                 read_token_file(webhook.token_file)
             make_ssl_context(webhook.ca_file)
@@ -197,7 +187,7 @@ def _holds_lines(path: Path) -> bool:
 def _check_registry(registry: RegistryConfig) -> None:
     from edge_autotuner.deployment.signing import read_signing_key, trusted_keys
 
-    with _named("registry"):
+    with errors_about("registry"):
         trusted_keys(registry.trusted_keys)
         if registry.signing_key is not None:
             read_signing_key(registry.signing_key)
@@ -207,7 +197,7 @@ def _check_registry(registry: RegistryConfig) -> None:
 def _check_service(service: ServiceConfig, setting: str) -> None:
     from edge_autotuner.client.credentials import make_ssl_context, read_token_file
 
-    with _named(setting):
+    with errors_about(setting):
         if service.token_file is not None:
             read_token_file(service.token_file)
         make_ssl_context(service.ca_file, client_cert=service.client_cert, client_key=service.client_key)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from edge_autotuner.core.types import SizeWH
 from edge_autotuner.deployment.bundle import read_bundle
 from edge_autotuner.deployment.deployed import bundle_folder
 from edge_autotuner.deployment.runtime import load_edge_detector
-from edge_autotuner.errors import ConfigError, EdgeAutotunerError, MissingDependency
+from edge_autotuner.errors import ConfigError, MissingDependency, errors_about
 from edge_autotuner.models.catalogue import find_model
 from edge_autotuner.models.detector_spec import DetectorSpec, Resize
 from edge_autotuner.models.onnx_detector import OnnxDetector
@@ -61,23 +60,14 @@ def find_loader(name: str, model: ServedModel, models_dir: Path | None) -> Model
         WeightsError, ModelBundleError: it is missing or damaged.
         MissingDependency: its library is not installed.
     """
-    with _named(name):
+    with errors_about(f"models.{name}"):
         load = _find(model, models_dir)
 
     def loader() -> LoadedModel:
-        with _named(name):
+        with errors_about(f"models.{name}"):
             return load()
 
     return loader
-
-
-@contextmanager
-def _named(model: str) -> Iterator[None]:
-    """Say which model of the settings a complaint is about."""
-    try:
-        yield
-    except EdgeAutotunerError as exc:
-        raise type(exc)(f"models.{model}: {exc}") from exc
 
 
 def _find(model: ServedModel, models_dir: Path | None) -> ModelLoader:
