@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from cli_runs import CliProcess, Outcome
 from edge_autotuner.dataset import DatasetStore
 from helpers import REPOSITORY
+from mount_namespace import shell_in_mount_namespace
 from run_samples import FinishedRun, Samples, results_of, state_of
 
 
@@ -64,13 +64,9 @@ cp -r "$DISK/run" "$RESULT"
 @pytest.mark.slow
 def test_full_disk(samples: Samples, finished_run: FinishedRun, tmp_path: Path) -> None:
     """A file system of 128 KB, later of 64 MB, that only the command's own mount namespace sees."""
-    unshare = shutil.which("unshare")
-    in_namespace = [unshare or "", "--mount", "--map-root-user", "sh", "-c"]
     disk = tmp_path / "disk"
     disk.mkdir()
-    probe = [*in_namespace, f'mount -t tmpfs tmpfs "{disk}"']
-    if unshare is None or subprocess.run(probe, capture_output=True, check=False).returncode:
-        pytest.skip("needs a mount namespace of its own (unshare --mount)")
+    in_namespace = shell_in_mount_namespace(disk)
     environment = {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHONPATH": str(REPOSITORY / "src"),

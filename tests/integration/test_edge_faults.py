@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from edge_autotuner.pipeline.node.own_names import is_of_node
 from edge_autotuner.pipeline.run_folder import StageRecord
 from helpers import REPOSITORY
 from live_servers import CameraServer
+from mount_namespace import shell_in_mount_namespace
 from output_samples import Hook, Listener, wait_until
 from run_samples import N_FRAMES, Samples
 from unit.deployment.test_bundle import made
@@ -162,13 +162,9 @@ wait $node
 @pytest.mark.parametrize("options", ["size=3m", "nr_inodes=60"], ids=["no room", "no names"])
 def test_a_disk_that_is_full_costs_no_frame(options: str, samples: Samples, tmp_path: Path) -> None:
     """The node's folder is on a file system of its own, which is filled while a batch waits to be learned from."""
-    unshare = shutil.which("unshare")
-    in_namespace = [unshare or "", "--mount", "--map-root-user", "sh", "-c"]
     disk = tmp_path / "disk"
     disk.mkdir()
-    probe = [*in_namespace, f'mount -t tmpfs tmpfs "{disk}"']
-    if unshare is None or subprocess.run(probe, capture_output=True, check=False).returncode:
-        pytest.skip("needs a mount namespace of its own (unshare --mount)")
+    in_namespace = shell_in_mount_namespace(disk)
     sources = dict.fromkeys(("bad", "good"), str(samples.video))
     run = {"edge_model": str(tmp_path / "bundle"), "capture": {"stream": {"realtime": True}}}
     config = write_node(

@@ -30,6 +30,7 @@ from edge_autotuner.pipeline.node.outputs.mqtt import MqttOutput
 from edge_autotuner.pipeline.node.outputs.webhook import FRESH_S, WebhookOutput
 from helpers import REPOSITORY
 from live_servers import CameraServer
+from mount_namespace import shell_in_mount_namespace
 from output_samples import FRONT, GARAGE, LABELS, Hook, Listener, make_report, wait_until
 
 pytest.importorskip("paho.mqtt.client")
@@ -689,10 +690,8 @@ sys.stdout.write((disk / "seen.jsonl").read_text())
 
 def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
     """A file system of 64 KB that only the writer's own mount namespace sees."""
-    in_namespace = [shutil.which("unshare") or "", "--mount", "--map-root-user", "sh", "-c"]
+    in_namespace = shell_in_mount_namespace(tmp_path)
     mount = f'mount -t tmpfs -o size=64k tmpfs "{tmp_path}"'
-    if not in_namespace[0] or subprocess.run([*in_namespace, mount], capture_output=True, check=False).returncode:
-        pytest.skip("needs a mount namespace of its own (unshare --mount)")
     environment = {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY / "tests")]),
