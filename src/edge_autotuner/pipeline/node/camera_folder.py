@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from edge_autotuner.core.json_limits import load_json
-from edge_autotuner.deployment.deployed import DEPLOYED_LINK
+from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, DEPLOYED_LINK
 from edge_autotuner.errors import ConfigError, DatasetError
 from edge_autotuner.pipeline.registry_note import NOTE_FILE
 from edge_autotuner.pipeline.run_folder import SETTINGS_FILE, STATE_FILE, RunFolder
@@ -29,6 +29,8 @@ Outcome = Literal["deployed", "candidate", "kept", "useless"]
 stayed; there was nothing to learn from."""
 
 LEARNING_FILE = "learning.yaml"
+BATCHES_FOLDER = "batches"
+RESERVOIR_FOLDER = "reservoir"
 
 _BATCH_NAME = re.compile(r"\d{8}")
 _OUTCOME_FILE = "outcome.json"
@@ -119,7 +121,7 @@ class CameraFolder:
     @property
     def reservoir(self) -> Path:
         """Folder of earlier pictures."""
-        return self.path / "reservoir"
+        return self.path / RESERVOIR_FOLDER
 
     @property
     def learning_settings(self) -> Path:
@@ -129,11 +131,11 @@ class CameraFolder:
     @property
     def lock(self) -> Path:
         """Folder whose lock the one process holds that works on batches."""
-        return self.path / "batches"
+        return self.path / BATCHES_FOLDER
 
     def remove_leftovers(self) -> None:
         """Delete what a killed node has left half written, but for batches: who works on one does that."""
-        bundles = self.path / "bundles"
+        bundles = self.path / BUNDLES_FOLDER
         for folder in (self.path, bundles, *bundles.glob("*/")):
             remove_leftovers(folder)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, DEPLOYED_LINK
-from edge_autotuner.pipeline.node.camera_folder import LEARNING_FILE
+from edge_autotuner.pipeline.node.arrivals import ARRIVALS_FOLDER
+from edge_autotuner.pipeline.node.camera_folder import BATCHES_FOLDER, LEARNING_FILE, RESERVOIR_FOLDER
 from edge_autotuner.pipeline.registry_note import NOTE_FILE
 from edge_autotuner.storage.lock import LOCK_NAME
 
@@ -16,11 +17,10 @@ _OF_NODE = {LOCK_NAME, "status.json"}
 _OF_CAMERA = (
     DEPLOYED_LINK,
     BUNDLES_FOLDER,
-    "batches",
-    "reservoir",
-    "incoming",
+    BATCHES_FOLDER,
+    RESERVOIR_FOLDER,
+    ARRIVALS_FOLDER,
     NOTE_FILE,
-    "retention.json",
     LEARNING_FILE,
 )
 _ROTATED_SUFFIX = ".1"
