@@ -181,12 +181,15 @@ class Tokens:
         Raises:
             StorageError: the database cannot be read.
         """
-        if _TOKEN.fullmatch(token) is None:
-            return self._conclude(token)
-        found = self._recall(token)
-        if found is None:
+        match = _TOKEN.fullmatch(token)
+        if match is None:
+            self._notes.add_refusal("not a token", "")
+            return None
+        known = self._recall(match)
+        if known is None:
             await self._read_next()
-        return self._conclude(token)
+            known = self._compare(match)
+        return self._conclude(match, known)
 
     def identify(self, token: str) -> Caller | None:
         """Return the same, reading the database at once where what is remembered does not do.
@@ -194,21 +197,22 @@ class Tokens:
         Raises:
             StorageError: the database cannot be read.
         """
-        if _TOKEN.fullmatch(token) is not None and self._recall(token) is None:
+        match = _TOKEN.fullmatch(token)
+        if match is None:
+            self._notes.add_refusal("not a token", "")
+            return None
+        known = self._recall(match)
+        if known is None:
             self._read()
-        return self._conclude(token)
+            known = self._compare(match)
+        return self._conclude(match, known)
 
     def close(self) -> None:
         """Write what is still to be noted."""
         self._notes.close()
 
-    def _conclude(self, token: str) -> Caller | None:
+    def _conclude(self, match: re.Match[str], known: _Known | None) -> Caller | None:
         """Return what is said about a token now, and note it."""
-        match = _TOKEN.fullmatch(token)
-        if match is None:
-            self._notes.add_refusal("not a token", "")
-            return None
-        known = self._compare(match)
         if known is None:
             self._notes.add_refusal("unknown", "")
             return None
@@ -218,11 +222,10 @@ class Tokens:
         self._notes.add_use(match[1])
         return known.caller
 
-    def _recall(self, token: str) -> _Known | None:
+    def _recall(self, match: re.Match[str]) -> _Known | None:
         """Return the row of a token if it is remembered and still counts; nothing is read."""
-        match = _TOKEN.fullmatch(token)
         is_fresh = self._clock.monotonic_s() - self._read_at_s < REVOCATION_DELAY_S
-        return self._compare(match) if match is not None and is_fresh else None
+        return self._compare(match) if is_fresh else None
 
     def _compare(self, match: re.Match[str]) -> _Known | None:
         """Return the row of a token whose secret is right.
