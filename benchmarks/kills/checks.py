@@ -18,9 +18,10 @@ from edge_autotuner.deployment import deployed_bundle, read_bundle
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.server.audit import AuditEntry, AuditLog
 from edge_autotuner.server.blobs import Blobs
+from edge_autotuner.server.data_folder import BLOBS_FOLDER, DATABASE_FILE, RESULTS_FILE
 from edge_autotuner.server.database import Database
 from edge_autotuner.server.registry import Registry
-from edge_autotuner.server.services import BLOBS_FOLDER, RESULTS_FILE, database_url
+from edge_autotuner.server.services import database_url
 
 
 def frames_of(dataset: Path) -> list[tuple[str, int]]:
@@ -114,7 +115,7 @@ class Stored:
         found = []
         if (damage := self._log.verify().damage) is not None:
             found.append(f"audit log: {damage}")
-        for path in (self.data / "service.sqlite", self.data / RESULTS_FILE):
+        for path in (self.data / DATABASE_FILE, self.data / RESULTS_FILE):
             if path.is_file():
                 with closing(sqlite3.connect(path)) as connection:
                     answer = connection.execute("PRAGMA integrity_check").fetchone()[0]

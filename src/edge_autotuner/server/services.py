@@ -25,6 +25,7 @@ from edge_autotuner.server.annotation.service import AnnotationService
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.blobs import Blobs
 from edge_autotuner.server.collection import CollectionSchedule
+from edge_autotuner.server.data_folder import BLOBS_FOLDER, DATABASE_FILE, OWN_NAMES, RESULTS_FILE
 from edge_autotuner.server.database import Database, check_known_database
 from edge_autotuner.server.jobs.folder import JOBS_FOLDER
 from edge_autotuner.server.jobs.rows import protected_blobs
@@ -40,11 +41,6 @@ from edge_autotuner.storage.atomic import make_folder, storage_errors
 from edge_autotuner.storage.outputs import check_output_folder
 
 logger = logging.getLogger(__name__)
-
-RESULTS_FILE = "results.sqlite"
-DATABASE_FILE = "service.sqlite"
-BLOBS_FOLDER = "blobs"
-_OWN_NAMES = {DATABASE_FILE, RESULTS_FILE, BLOBS_FOLDER, JOBS_FOLDER}
 
 ReadinessCheck = Callable[[], str | None]
 """Says what does not work, None for nothing; may take a while."""
@@ -273,7 +269,7 @@ def check_data_folder(config: ServerConfig) -> None:
     Raises:
         ConfigError, StorageError: it cannot.
     """
-    check_output_folder(config.data, option="data", reads={}, own=_OWN_NAMES)
+    check_output_folder(config.data, option="data", reads={}, own=OWN_NAMES)
     check_known_database(database_url(config))
 
 

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_autotuner.server.data_folder import is_of_service
+from edge_autotuner.server.data_folder import BLOBS_FOLDER, DATABASE_FILE, RESULTS_FILE, is_of_service
 from edge_autotuner.server.jobs.folder import JOBS_FOLDER
-from edge_autotuner.server.services import BLOBS_FOLDER, DATABASE_FILE, RESULTS_FILE
 
 
 @pytest.mark.parametrize("name", [JOBS_FOLDER, BLOBS_FOLDER, DATABASE_FILE, RESULTS_FILE, f"{DATABASE_FILE}-wal"])

@@ -177,7 +177,8 @@ def worker_starter(config: ServerConfig) -> StartProcess:
 
 def main(arguments: Sequence[str]) -> int:
     """Be a worker of `serve`; return the exit code."""
-    from edge_autotuner.server.services import BLOBS_FOLDER, database_url
+    from edge_autotuner.server.data_folder import BLOBS_FOLDER
+    from edge_autotuner.server.services import database_url
 
     die_with(int(arguments[0]))
     guard_tracebacks()
