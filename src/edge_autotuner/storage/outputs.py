@@ -105,7 +105,7 @@ def check_output_folder(path: Path, *, option: str, reads: Reads, own: Collectio
         _refuse_foreign(path, option, own)
     for name, read in _files(reads):
         for parent in read.resolve().parents:
-            if _is_same(parent, path):
+            if is_same_file(parent, path):
                 below = read.resolve().relative_to(parent).parts[0]
                 if below in _RUN_NAMES:
                     raise ConfigError(
@@ -123,8 +123,16 @@ def check_outputs_differ(outputs: Mapping[str, Path | None]) -> None:
     given = [(option, path) for option, path in outputs.items() if path is not None]
     for number, (option, path) in enumerate(given):
         for other_option, other in given[:number]:
-            if _is_same(path, other):
+            if is_same_file(path, other):
                 raise ConfigError(f"{option} {path} and {other_option} {other} are the same file; give two names")
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two names mean one file or folder, also where it is not there yet."""
+    try:
+        return os.path.samefile(one, other)
+    except (OSError, ValueError):  # one of them is not there yet
+        return _real(one) == _real(other)
 
 
 def write_output(path: Path, text: str) -> None:
@@ -163,9 +171,9 @@ def _refuse_foreign(path: Path, option: str, own: Collection[str]) -> None:
 
 def _refuse_inputs(path: Path, option: str, reads: Reads) -> None:
     for name, read in _files(reads):
-        if _is_same(path, read):
+        if is_same_file(path, read):
             raise ConfigError(f"{option} {path} is {name} itself, which would be lost; choose another name")
-        if read.is_dir() and any(_is_same(parent, read) for parent in _parents(path)):
+        if read.is_dir() and any(is_same_file(parent, read) for parent in _parents(path)):
             raise ConfigError(f"{option} {path} is inside {name} {read}, which is read; choose another folder")
 
 
@@ -190,13 +198,6 @@ def _parents(path: Path) -> list[Path]:
 
 def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    try:
-        return os.path.samefile(one, other)
-    except (OSError, ValueError):  # one of them is not there yet
-        return _real(one) == _real(other)
 
 
 def _mode(path: Path) -> int | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,7 +51,7 @@ class Ages:
         """Whether the clock has gone on as it should for long enough."""
         return self._clock.monotonic_s() - self._steady_since_s >= SETTLE_S
 
-    def observe(self, cameras: Sequence[CameraFolder]) -> None:
+    def observe(self, cameras: Iterable[CameraFolder]) -> None:
         """Look whether the clock was set; call it every few seconds. Where it was, all stamps move with it."""
         now, now_s = self._clock.now(), self._clock.monotonic_s()
         (before, before_s), self._last = self._last, (now, now_s)

@@ -18,7 +18,7 @@ from edge_autotuner.config.node import CameraConfig, NodeConfig
 from edge_autotuner.core import CaptureEvent, Clock, Frame, FrameSource
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.pipeline.node.camera_folder import CameraFolder
-from edge_autotuner.pipeline.node.camera_health import CameraHealth, OnChange
+from edge_autotuner.pipeline.node.camera_health import CameraHealth, CameraState, OnChange
 from edge_autotuner.pipeline.node.collecting import Collecting
 from edge_autotuner.pipeline.node.deployed_model import DeployedModel, Seen
 from edge_autotuner.pipeline.node.fault_domain import FaultDomains
@@ -80,7 +80,11 @@ class CameraWatch:
         self.n_frames = self.n_looked = 0
         self.is_over = False
         told = faults.of(f"{camera.name}: telling", first_retry_s=0)
-        self.health = CameraHealth(camera.name, clock, lambda state: _ignore(told.do(lambda: on_change(state))))
+
+        def tell(state: CameraState) -> None:
+            told.do(lambda: on_change(state))
+
+        self.health = CameraHealth(camera.name, clock, tell)
         self._camera, self._stream, self._on_seen, self._clock = camera, run.capture.stream, on_seen, clock
         self._min_gap_s = 1 / node.detect.max_rate_hz - _ROUNDING_S
         self._learns = node.learns
@@ -233,7 +237,3 @@ class CameraWatch:
         if problem != self.health.state.problem:
             logger.error("%s: %s", self.name, problem)
         self.health.lose(problem)
-
-
-def _ignore(_: object) -> None:
-    """Let a callback return nothing."""

@@ -204,7 +204,7 @@ class Node:
     def _tidy(self) -> None:
         """Delete what is old, of cameras that are not watched any more as well; one that refuses holds up no other."""
         in_use = frozenset(self._folders) if self._config.learns else frozenset()
-        for camera in self._faults.of("tidying").attempt(lambda: cameras_in(self._config.folder), []):
+        for camera in self._faults.of("tidying").attempt(lambda: list(cameras_in(self._config.folder)), []):
             faults = self._faults.of(f"{camera.path.name}: tidying")
             faults.do(lambda of=camera: self._tidying.tidy(of, is_in_use=of.path.name in in_use))  # type: ignore[misc]
 

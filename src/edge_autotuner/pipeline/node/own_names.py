@@ -10,8 +10,10 @@ from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, DEPLOYED_LINK
 from edge_autotuner.pipeline.node.arrivals import ARRIVALS_FOLDER
 from edge_autotuner.pipeline.node.camera_folder import BATCHES_FOLDER, LEARNING_FILE, RESERVOIR_FOLDER
+from edge_autotuner.pipeline.node.outputs.json_lines import ROTATED_SUFFIX
 from edge_autotuner.pipeline.registry_note import NOTE_FILE
 from edge_autotuner.storage.lock import LOCK_NAME
+from edge_autotuner.storage.outputs import is_same_file
 
 _OF_NODE = {LOCK_NAME, "status.json"}
 _OF_CAMERA = (
@@ -23,7 +25,6 @@ _OF_CAMERA = (
     NOTE_FILE,
     LEARNING_FILE,
 )
-_ROTATED_SUFFIX = ".1"
 
 
 def is_of_node(config: NodeConfig, settings_file: Path | None, path: Path) -> bool:
@@ -36,7 +37,7 @@ def is_of_node(config: NodeConfig, settings_file: Path | None, path: Path) -> bo
     """
     if path.name in _OF_NODE or holds_camera(path):
         return True
-    return any(_is_same(path, own) for own in (*lines_files(config), settings_file) if own is not None)
+    return any(is_same_file(path, own) for own in (*lines_files(config), settings_file) if own is not None)
 
 
 def holds_camera(path: Path) -> bool:
@@ -56,7 +57,7 @@ def lines_files(config: NodeConfig) -> Iterator[Path]:
     lines = config.outputs.json_lines
     if lines is not None and lines.path is not None:
         yield lines.path
-        yield lines.path.with_name(lines.path.name + _ROTATED_SUFFIX)
+        yield lines.path.with_name(lines.path.name + ROTATED_SUFFIX)
 
 
 def is_kept_for_node(config: NodeConfig, path: Path) -> bool:
@@ -66,7 +67,3 @@ def is_kept_for_node(config: NodeConfig, path: Path) -> bool:
         return False
     first = next(iter(real.relative_to(folder).parts), "").lower()
     return first in _OF_NODE | {camera.name.lower() for camera in config.cameras}
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    return os.path.realpath(one) == os.path.realpath(other)

@@ -6,6 +6,7 @@ What is old is said by `ages`, and by nothing else.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -52,12 +53,12 @@ class Tidying:
         tidy(camera, self._config, self.ages, self._clock, is_in_use=is_in_use)
 
 
-def cameras_in(folder: Path) -> list[CameraFolder]:
-    """Return the cameras that a node's folder holds something of."""
+def cameras_in(folder: Path) -> Iterator[CameraFolder]:
+    """Yield the cameras that a node's folder holds something of; nothing is looked at before the first is wanted."""
     if not folder.is_dir():
-        return []
+        return
     found = (CameraFolder(path) for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != ".")
-    return [camera for camera in found if camera.lock.is_dir() or (camera.path / BUNDLES_FOLDER).is_dir()]
+    yield from (camera for camera in found if camera.lock.is_dir() or (camera.path / BUNDLES_FOLDER).is_dir())
 
 
 def tidy(folder: CameraFolder, config: StorageConfig, ages: Ages, clock: Clock, *, is_in_use: bool = False) -> None:

@@ -99,8 +99,8 @@ class _DecoderProcess:
         cpu_ms = round(1000 * (_BASE_CPU_S + _CPU_S_PER_MEGAPIXEL * picture.header.n_pixels / 1e6))
         ends_at_s = time.monotonic() + max_wait_s
         try:
-            head = REQUEST.pack(width, height, cpu_ms, len(picture.content))
-            self._send(head + picture.content, ends_at_s)
+            self._send(REQUEST.pack(width, height, cpu_ms, len(picture.content)), ends_at_s)
+            self._send(picture.content, ends_at_s)
             length = ANSWER.unpack(self._receive(ANSWER.size, ends_at_s))[0]
             if length == 0:
                 image = np.frombuffer(self._receive(width * height * 3, ends_at_s), np.uint8)
