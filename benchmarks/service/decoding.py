@@ -5,7 +5,6 @@ CPU time, of the thread that asks and of its decoder process together, so that o
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable
@@ -17,13 +16,13 @@ import cv2
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from benchmarks.result_file import store_result
 from benchmarks.service.hostile_pictures import png_bomb, scan_bomb, text_bomb
 from benchmarks.service.load import RESULTS
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.server.annotation.decoders import Decoders
 from edge_autotuner.server.annotation.pictures import Upload, check_picture
 from edge_autotuner.server.problems import Problem
-from edge_autotuner.storage.atomic import atomic_write_json
 
 MAX_PIXELS = 25_000_000
 _N_TIMES = 40
@@ -53,8 +52,7 @@ def run_decoding(*, quick: bool = False) -> dict[str, Any]:
     rows = [_measured(case) for case in (*usual(quick=quick), *hostile(quick=quick))]
     results: dict[str, Any] = {"machine": describe_machine(), "rows": rows}
     if not quick:
-        there = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
-        atomic_write_json(RESULTS, there | {"decoding": results}, indent=2)
+        store_result(RESULTS, "decoding", results)
     return results
 
 

@@ -7,7 +7,6 @@ each is looked up, computed and stored. Batching and one-by-one take turns in on
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -23,11 +22,11 @@ from statistics import median
 from typing import Any, Literal
 
 from benchmarks.machine import describe_machine
+from benchmarks.result_file import read_results, store_result
 from benchmarks.service.cameras import CROP_SIZE_WH, Crops, Measured, post_crops
 from benchmarks.service.floor import machine_floor_ms
 from benchmarks.service.stub import MODEL, CallCost
 from edge_autotuner.core import NoProgress, Progress
-from edge_autotuner.storage.atomic import atomic_write_json
 
 RESULTS = Path(__file__).parent.parent / "results" / "service.json"
 
@@ -134,13 +133,12 @@ def run_load(
     """
     plan = plan or (QUICK if quick else Plan())
     progress = progress or NoProgress()
-    results = _stored()
+    results = read_results(RESULTS)
     for part in parts:
         measure = measure_load if part == "load" else measure_memory
         results[part] = {"machine": describe_machine(), **measure(plan, progress)}
         if plan == Plan():
-            RESULTS.parent.mkdir(exist_ok=True)
-            atomic_write_json(RESULTS, results, indent=2)
+            store_result(RESULTS, part, results[part])
     return results
 
 
@@ -274,7 +272,3 @@ def _check(measured: Measured) -> None:
 def _middle(rounds: list[dict[str, Any]]) -> Mapping[str, float]:
     """Return the median of each number over the rounds."""
     return {name: median(measured[name] for measured in rounds) for name in rounds[0]}
-
-
-def _stored() -> dict[str, Any]:
-    return dict(json.loads(RESULTS.read_text(encoding="utf-8"))) if RESULTS.is_file() else {}
