@@ -11,10 +11,10 @@ from dataset_folders import add_frame, annotation, new_store
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import CaptureEvent
 from edge_autotuner.dataset.replay import ReplayReservoir
+from edge_autotuner.pipeline.remote_training.run_files import describe_run
 from edge_autotuner.pipeline.replay_offers import add_dataset
 from edge_autotuner.pipeline.run_folder import RunFolder, StageRecord
-from edge_autotuner.pipeline.tuning_description import TuningDescription, parse_description
-from edge_autotuner.pipeline.tuning_input import describe_run
+from edge_autotuner.wire.run_description import RunDescription, parse_description
 
 RAW, LABELS = "aa" * 8, "bb" * 8
 PERSON, CAR = (1, 2, 20.25, 30, 0.9, 0), (10, 10, 30, 30.1, 0.8, 1)
@@ -48,7 +48,7 @@ def write_reservoir(folder: Path) -> ReplayReservoir:
     return ReplayReservoir(folder / "reservoir")
 
 
-def described(folder: Path, **config: Any) -> tuple[TuningDescription, dict[str, bytes], bytes]:
+def described(folder: Path, **config: Any) -> tuple[RunDescription, dict[str, bytes], bytes]:
     """Return a run's description, the contents by their hash, and the description's text."""
     text, files = describe_run(write_run(folder / "run"), RunConfig(**config), replay=write_reservoir(folder))
     return parse_description(text), {sha256: path.read_bytes() for sha256, path in files.items()}, text

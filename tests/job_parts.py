@@ -9,16 +9,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from described_runs import described
-from edge_autotuner.client.job_messages import JobResult, StartBundle, TuneRequest
-from edge_autotuner.client.messages import CameraRequest
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.server import JobsConfig
-from edge_autotuner.pipeline.tuning_settings import portable_settings
+from edge_autotuner.pipeline.remote_training.portable_settings import portable_settings
 from edge_autotuner.server.access import Caller
 from edge_autotuner.server.jobs.queue import JobQueue
 from edge_autotuner.server.jobs.rows import protected_blobs
 from edge_autotuner.server.jobs.store import JobStore
 from edge_autotuner.server.retention import RetentionRules
+from edge_autotuner.wire.job_messages import JobResult, StartBundle, TuneRequest
+from edge_autotuner.wire.messages import CameraRequest
 from registry_samples import Parts, description, open_parts
 
 NODE = Caller("node", frozenset({"train"}))

@@ -15,7 +15,7 @@ import httpx2
 
 from edge_autotuner.client import Connection, JobsClient, RegistryClient
 from edge_autotuner.config.service import ServiceConfig
-from edge_autotuner.pipeline.service_training import TrainingService
+from edge_autotuner.pipeline.remote_training.training import TrainingService
 
 AT = "2026-01-02T03:04:05+00:00"
 CAMERA = "gate"

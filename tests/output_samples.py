@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_autotuner.config.node import CameraConfig
 from edge_autotuner.core import Detections, LabelMap
-from edge_autotuner.pipeline.node.outputs import DetectionReport
+from edge_autotuner.node.outputs import DetectionReport
 from free_ports import free_port
 
 LABELS = LabelMap(("person", "traffic light"))

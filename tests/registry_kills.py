@@ -25,7 +25,6 @@ from typing import Any
 
 from sqlalchemy import event
 
-from edge_autotuner.client.messages import BundleRequest, CameraRequest
 from edge_autotuner.core import FakeClock, LabelMap
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.server import blobs
@@ -34,6 +33,7 @@ from edge_autotuner.server.blobs import Blobs
 from edge_autotuner.server.database import Database
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.server.retention import RetentionRules
+from edge_autotuner.wire.messages import BundleRequest, CameraRequest
 
 N_RANDOM_KILLS = 40
 

@@ -16,7 +16,6 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 
-from edge_autotuner.client.messages import BundleRequest, CameraRequest
 from edge_autotuner.core import FakeClock, LabelMap
 from edge_autotuner.models import DetectorSpec
 from edge_autotuner.server.audit import AuditLog
@@ -27,6 +26,7 @@ from edge_autotuner.server.registry import Registry
 from edge_autotuner.server.routers import blobs as blob_routes
 from edge_autotuner.server.routers import registry as registry_routes
 from edge_autotuner.server.tokens import Tokens
+from edge_autotuner.wire.messages import BundleRequest, CameraRequest
 from served_app import served
 
 SPEC = DetectorSpec("tiny", LabelMap(("person", "car")), (32, 32), "stretch", "bgr", "boxes_scores")

@@ -13,7 +13,6 @@ from typing import Any
 
 from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.dataset.journal import read_journal
 from edge_autotuner.deployment import deployed_bundle, read_bundle
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.server.audit import AuditEntry, AuditLog
@@ -22,6 +21,7 @@ from edge_autotuner.server.data_folder import BLOBS_FOLDER, DATABASE_FILE, RESUL
 from edge_autotuner.server.database import Database
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.server.services import database_url
+from edge_autotuner.storage.journal import read_journal
 
 
 def frames_of(dataset: Path) -> list[tuple[str, int]]:

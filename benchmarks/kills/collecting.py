@@ -12,7 +12,7 @@ from benchmarks.kills.lives import be_command, be_node
 from benchmarks.kills.place import Lived, NothingShared, Place, live_until_done
 from benchmarks.kills.points import Point, Side
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.pipeline.node.camera_folder import CameraFolder
+from edge_autotuner.node.camera_folder import CameraFolder
 
 
 class Capturing(NothingShared):

@@ -19,7 +19,7 @@ from benchmarks.kills.place import MODEL, Lived, Place, Server, link_to, live_un
 from benchmarks.kills.points import Point, Side
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.node import LearningConfig
-from edge_autotuner.pipeline.node.camera_folder import CameraFolder
+from edge_autotuner.node.camera_folder import CameraFolder
 
 STAGES = ("client annotation", "training", "evaluation", "export", "installation")
 CAMERA = "gate"

@@ -18,15 +18,15 @@ _LEARNING = ("client annotation", "training", "evaluation", "export")  # as `tra
 
 def be_worker(watch: Watch, camera: Path, settings: Path) -> None:
     """Be the node's learning process."""
-    from edge_autotuner.pipeline import background_process
-    from edge_autotuner.pipeline.node import learning, training_here, worker
+    from edge_autotuner.node import learning, training_here, worker
+    from edge_autotuner.storage import child_process
 
     stages = zip(_LEARNING, training_here._STAGES, strict=True)
     training_here._STAGES = tuple(watch.stage(name, work) for name, work in stages)
     _replace(training_here, "report", watch.stage("export", training_here.__dict__["report"]))
     learning._settle = watch.stage("installation", learning._settle)
     learning._finish = watch.stage("installation", learning._finish)
-    progress = background_process.StepMessages
+    progress = child_process.StepMessages
     advance = progress.advance
 
     def counted(self: Any, steps: int = 1, *, note: str = "") -> None:  # noqa: ANN401
@@ -53,7 +53,7 @@ def be_command(watch: Watch, arguments: Sequence[str]) -> None:
 def be_node(watch: Watch, config: Path, *threads: str) -> None:
     """Be `edge-autotuner edge`, whose learning process does nothing; only some threads are counted."""
     from edge_autotuner.cli.main import main
-    from edge_autotuner.pipeline.node import node
+    from edge_autotuner.node import node
 
     def idle(_priority: str, _decides: str = "node") -> Callable[[Path, Path], Sequence[str]]:
         return lambda _folder, _settings: ["sleep", "20"]

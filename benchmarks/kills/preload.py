@@ -12,12 +12,12 @@ import torch.onnx
 import benchmarks.kills.lives  # noqa: F401
 import edge_autotuner.cli.app
 import edge_autotuner.cli.edge_screen
-import edge_autotuner.pipeline.node.learning
-import edge_autotuner.pipeline.node.registry_sync
-import edge_autotuner.pipeline.node.training_here
-import edge_autotuner.pipeline.node.training_service
-import edge_autotuner.pipeline.node.worker
-import edge_autotuner.pipeline.service_training
+import edge_autotuner.node.learning
+import edge_autotuner.node.registry_sync
+import edge_autotuner.node.training_here
+import edge_autotuner.node.training_service
+import edge_autotuner.node.worker
+import edge_autotuner.pipeline.remote_training.training
 import edge_autotuner.pipeline.stages
 import edge_autotuner.server.jobs.process
 import edge_autotuner.server.jobs.tuning

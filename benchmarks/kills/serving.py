@@ -22,10 +22,10 @@ from benchmarks.kills.processes import TIMEOUT_S, StuckError
 from benchmarks.kills.samples import bundle_of, content_of
 from edge_autotuner.client import Connection, RegistryClient
 from edge_autotuner.client.connection import path_of
-from edge_autotuner.client.messages import CollectedGarbage, Request
 from edge_autotuner.config.service import ServiceConfig
-from edge_autotuner.dataset.journal import read_journal
 from edge_autotuner.errors import EdgeAutotunerError, ServiceRefused
+from edge_autotuner.storage.journal import read_journal
+from edge_autotuner.wire.messages import CollectedGarbage, Request
 
 Answer = TypeVar("Answer")
 Name = Literal[

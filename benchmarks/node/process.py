@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from edge_autotuner.errors import EdgeAutotunerError
-from edge_autotuner.pipeline.background_process import wait_or_kill
-from edge_autotuner.pipeline.node.camera_folder import CameraFolder
-from edge_autotuner.pipeline.node.cpu_budget import cpu_seconds
+from edge_autotuner.node.camera_folder import CameraFolder
+from edge_autotuner.node.cpu_budget import cpu_seconds
 from edge_autotuner.storage.atomic import atomic_write_json
+from edge_autotuner.storage.child_process import wait_or_kill
 
 CAMERA = "camera"
 _POLL_S = 0.05

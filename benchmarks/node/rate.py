@@ -29,8 +29,8 @@ from benchmarks.scenes import PETS, data_folder
 from edge_autotuner.config.node import BackgroundWorkConfig
 from edge_autotuner.core import NoProgress, Progress
 from edge_autotuner.errors import EdgeAutotunerError
-from edge_autotuner.pipeline.node.camera_folder import BatchOutcome, CameraFolder
-from edge_autotuner.pipeline.node.cpu_budget import cpu_seconds
+from edge_autotuner.node.camera_folder import BatchOutcome, CameraFolder
+from edge_autotuner.node.cpu_budget import cpu_seconds
 
 Stage = Literal["annotation", "training"]
 Priority = Literal["idle", "low", "normal"]

@@ -12,9 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge_autotuner.client.messages import MAX_DESCRIPTION, MAX_QUESTIONS, BatchRequest
 from edge_autotuner.config import RunConfig
-from edge_autotuner.pipeline.tuning_settings import portable_settings
+from edge_autotuner.pipeline.remote_training.portable_settings import portable_settings
+from edge_autotuner.wire.messages import MAX_DESCRIPTION, MAX_QUESTIONS, BatchRequest
 
 JSON = "application/json"
 OCTETS = "application/octet-stream"

@@ -19,7 +19,7 @@ import uvicorn
 
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.server import ServerConfig
-from edge_autotuner.pipeline.tuning_settings import portable_settings
+from edge_autotuner.pipeline.remote_training.portable_settings import portable_settings
 from edge_autotuner.server.annotation.models import LoadedModel
 from edge_autotuner.server.api_page import describe_api
 from edge_autotuner.server.app import create_app

@@ -19,8 +19,8 @@ from cli_runs import CliProcess, run_script
 from edge_autotuner.config import resolve_settings
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.deployment import deployed_bundle, read_bundle
-from edge_autotuner.pipeline.node.camera_folder import CameraFolder
-from edge_autotuner.pipeline.node.own_names import is_of_node
+from edge_autotuner.node.camera_folder import CameraFolder
+from edge_autotuner.node.own_names import is_of_node
 from edge_autotuner.pipeline.run_folder import StageRecord
 from helpers import REPOSITORY
 from live_servers import CameraServer

@@ -15,7 +15,7 @@ import yaml
 from cli_runs import CliProcess, run_cli
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.deployment import deployed_bundle, read_bundle
-from edge_autotuner.pipeline.node.camera_folder import Batch, CameraFolder
+from edge_autotuner.node.camera_folder import Batch, CameraFolder
 from private_files import open_to_others
 from run_samples import N_FRAMES, Samples, settings
 

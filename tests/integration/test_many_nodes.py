@@ -23,14 +23,14 @@ from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.core import STREET_6, Annotation
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.dataset.journal import read_journal
 from edge_autotuner.deployment import deployed_bundle, read_bundle
 from edge_autotuner.models import describe_onnx
 from edge_autotuner.models.onnx_detector import OnnxDetector
-from edge_autotuner.pipeline.node.camera_folder import Batch, CameraFolder
-from edge_autotuner.pipeline.node.learning import deploy_start_model
+from edge_autotuner.node.camera_folder import Batch, CameraFolder
+from edge_autotuner.node.learning import deploy_start_model
 from edge_autotuner.simulation import SimulatedCamera
 from edge_autotuner.simulation.recording import write_video_file
+from edge_autotuner.storage.journal import read_journal
 from real_service import RealService
 from run_samples import N_FRAMES, SEED, SIZE_WH, Samples, settings
 from service_samples import WAIT_S, png

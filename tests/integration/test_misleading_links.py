@@ -11,7 +11,6 @@ import pytest
 
 from edge_autotuner.capture import open_source
 from edge_autotuner.client import Connection
-from edge_autotuner.client.messages import ModelList
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.config.node import WebhookConfig
 from edge_autotuner.config.service import ServiceConfig
@@ -19,7 +18,8 @@ from edge_autotuner.core import SystemClock
 from edge_autotuner.core.progress import NoProgress
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.models.download import download
-from edge_autotuner.pipeline.node.outputs.webhook_post import JsonPost
+from edge_autotuner.node.outputs.webhook_post import JsonPost
+from edge_autotuner.wire.messages import ModelList
 from scripted_server import Script, ScriptedServer, read_request, reply, sending
 
 NOT_HTTP = "the answer is not HTTP as it should be"

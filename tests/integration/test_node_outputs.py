@@ -25,9 +25,9 @@ from edge_autotuner.capture.live.backoff import Backoff
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.config.node import MqttConfig, WebhookConfig
 from edge_autotuner.core import FakeClock, LabelMap
-from edge_autotuner.pipeline.node.camera_health import CameraState
-from edge_autotuner.pipeline.node.outputs.mqtt import MqttOutput
-from edge_autotuner.pipeline.node.outputs.webhook import FRESH_S, WebhookOutput
+from edge_autotuner.node.camera_health import CameraState
+from edge_autotuner.node.outputs.mqtt import MqttOutput
+from edge_autotuner.node.outputs.webhook import FRESH_S, WebhookOutput
 from helpers import REPOSITORY
 from live_servers import CameraServer
 from mount_namespace import shell_in_mount_namespace
@@ -359,7 +359,7 @@ def publish_in_a_process(port: int) -> subprocess.Popen[str]:
 PUBLISH_FOR_EVER = """
 import signal, sys
 from edge_autotuner.config.node import MqttConfig
-from edge_autotuner.pipeline.node.outputs.mqtt import MqttOutput
+from edge_autotuner.node.outputs.mqtt import MqttOutput
 from output_samples import FRONT, make_report
 output = MqttOutput(MqttConfig(host="127.0.0.1", port=int(sys.argv[1]), topic="node"), [FRONT])
 output.take(make_report(0))
@@ -636,7 +636,7 @@ WRITE_FOR_EVER = """
 import sys
 from itertools import count
 from pathlib import Path
-from edge_autotuner.pipeline.node.outputs.json_lines import JsonLinesFile
+from edge_autotuner.node.outputs.json_lines import JsonLinesFile
 from output_samples import make_report
 output = JsonLinesFile(Path(sys.argv[1]), max_bytes=100_000_000)
 for index in count(int(sys.argv[2])):
@@ -670,7 +670,7 @@ def test_killed_writers_tear_one_line_each_at_most(tmp_path: Path) -> None:
 FILL_AND_GO_ON = """
 import os, sys
 from pathlib import Path
-from edge_autotuner.pipeline.node.outputs.json_lines import JsonLinesFile
+from edge_autotuner.node.outputs.json_lines import JsonLinesFile
 from output_samples import make_report
 disk = Path(sys.argv[1])
 ballast = disk / "ballast"

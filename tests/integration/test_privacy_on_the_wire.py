@@ -19,8 +19,8 @@ from edge_autotuner.core.types import ImageArray
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.pipeline import stages
+from edge_autotuner.pipeline.remote_training.run_files import describe_run
 from edge_autotuner.pipeline.run_folder import RunFolder
-from edge_autotuner.pipeline.tuning_input import describe_run
 from private_scene import POSTER_XYXY, SECRET, n_striped, write_figure_finder, write_private_pictures
 from real_service import RealService
 from recording_proxy import RecordingProxy, pictures_in

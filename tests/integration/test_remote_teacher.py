@@ -16,12 +16,12 @@ from cli_runs import CliProcess
 from edge_autotuner.config import RunConfig, load_config
 from edge_autotuner.core import Annotation, FakeClock, NoProgress
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.dataset.journal import read_journal
 from edge_autotuner.errors import ConfigError, TeacherError, TeacherTimeout
 from edge_autotuner.pipeline import stages
 from edge_autotuner.pipeline.annotation_stage import annotate, check_teacher
 from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.pipeline.session import Session
+from edge_autotuner.storage.journal import read_journal
 from faulty_proxy import FaultyProxy
 from real_service import RealService
 from run_samples import Samples, state_of

@@ -16,16 +16,16 @@ import yaml
 
 from cli_runs import CliProcess, run_cli, run_script
 from edge_autotuner.client import Connection, JobsClient
-from edge_autotuner.client.job_messages import JobInfo
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.deployment import deployed_bundle, read_bundle
 from edge_autotuner.deployment.acceptance import accept_bundle, sign_bundle
+from edge_autotuner.deployment.registry_note import registry_id
 from edge_autotuner.deployment.signing import SigningKey, create_key
 from edge_autotuner.errors import ModelBundleError
-from edge_autotuner.pipeline.node.camera_folder import CameraFolder
-from edge_autotuner.pipeline.registry_note import registry_id
+from edge_autotuner.node.camera_folder import CameraFolder
+from edge_autotuner.wire.job_messages import JobInfo
 from faulty_proxy import EVERY_FAULT, Fault, FaultyProxy
 from helpers import REPOSITORY
 from real_service import RealService

@@ -17,11 +17,11 @@ import pytest
 
 from cli_runs import run_cli
 from client_runs import CAMERA, ClientRun, annotated_run
-from edge_autotuner.client.job_messages import JobInfo, JobList
 from edge_autotuner.deployment.acceptance import signature_from_text
 from edge_autotuner.deployment.signing import create_key
 from edge_autotuner.models.weights_store import locate
-from edge_autotuner.pipeline.tuning_settings import portable_settings
+from edge_autotuner.pipeline.remote_training.portable_settings import portable_settings
+from edge_autotuner.wire.job_messages import JobInfo, JobList
 from private_files import open_to_others
 from real_service import RealService
 from run_samples import camera as simulated_camera

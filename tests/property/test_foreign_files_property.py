@@ -19,13 +19,13 @@ import pytest
 from edge_autotuner.core import LabelMap
 from edge_autotuner.core.json_fields import parse_json
 from edge_autotuner.dataset import DatasetStore, load_coco_truth
-from edge_autotuner.dataset.journal import encode_line
 from edge_autotuner.dataset.replay_records import ReplayPicture
 from edge_autotuner.deployment.bundle import parse_description
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.models import transformers_folder
 from edge_autotuner.pipeline.evaluation_result import read_evaluation
 from edge_autotuner.pipeline.run_folder import STAGES, RunFolder
+from edge_autotuner.storage.journal import encode_line
 
 JSON = Any
 Place = tuple[str | int, ...]

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from described_runs import described
 from edge_autotuner.errors import DatasetError
+from edge_autotuner.pipeline.remote_training.run_files import rebuild_run
 from edge_autotuner.pipeline.run_folder import RunFolder
-from edge_autotuner.pipeline.tuning_description import parse_description
-from edge_autotuner.pipeline.tuning_input import rebuild_run
+from edge_autotuner.wire.run_description import parse_description
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

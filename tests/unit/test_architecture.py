@@ -24,25 +24,28 @@ STAGES = {
     "compression", "collaborative", "simulation",
 }  # fmt: skip
 BASE = {"core", "errors", "config", "storage", "_version"}
-JOINTS = {"pipeline", "fleet"}
-FRONTS = {"server", "cli"}
+LOOP = BASE | STAGES | {"client", "wire"}
 MAY_IMPORT = {
     "_version": set(),
     "errors": set(),
     "core": {"errors"},
     "storage": {"core", "errors"},
     "config": {"core", "errors", "storage"},
+    "wire": {"core", "errors", "config"},  # both sides read it, so it knows neither
     **{stage: BASE | {"models", "dataset"} for stage in STAGES},
     "dataset": BASE,  # models store files with it: the other direction would be a cycle
-    "client": BASE | {"models", "dataset"},  # no stage: what was fetched and what is done with it meet in `pipeline`
-    **dict.fromkeys(JOINTS, BASE | STAGES | JOINTS | {"client"}),
-    **dict.fromkeys(FRONTS, BASE | STAGES | JOINTS | FRONTS | {"client"}),
+    "client": BASE | {"models", "dataset", "wire"},  # no stage: `pipeline` joins what it fetched with the stages
+    "pipeline": LOOP,
+    "node": LOOP | {"pipeline"},
+    "fleet": LOOP | {"pipeline", "node"},
+    "server": BASE | STAGES | {"wire", "pipeline"},  # no HTTP client, and nothing that runs beside a camera
+    "cli": LOOP | {"pipeline", "node", "fleet", "server"},
 }
 
 TRAIN_ONLY = {"torch", "onnx", "onnxscript", "safetensors", "faster_coco_eval", "jinja2"}
 HEAVY = TRAIN_ONLY | {"cv2", "onnxruntime", "av", "pydantic", "typer", "rich", "yaml", "numpy"}
 SERVER_ONLY = {"fastapi", "starlette", "uvicorn", "sqlalchemy", "prometheus_client"}
-EDGE_PACKAGES = ("core", "storage", "config", "capture", "dataset", "models", "deployment", "client")
+EDGE_PACKAGES = ("core", "storage", "config", "wire", "capture", "dataset", "models", "deployment", "client")
 # modules of `models` that are written in torch begin like this
 NETWORKS = ("yolox", "ssdlite", "trainable", "torch_", "transformers_")
 
@@ -136,7 +139,7 @@ def test_edge_packages_load_without_the_train_extra(package: str) -> None:
 
 
 def test_the_service_needs_no_http_client() -> None:
-    assert heavy_modules_loaded_by(["edge_autotuner.client", "edge_autotuner.client.messages"], {"httpx2", "cv2"}) == {}
+    assert heavy_modules_loaded_by(["edge_autotuner.client", "edge_autotuner.wire.messages"], {"httpx2", "cv2"}) == {}
 
 
 def public_names(tree: ast.Module) -> set[str]:

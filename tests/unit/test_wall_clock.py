@@ -10,8 +10,8 @@ from helpers import REPOSITORY
 SOURCE = REPOSITORY / "src" / "edge_autotuner"
 
 KNOWN = {
-    "pipeline/node/ages.py": "the one age rule of a node",
-    "pipeline/node/collecting.py": "a pause, which monotonic time ends as well",
+    "node/ages.py": "the one age rule of a node",
+    "node/collecting.py": "a pause, which monotonic time ends as well",
     "cli/replay.py": "a person says what is old",
     "server/annotation/result_store.py": "forgets results of a cache",
     "server/blobs.py": "grace of uploads; removal waits until the collection believes the clock",
@@ -64,5 +64,5 @@ def computes_with_wall_clock(path: Path) -> bool:
 def test_every_place_that_computes_with_the_wall_clock_is_known() -> None:
     found = {str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*.py") if computes_with_wall_clock(path)}
     new = found - set(KNOWN)
-    assert not new, f"{sorted(new)}: take monotonic time, or `pipeline/node/ages.py`; else say here why not"
+    assert not new, f"{sorted(new)}: take monotonic time, or `node/ages.py`; else say here why not"
     assert not set(KNOWN) - found, "they do so no more"

@@ -13,12 +13,12 @@ from edge_autotuner.cli.settings import resolve_flags
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.core import Clock, SystemClock
 from edge_autotuner.errors import ConfigError
-from edge_autotuner.pipeline.node.model_check import bundle_problems, learning_problems, nothing_runs_yet
-from edge_autotuner.pipeline.node.node import Node
-from edge_autotuner.pipeline.node.outputs import Outputs
-from edge_autotuner.pipeline.node.own_names import is_of_node
-from edge_autotuner.pipeline.node.requirements import check_can_start
-from edge_autotuner.pipeline.node.settings_check import StartProblem, probe, settings_problems
+from edge_autotuner.node.model_check import bundle_problems, learning_problems, nothing_runs_yet
+from edge_autotuner.node.node import Node
+from edge_autotuner.node.outputs import Outputs
+from edge_autotuner.node.own_names import is_of_node
+from edge_autotuner.node.requirements import check_can_start
+from edge_autotuner.node.settings_check import StartProblem, probe, settings_problems
 from edge_autotuner.storage import keep_private
 
 _SAY_EVERY_S = 60.0

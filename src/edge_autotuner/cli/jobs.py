@@ -18,7 +18,7 @@ from edge_autotuner.errors import ConfigError, TrainingError
 
 if TYPE_CHECKING:
     from edge_autotuner.client import JobsClient
-    from edge_autotuner.client.job_messages import JobEvent, JobInfo
+    from edge_autotuner.wire.job_messages import JobEvent, JobInfo
 
 app = typer.Typer(help="Tuning at a service: tune, list, show, follow, cancel, fetch.", no_args_is_help=True)
 
@@ -70,8 +70,8 @@ def tune(
     resolved = merge_settings(config or folder / _SAVED, setting, {}) if config or setting else run.settings()
     with connected(url, token_file, ca_file, max_upload_kbps=max_upload_kbps) as connection:
         from edge_autotuner.client import JobsClient, RegistryClient
-        from edge_autotuner.pipeline.registry_note import registry_id
-        from edge_autotuner.pipeline.service_training import TrainingService, tune_at_service
+        from edge_autotuner.deployment.registry_note import registry_id
+        from edge_autotuner.pipeline.remote_training.training import TrainingService, tune_at_service
 
         service = TrainingService(
             JobsClient(connection),
@@ -121,7 +121,7 @@ def show(job_id: JobId, url: Url, token_file: TokenFile = None, ca_file: CaFile 
 def follow(job_id: JobId, url: Url, token_file: TokenFile = None, ca_file: CaFile = None) -> None:
     """Follow a job until it has ended; Ctrl-C leaves it running."""
     with _jobs_at(url, token_file, ca_file) as client:
-        from edge_autotuner.pipeline.service_training import ProgressOfJob
+        from edge_autotuner.pipeline.remote_training.training import ProgressOfJob
 
         job = client.wait(client.job(job_id), ProgressOfJob(ProgressBar()).tell)
     say(_verdict(job))

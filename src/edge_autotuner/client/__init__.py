@@ -1,9 +1,8 @@
-"""The edge's side of the wire: one connection to a service, and what can be asked there.
+"""HTTP clients of the service: one connection, and what can be asked there.
 
 `Connection` bounds every request in time, bytes and attempts; `RemoteDetector` is a detector whose model runs at the
-service; `RegistryClient` publishes and fetches bundles; `JobsClient` has models tuned. `messages` holds everything that
-goes over the wire, for both sides. The names below are loaded when they are first used: the service needs the messages
-and no HTTP client.
+service; `RegistryClient` publishes and fetches bundles; `JobsClient` has models tuned. Names load on first use: a
+module such as `credentials` needs no HTTP library.
 """
 
 from __future__ import annotations

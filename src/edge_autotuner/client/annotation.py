@@ -11,14 +11,6 @@ import httpx2
 import numpy as np
 
 from edge_autotuner.client.connection import Ask, Connection, path_of
-from edge_autotuner.client.messages import (
-    AnnotationReply,
-    BatchReply,
-    BatchRequest,
-    ModelInfo,
-    ModelList,
-    ProblemReply,
-)
 from edge_autotuner.client.pictures import EncodedPicture, encode_for_travel, travelling_size
 from edge_autotuner.client.replies import error_of_problem, read_json
 from edge_autotuner.config.service import ServiceConfig
@@ -38,6 +30,14 @@ from edge_autotuner.errors import (
     TeacherError,
     TeacherRejected,
     TeacherTimeout,
+)
+from edge_autotuner.wire.messages import (
+    AnnotationReply,
+    BatchReply,
+    BatchRequest,
+    ModelInfo,
+    ModelList,
+    ProblemReply,
 )
 
 _MAX_BATCH_BYTES = 8 << 20  # of pictures in one request

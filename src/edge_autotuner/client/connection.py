@@ -23,7 +23,6 @@ from pydantic import BaseModel
 from edge_autotuner._version import __version__
 from edge_autotuner.client.budget import UploadBudget
 from edge_autotuner.client.credentials import make_ssl_context, read_token, warn_if_others_can_read
-from edge_autotuner.client.messages import API_PREFIX
 from edge_autotuner.client.replies import Message, check_status, read_json, was_not_carried_out
 from edge_autotuner.client.transport import PATIENCE, Patience, PatientTransport
 from edge_autotuner.config.service import ServiceConfig
@@ -31,6 +30,7 @@ from edge_autotuner.core.clock import Clock, Deadline, SystemClock
 from edge_autotuner.core.json_limits import JsonLimits
 from edge_autotuner.core.link_failures import certificate_failure, connection_failure, is_foreign_protocol
 from edge_autotuner.errors import ConfigError, ServiceBadReply, ServiceError, ServiceUnreachable
+from edge_autotuner.wire.messages import API_PREFIX
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,13 @@ from pathlib import Path
 
 from edge_autotuner.client.connection import Connection, path_of
 from edge_autotuner.client.download import fetch_file
-from edge_autotuner.client.job_messages import (
+from edge_autotuner.client.uploads import Content, upload_missing
+from edge_autotuner.core.clock import Deadline
+from edge_autotuner.core.progress import Progress
+from edge_autotuner.errors import ServiceBadReply, ServiceRefused
+from edge_autotuner.storage import child_path
+from edge_autotuner.storage.atomic import storage_errors
+from edge_autotuner.wire.job_messages import (
     JobEvent,
     JobEvents,
     JobInfo,
@@ -21,13 +27,7 @@ from edge_autotuner.client.job_messages import (
     OutputFile,
     TuneRequest,
 )
-from edge_autotuner.client.messages import Request
-from edge_autotuner.client.uploads import Content, upload_missing
-from edge_autotuner.core.clock import Deadline
-from edge_autotuner.core.progress import Progress
-from edge_autotuner.errors import ServiceBadReply, ServiceRefused
-from edge_autotuner.storage import child_path
-from edge_autotuner.storage.atomic import storage_errors
+from edge_autotuner.wire.messages import Request
 
 _WAIT_S = 25.0  # for news, in one request; proxies often give up after 60 s of silence
 _MAX_OUTPUT_BYTES = 1 << 30

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edge_autotuner.client.messages import ModelInfo
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.dataset.pictures import hash_bytes
 from edge_autotuner.errors import DatasetError
+from edge_autotuner.wire.messages import ModelInfo
 
 _LOSSLESS_WEBP = 101  # OpenCV: above 100
 _CONTENT_TYPES = {"png": "image/png", "webp": "image/webp", "jpg": "image/jpeg"}

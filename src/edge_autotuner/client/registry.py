@@ -14,18 +14,6 @@ from pathlib import Path
 
 from edge_autotuner.client.connection import Connection, path_of
 from edge_autotuner.client.download import fetch_file
-from edge_autotuner.client.messages import (
-    BundleAdded,
-    BundleFileInfo,
-    BundleInfo,
-    BundleList,
-    BundleRequest,
-    CameraInfo,
-    CameraList,
-    CameraRequest,
-    DeployedBundle,
-    Request,
-)
 from edge_autotuner.client.uploads import upload_missing
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.errors import ModelBundleError, ServiceBadReply
@@ -36,6 +24,18 @@ from edge_autotuner.storage.atomic import (
     make_folder,
     storage_errors,
     sync_folder,
+)
+from edge_autotuner.wire.messages import (
+    BundleAdded,
+    BundleFileInfo,
+    BundleInfo,
+    BundleList,
+    BundleRequest,
+    CameraInfo,
+    CameraList,
+    CameraRequest,
+    DeployedBundle,
+    Request,
 )
 
 _DESCRIPTION_FILE = "bundle.json"  # as `deployment` calls it

@@ -10,11 +10,11 @@ from typing import TypeVar
 import httpx2
 from pydantic import ValidationError
 
-from edge_autotuner.client.messages import ProblemReply, Reply
 from edge_autotuner.core.json_limits import JsonLimits, check_json
 from edge_autotuner.core.link_failures import redirect_words
 from edge_autotuner.core.printable import one_line
 from edge_autotuner.errors import ServiceBadReply, ServiceBusy, ServiceError, ServiceRefused, ServiceUnreachable
+from edge_autotuner.wire.messages import ProblemReply, Reply
 
 Message = TypeVar("Message", bound=Reply)
 

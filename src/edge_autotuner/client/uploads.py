@@ -7,10 +7,10 @@ from itertools import islice
 from pathlib import Path
 
 from edge_autotuner.client.connection import Connection, path_of
-from edge_autotuner.client.messages import BlobQuestion, MissingBlobs, StoredBlob
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.progress import NoProgress, Progress
 from edge_autotuner.errors import ServiceBadReply, StorageError
+from edge_autotuner.wire.messages import BlobQuestion, MissingBlobs, StoredBlob
 
 Content = Path | bytes
 """A file, or what is in memory."""

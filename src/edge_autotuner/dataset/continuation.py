@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_autotuner.dataset.derived_files import DERIVED_NAMES
-from edge_autotuner.dataset.journal import JOURNAL_NAME
 from edge_autotuner.dataset.state import Header
 from edge_autotuner.errors import DatasetError
+from edge_autotuner.storage.journal import JOURNAL_NAME
 from edge_autotuner.storage.lock import LOCK_NAME
 
 _OUR_NAMES = {JOURNAL_NAME, LOCK_NAME, "frames", "backgrounds", *DERIVED_NAMES}

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from edge_autotuner.core.types import ImageArray
-from edge_autotuner.dataset.journal import encode_line, read_journal
 from edge_autotuner.dataset.pictures import decode_picture, hash_bytes, read_file
 from edge_autotuner.dataset.replay_balance import Candidate, choose_kept
 from edge_autotuner.dataset.replay_records import ReplayOrigin, ReplayPicture
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.storage.atomic import atomic_write_bytes, make_folder, remove_temporaries
+from edge_autotuner.storage.journal import encode_line, read_journal
 from edge_autotuner.storage.lock import LOCK_NAME, FolderLock
 from edge_autotuner.storage.paths import child_path
 

@@ -25,7 +25,6 @@ from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset.coco_export import COCO_NAME, CocoFrame
 from edge_autotuner.dataset.continuation import differences, refuse_foreign_folder, refuse_other_dataset
 from edge_autotuner.dataset.derived_files import DerivedFiles
-from edge_autotuner.dataset.journal import JOURNAL_NAME, JournalWriter, read_journal
 from edge_autotuner.dataset.metadata import without_metadata
 from edge_autotuner.dataset.pictures import (
     PictureFormat,
@@ -47,6 +46,7 @@ from edge_autotuner.dataset.state import AnnotationRun, DatasetState, Header
 from edge_autotuner.dataset.treatment import PictureTreatment
 from edge_autotuner.errors import DatasetError, StorageError
 from edge_autotuner.storage.atomic import atomic_write_bytes, make_folder, remove_temporaries
+from edge_autotuner.storage.journal import JOURNAL_NAME, JournalWriter, read_journal
 from edge_autotuner.storage.lock import FolderLock
 from edge_autotuner.storage.paths import child_path, remove_folder
 

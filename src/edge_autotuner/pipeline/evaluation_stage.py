@@ -31,7 +31,7 @@ from edge_autotuner.evaluation import (
 )
 from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model, open_exported
 from edge_autotuner.pipeline.evaluation_result import Evaluation
-from edge_autotuner.pipeline.rival import find_rival
+from edge_autotuner.pipeline.incumbent import find_incumbent
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.pipeline.training_stage import candidate_weights, load_candidate, require_training
@@ -58,7 +58,7 @@ def evaluate(session: Session) -> None:
         frames = _labelled_test_frames(store, annotated.fingerprint)
         truths = _truths(frames, store, config)
         session.keep_settings()
-        rival = find_rival(session, trained.fingerprint, store.labels)
+        rival = find_incumbent(session, trained.fingerprint, store.labels)
         fingerprint = fingerprint_of(
             trained.fingerprint, config.evaluation.fingerprint(), _hash_of_truth(config), rival and rival.model.sha256
         )

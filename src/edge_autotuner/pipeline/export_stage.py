@@ -21,7 +21,7 @@ from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.torch_weights import network_bytes
 from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model
 from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
-from edge_autotuner.pipeline.rival import REPLACED, find_rival
+from edge_autotuner.pipeline.incumbent import REPLACED, find_incumbent
 from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.pipeline.training_stage import candidate_weights, load_candidate, require_training
@@ -47,7 +47,7 @@ def export(session: Session) -> None:
     if session.is_done("export", fingerprint) and _is_deployed(session.folder.path):
         return
     with session.stage("export", fingerprint) as summary:
-        rival = find_rival(session, trained.fingerprint, labels)
+        rival = find_incumbent(session, trained.fingerprint, labels)
         start = _write(session, edge, "start", result, rival)
         old = rival or start
         candidate_model = EdgeModel(edge.name, candidate, labels, edge.sha256)

@@ -10,11 +10,11 @@ from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation
 from edge_autotuner.core.types import FloatArray
 from edge_autotuner.dataset import DatasetStore, FrameRecord
-from edge_autotuner.dataset.journal import JOURNAL_NAME
 from edge_autotuner.dataset.pictures import read_file
 from edge_autotuner.dataset.replay import ReplayOffer, ReplayReservoir
 from edge_autotuner.dataset.replay_records import ReplayLabels, ReplayOrigin, ReplayPicture, era_of, frame_id_of
 from edge_autotuner.errors import DatasetError
+from edge_autotuner.storage.journal import JOURNAL_NAME
 
 
 @dataclass(frozen=True)

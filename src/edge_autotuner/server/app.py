@@ -13,7 +13,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import Scope
 
 from edge_autotuner._version import __version__
-from edge_autotuner.client.messages import API_PREFIX
 from edge_autotuner.server.access import caller_with
 from edge_autotuner.server.limits import BodyLimit
 from edge_autotuner.server.observing import Observing
@@ -27,6 +26,7 @@ from edge_autotuner.server.routers.jobs import router as jobs_router
 from edge_autotuner.server.routers.models import router as models_router
 from edge_autotuner.server.routers.registry import router as registry_router
 from edge_autotuner.server.services import Services
+from edge_autotuner.wire.messages import API_PREFIX
 
 _DESCRIPTION = (
     "Groundtruth models for edge nodes. Requests carry `Authorization: Bearer TOKEN`; what is refused is answered with "

@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from edge_autotuner.client.messages import CollectedGarbage
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.server.audit import AuditEntry, AuditLog
@@ -22,6 +21,7 @@ from edge_autotuner.server.database import Database
 from edge_autotuner.server.metrics import Metrics
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.registry import Registry
+from edge_autotuner.wire.messages import CollectedGarbage
 
 _Result = TypeVar("_Result")
 

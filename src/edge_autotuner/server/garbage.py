@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 from sqlalchemy import Connection, delete, select
 
-from edge_autotuner.client.messages import CollectedGarbage
 from edge_autotuner.core.clock import Clock
 from edge_autotuner.errors import StorageError
 from edge_autotuner.server.audit import AuditLog
@@ -23,6 +22,7 @@ from edge_autotuner.server.retention import (
     sizes_and_young,
 )
 from edge_autotuner.server.schema import bundle_files, bundles, deployments
+from edge_autotuner.wire.messages import CollectedGarbage
 
 logger = logging.getLogger(__name__)
 

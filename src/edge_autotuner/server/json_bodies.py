@@ -15,10 +15,10 @@ from fastapi import Depends, Request
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from edge_autotuner.client.messages import Request as RequestMessage
 from edge_autotuner.core.json_limits import check_json
 from edge_autotuner.server.access import Caller
 from edge_autotuner.server.problems import Problem, invalid
+from edge_autotuner.wire.messages import Request as RequestMessage
 
 _Message = TypeVar("_Message", bound=RequestMessage)
 

@@ -10,12 +10,12 @@ from typing import Any
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge_autotuner.client.messages import API_PREFIX
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.errors import StorageError
 from edge_autotuner.server.metrics import Metrics
 from edge_autotuner.server.problems import GONE, Problem
 from edge_autotuner.server.slow_clients import MAX_HEADERS, MAX_TARGET_BYTES
+from edge_autotuner.wire.messages import API_PREFIX
 
 logger = logging.getLogger(__name__)
 access_logger = logging.getLogger("edge_autotuner.access")

@@ -12,8 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from edge_autotuner.client.messages import ProblemReply
 from edge_autotuner.core.redaction import redact_text
+from edge_autotuner.wire.messages import ProblemReply
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -17,17 +17,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from starlette.concurrency import run_in_threadpool
 
-from edge_autotuner.client.messages import (
-    BundleAdded,
-    BundleFileInfo,
-    BundleInfo,
-    BundleRequest,
-    CameraInfo,
-    CameraRequest,
-    CollectedGarbage,
-    DeployedBundle,
-    Stage,
-)
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.deployment.acceptance import signature_from_text
@@ -43,6 +32,17 @@ from edge_autotuner.server.listing import MAX_BUNDLES, MAX_CAMERAS, ShownMetrics
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.retention import ProtectedBlobs, RetentionRules
 from edge_autotuner.server.schema import bundle_files, bundles, cameras, deployments
+from edge_autotuner.wire.messages import (
+    BundleAdded,
+    BundleFileInfo,
+    BundleInfo,
+    BundleRequest,
+    CameraInfo,
+    CameraRequest,
+    CollectedGarbage,
+    DeployedBundle,
+    Stage,
+)
 
 RECHECK_S = 5.0
 """How late a waiting request learns of a promotion that another process made; of one in this process, at once."""

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edge_autotuner.core import Annotation, Detections
-from edge_autotuner.dataset.journal import JournalWriter, encode_line, read_journal
 from edge_autotuner.dataset.records import FrameRecord, annotation_from_json, annotation_to_json
+from edge_autotuner.storage.journal import JournalWriter, encode_line, read_journal
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),

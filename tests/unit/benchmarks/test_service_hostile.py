@@ -9,8 +9,8 @@ import pytest
 from benchmarks.service import hostile, hostile_tables
 from benchmarks.service.bodies import FIELDS, PLAIN, datasets, hostile_bodies, largest_bodies
 from edge_autotuner.errors import DatasetError
-from edge_autotuner.pipeline.tuning_description import parse_description
 from edge_autotuner.server.api_page import describe_api
+from edge_autotuner.wire.run_description import parse_description
 
 
 def operations_with_a_body() -> set[str]:

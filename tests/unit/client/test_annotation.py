@@ -13,7 +13,6 @@ import pytest
 
 from edge_autotuner.client import Connection, RemoteDetector, find_remote_model
 from edge_autotuner.client.annotation import check_answer
-from edge_autotuner.client.messages import AnnotationReply, ModelInfo
 from edge_autotuner.client.pictures import EncodedPicture, encode_for_travel, travelling_size
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.core import BatchDetector, Deadline, Detections, LabelMap
@@ -30,6 +29,7 @@ from edge_autotuner.errors import (
 from edge_autotuner.models import DetectorSpec, describe_onnx
 from edge_autotuner.models.onnx_detector import OnnxDetector
 from edge_autotuner.models.preprocess import place, resized_picture
+from edge_autotuner.wire.messages import AnnotationReply, ModelInfo
 from run_samples import Samples, camera
 from service_stub import MODEL, TOKEN, StubService, parts_of
 

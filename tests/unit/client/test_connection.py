@@ -20,7 +20,6 @@ import pytest
 
 from edge_autotuner.client import Connection, path_of
 from edge_autotuner.client.connection import Ask, _translated
-from edge_autotuner.client.messages import Reply
 from edge_autotuner.client.replies import read_json
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.core import Deadline, FakeClock
@@ -34,6 +33,7 @@ from edge_autotuner.errors import (
     ServiceRefused,
     ServiceUnreachable,
 )
+from edge_autotuner.wire.messages import Reply
 from scripted_server import ScriptedServer, read_request, reply, sending
 
 URL = "https://teacher.example/lab"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from edge_autotuner.client import JobsClient
-from edge_autotuner.client.job_messages import JobInfo, TuneRequest
 from edge_autotuner.errors import ServiceBadReply, ServiceRefused, StorageError
+from edge_autotuner.wire.job_messages import JobInfo, TuneRequest
 from job_samples import CAMERA, FakeJobs, change, connected, new_job, sha256_of
 
 DATASET = b"a description"

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 import edge_autotuner
 from edge_autotuner.config.node import CameraConfig, MqttConfig, NodeConfig
 from edge_autotuner.core import LabelMap
-from edge_autotuner.pipeline.node.outputs.discovery import (
+from edge_autotuner.node.outputs.discovery import (
     Topics,
     camera_messages,
     class_ids_in_topics,
@@ -35,7 +35,7 @@ def node(name: str) -> NodeConfig:
 def names_in_node_folder() -> set[str]:
     """Return what the code of the node calls files beside the cameras' folders: `config.folder / NAME`."""
     found = set()
-    for path in (Path(edge_autotuner.__file__).parent / "pipeline" / "node").rglob("*.py"):
+    for path in (Path(edge_autotuner.__file__).parent / "node").rglob("*.py"):
         tree = ast.parse(path.read_text())
         constants = {
             target.id: node.value.value

@@ -16,14 +16,14 @@ from edge_autotuner.core import STREET_6
 from edge_autotuner.core.json_fields import parse_json
 from edge_autotuner.core.json_limits import MAX_DEPTH, load_json
 from edge_autotuner.dataset.ground_truth import load_coco_truth
-from edge_autotuner.dataset.journal import read_journal
 from edge_autotuner.deployment import read_bundle
+from edge_autotuner.deployment.registry_note import registry_id
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.models.trainable_weights import load_network
+from edge_autotuner.node.camera_folder import Batch
 from edge_autotuner.pipeline.evaluation_result import read_evaluation
-from edge_autotuner.pipeline.node.camera_folder import Batch
-from edge_autotuner.pipeline.registry_note import registry_id
 from edge_autotuner.pipeline.run_folder import RunFolder
+from edge_autotuner.storage.journal import read_journal
 from edge_autotuner.training.checkpoints import read_history
 from helpers import REPOSITORY
 from unit.deployment.test_bundle import made

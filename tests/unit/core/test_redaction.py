@@ -27,13 +27,13 @@ from helpers import REPOSITORY
 SOURCE = REPOSITORY / "src" / "edge_autotuner"
 
 PRINTS = {
-    ("pipeline/node/model_check.py", "print"): "what is wrong with models, to the process that started it",
+    ("node/model_check.py", "print"): "what is wrong with models, to the process that started it",
     ("server/jobs/dataset_process.py", "sys.stdout.write"): "hashes and sizes, to the service that started it",
     ("storage/outputs.py", "sys.stdout.write"): "the results that were asked for",
     ("cli/saying.py", "typer.echo"): "redacts",
     ("cli/main.py", "print"): "redacts",
     ("core/redaction.py", "print"): "redacts",
-    ("pipeline/background_process.py", "print"): "redacts",
+    ("storage/child_process.py", "print"): "redacts",
     ("cli/app.py", "typer.echo"): "the version",
     ("server/api_page.py", "print"): "the OpenAPI page",
     ("cli/tokens.py", "typer.echo"): "the token, on purpose, on standard output alone",

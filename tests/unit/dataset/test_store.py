@@ -316,7 +316,7 @@ def test_open_without_a_dataset(tmp_path: Path) -> None:
 
 
 def test_unknown_format_and_foreign_journal(tmp_path: Path) -> None:
-    from edge_autotuner.dataset.journal import encode_line
+    from edge_autotuner.storage.journal import encode_line
 
     journal = tmp_path / "journal.jsonl"
     journal.write_bytes(encode_line({"kind": "dataset", "format_version": 2}))
@@ -328,7 +328,7 @@ def test_unknown_format_and_foreign_journal(tmp_path: Path) -> None:
 
 
 def test_record_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
-    from edge_autotuner.dataset.journal import encode_line
+    from edge_autotuner.storage.journal import encode_line
 
     with new_store(tmp_path) as store:
         record = add_frame(store, 0)

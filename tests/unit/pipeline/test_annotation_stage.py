@@ -10,10 +10,10 @@ import pytest
 from edge_autotuner.config import RunConfig, load_config
 from edge_autotuner.config.annotation import NO_REFINEMENT
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.dataset.journal import read_journal
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.pipeline import stages
 from edge_autotuner.pipeline.annotation_stage import check_teacher
+from edge_autotuner.storage.journal import read_journal
 from run_samples import FinishedRun, Samples, state_of
 
 

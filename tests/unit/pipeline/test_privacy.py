@@ -34,7 +34,9 @@ ONLY_IN = {
     "encode_for_travel": {"client/annotation.py"},
     "remote_teachers": {"pipeline/annotation_stage.py"},
     "guard_teacher": {"pipeline/annotation_stage.py"},
-    "outgoing_dataset": {"pipeline/tuning_input.py"},  # all that `describe_run` names as files comes from there
+    "outgoing_dataset": {
+        "pipeline/remote_training/run_files.py"
+    },  # all that `describe_run` names as files comes from there
 }
 
 

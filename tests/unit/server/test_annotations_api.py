@@ -13,13 +13,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from edge_autotuner.client.messages import AnnotationReply, BatchReply, ModelList, ProblemReply
 from edge_autotuner.core import Detections
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.server.annotation.pictures import Upload
 from edge_autotuner.server.annotation.result_cache import ResultKey
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.services import Services
+from edge_autotuner.wire.messages import AnnotationReply, BatchReply, ModelList, ProblemReply
 from service_samples import (
     MIME,
     MODEL_SHA256,

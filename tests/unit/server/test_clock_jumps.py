@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from edge_autotuner.client.messages import BundleRequest
 from edge_autotuner.core import FakeClock
 from edge_autotuner.server.annotation.quotas import Quotas
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.retention import DAY_S, RetentionRules
 from edge_autotuner.server.tokens import REVOCATION_DELAY_S
+from edge_autotuner.wire.messages import BundleRequest
 from registry_samples import Parts, add_bundle, description, open_parts, stages
 
 YEAR_S = 365 * DAY_S

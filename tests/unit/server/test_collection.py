@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from edge_autotuner.client.messages import CollectedGarbage
 from edge_autotuner.errors import StorageError
 from edge_autotuner.server.collection import CONFIRM_S, LOOK_S, MAX_LATE_S, RETRY_S, CollectionSchedule
 from edge_autotuner.server.metrics import Metrics
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.retention import DAY_S, RetentionRules
+from edge_autotuner.wire.messages import CollectedGarbage
 from registry_samples import Parts, open_parts
 from service_samples import WAIT_S
 

@@ -17,8 +17,6 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from edge_autotuner.client.job_messages import JobProgress, OutputFile
-from edge_autotuner.client.messages import BundleRequest, CameraRequest
 from edge_autotuner.errors import ConfigError, MissingDependency, StorageError
 from edge_autotuner.server import database as database_module
 from edge_autotuner.server.audit import AuditLog
@@ -26,6 +24,8 @@ from edge_autotuner.server.database import Database, from_stored_time, to_stored
 from edge_autotuner.server.migrations import STEPS
 from edge_autotuner.server.retention import RetentionRules
 from edge_autotuner.server.schema import audit, cameras, metadata, schema_version
+from edge_autotuner.wire.job_messages import JobProgress, OutputFile
+from edge_autotuner.wire.messages import BundleRequest, CameraRequest
 from job_parts import NODE, RESULT, open_jobs
 from registry_samples import add_bundle, description, url_of
 

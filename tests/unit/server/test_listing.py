@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from edge_autotuner.client.messages import (
+from edge_autotuner.core.json_limits import check_json
+from edge_autotuner.server.listing import MAX_BUNDLES, MAX_BYTES, MAX_CAMERAS, MAX_VALUES, ShownMetrics
+from edge_autotuner.wire.messages import (
     LONG_LIST,
     BundleFileInfo,
     BundleInfo,
@@ -16,8 +18,6 @@ from edge_autotuner.client.messages import (
     CameraList,
     DeployedBundle,
 )
-from edge_autotuner.core.json_limits import check_json
-from edge_autotuner.server.listing import MAX_BUNDLES, MAX_BYTES, MAX_CAMERAS, MAX_VALUES, ShownMetrics
 
 WIDE = "\u4e00"  # three bytes
 

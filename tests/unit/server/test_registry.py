@@ -15,13 +15,13 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from edge_autotuner.client.messages import BundleRequest, CameraInfo, CameraRequest, DeployedBundle
 from edge_autotuner.core.printable import is_printable
 from edge_autotuner.deployment.acceptance import signature_to_text
 from edge_autotuner.deployment.signing import create_key
 from edge_autotuner.server import registry as registry_module
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.schema import bundles
+from edge_autotuner.wire.messages import BundleRequest, CameraInfo, CameraRequest, DeployedBundle
 from registry_samples import Parts, add_bundle, bearer, description, open_parts, small_service, stages
 
 SIGNATURE = "A" * 86 + "=="

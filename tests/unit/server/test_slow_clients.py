@@ -12,8 +12,8 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from edge_autotuner.client.messages import ProblemReply
 from edge_autotuner.server.slow_clients import patient_protocol
+from edge_autotuner.wire.messages import ProblemReply
 from served_app import served
 from service_samples import WAIT_S
 

@@ -161,14 +161,14 @@ _PATH_LIKE = re.compile(
 )
 _OUR_OWN_NAMES = {
     "server/jobs/folder.py: name": "order.json and outputs.json",
-    "pipeline/service_results.py: f'{kind}-bundle'": "candidate and start",
+    "pipeline/remote_training/results.py: f'{kind}-bundle'": "candidate and start",
     "pipeline/training_identity.py: f'replay-{fingerprint_of(fingerprint, str(reservoir))}'": "a hash",
     "pipeline/annotation_stage.py: name": "a hash",
     "deployment/deployed.py: f'.{DEPLOYED_LINK}.{os.getpid()}{TEMPORARY_SUFFIX}'": "a constant and a number",
     "models/torch_tfjs.py: name": "inside an archive, never on the disk",
     "training/feature_files.py: name": "three constants",
     "pipeline/forgetting.py: name": "constants",
-    "pipeline/tuning_input.py: name": "frames and backgrounds",
+    "pipeline/remote_training/run_files.py: name": "frames and backgrounds",
     "pipeline/watch_outputs.py: name": "frame_%08d.jpg",
     "pipeline/rounds.py: name": "first and second",
     "dataset/derived_files.py: name": "the derived files of a dataset",
@@ -177,12 +177,12 @@ _OUR_OWN_NAMES = {
     "models/transformers_folder.py: name": "three constants",
     "models/weights_store.py: file.name": "of the catalogue",
     "models/weights_store.py: file.mirror": "of the catalogue",
-    "pipeline/node/camera_folder.py: name": "outcome.json and state.json",
-    "pipeline/node/memory_budget.py: *parts[:n]": "of the kernel",
-    "pipeline/node/named_bundle.py: camera.name": "a PlainName of the settings; may be a link to another disk",
-    "pipeline/node/node.py: camera.name": "a PlainName of the settings; may be a link to another disk",
-    "pipeline/node/own_names.py: name": "_OF_CAMERA",
-    "pipeline/node/settings_check.py: camera.name": "a PlainName of the settings; may be a link to another disk",
+    "node/camera_folder.py: name": "outcome.json and state.json",
+    "node/memory_budget.py: *parts[:n]": "of the kernel",
+    "node/named_bundle.py: camera.name": "a PlainName of the settings; may be a link to another disk",
+    "node/node.py: camera.name": "a PlainName of the settings; may be a link to another disk",
+    "node/own_names.py: name": "_OF_CAMERA",
+    "node/settings_check.py: camera.name": "a PlainName of the settings; may be a link to another disk",
 }
 
 

@@ -19,7 +19,7 @@ import cv2
 
 from edge_autotuner.dataset.picture_bounds import decode_as_stored
 from edge_autotuner.dataset.picture_header import BadPicture
-from edge_autotuner.pipeline.background_process import die_with
+from edge_autotuner.storage.child_process import die_with
 
 REQUEST = struct.Struct("<4I")
 ANSWER = struct.Struct("<I")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edge_autotuner.client.messages import AnnotationReply, ModelInfo, Placement
 from edge_autotuner.server.annotation.service import Annotated
 from edge_autotuner.server.problems import Problem
+from edge_autotuner.wire.messages import AnnotationReply, ModelInfo, Placement
 
 
 def make_reply(

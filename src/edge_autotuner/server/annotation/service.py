@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from edge_autotuner.client.messages import ModelInfo
 from edge_autotuner.config.server import LimitsConfig
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.core.detections import Detections
@@ -26,6 +25,7 @@ from edge_autotuner.server.annotation.result_cache import ResultCache, ResultKey
 from edge_autotuner.server.annotation.shared_work import SharedWork
 from edge_autotuner.server.metrics import Metrics
 from edge_autotuner.server.problems import Problem
+from edge_autotuner.wire.messages import ModelInfo
 
 logger = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.errors import DatasetError
-from edge_autotuner.pipeline.tuning_description import MAX_BYTES, check_form
 from edge_autotuner.server.jobs.dataset_process import facts_of
 from edge_autotuner.server.problems import Problem
+from edge_autotuner.wire.run_description import MAX_BYTES, check_form
 
 SMALL_BYTES = 1 << 20
 """Descriptions of so many bytes are read at once: that takes less time than to start a process."""

@@ -12,8 +12,8 @@ import sys
 from typing import Any
 
 from edge_autotuner.errors import DatasetError
-from edge_autotuner.pipeline.background_process import die_with
-from edge_autotuner.pipeline.tuning_description import MAX_BYTES, parse_description
+from edge_autotuner.storage.child_process import die_with
+from edge_autotuner.wire.run_description import MAX_BYTES, parse_description
 
 _MAX_MEMORY_BYTES = 2 << 30
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edge_autotuner.pipeline.background_process import Say, StepMessages, print_line
+from edge_autotuner.storage.child_process import Say, StepMessages, print_line
 
 _SAY_EVERY_S = 0.5
 

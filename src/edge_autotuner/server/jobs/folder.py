@@ -14,12 +14,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from edge_autotuner.client.job_messages import TuneRequest
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.storage import child_path
 from edge_autotuner.storage.atomic import atomic_write_text
+from edge_autotuner.wire.job_messages import TuneRequest
 
 JOBS_FOLDER = "jobs"
 """In the data folder: the folders of all jobs."""

@@ -20,7 +20,6 @@ from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.core.redaction import guard_tracebacks, redacting_handler, remember_secrets_in
 from edge_autotuner.deployment.signing import trusted_keys
 from edge_autotuner.errors import EdgeAutotunerError
-from edge_autotuner.pipeline.background_process import die_with, wait_or_kill
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.blobs import Blobs
 from edge_autotuner.server.data_folder import is_of_service
@@ -32,6 +31,7 @@ from edge_autotuner.server.jobs.vouching import JobKeys, Vouching
 from edge_autotuner.server.jobs.worker import Worker
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.storage import keep_private
+from edge_autotuner.storage.child_process import die_with, wait_or_kill
 
 logger = logging.getLogger(__name__)
 

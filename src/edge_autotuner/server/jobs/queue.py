@@ -15,7 +15,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from edge_autotuner.client.job_messages import JobError, JobProgress, JobResult, TuneRequest
 from edge_autotuner.config.server import JobsConfig
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.errors import DatasetError
@@ -26,6 +25,7 @@ from edge_autotuner.server.schema import job_events, jobs
 from edge_autotuner.storage import child_path, remove_folder
 from edge_autotuner.storage.atomic import make_folder
 from edge_autotuner.storage.lock import FolderLock
+from edge_autotuner.wire.job_messages import JobError, JobProgress, JobResult, TuneRequest
 
 logger = logging.getLogger(__name__)
 

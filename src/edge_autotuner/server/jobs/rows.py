@@ -9,7 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
-from edge_autotuner.client.job_messages import (
+from edge_autotuner.core.json_limits import load_json
+from edge_autotuner.server.database import from_stored_time, to_stored_time
+from edge_autotuner.server.retention import ProtectedBlobs
+from edge_autotuner.server.schema import job_blobs, job_events, jobs
+from edge_autotuner.wire.job_messages import (
     EventKind,
     JobError,
     JobEvent,
@@ -19,10 +23,6 @@ from edge_autotuner.client.job_messages import (
     JobState,
     OutputFile,
 )
-from edge_autotuner.core.json_limits import load_json
-from edge_autotuner.server.database import from_stored_time, to_stored_time
-from edge_autotuner.server.retention import ProtectedBlobs
-from edge_autotuner.server.schema import job_blobs, job_events, jobs
 
 MAX_EVENTS = 2000
 """Most events of a job; what comes after these is not kept, but for its end."""

@@ -19,20 +19,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select
 from starlette.concurrency import run_in_threadpool
 
-from edge_autotuner.client.job_messages import (
-    JobEvents,
-    JobInfo,
-    JobState,
-    StartBundle,
-    StartWeights,
-    TuneRequest,
-)
 from edge_autotuner.config.server import JobsConfig
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.deployment.bundle import ModelBundle, parse_description
 from edge_autotuner.errors import ConfigError, DatasetError, ModelBundleError
 from edge_autotuner.models.catalogue import find_model
-from edge_autotuner.pipeline.tuning_settings import settings_from_portable
+from edge_autotuner.pipeline.remote_training.portable_settings import settings_from_portable
 from edge_autotuner.server.access import Caller
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.blobs import Blobs
@@ -42,6 +34,14 @@ from edge_autotuner.server.jobs.dataset_check import DatasetFacts, read_dataset
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.schema import cameras, job_events, jobs
 from edge_autotuner.storage import is_plain_name
+from edge_autotuner.wire.job_messages import (
+    JobEvents,
+    JobInfo,
+    JobState,
+    StartBundle,
+    StartWeights,
+    TuneRequest,
+)
 
 RECHECK_S = 0.5
 """How late a waiting request learns of what a worker did; workers are other processes."""

@@ -14,7 +14,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge_autotuner.client.job_messages import StartBundle, StartWeights, TuneRequest
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core.redaction import guard_tracebacks, redacting_handler
 from edge_autotuner.core.types import SizeWH
@@ -24,23 +23,24 @@ from edge_autotuner.dataset.pictures import hash_bytes
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, read_bundle, write_bundle_folder
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, deploy, deployed_bundle
 from edge_autotuner.errors import DatasetError, DeadlineTooShort, EdgeAutotunerError, MissingDependency, WeightsError
-from edge_autotuner.pipeline.background_process import die_with, interrupt_on_sigterm, lower_priority, print_line
-from edge_autotuner.pipeline.tuning_description import TuningDescription, parse_description
-from edge_autotuner.pipeline.tuning_input import (
+from edge_autotuner.pipeline.remote_training.portable_settings import settings_from_portable
+from edge_autotuner.pipeline.remote_training.run_files import (
     GROUND_TRUTH_FILE,
     RESERVOIR_FOLDER,
     CheckPicture,
     rebuild_run,
     replay_offers,
 )
-from edge_autotuner.pipeline.tuning_settings import settings_from_portable
 from edge_autotuner.server.jobs.events import JobSteps
 from edge_autotuner.server.jobs.folder import JobFolder, JobOrder
 from edge_autotuner.server.jobs.store import parse_start
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.storage import DiskReserve, child_path
 from edge_autotuner.storage.atomic import atomic_write_bytes, link_or_copy, make_folder
+from edge_autotuner.storage.child_process import die_with, interrupt_on_sigterm, lower_priority, print_line
 from edge_autotuner.storage.lock import FolderLock
+from edge_autotuner.wire.job_messages import StartBundle, StartWeights, TuneRequest
+from edge_autotuner.wire.run_description import RunDescription, parse_description
 
 logger = logging.getLogger(__name__)
 
@@ -205,7 +205,7 @@ def _known_model(start: StartWeights) -> str:
 def _settings(
     order: JobOrder,
     request: TuneRequest,
-    description: TuningDescription,
+    description: RunDescription,
     job: JobFolder,
     edge_model: Path | str,
     architecture: str | None,
@@ -227,7 +227,7 @@ def _settings(
     return config.model_copy(update={"deadline_s": left_s * _TRAINING_SHARE})
 
 
-def _files(job: JobFolder, description: TuningDescription) -> dict[str, Path]:
+def _files(job: JobFolder, description: RunDescription) -> dict[str, Path]:
     """Return what there is to hand over, by role."""
     run = job.run
     records = {name: asdict(record) for name in ("training", "evaluation", "export") if (record := run.stage(name))}

@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge_autotuner.client.job_messages import StartBundle, StartWeights, TuneRequest
 from edge_autotuner.config.server import JobsConfig
 from edge_autotuner.deployment.acceptance import signature_to_text
 from edge_autotuner.deployment.signing import PublicKey, SigningKey, read_signing_key
@@ -22,6 +21,7 @@ from edge_autotuner.errors import ConfigError, WeightsError
 from edge_autotuner.models.weights_store import locate
 from edge_autotuner.pipeline.edge_weights import model_sha256
 from edge_autotuner.server.registry import Registry
+from edge_autotuner.wire.job_messages import StartBundle, StartWeights, TuneRequest
 
 logger = logging.getLogger(__name__)
 

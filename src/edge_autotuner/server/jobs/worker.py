@@ -15,13 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from edge_autotuner.client.job_messages import JobError, JobProgress, JobResult, OutputFile, OutputRole
-from edge_autotuner.client.messages import BundleRequest
 from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.core.clock import Clock, Deadline, SystemClock
 from edge_autotuner.deployment.bundle import parse_description
 from edge_autotuner.errors import EdgeAutotunerError, StorageError
-from edge_autotuner.pipeline.background_process import ChildProcess
 from edge_autotuner.server.blobs import Blobs
 from edge_autotuner.server.jobs.events import is_new
 from edge_autotuner.server.jobs.folder import JobFolder, JobOrder
@@ -31,6 +28,9 @@ from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.storage import DiskReserve, child_path, written_bytes
 from edge_autotuner.storage.atomic import atomic_write_bytes
+from edge_autotuner.storage.child_process import ChildProcess
+from edge_autotuner.wire.job_messages import JobError, JobProgress, JobResult, OutputFile, OutputRole
+from edge_autotuner.wire.messages import BundleRequest
 
 logger = logging.getLogger(__name__)
 

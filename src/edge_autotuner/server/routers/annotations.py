@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import Response
 from pydantic import Field, ValidationError
 
-from edge_autotuner.client.messages import AnnotationReply, BatchReply, BatchRequest, Placement, ProblemReply
 from edge_autotuner.config.base import PlainName
 from edge_autotuner.dataset.picture_header import PICTURE_TYPES
 from edge_autotuner.server.access import Caller, caller_with
@@ -18,6 +17,7 @@ from edge_autotuner.server.disconnects import ClientGone, while_connected
 from edge_autotuner.server.problems import GONE, Problem, invalid
 from edge_autotuner.server.routers.documented import named, problems
 from edge_autotuner.server.routers.forms import read_batch
+from edge_autotuner.wire.messages import AnnotationReply, BatchReply, BatchRequest, Placement, ProblemReply
 
 router = APIRouter(prefix="/models/{model}/annotations", tags=["annotations"])
 

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Header, Path, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from edge_autotuner.client.messages import BlobQuestion, MissingBlobs, StoredBlob
 from edge_autotuner.server.access import caller_with
 from edge_autotuner.server.downloads import open_download
 from edge_autotuner.server.json_bodies import json_body
 from edge_autotuner.server.routers.documented import takes
+from edge_autotuner.wire.messages import BlobQuestion, MissingBlobs, StoredBlob
 
 router = APIRouter(prefix="/blobs", tags=["blobs"])
 

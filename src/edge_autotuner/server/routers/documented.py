@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from edge_autotuner.client.job_messages import TuneRequest
-from edge_autotuner.client.messages import BatchRequest, BlobQuestion, BundleRequest, CameraRequest, ProblemReply
 from edge_autotuner.server.problems import MEDIA_TYPE
+from edge_autotuner.wire.job_messages import TuneRequest
+from edge_autotuner.wire.messages import BatchRequest, BlobQuestion, BundleRequest, CameraRequest, ProblemReply
 
 _REF = "#/components/schemas/{model}"
 _MESSAGES: tuple[type[BaseModel], ...] = (

@@ -11,10 +11,10 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from edge_autotuner.client.messages import BatchRequest, Placement
 from edge_autotuner.server.annotation.pictures import Upload
 from edge_autotuner.server.json_bodies import parse_message
 from edge_autotuner.server.problems import Problem
+from edge_autotuner.wire.messages import BatchRequest, Placement
 
 _CHARSETS = {b"utf-8", b"utf8", b"us-ascii"}
 _MAX_REQUEST_BYTES = BatchRequest.json_limits.max_bytes

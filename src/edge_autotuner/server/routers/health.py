@@ -7,10 +7,10 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from edge_autotuner.client.messages import Reply
 from edge_autotuner.server.metrics import MEDIA_TYPE
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.routers.documented import problems
+from edge_autotuner.wire.messages import Reply
 
 router = APIRouter(tags=["health"])
 metrics_router = APIRouter(tags=["health"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Request
 
-from edge_autotuner.client.messages import ModelList
 from edge_autotuner.server.access import caller_with
 from edge_autotuner.server.routers.documented import problems
+from edge_autotuner.wire.messages import ModelList
 
 router = APIRouter(tags=["models"])
 

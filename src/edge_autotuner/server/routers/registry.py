@@ -7,7 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from edge_autotuner.client.messages import (
+from edge_autotuner.server.access import Caller, caller_with
+from edge_autotuner.server.json_bodies import json_body
+from edge_autotuner.server.registry import Registry
+from edge_autotuner.server.routers.documented import takes
+from edge_autotuner.wire.messages import (
     BundleAdded,
     BundleList,
     BundleRequest,
@@ -17,10 +21,6 @@ from edge_autotuner.client.messages import (
     CollectedGarbage,
     DeployedBundle,
 )
-from edge_autotuner.server.access import Caller, caller_with
-from edge_autotuner.server.json_bodies import json_body
-from edge_autotuner.server.registry import Registry
-from edge_autotuner.server.routers.documented import takes
 
 router = APIRouter(tags=["registry"])
 

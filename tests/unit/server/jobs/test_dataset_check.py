@@ -12,10 +12,10 @@ import pytest
 
 from benchmarks.service.bodies import datasets
 from edge_autotuner.errors import DatasetError
-from edge_autotuner.pipeline.tuning_description import MAX_BYTES, parse_description
 from edge_autotuner.server.jobs import dataset_check
 from edge_autotuner.server.jobs.dataset_check import SMALL_BYTES, DatasetFacts, read_dataset
 from edge_autotuner.server.problems import Problem
+from edge_autotuner.wire.run_description import MAX_BYTES, parse_description
 
 VALID = datasets()["valid"]()
 

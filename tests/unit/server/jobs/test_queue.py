@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from edge_autotuner.client.job_messages import JobError, JobProgress, JobResult, OutputFile
 from edge_autotuner.errors import StorageError
 from edge_autotuner.server.jobs import rows, store
 from edge_autotuner.server.jobs.queue import ClaimedJob
 from edge_autotuner.server.problems import Problem
+from edge_autotuner.wire.job_messages import JobError, JobProgress, JobResult, OutputFile
 from helpers import REPOSITORY
 from job_parts import NODE, RESULT, JobParts, open_jobs
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from edge_autotuner.client.job_messages import StartBundle, StartWeights
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.schema import job_events
 from edge_autotuner.storage import DiskReserve
+from edge_autotuner.wire.job_messages import StartBundle, StartWeights
 from job_parts import ADMIN, NODE, OTHER, RESULT, JobParts, open_jobs
 from registry_samples import description
 

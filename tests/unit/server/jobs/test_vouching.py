@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from edge_autotuner.client.job_messages import StartBundle, StartWeights, TuneRequest
-from edge_autotuner.client.messages import BundleRequest, CameraRequest
 from edge_autotuner.config.server import JobsConfig
 from edge_autotuner.deployment.acceptance import signature_from_text, signature_to_text
 from edge_autotuner.deployment.signing import PublicKey, SigningKey, create_key
 from edge_autotuner.models.weights_store import locate
 from edge_autotuner.server.jobs.vouching import JobKeys, Vouching
+from edge_autotuner.wire.job_messages import StartBundle, StartWeights, TuneRequest
+from edge_autotuner.wire.messages import BundleRequest, CameraRequest
 from registry_samples import Parts, description, open_parts
 
 CATALOGUE = "street-nano"

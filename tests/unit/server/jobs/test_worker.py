@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from edge_autotuner.client.messages import BundleRequest
 from edge_autotuner.config.server import JobsConfig, ServerConfig
 from edge_autotuner.deployment.acceptance import signature_from_text, signature_to_text
 from edge_autotuner.deployment.signing import create_key
@@ -21,6 +20,7 @@ from edge_autotuner.server.jobs import worker as worker_module
 from edge_autotuner.server.jobs.vouching import JobKeys, Vouching
 from edge_autotuner.server.jobs.worker import Worker
 from edge_autotuner.storage import DiskReserve
+from edge_autotuner.wire.messages import BundleRequest
 from job_parts import NODE, JobParts, open_jobs
 from registry_samples import description
 

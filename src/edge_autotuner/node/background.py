@@ -1,0 +1,255 @@
+"""Starts the learning process of one camera after the other, keeps it within its budgets, and tries again later."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge_autotuner.config import RunConfig
+from edge_autotuner.config.node import BackgroundWorkConfig, LearningConfig, RegistryConfig
+from edge_autotuner.core import Clock, SystemClock
+from edge_autotuner.deployment import deployed_bundle
+from edge_autotuner.errors import EdgeAutotunerError
+from edge_autotuner.node.camera_folder import CameraFolder
+from edge_autotuner.node.cpu_budget import CpuBudget
+from edge_autotuner.node.fault_domain import FaultDomain
+from edge_autotuner.node.memory_budget import MemoryBudget, memory_shortage
+from edge_autotuner.pipeline.privacy import needs_hiding_model
+from edge_autotuner.storage.atomic import atomic_write_text, make_folder
+from edge_autotuner.storage.child_process import ChildProcess
+
+logger = logging.getLogger(__name__)
+
+_ENDING_S = 10.0  # from SIGTERM to SIGKILL
+_LOOK_AT_MEMORY_EVERY_S = 0.25
+Command = Callable[[Path, Path], Sequence[str]]
+
+
+@dataclass
+class Learner:
+    """One camera, as background work sees it.
+
+    Attributes:
+        name: of the camera.
+        folder: what it keeps.
+        config: how it learns.
+        service: that trains; None: training is done here.
+        doing: the last progress of its process, JSON values.
+        error: why the last attempt failed; None if it did not.
+        is_given_model: whether its first model comes from elsewhere; until it is there, nothing is learned.
+    """
+
+    name: str
+    folder: CameraFolder
+    config: RunConfig
+    service: RegistryConfig | None = None
+    doing: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+    is_given_model: Callable[[], bool] = lambda: False
+    n_failures: int = 0
+    not_before_s: float = 0.0
+    faults: FaultDomain = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.faults = FaultDomain(f"{self.name}: learning", SystemClock(), first_retry_s=0)  # rests by `not_before_s`
+
+    def has_work(self) -> bool:
+        """Whether there is something to do: a first model, one that finds what is to be hidden, or a batch."""
+        if deployed_bundle(self.folder.path) is None:
+            return not self.is_given_model()
+        return needs_hiding_model(self.config, self.folder.path) or self.folder.waiting() is not None
+
+
+class BackgroundWork:
+    """At most one learning process at a time; the cameras take turns, and what fails for one leaves the others alone.
+
+    `control` must be called often, by the thread that made this object: the process dies with that thread.
+
+    Args:
+        learners: the cameras.
+        config: budget and patience.
+        clock: of the budget.
+        command: what to start for a camera's folder and its settings file; None for the worker of this package.
+        first_command: what to start where it has no model yet, without a CPU budget: a camera that sees nothing waits
+            for nobody; None: the same, within the budget.
+    """
+
+    def __init__(
+        self,
+        learners: Sequence[Learner],
+        config: BackgroundWorkConfig,
+        *,
+        clock: Clock,
+        command: Command | None = None,
+        first_command: Command | None = None,
+    ) -> None:
+        self._learners, self._config, self._clock = list(learners), config, clock
+        self._command = command or worker_command(config.priority)
+        self._first_command = first_command
+        self._max_cores = config.max_cpu_percent / 100 * len(os.sched_getaffinity(0))
+        self._running: _Running | None = None
+
+    @property
+    def busy_with(self) -> str | None:
+        """Name of the camera that learns now; None if none does."""
+        return self._running.learner.name if self._running else None
+
+    def control(self) -> None:
+        """Start what is due, keep what runs within its budgets, and take note of what has ended."""
+        running = self._running
+        if running is None:
+            self._start_next()
+        elif running.has_ended:
+            self._running = None
+            self._settle(running)
+        elif not running.learner.faults.do(running.keep_in_budget):
+            self._running = None
+            running.kill()
+            self._put_off(running.learner, running.learner.faults.problem)
+
+    def stop(self) -> None:
+        """End the process, if one runs; what it has done is kept."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.end()
+
+    def _start_next(self) -> None:
+        now_s = self._clock.monotonic_s()
+        for learner in list(self._learners):
+            if learner.not_before_s <= now_s and self._finds_work(learner):
+                self._learners.remove(learner)
+                self._learners.append(learner)
+                self._running = learner.faults.attempt(lambda of=learner: self._begin(of), None)  # type: ignore[misc]
+                if self._running is not None:
+                    return
+                self._put_off(learner, learner.faults.problem)
+
+    def _finds_work(self, learner: Learner) -> bool:
+        """Whether there is something to do; damaged records are set aside, so that the next look finds out."""
+        has_work = learner.faults.attempt(learner.has_work, None)
+        if has_work is None and not learner.faults.attempt(learner.folder.set_aside_damage, False):
+            self._put_off(learner, learner.faults.problem)
+        return bool(has_work)
+
+    def _begin(self, learner: Learner) -> _Running:
+        """Start the process of a camera.
+
+        Raises:
+            LearningPutOff: there is not enough memory.
+            StorageError: the disk refuses its settings.
+            OSError: the system refuses a process.
+        """
+        shortage = memory_shortage(self._config.min_free_memory_mb)
+        if shortage is not None:
+            raise LearningPutOff(f"there is not enough memory to learn: {shortage}")
+        if self._first_command is not None and deployed_bundle(learner.folder.path) is None:
+            n_cores = float(len(os.sched_getaffinity(0)))
+            return _Running(learner, self._first_command, self._config, n_cores, self._clock)
+        return _Running(learner, self._command, self._config, self._max_cores, self._clock)
+
+    def _settle(self, run: _Running) -> None:
+        learner, code = run.learner, run.exit_code
+        learner.doing = {}
+        if run.ended_because is not None:
+            self._put_off(learner, run.ended_because)
+        elif code == 0:
+            learner.error, learner.n_failures = None, 0
+        else:
+            self._put_off(learner, run.error or _how_it_ended(code))
+
+    def _put_off(self, learner: Learner, error: str | None) -> None:
+        learner.doing = {}
+        learner.error = error or "the learning failed"
+        wait_s = min(self._config.first_retry_s * 2 ** min(learner.n_failures, 32), self._config.longest_retry_s)
+        learner.n_failures += 1
+        learner.not_before_s = self._clock.monotonic_s() + wait_s
+        logger.error("%s: %s; next attempt in %.0f s", learner.name, learner.error, wait_s)
+
+
+class LearningPutOff(EdgeAutotunerError):
+    """Nothing is learned now; later it may be."""
+
+
+def _how_it_ended(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "the learning process was killed, by the kernel (out of memory) or by a user"
+    return f"the learning process ended with code {code}"
+
+
+def worker_command(priority: str, decides: str = "node") -> Command:
+    """Return what starts the worker of this package; see `BackgroundWorkConfig` and `RegistryConfig`."""
+    module = "edge_autotuner.node.worker"
+
+    def command(folder: Path, settings: Path) -> Sequence[str]:
+        return [sys.executable, "-m", module, str(folder), str(settings), priority, decides, str(os.getpid())]
+
+    return command
+
+
+def first_model_command() -> Command:
+    """Return what makes the first model of a camera and ends: like the detection itself, which waits for it."""
+    command = worker_command("normal")
+    return lambda folder, settings: [*command(folder, settings), "first"]
+
+
+class _Running:
+    """A learning process, and what it says."""
+
+    def __init__(
+        self, learner: Learner, command: Command, config: BackgroundWorkConfig, max_cores: float, clock: Clock
+    ) -> None:
+        self.learner = learner
+        self.error: str | None = None
+        self.ended_because: str | None = None
+        settings = learner.folder.learning_settings
+        make_folder(learner.folder.path)
+        told = LearningConfig(run=learner.config, service=learner.service)
+        atomic_write_text(settings, json.dumps(told.model_dump(mode="json")))  # JSON is YAML, too
+        self._process = ChildProcess(command(learner.folder.path, settings), self._take, name=learner.name)
+        self.budget = CpuBudget(self._process.pid, max_cores, clock)
+        self._memory = MemoryBudget(
+            self._process.pid, max_mb=config.max_memory_mb, min_free_mb=config.min_free_memory_mb
+        )
+        self._clock, self._looked_at_memory_s = clock, float("-inf")
+        logger.info("%s: learning", learner.name)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.has_ended
+
+    @property
+    def exit_code(self) -> int:
+        return self._process.exit_code
+
+    def keep_in_budget(self) -> None:
+        """Stop or continue the process by its CPU time, and end it for good when it takes too much memory."""
+        self.budget.control()
+        now_s = self._clock.monotonic_s()
+        if self.ended_because is not None or now_s - self._looked_at_memory_s < _LOOK_AT_MEMORY_EVERY_S:
+            return
+        self._looked_at_memory_s = now_s
+        self.ended_because = self._memory.excess()
+        if self.ended_because is not None:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the process and its children at once: what it has done is on the disk."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Interrupt the process, and kill it if it takes too long."""
+        self.budget.release()
+        self._process.end(patience_s=_ENDING_S)
+
+    def _take(self, message: Mapping[str, Any]) -> None:
+        self.error = message.get("error", self.error)
+        self.learner.doing = dict(message)

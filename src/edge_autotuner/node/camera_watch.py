@@ -1,0 +1,239 @@
+"""One camera of a node: its frames are looked at by the deployed model, and offered to the batch."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from edge_autotuner.capture import EventLog, LiveSource, open_source, redact
+from edge_autotuner.capture.live.backoff import Backoff
+from edge_autotuner.capture.live_progress import LiveProgress
+from edge_autotuner.config import RunConfig
+from edge_autotuner.config.node import CameraConfig, NodeConfig
+from edge_autotuner.core import CaptureEvent, Clock, Frame, FrameSource
+from edge_autotuner.errors import EdgeAutotunerError
+from edge_autotuner.node.camera_folder import CameraFolder
+from edge_autotuner.node.camera_health import CameraHealth, CameraState, OnChange
+from edge_autotuner.node.collecting import Collecting
+from edge_autotuner.node.deployed_model import DeployedModel, Seen
+from edge_autotuner.node.fault_domain import FaultDomains
+
+logger = logging.getLogger(__name__)
+
+OnSeen = Callable[[CameraConfig, Frame, Seen], None]
+"""Told what the deployed model found in a frame, from the camera's thread."""
+
+_LOOK_FOR_MODEL_EVERY_S = 0.1
+_ROUNDING_S = 1e-3  # stamps of frames that are just far enough apart
+_SILENCE_MARGIN_S = 5.0  # beyond the time-outs of the source, which say more about what is wrong
+
+
+class WatchEnded(EdgeAutotunerError):
+    """The thread of a camera has died."""
+
+
+class CameraWatch:
+    """Watches one camera until it is stopped, whatever happens to the camera, the disk or the model.
+
+    What is done with a frame besides looking at it, and with what was seen, is work of its own: its failures cost
+    neither the next frame nor the connection.
+
+    Attributes:
+        name: of the camera.
+        n_frames: frames that the camera gave and that were taken.
+        n_looked: frames that the deployed model looked at.
+        health: whether the camera gives pictures.
+        is_over: the source was a recording and has ended, or the watch was stopped.
+    """
+
+    def __init__(
+        self,
+        camera: CameraConfig,
+        run: RunConfig,
+        node: NodeConfig,
+        folder: CameraFolder,
+        *,
+        clock: Clock,
+        faults: FaultDomains,
+        on_seen: OnSeen,
+        on_change: OnChange,
+    ) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            camera: what is watched.
+            run: how it learns.
+            node: everything else.
+            folder: what is kept of it.
+            clock: of stamps and pauses.
+            faults: the domains of the node.
+            on_seen: where detections go.
+            on_change: told whether the camera gives pictures.
+        """
+        self.name = camera.name
+        self.model = DeployedModel(folder.path, node.detect)
+        self.n_frames = self.n_looked = 0
+        self.is_over = False
+        told = faults.of(f"{camera.name}: telling", first_retry_s=0)
+
+        def tell(state: CameraState) -> None:
+            told.do(lambda: on_change(state))
+
+        self.health = CameraHealth(camera.name, clock, tell)
+        self._camera, self._stream, self._on_seen, self._clock = camera, run.capture.stream, on_seen, clock
+        self._min_gap_s = 1 / node.detect.max_rate_hz - _ROUNDING_S
+        self._learns = node.learns
+        self._last_look_s: float | None = None
+        self._events = EventLog()
+        self._collecting = Collecting(folder, camera.source, run, node, clock=clock, events=self._events)
+        self._collecting_faults = faults.of(f"{camera.name}: collecting")
+        self._report_faults = faults.of(f"{camera.name}: reporting", first_retry_s=0)
+        self._backoff = Backoff(self._stream, np.random.default_rng())
+        self._source: FrameSource | None = None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What it is doing, JSON values."""
+        bundle, health = self.model.bundle, self.health.state
+        collecting_problem = self._collecting.problem or self._collecting_faults.problem
+        return {
+            "source": redact(self._camera.source),
+            **health.to_json(),
+            "problem": health.problem or self._report_faults.problem or collecting_problem,
+            "collecting_problem": collecting_problem,
+            "model": bundle.folder.name if bundle else None,
+            "refused_model": self.model.refused,
+            "n_frames": self.n_frames,
+            "n_looked": self.n_looked,
+            **self._collecting.state,
+        }
+
+    def start(self) -> None:
+        """Begin, in a thread of its own."""
+        self._thread = threading.Thread(target=self._run, name=f"watch {self.name}", daemon=True)
+        self._thread.start()
+
+    def keep_alive(self) -> None:
+        """Start the thread again if it has died, and notice a camera that says nothing."""
+        if self.is_over or self._stop.is_set():
+            return
+        if self._thread is None or not self._thread.is_alive():
+            self.health.lose("the watch ended unexpectedly and is restarted")
+            self.start()
+            raise WatchEnded("the watch ended unexpectedly; it is restarted")  # so that it is said, and rests
+        if isinstance(self._source, LiveSource):
+            longest_s = max(self._stream.read_timeout_s, self._stream.undecodable_after_s)
+            self.health.check(longest_s + _SILENCE_MARGIN_S)
+
+    def stop(self) -> None:
+        """End soon; `join` waits for it."""
+        self._stop.set()
+        source = self._source
+        if isinstance(source, LiveSource):
+            source.stop()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait until the watch has ended; return whether it has."""
+        if self._thread is None:
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        self._wait_for_model()
+        while not self._stop.is_set() and not self._watch_once():
+            self._stop.wait(self._backoff.next_wait_s())
+        self.health.end()
+        self.is_over = True
+
+    def _wait_for_model(self) -> None:
+        """Wait until the first model is there; before, there is nothing to report and nothing to learn for."""
+        while self.model.detector is None and not self._stop.wait(_LOOK_FOR_MODEL_EVERY_S):
+            pass
+
+    def _watch_once(self) -> bool:
+        """Watch until the source ends or fails; return whether there is nothing left to watch."""
+        try:
+            self._watch()
+        except EdgeAutotunerError as exc:
+            self._complain(str(exc))
+        except Exception as exc:  # the thread's edge: nothing may end the watch of a camera for good
+            logger.exception("%s: unexpected error, the camera is opened again", self.name)
+            self._complain(f"unexpected {type(exc).__name__}: {exc}")
+        else:
+            return True
+        finally:
+            self._let_go()
+        return False
+
+    def _watch(self) -> None:
+        before = self._collecting_faults.attempt(self._collecting.progress, LiveProgress())
+        source = open_source(
+            self._camera.source,
+            self._stream,
+            clock=self._clock,
+            on_event=self._take_event,
+            start_index=before.n_frames,
+            start_time_s=before.watched_s,
+        )
+        self._source, self._last_look_s = source, None
+        self.health.begin_connection()
+        for frame in source.frames():
+            if self._stop.is_set():
+                return
+            self._see(frame, source)
+            self._backoff.reset()
+        if not self._stop.is_set() and self._learns:
+            self._collect(lambda: self._collecting.finish_source(source))
+
+    def _see(self, frame: Frame, source: FrameSource) -> None:
+        self.n_frames += 1
+        if not self.health.see(frame):
+            return
+        if self._is_time_to_look(frame.time_s):
+            seen = self.model.look(frame)
+            if seen is not None:
+                self.n_looked += 1
+                self._report_faults.do(lambda: self._on_seen(self._camera, frame, seen))
+        detector = self.model.detector
+        if self._learns and detector is not None:
+            self._collect(lambda: self._collecting.see(frame, source, detector))
+
+    def _collect(self, work: Callable[[], None]) -> None:
+        """Do something for the batch; after a failure it is closed, and goes on when the fault has passed."""
+        is_resting = self._collecting_faults.is_resting
+        if not self._collecting_faults.do(work) and not is_resting:
+            self._close_batch()
+
+    def _close_batch(self) -> None:
+        with suppress(Exception):  # why is known already: this cleans up after a failure
+            self._collecting.close()
+
+    def _is_time_to_look(self, now_s: float) -> bool:
+        if self._last_look_s is not None and 0 <= now_s - self._last_look_s < self._min_gap_s:
+            return False
+        self._last_look_s = now_s
+        return True
+
+    def _let_go(self) -> None:
+        self._close_batch()
+        source, self._source = self._source, None
+        if isinstance(source, LiveSource):
+            with suppress(EdgeAutotunerError):
+                source.close()
+
+    def _take_event(self, event: CaptureEvent) -> None:
+        self._events.add(event)
+        self.health.take_event(event)
+
+    def _complain(self, problem: str) -> None:
+        if problem != self.health.state.problem:
+            logger.error("%s: %s", self.name, problem)
+        self.health.lose(problem)

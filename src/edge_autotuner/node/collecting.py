@@ -1,0 +1,265 @@
+"""Fills the batches of a camera, one after the other, with pauses between them."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from edge_autotuner.capture import BatchCollector, EventLog, redact
+from edge_autotuner.capture.live_progress import LiveProgress
+from edge_autotuner.config import RunConfig
+from edge_autotuner.config.node import NodeConfig
+from edge_autotuner.core import Clock, Detector, Frame, FrameSource, LabelMap
+from edge_autotuner.dataset import DatasetStore
+from edge_autotuner.dataset.treatment import PictureTreatment
+from edge_autotuner.errors import ConfigError, DatasetError, ModelBundleError, StorageError
+from edge_autotuner.node.camera_folder import Batch, CameraFolder
+from edge_autotuner.pipeline.forgetting import forget_pictures
+from edge_autotuner.pipeline.privacy import needs_hiding_model, open_ready_filter, stored_settings
+from edge_autotuner.pipeline.run_folder import StageRecord, fingerprint_of
+from edge_autotuner.storage import free_bytes
+
+logger = logging.getLogger(__name__)
+
+_MB = 1e6
+_LOOK_AT_DISK_EVERY_S = 10.0
+_TRY_EVERY_S = 1.0  # to begin a batch
+
+
+class Collecting:
+    """Gives the frames of one camera to its current batch.
+
+    Frames come from one thread. A full disk stops the collecting, says so once, and lets it go on when there is space;
+    it never stops the camera.
+
+    Attributes:
+        problem: why nothing is collected although it should be; None if all is well.
+    """
+
+    def __init__(
+        self, folder: CameraFolder, address: str, run: RunConfig, node: NodeConfig, *, clock: Clock, events: EventLog
+    ) -> None:
+        """Look what there is.
+
+        Args:
+            folder: of the camera.
+            address: of its source, for the records.
+            run: how the camera learns.
+            node: when a batch is complete, and how much disk is left alone.
+            clock: of pauses and records.
+            events: what the source was opened with as `on_event`.
+        """
+        self._folder, self._address, self._run, self._node = folder, address, run, node
+        self._clock, self._events = clock, events
+        self._open: _OpenBatch | None = None
+        self._looked_at_disk_s: float | None = None
+        self._tried_s: float | None = None
+        self._pause_of: str | None = None  # which batch's end the pause follows, and since when it is known here
+        self._pause_since_s = 0.0
+        self.problem: str | None = None
+
+    @property
+    def state(self) -> dict[str, object]:
+        """What the batch holds so far, JSON values; empty between two batches."""
+        if self._open is None:
+            return {}
+        collector = self._open.collector
+        return {"batch": self._open.batch.name, "n_train": collector.n_train, "n_test": collector.n_test}
+
+    def see(self, frame: Frame, source: FrameSource, model: Detector) -> None:
+        """Give the next frame to the batch; begin one if it is time to.
+
+        Args:
+            frame: of the camera.
+            source: the camera.
+            model: the deployed one; its classes are the batch's.
+        """
+        if self._disk_is_full(frame.time_s):
+            return
+        try:
+            self._give_up_if_old()
+            if self._open is None and self._may_try(frame.time_s):
+                self._open = self._begin(source, model)
+            if self._open is not None:
+                self._open.collector.see(frame)
+                if self._open.collector.is_complete:
+                    self._close_batch(self._open, source)
+        except (StorageError, ConfigError, ModelBundleError) as exc:
+            self._complain(str(exc))
+            self.close()
+
+    def finish_source(self, source: FrameSource) -> None:
+        """Say that a recorded source is over: a batch that can be learned from is complete, too."""
+        if self._open is not None and self._open.collector.n_test:
+            self._close_batch(self._open, source)
+        self.close()
+
+    def close(self) -> None:
+        """Leave the batch as it is; it goes on later."""
+        if self._open is not None:
+            self._open.store.close()
+            self._open = None
+
+    def progress(self) -> LiveProgress:
+        """Return where on the camera's time line an interrupted batch goes on."""
+        batch = self._folder.collecting()
+        if batch is None or not batch.run.dataset.is_dir():
+            return LiveProgress()
+        try:
+            with DatasetStore.open(batch.run.dataset) as store:
+                return LiveProgress.of(store)
+        except DatasetError:  # nothing was written yet
+            return LiveProgress()
+
+    def _give_up_if_old(self) -> None:
+        """Delete a batch that has not become complete in all the time that pictures may wait.
+
+        That is the time for which the camera was watched, whatever the wall clock says: see `ages`.
+        """
+        if self._open is None or self._open.collector.watched_s <= self._node.storage.keep_waiting_s:
+            return
+        batch, watched = self._open.batch, timedelta(seconds=self._open.collector.watched_s)
+        logger.warning(
+            "%s: the pictures of batch %s are deleted, it was watched for %s and is NOT complete: "
+            "storage.keep_waiting_s",
+            self._folder.path.name,
+            batch.name,
+            watched,
+        )
+        self.close()
+        forget_pictures(batch.run)
+
+    def _may_try(self, now_s: float) -> bool:
+        """Whether it is time to look if a batch should begin; the disk is not asked with every frame."""
+        if self._tried_s is not None and 0 <= now_s - self._tried_s < _TRY_EVERY_S:
+            return False
+        self._tried_s = now_s
+        return True
+
+    def _begin(self, source: FrameSource, model: Detector) -> _OpenBatch | None:
+        batch = self._folder.collecting()
+        if batch is None:
+            if self._is_pause():
+                return None
+            batch = self._folder.new_batch()
+        treatment = None
+        if self._run.privacy.treats_stored_pictures:
+            if needs_hiding_model(self._run, self._folder.path):
+                self._complain("the model that finds what privacy.hide_classes names is not here yet")
+                return None
+            treatment = open_ready_filter(self._run, self._folder.path, n_threads=self._node.detect.n_threads)
+        return _OpenBatch(batch, source, model, self._run, self._node, treatment, self._clock, self._events)
+
+    def _is_pause(self) -> bool:
+        """Whether the last batch was closed so recently that no other one begins."""
+        last = self._folder.batches()[-1:]
+        closed_at = last[0].closed_at if last else None
+        if closed_at is None:
+            return False
+        pause_s = self._node.batch.pause_s
+        if pause_s is None:
+            return True
+        if self._pause_of != closed_at:
+            self._pause_of, self._pause_since_s = closed_at, self._clock.monotonic_s()
+        by_wall_s = (self._clock.now() - datetime.fromisoformat(closed_at)).total_seconds()
+        here_s = self._clock.monotonic_s() - self._pause_since_s
+        return max(by_wall_s, here_s) < pause_s  # a clock that was set back makes no pause longer
+
+    def _close_batch(self, opened: _OpenBatch, source: FrameSource) -> None:
+        opened.record(self._address, source, self._clock)
+        logger.info("%s: batch %s is complete", self._folder.path.name, opened.batch.name)
+        self.close()
+
+    def _disk_is_full(self, now_s: float) -> bool:
+        """Whether too little space is left; asked every few seconds of the camera's time."""
+        if self._looked_at_disk_s is not None and 0 <= now_s - self._looked_at_disk_s < _LOOK_AT_DISK_EVERY_S:
+            return self.problem is not None
+        self._looked_at_disk_s = now_s
+        free_mb = free_bytes(_there(self._folder.path)) / _MB
+        if free_mb < self._node.storage.min_free_mb:
+            self._complain(f"{free_mb:.0f} MB free, storage.min_free_mb is {self._node.storage.min_free_mb:.0f}")
+            return True
+        if self.problem is not None:
+            logger.warning("%s: collecting continues", self._folder.path.name)
+        self.problem = None
+        return False
+
+    def _complain(self, problem: str) -> None:
+        if self.problem is None:
+            logger.error("%s: nothing is collected: %s", self._folder.path.name, problem)
+        self.problem = problem
+
+
+class _OpenBatch:
+    """A batch that is being filled."""
+
+    def __init__(
+        self,
+        batch: Batch,
+        source: FrameSource,
+        model: Detector,
+        run: RunConfig,
+        node: NodeConfig,
+        treatment: PictureTreatment | None,
+        clock: Clock,
+        events: EventLog,
+    ) -> None:
+        self.batch = batch
+        self._settings = {
+            **run.capture.model_dump(mode="json", exclude={"deadline_s", "stream"}),
+            **stored_settings(run),
+            "batch": node.batch.model_dump(mode="json"),
+        }
+        self.store = _open_store(batch, source, model.labels, self._settings, treatment, clock)
+        self.collector = BatchCollector(
+            source, self.store, run.capture, node.batch, clock=clock, events=events, student=model
+        )
+
+    def record(self, address: str, source: FrameSource, clock: Clock) -> None:
+        """Write that the batch is collected, as the capture stage of a run does."""
+        self.store.export()
+        summary = self.collector.summary()
+        width, height = source.info.size_wh
+        numbers = {
+            **summary.to_json(),
+            "n_source_pixels": summary.n_frames * width * height,
+            "source": redact(address),
+        }
+        fingerprint = fingerprint_of(source.info.sha256, self._settings, self.store.labels.names, self.batch.name)
+        record = StageRecord(fingerprint, summary.watched_s, clock.now().isoformat(), numbers)
+        self.batch.run.finish("capture", record)
+
+
+def _open_store(
+    batch: Batch,
+    source: FrameSource,
+    labels: LabelMap,
+    settings: dict[str, object],
+    treatment: PictureTreatment | None,
+    clock: Clock,
+) -> DatasetStore:
+    """Start the batch's dataset, or continue it; one that was begun with other settings is begun anew beside it.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    folder = batch.run.dataset
+
+    def create() -> DatasetStore:
+        return DatasetStore.create(
+            folder, source=source.info, labels=labels, settings=settings, treatment=treatment, clock=clock
+        )
+
+    try:
+        return create()
+    except DatasetError as exc:
+        aside = folder.with_name(f"dataset-until-{clock.now():%Y%m%dT%H%M%S}")
+        logger.warning("batch %s begins anew, its frames so far are kept in %s: %s", batch.name, aside.name, exc)
+        folder.rename(aside)
+        return create()
+
+
+def _there(path: Path) -> Path:
+    """Return a folder, or the first one above it that exists."""
+    return next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())

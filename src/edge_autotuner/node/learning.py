@@ -1,0 +1,211 @@
+"""What runs beside the detection: a batch becomes labels, a candidate, and, if it is better, the deployed model.
+
+Every step continues where a killed one stopped, and doing a finished one again changes nothing. What needs a library
+that not every node has is loaded when it is used: torch where the training is done here, HTTP where a service does it.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_autotuner.config import RunConfig
+from edge_autotuner.core import Clock, Progress, SystemClock
+from edge_autotuner.deployment import deploy, deployed_bundle, install_bundle, read_bundle
+from edge_autotuner.deployment.acceptance import read_signature, write_signature
+from edge_autotuner.deployment.bundle import DESCRIPTION_FILE
+from edge_autotuner.deployment.registry_note import note_registry_id, registry_id
+from edge_autotuner.errors import ConfigError, DeadlineTooShort, NoLabelsFound, TrainingDiverged
+from edge_autotuner.node.camera_folder import Batch, BatchOutcome, CameraFolder
+from edge_autotuner.pipeline.annotation_stage import annotate
+from edge_autotuner.pipeline.evaluation_result import read_evaluation
+from edge_autotuner.pipeline.privacy import export_hiding_model
+from edge_autotuner.pipeline.session import Session
+from edge_autotuner.storage.lock import FolderLock
+
+if TYPE_CHECKING:
+    from edge_autotuner.pipeline.remote_training.training import TrainingService
+
+logger = logging.getLogger(__name__)
+
+_START = "start"
+
+
+def work_on(
+    folder: CameraFolder,
+    config: RunConfig,
+    *,
+    deploys: bool = True,
+    only_first: bool = False,
+    service: TrainingService | None = None,
+    clock: Clock,
+    progress: Progress,
+) -> None:
+    """Do what there is to do for a camera: its first model, then every batch that is waiting.
+
+    Args:
+        folder: of the camera.
+        config: how it learns.
+        deploys: whether a candidate that is better is deployed here; else somebody else decides.
+        only_first: whether batches are left to a later call.
+        service: that trains; None: the training is done here.
+        clock: of the records.
+        progress: told of long jobs.
+
+    Raises:
+        DatasetError: another process works on this camera.
+        EdgeAutotunerError: a step failed for now; everything is kept, and a later call continues.
+    """
+    folder.lock.mkdir(parents=True, exist_ok=True)
+    lock = FolderLock(folder.lock)
+    try:
+        if service is None:
+            deploy_start_model(folder, config, clock=clock)
+        else:
+            deploy_start_bundle(folder, config)
+        if only_first:
+            return
+        export_hiding_model(config, folder.path)
+        while (batch := folder.waiting()) is not None:
+            learn_from(batch, folder, config, deploys=deploys, service=service, clock=clock, progress=progress)
+    finally:
+        lock.release()
+
+
+def deploy_start_model(folder: CameraFolder, config: RunConfig, *, clock: Clock | None = None) -> None:
+    """Export the edge model that the settings name, and deploy it, unless the camera has a model already.
+
+    Raises:
+        ConfigError, WeightsError: the edge model cannot be used.
+        ModelBundleError: it cannot be exported.
+        MissingDependency: torch is not installed.
+    """
+    if deployed_bundle(folder.path) is not None:
+        return
+    from edge_autotuner.node.training_here import export_start_model
+
+    deploy(folder.path, export_start_model(folder, config, name=_START, clock=clock or SystemClock()).folder.name)
+
+
+def deploy_start_bundle(folder: CameraFolder, config: RunConfig) -> None:
+    """Deploy the bundle that the settings name as the edge model, unless the camera has a model already.
+
+    Raises:
+        ConfigError: they name no bundle, and the registry has deployed none yet.
+        ModelBundleError: it is damaged.
+    """
+    if deployed_bundle(folder.path) is not None:
+        return
+    named = Path(config.edge_model)
+    if not (named / DESCRIPTION_FILE).is_file():
+        raise ConfigError(
+            f"this camera has no model yet, and none can be exported here, because a service trains: edge_model "
+            f"{config.edge_model} is not the folder of a bundle; give one, or promote a bundle for the camera at the "
+            "registry"
+        )
+    installed = install_bundle(named, folder.path, _START)
+    _take_along(named, installed.folder)  # a service trusts a start by its signature
+    deploy(folder.path, installed.folder.name)
+
+
+def learn_from(
+    batch: Batch,
+    folder: CameraFolder,
+    config: RunConfig,
+    *,
+    deploys: bool,
+    service: TrainingService | None = None,
+    clock: Clock,
+    progress: Progress,
+) -> BatchOutcome:
+    """Label a batch, train on it, and deploy the candidate if it beats the model that the batch started from.
+
+    Args:
+        batch: collected.
+        folder: of the camera.
+        config: how the camera learns; the edge model is the deployed one, whatever it says.
+        deploys: whether a candidate that is better is deployed here.
+        service: that trains; None: the training is done here.
+        clock: of the records.
+        progress: told of long jobs.
+
+    Raises:
+        EdgeAutotunerError: a step failed for now, for example because the service cannot be reached.
+    """
+    if not batch.run.dataset.is_dir():
+        lost = "its pictures are gone: nothing can be learned from it"
+        return _finish(batch, BatchOutcome("useless", lost, None, clock.now().isoformat()))
+    start = _start_of(batch, folder)
+    settings = _settings(config, start, folder)
+    session = Session(batch.run, settings, clock=clock, progress=progress, camera=folder.path.name)
+    try:
+        if service is None:
+            from edge_autotuner.node.training_here import train_here  # torch
+
+            train_here(session)
+        else:
+            from edge_autotuner.pipeline.remote_training.training import tune_at_service  # the HTTP library
+
+            annotate(session, opens_edge=False)
+            tune_at_service(session, service)
+    except (NoLabelsFound, DeadlineTooShort, TrainingDiverged) as exc:
+        return _finish(batch, BatchOutcome("useless", str(exc), None, clock.now().isoformat()))
+    return _finish(batch, _settle(batch, folder, start, clock, deploys=deploys))
+
+
+def _settle(batch: Batch, folder: CameraFolder, start: Path, clock: Clock, *, deploys: bool) -> BatchOutcome:
+    """Bring the winner to the camera."""
+    decision = read_evaluation(batch.run.evaluation).promotion
+    winner = deployed_bundle(batch.run.path)
+    assert winner is not None, "the export deploys one"
+    if not decision.promoted:
+        return BatchOutcome("kept", decision.reason, None, clock.now().isoformat())
+    bundle = install_bundle(winner, folder.path, f"batch-{batch.name}")
+    _take_along(winner, bundle.folder)
+    if not deploys:
+        return BatchOutcome("candidate", decision.reason, bundle.folder.name, clock.now().isoformat())
+    now_deployed = deployed_bundle(folder.path)
+    is_current = now_deployed is None or now_deployed.name in (start.name, bundle.folder.name)
+    if not is_current:
+        reason = f"the candidate beat {start.name}, but {now_deployed and now_deployed.name} was deployed meanwhile"
+        return BatchOutcome("kept", reason, bundle.folder.name, clock.now().isoformat())
+    deploy(folder.path, bundle.folder.name)
+    return BatchOutcome("deployed", decision.reason, bundle.folder.name, clock.now().isoformat())
+
+
+def _take_along(winner: Path, installed: Path) -> None:
+    """Copy what a service has said about a bundle: its signature, and as what its registry knows it."""
+    signature, known_as = read_signature(winner), registry_id(winner)
+    if signature is not None:
+        write_signature(installed, signature)
+    if known_as is not None:
+        note_registry_id(installed, known_as)
+
+
+def _start_of(batch: Batch, folder: CameraFolder) -> Path:
+    """Return the bundle that a batch's training starts from: the one of its beginning, also after a kill."""
+    if (batch.run.path / "settings.yaml").is_file():
+        begun = Path(batch.run.settings().edge_model)
+        if begun.is_dir():
+            return begun
+    deployed = deployed_bundle(folder.path)
+    assert deployed is not None, "the start model is deployed before anything is learned"
+    return deployed
+
+
+def _settings(config: RunConfig, start: Path, folder: CameraFolder) -> RunConfig:
+    replay = config.training.replay
+    if replay.folder is None:
+        replay = replay.model_copy(update={"folder": folder.reservoir})
+    training = config.training.model_copy(update={"replay": replay})
+    privacy = config.privacy.model_copy(update={"hide_with": config.privacy.hide_with or config.edge_model})
+    learned = {"edge_model": str(start), "training": training, "privacy": privacy}
+    learned["input_size"] = read_bundle(start).detector.input_size_wh  # a bundle that was named runs as it is
+    return config.model_copy(update=learned)
+
+
+def _finish(batch: Batch, outcome: BatchOutcome) -> BatchOutcome:
+    batch.finish(outcome)
+    logger.info("batch %s: %s: %s", batch.name, outcome.outcome, outcome.reason)
+    return outcome

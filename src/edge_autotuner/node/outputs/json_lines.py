@@ -1,0 +1,207 @@
+"""Detections as lines of JSON, in a file or on standard output."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import stat
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from edge_autotuner.core import LabelMap
+from edge_autotuner.errors import ConfigError
+from edge_autotuner.node.camera_health import CameraState
+from edge_autotuner.node.outputs.mailbox import Mailbox
+from edge_autotuner.node.outputs.report import DetectionReport
+from edge_autotuner.node.outputs.tally import OutputStatus, Tally
+from edge_autotuner.storage.atomic import make_folder, storage_errors, write_all
+
+logger = logging.getLogger(__name__)
+
+ROTATED_SUFFIX = ".1"
+
+_NAME = "json_lines"
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC  # readable: how the file ends decides how to go on
+_CAPACITY = 256
+_STANDARD_OUTPUT = 1
+_CLOSE_S = 2.0
+_POLL_S = 0.2
+
+
+class JsonLinesFile:
+    """Appends one line for each report; may be used by several threads, but is the only writer of its file.
+
+    A line is written by one system call and not forced to the disk. A kill can leave half of one at most, and the next
+    run goes on below it. When the disk is full, lines are dropped and counted until there is space again.
+
+    Args:
+        path: the file; its folder is made.
+        max_bytes: a file that a line would make larger is moved to NAME.1 first.
+
+    Raises:
+        ConfigError: there is something at `path` that is not a file.
+        StorageError: the file cannot be opened.
+    """
+
+    name = _NAME
+
+    def __init__(self, path: Path, *, max_bytes: int) -> None:
+        self._path, self._max_bytes = path, max_bytes
+        self._tally = Tally(self.name)
+        self._lock = threading.Lock()
+        make_folder(path.parent)
+        with storage_errors(path):
+            self._handle = os.open(path, _FLAGS, 0o666)
+            if not stat.S_ISREG(os.fstat(self._handle).st_mode):
+                self.close()
+                raise ConfigError(f"{path} is not a file; leave the path out for standard output")
+            self._is_torn = _ends_within_a_line(self._handle)
+
+    @property
+    def status(self) -> OutputStatus:
+        """Its counts."""
+        return self._tally.status
+
+    def announce(self, camera: str, labels: LabelMap) -> None:
+        """Do nothing: each line says what it is about."""
+
+    def take(self, report: DetectionReport) -> None:
+        """Write a line; one that cannot be written is dropped."""
+        self._add(report.json_text)
+
+    def tell(self, state: CameraState) -> None:
+        """Write a line when a camera is lost or back."""
+        if state.event_type is not None:
+            self._add(state.event_text)
+
+    def _add(self, text: str) -> None:
+        line = text.encode("ascii") + b"\n"
+        with self._lock:
+            try:
+                self._write(line)
+            except OSError as exc:
+                self._tally.add_failure(f"cannot write {self._path}: {exc.strerror or type(exc).__name__}")
+                self._tally.add_dropped()
+            else:
+                self._tally.add_sent()
+                self._tally.set_working()
+
+    def close(self) -> None:
+        """Close the file; what is taken after that is dropped."""
+        with self._lock:
+            if self._handle >= 0:
+                os.close(self._handle)
+            self._handle = -1
+
+    def _write(self, line: bytes) -> None:
+        written = os.fstat(self._handle)
+        if not self._is_in_place(written):
+            self._begin_anew()  # somebody deleted the file, or moved it away, as logrotate does
+        elif written.st_size > 0 and written.st_size + len(line) > self._max_bytes:
+            with suppress(FileNotFoundError):  # an earlier attempt got as far as this
+                os.replace(self._path, self._path.with_name(self._path.name + ROTATED_SUFFIX))
+            self._begin_anew()
+        size = os.fstat(self._handle).st_size
+        try:
+            write_all(self._handle, b"\n" + line if self._is_torn else line)
+        except OSError:
+            self._cut_back(size)
+            raise
+        self._is_torn = False
+
+    def _is_in_place(self, written: os.stat_result) -> bool:
+        try:
+            return os.path.samestat(os.stat(self._path), written)
+        except FileNotFoundError:
+            return False
+
+    def _begin_anew(self) -> None:
+        old, self._handle = self._handle, os.open(self._path, _FLAGS, 0o666)
+        os.close(old)
+        self._is_torn = _ends_within_a_line(self._handle)
+
+    def _cut_back(self, size: int) -> None:
+        """Remove what a failed write left behind, or remember that it is there."""
+        try:
+            os.ftruncate(self._handle, size)
+        except OSError:
+            self._is_torn = True
+
+
+class JsonLinesStream:
+    """Writes one line for each report to standard output, from a thread: a reader that is slow only loses lines.
+
+    Args:
+        handle: where to; stays open.
+    """
+
+    name = _NAME
+
+    def __init__(self, handle: int = _STANDARD_OUTPUT) -> None:
+        self._handle = handle
+        self._tally = Tally(self.name)
+        self._mailbox: Mailbox[str] = Mailbox(_CAPACITY)
+        self._thread = threading.Thread(target=self._run, name=f"output {self.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def status(self) -> OutputStatus:
+        """Its counts."""
+        return self._tally.status
+
+    def announce(self, camera: str, labels: LabelMap) -> None:
+        """Do nothing: each line says what it is about."""
+
+    def take(self, report: DetectionReport) -> None:
+        """Have a line written soon."""
+        self._tally.add_dropped(self._mailbox.put(report.json_text))
+
+    def tell(self, state: CameraState) -> None:
+        """Have a line written when a camera is lost or back."""
+        if state.event_type is not None:
+            self._tally.add_dropped(self._mailbox.put(state.event_text))
+
+    def close(self) -> None:
+        """Write what is still there, if the reader takes it within two seconds."""
+        self._mailbox.close()
+        self._thread.join(_CLOSE_S)
+
+    def _run(self) -> None:
+        try:
+            while not self._mailbox.is_closed:
+                self._mailbox.wait(None)
+                self._write_waiting()
+            self._write_waiting()
+        except Exception as exc:  # the thread's edge
+            logger.exception("output %s ends after an unexpected error", self.name)
+            self._tally.add_failure(f"unexpected {type(exc).__name__}")
+        finally:
+            self._mailbox.release()
+
+    def _write_waiting(self) -> None:
+        for text in self._mailbox.take_all():
+            try:
+                self._write(text.encode("ascii") + b"\n")
+            except OSError as exc:
+                self._tally.add_failure(f"cannot write to standard output: {exc.strerror or type(exc).__name__}")
+                self._tally.add_dropped()
+            else:
+                self._tally.add_sent()
+                self._tally.set_working()
+
+    def _write(self, line: bytes) -> None:
+        view = memoryview(line)
+        while view:
+            with suppress(BlockingIOError):
+                view = view[os.write(self._handle, view) :]
+                continue
+            poll = select.poll()
+            poll.register(self._handle, select.POLLOUT)
+            poll.poll(_POLL_S * 1000)
+
+
+def _ends_within_a_line(handle: int) -> bool:
+    size = os.fstat(handle).st_size
+    return size > 0 and os.pread(handle, 1, size - 1) != b"\n"

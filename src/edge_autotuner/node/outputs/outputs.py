@@ -1,0 +1,131 @@
+"""All outputs of a node behind one door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Protocol, Self
+
+from edge_autotuner.config.node import CameraConfig, OutputsConfig
+from edge_autotuner.core import Clock, LabelMap, SystemClock
+from edge_autotuner.node.camera_health import CameraState
+from edge_autotuner.node.fault_domain import FaultDomains
+from edge_autotuner.node.outputs.json_lines import JsonLinesFile, JsonLinesStream
+from edge_autotuner.node.outputs.mqtt import MqttOutput
+from edge_autotuner.node.outputs.report import DetectionReport
+from edge_autotuner.node.outputs.tally import OutputStatus
+from edge_autotuner.node.outputs.webhook import WebhookOutput
+
+_BYTES_PER_MB = 1e6
+
+
+class DetectionOutput(Protocol):
+    """Gets detections to somebody.
+
+    `announce`, `take` and `tell` may be called by several threads. They neither wait for the other side nor fail
+    because of it: what it does not take in time is dropped, oldest first, and counted.
+    """
+
+    @property
+    def name(self) -> str:
+        """How the log and the node's status call it."""
+        ...
+
+    @property
+    def status(self) -> OutputStatus:
+        """How it does."""
+        ...
+
+    def announce(self, camera: str, labels: LabelMap) -> None:
+        """Say which classes a camera's model knows from now on."""
+        ...
+
+    def take(self, report: DetectionReport) -> None:
+        """Get a report to the other side soon, or drop it."""
+        ...
+
+    def tell(self, state: CameraState) -> None:
+        """Say that a camera gives pictures from now on, or none any more."""
+        ...
+
+    def close(self) -> None:
+        """End within seconds; what is taken after that is dropped."""
+        ...
+
+
+class Outputs:
+    """Gives every report to all outputs; may be used by several threads, and is closed when the node ends.
+
+    What fails in one output, whatever it is, costs the others nothing.
+
+    Args:
+        config: which outputs there are.
+        cameras: the only ones of which reports may come.
+        clock: where time comes from; the machine's by default.
+
+    Raises:
+        MissingDependency: what a configured output needs is not installed.
+        ConfigError: a file or address that an output needs cannot be used.
+        StorageError: the file for lines cannot be opened.
+    """
+
+    def __init__(self, config: OutputsConfig, cameras: Sequence[CameraConfig], *, clock: Clock | None = None) -> None:
+        self._outputs: list[DetectionOutput] = []
+        self._names = {camera.name for camera in cameras}
+        self._faults = FaultDomains(clock or SystemClock())
+        with ExitStack() as opened:
+            opened.callback(self.close)
+            if config.json_lines is not None:
+                path, max_bytes = config.json_lines.path, int(config.json_lines.max_mb * _BYTES_PER_MB)
+                self._outputs.append(JsonLinesFile(path, max_bytes=max_bytes) if path else JsonLinesStream())
+            if config.mqtt is not None:
+                self._outputs.append(MqttOutput(config.mqtt, cameras, clock=clock))
+            if config.webhook is not None:
+                self._outputs.append(WebhookOutput(config.webhook, cameras, clock=clock))
+            opened.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def status(self) -> tuple[OutputStatus, ...]:
+        """How each output does."""
+        return tuple(output.status for output in self._outputs)
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What failed unexpectedly in an output, by its name."""
+        return self._faults.problems
+
+    def announce(self, camera: str, labels: LabelMap) -> None:
+        """Say which classes a camera's model knows from now on; a report of it says so as well."""
+        self._check_name(camera)
+        self._give_to_all(lambda output: output.announce(camera, labels))
+
+    def take(self, report: DetectionReport) -> None:
+        """Give a report to all outputs, without waiting for any of them."""
+        self._check_name(report.camera)
+        self._give_to_all(lambda output: output.take(report))
+
+    def tell(self, state: CameraState) -> None:
+        """Say that a camera gives pictures from now on, or none any more."""
+        self._check_name(state.camera)
+        self._give_to_all(lambda output: output.tell(state))
+
+    def close(self) -> None:
+        """End all outputs; a second call does nothing."""
+        self._give_to_all(lambda output: output.close())
+
+    def _give_to_all(self, give: Callable[[DetectionOutput], None]) -> None:
+        for output in self._outputs:
+            self._faults.of(f"output {output.name}", first_retry_s=0).do(lambda to=output: give(to))  # type: ignore[misc]
+
+    def _check_name(self, camera: str) -> None:
+        if camera not in self._names:
+            raise ValueError(f"there is no camera {camera}")

@@ -1,0 +1,92 @@
+"""`python -m edge_autotuner.node.worker CAMERA SETTINGS PRIORITY DECIDES NODE [first]`: what learns.
+
+The process runs beside the detection, prints its progress as lines of JSON, and dies with the node.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+from edge_autotuner.config import resolve_settings
+from edge_autotuner.config.node import LearningConfig
+from edge_autotuner.core import SystemClock
+from edge_autotuner.core.redaction import guard_tracebacks, redacting_handler
+from edge_autotuner.errors import EdgeAutotunerError, MissingDependency
+from edge_autotuner.node.camera_folder import CameraFolder
+from edge_autotuner.storage.child_process import (
+    StepMessages,
+    be_killed_first,
+    die_with,
+    interrupt_on_sigterm,
+    lower_priority,
+    print_line,
+)
+
+ONLY_FIRST = "first"
+
+_SAY_EVERY_S = 1.0
+_OF_SERVICES = {"httpx2", "httpcore2", "cryptography"}
+
+
+def main(camera: Path, settings: Path, priority: str, decides: str, parent: int, *, only_first: bool = False) -> int:
+    """Work on a camera's batches; return the exit code of the error, 0 for none.
+
+    Args:
+        camera: folder of the camera.
+        settings: file with a `LearningConfig`.
+        priority: idle, low or normal; see `BackgroundWorkConfig`.
+        decides: node or registry; see `RegistryConfig`.
+        parent: process id of the node.
+        only_first: only make the camera's first model.
+    """
+    interrupt_on_sigterm()
+    die_with(parent)
+    be_killed_first()
+    lower_priority(priority)
+    guard_tracebacks()
+    logging.basicConfig(level=logging.INFO, handlers=[redacting_handler(sys.stderr, "%(message)s")])
+    try:
+        config = resolve_settings(LearningConfig, settings, {})
+        _learn(CameraFolder(camera), config, deploys=decides == "node", only_first=only_first)
+    except EdgeAutotunerError as exc:
+        print_line({"error": f"{type(exc).__name__}: {exc}"})
+        return exc.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _learn(camera: CameraFolder, config: LearningConfig, *, deploys: bool, only_first: bool) -> None:
+    """Work on a camera's batches, with torch or with a service.
+
+    Raises:
+        MissingDependency: a library is not installed that this way of learning needs.
+        EdgeAutotunerError: as `work_on`.
+    """
+    try:  # not before: libraries start threads with the priority that the process has then
+        from edge_autotuner.node.learning import work_on
+        from edge_autotuner.node.training_service import connected
+
+        with connected(config.service, camera) as service:
+            progress = StepMessages(print_line, every_s=_SAY_EVERY_S)
+            work_on(
+                camera,
+                config.run,
+                deploys=deploys,
+                only_first=only_first,
+                service=service,
+                clock=SystemClock(),
+                progress=progress,
+            )
+    except ModuleNotFoundError as exc:
+        if (exc.name or "").startswith("edge_autotuner"):
+            raise
+        extra = "edge" if exc.name in _OF_SERVICES else "train"
+        raise MissingDependency(f"learning needs {exc.name}: pip install 'edge-autotuner[{extra}]'") from exc
+
+
+if __name__ == "__main__":
+    camera, settings, priority, decides, parent, *more = sys.argv[1:]
+    sys.exit(main(Path(camera), Path(settings), priority, decides, int(parent), only_first=more == [ONLY_FIRST]))

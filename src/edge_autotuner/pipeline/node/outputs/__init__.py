@@ -1,7 +1,0 @@
-"""Where detections go: lines of JSON, an MQTT broker as Home Assistant expects it, a webhook."""
-
-from edge_autotuner.pipeline.node.outputs.outputs import DetectionOutput, Outputs
-from edge_autotuner.pipeline.node.outputs.report import DetectionReport
-from edge_autotuner.pipeline.node.outputs.tally import OutputStatus
-
-__all__ = ["DetectionOutput", "DetectionReport", "OutputStatus", "Outputs"]

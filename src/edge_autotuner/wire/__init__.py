@@ -1,0 +1,1 @@
+"""Messages between a node and the service, with their limits: imported by both sides, imports neither."""

@@ -1,0 +1,56 @@
+"""Counts that do not flicker, and that only frames let fall."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_autotuner.node.outputs.presence import Presence
+
+
+def counts_of(looks: list[tuple[float, int]]) -> list[int]:
+    """Return the count after each frame."""
+    presence = Presence(5.0)
+    counts = []
+    for at_s, count in looks:
+        presence.see({"person": count} if count else {}, at_s)
+        counts.append(presence.count("person"))
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        pytest.param([], [], id="no frame"),
+        pytest.param([(0, 0), (1, 0)], [0, 0], id="never seen"),
+        pytest.param([(0, 1), (2, 0), (4, 0), (4.9, 0), (5, 0)], [1, 1, 1, 1, 0], id="gone after the time"),
+        pytest.param([(0, 1), (1, 0), (2, 1), (4, 0), (6, 0), (6.9, 0), (7, 0)], [1] * 6 + [0], id="flicker"),
+        pytest.param(
+            [(0, 1), (1, 3), (2, 2), (4, 0), (5.9, 0), (6, 0), (6.9, 0), (7, 0)],
+            [1, 3, 3, 3, 3, 2, 2, 0],
+            id="falls in steps",
+        ),
+        pytest.param(
+            [(0, 2), (1, 1), (2, 2), (4, 0), (6, 0), (6.9, 0), (7, 0)], [2] * 6 + [0], id="equal counts last longer"
+        ),
+        pytest.param([(0, 1), (1000, 0), (1000.5, 0), (1003, 0)], [1, 1, 1, 0], id="silence is not watched time"),
+        pytest.param([(0, 1), (10, 0), (20, 0)], [1, 1, 0], id="a camera of few pictures"),
+    ],
+)
+def test_counts_rise_at_once_and_fall_late(looks: list[tuple[float, int]], expected: list[int]) -> None:
+    assert counts_of(looks) == expected
+
+
+@given(st.integers(1, 5), st.floats(0, 1e9, allow_nan=False))
+def test_one_frame_after_silence_makes_nothing_go(count: int, silent_s: float) -> None:
+    """Whatever the silence was, a detector that misses the object once does not turn it off."""
+    assert counts_of([(0.0, count), (silent_s, 0)])[1] == count
+
+
+def test_forgotten_classes_are_gone_and_others_stay() -> None:
+    presence = Presence(5.0)
+    presence.see({"person": 1, "car": 2}, 0.0)
+    presence.keep_only(["car"])
+    assert presence.count("person") == 0
+    assert presence.count("car") == 2

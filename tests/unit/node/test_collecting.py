@@ -1,0 +1,108 @@
+"""What the node writes of a camera whose pictures are treated before they are stored, and what waits too long."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_autotuner.capture import EventLog
+from edge_autotuner.config import RunConfig
+from edge_autotuner.config.node import CameraConfig, NodeConfig
+from edge_autotuner.core import FakeClock, Frame, LabelMap
+from edge_autotuner.dataset import DatasetStore
+from edge_autotuner.node.camera_folder import CameraFolder
+from edge_autotuner.node.collecting import Collecting
+from plain_scene import GreyDetector
+from private_scene import n_striped, private_frame, write_figure_finder
+from run_samples import camera
+
+CARS = GreyDetector(labels=LabelMap(("person", "car")))
+
+
+def collecting(folder: Path, clock: FakeClock, privacy: dict[str, Any], **storage: Any) -> Collecting:
+    run = RunConfig.model_validate(
+        {
+            "capture": {"background": {"method": "first"}, "picture_format": "png"},
+            "annotation": {"classes": ["car"], "min_crop_px": 16, "crop_margin": 0.0},
+            "privacy": privacy,
+        }
+    )
+    node = NodeConfig.model_validate(
+        {
+            "folder": folder,
+            "cameras": [CameraConfig(name="gate", source="street.mp4")],
+            "storage": {"min_free_mb": 0, **storage},
+        }
+    )
+    return Collecting(CameraFolder(folder / "gate"), "street.mp4", run, node, clock=clock, events=EventLog())
+
+
+def show(to: Collecting, frames: range, *, after_s: float = 0.0) -> None:
+    source = camera()
+    for index in frames:
+        to.see(Frame.from_bgr(private_frame(index), index=index, time_s=index / 10 + after_s), source, CARS)
+
+
+def pictures(folder: Path) -> list[int]:
+    """Return how striped the stored frames and backgrounds are."""
+    with DatasetStore.open(folder / "gate/batches/00000001/dataset") as store:
+        return [n_striped(store.read_image(record)) for record in store.frames()]
+
+
+def test_the_original_is_never_written(tmp_path: Path) -> None:
+    finder = write_figure_finder(tmp_path / "finder")
+    privacy = {"outside": "blur", "hide_classes": ["person"], "hide_with": str(finder)}
+    for name, rules in (("open", {}), ("treated", privacy | {"apply": "at_rest"})):
+        watch = collecting(tmp_path / name, FakeClock(), rules)
+        show(watch, range(60))
+        watch.close()
+    assert max(pictures(tmp_path / "open")) > 800
+    assert len(pictures(tmp_path / "treated")) == len(pictures(tmp_path / "open"))
+    assert max(pictures(tmp_path / "treated")) <= 60
+
+
+def test_other_rules_begin_another_dataset(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = collecting(tmp_path, FakeClock(), {})
+    show(first, range(40))
+    first.close()
+    second = collecting(tmp_path, FakeClock(), {"outside": "blur", "apply": "at_rest"})
+    show(second, range(40, 60))
+    second.close()
+    assert "begins anew" in caplog.text
+    assert max(pictures(tmp_path)) <= 400, "the figure walks where something moves, the poster hangs outside"
+
+
+def test_nothing_is_written_before_there_is_what_hides(tmp_path: Path) -> None:
+    watch = collecting(tmp_path, FakeClock(), {"hide_classes": ["person"], "apply": "at_rest"})
+    show(watch, range(30))
+    assert watch.problem is not None
+    assert "privacy.hide_classes" in watch.problem
+    assert not list(tmp_path.rglob("*.png"))
+
+
+def test_a_model_that_cannot_find_it_stops_the_collecting_only(tmp_path: Path) -> None:
+    finder = write_figure_finder(tmp_path / "finder")
+    privacy = {"hide_classes": ["dog"], "hide_with": str(finder), "apply": "at_rest"}
+    watch = collecting(tmp_path / "node", FakeClock(), privacy)
+    show(watch, range(30))
+    assert watch.problem is not None
+    assert "dog" in watch.problem
+    assert not list((tmp_path / "node").rglob("*.png"))
+
+
+def test_a_batch_that_does_not_become_complete_is_given_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    watch = collecting(tmp_path, clock, {}, keep_waiting_s=100)
+    show(watch, range(40))
+    n_before = len(pictures(tmp_path))
+    clock.advance(1e9)
+    show(watch, range(40, 50), after_s=95)
+    assert len(pictures(tmp_path)) >= n_before > 0, "a clock that was set ages nothing"
+    with caplog.at_level(logging.WARNING):
+        show(watch, range(51, 53), after_s=95)
+    assert "is NOT complete: storage.keep_waiting_s" in caplog.text
+    assert len(pictures(tmp_path)) <= 1, "a new batch begins"
+    watch.close()

@@ -1,0 +1,73 @@
+"""The model of a camera changes between two frames, and a damaged one never takes over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_autotuner.config.node import DetectConfig
+from edge_autotuner.core import Frame
+from edge_autotuner.deployment import deploy
+from edge_autotuner.node.deployed_model import DeployedModel
+from unit.deployment.test_bundle import made
+
+FRAME = Frame.from_bgr(np.zeros((64, 128, 3), np.uint8), index=0, time_s=0.0)
+
+
+@pytest.fixture
+def camera(tmp_path: Path) -> Path:
+    """The folder of a camera with three bundles, none deployed."""
+    for name in ("first", "second", "damaged"):
+        made(tmp_path / "bundles" / name, name=name)
+    return tmp_path
+
+
+def test_without_a_model_nothing_is_seen(camera: Path) -> None:
+    model = DeployedModel(camera, DetectConfig())
+    assert not model.refresh()
+    assert (model.look(FRAME), model.bundle, model.detector, model.refused) == (None, None, None, None)
+
+
+def test_a_new_model_takes_over(camera: Path) -> None:
+    model = DeployedModel(camera, DetectConfig())
+    for name in ("first", "second", "first"):
+        deploy(camera, name)
+        assert model.refresh()
+        assert not model.refresh()
+        seen = model.look(FRAME)
+        assert seen is not None
+        assert seen.model == name
+        assert seen.detections.boxes_xyxy.tolist() == [[32, 16, 64, 48]]
+
+
+def test_a_damaged_model_is_refused_and_the_old_one_stays(camera: Path) -> None:
+    model = DeployedModel(camera, DetectConfig())
+    deploy(camera, "first")
+    model.refresh()
+    deploy(camera, "damaged")
+    path = camera / "bundles" / "damaged" / "model.onnx"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert not model.refresh()
+    seen = model.look(FRAME)
+    assert seen is not None
+    assert seen.model == "first"
+    assert model.refused is not None
+    assert "was changed" in model.refused
+    path.write_bytes(whole)
+    assert model.refresh()
+    assert model.refused is None
+
+
+def test_weak_detections_are_not_reported(camera: Path) -> None:
+    deploy(camera, "first")
+    counts = []
+    for min_score in (0.01, 0.3, 0.95):
+        model = DeployedModel(camera, DetectConfig(min_score=min_score))
+        model.refresh()
+        seen = model.look(FRAME)
+        assert seen is not None
+        counts.append(len(seen.detections))
+    assert counts == [2, 1, 0]
