@@ -22,13 +22,13 @@ settings.register_profile("search", deadline=None, suppress_health_check=_OF_SPE
 settings.load_profile("suite")
 
 if TYPE_CHECKING:
-    from run_samples import FinishedRun, Samples
+    from support.runs.run_samples import FinishedRun, Samples
 
 
 @pytest.fixture(autouse=True)
 def process_state() -> Iterator[None]:
     """Begin each test with the same seeds, and let none leave its process changed."""
-    from process_state import kept_process_state, seed_everything
+    from support.machine.process_state import kept_process_state, seed_everything
 
     seed_everything()
     with kept_process_state():
@@ -45,7 +45,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
     """Return a small video, an edge model and a teacher."""
-    from run_samples import write_samples
+    from support.runs.run_samples import write_samples
 
     return write_samples(tmp_path_factory.mktemp("samples"))
 
@@ -53,7 +53,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
 @pytest.fixture(scope="session")
 def finished_run(samples: Samples, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """Return a run of the whole job on the samples; tests that change its folder take a copy."""
-    from run_samples import finish_run
+    from support.runs.run_samples import finish_run
 
     return finish_run(samples, tmp_path_factory.mktemp("finished") / "run")
 

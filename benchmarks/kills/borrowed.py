@@ -10,9 +10,9 @@ from benchmarks.kills.processes import ROOT
 
 sys.path.append(str(ROOT / "tests"))
 
-FaultyProxy: Any = import_module("faulty_proxy").FaultyProxy
+FaultyProxy: Any = import_module("support.service.faulty_proxy").FaultyProxy
 
 
 def sample_files() -> Any:  # noqa: ANN401 (a module)
     """Return the module that writes a video, an edge model and a teacher; needs PyTorch and ONNX."""
-    return import_module("run_samples")
+    return import_module("support.runs.run_samples")

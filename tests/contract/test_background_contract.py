@@ -7,11 +7,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from capture_samples import frame_of
 from edge_autotuner.capture.background import BACKGROUND_MODELS, BackgroundKeeper, make_background
 from edge_autotuner.config import BackgroundConfig
 from edge_autotuner.core import BackgroundModel
 from edge_autotuner.core.types import ImageArray
+from support.cameras.capture_samples import frame_of
 
 N_FRAMES = 120
 SCENE = (60 + np.arange(48 * 64).reshape(48, 64) % 97).astype(np.uint8)

@@ -10,7 +10,7 @@ import pytest
 from edge_autotuner.capture import MotionResult
 from edge_autotuner.capture.selection import FrameDescriptor, make_descriptor
 from edge_autotuner.capture.selection.diversity import Vector
-from selection_samples import Square, frame_at, motion_of
+from support.cameras.selection_samples import Square, frame_at, motion_of
 
 FRAME = frame_at(0)
 CAR = Square(20, 20, 20)

@@ -11,7 +11,7 @@ from edge_autotuner.capture import FrameScore, MotionResult, make_score
 from edge_autotuner.config import SelectionConfig
 from edge_autotuner.config.selection import ScoreName
 from edge_autotuner.core import Frame
-from selection_samples import BrightSquares, Square, frame_at, motion_of
+from support.cameras.selection_samples import BrightSquares, Square, frame_at, motion_of
 
 NAMES: tuple[ScoreName, ...] = get_args(ScoreName)
 SCENES: dict[str, tuple[Square, ...]] = {

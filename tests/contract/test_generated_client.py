@@ -25,9 +25,9 @@ from edge_autotuner.server.api_page import describe_api
 from edge_autotuner.server.app import create_app
 from edge_autotuner.server.services import open_services
 from edge_autotuner.server.tokens import Tokens
-from registry_samples import description, smallest_model
-from served_app import served, wait_until_ready
-from service_samples import MODEL_SHA256, WAIT_S, StubDetector, png
+from support.service.registry_samples import description, smallest_model
+from support.service.served_app import served, wait_until_ready
+from support.service.service_samples import MODEL_SHA256, WAIT_S, StubDetector, png
 
 GENERATOR = "EDGE_AUTOTUNER_OPENAPI_GENERATOR"
 UNDERSTOOD = {"application/json", "application/octet-stream", "multipart/form-data"}

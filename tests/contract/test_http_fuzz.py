@@ -16,8 +16,8 @@ from edge_autotuner.server.api_page import describe_api
 from edge_autotuner.server.app import create_app
 from edge_autotuner.server.services import open_services
 from edge_autotuner.server.slow_clients import patient_protocol
-from served_app import served, wait_until_ready
-from service_samples import MODEL_SHA256, WAIT_S, FixedTokens, StubDetector, png
+from support.service.served_app import served, wait_until_ready
+from support.service.service_samples import MODEL_SHA256, WAIT_S, FixedTokens, StubDetector, png
 
 schemathesis = pytest.importorskip("schemathesis")
 

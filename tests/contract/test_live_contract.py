@@ -12,14 +12,14 @@ import cv2
 import numpy as np
 import pytest
 
-from capture_samples import grey_pictures, write_video
 from edge_autotuner.capture import PictureFolder, VideoFile
 from edge_autotuner.capture.live import CameraFeed, Feed, LiveSource, RealtimeFeed, parse_live_address
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.core import Clock, FakeClock, Frame, FrameSource, SystemClock
 from edge_autotuner.simulation import SimulatedCamera
-from live_feeds import ScriptedFeed, Visit, pictures
-from live_servers import CameraServer
+from support.cameras.capture_samples import grey_pictures, write_video
+from support.cameras.live_feeds import ScriptedFeed, Visit, pictures
+from support.cameras.live_servers import CameraServer
 
 N_FRAMES = 12
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from capture_samples import grey_pictures, write_video
 from edge_autotuner.capture import PictureFolder, VideoFile
 from edge_autotuner.core import FrameSource
 from edge_autotuner.simulation import SimulatedCamera
+from support.cameras.capture_samples import grey_pictures, write_video
 
 N_FRAMES, SIZE_WH = 6, (80, 64)
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from coloured_scene import LABELS, coloured_sample, sample_of
 from edge_autotuner.config import AugmentationConfig, TrainingConfig
 from edge_autotuner.core import LabelMap
 from edge_autotuner.core.types import SizeWH
@@ -26,8 +25,9 @@ from edge_autotuner.models import (
 )
 from edge_autotuner.models.torch_detector import TorchDetector
 from edge_autotuner.training import BatchMaker, Target, TrainingSample, Validate, objective_for, tune
-from tiny_transformers import NOT_INSTALLED
-from trainable_cases import CASES, Case, add_narrow_networks, last_answers, places_of
+from support.cameras.coloured_scene import LABELS, coloured_sample, sample_of
+from support.runs.tiny_transformers import NOT_INSTALLED
+from support.runs.trainable_cases import CASES, Case, add_narrow_networks, last_answers, places_of
 
 SIZE = (64, 64)
 STILL = AugmentationConfig(flip=0, scale=0, translate=0, brightness=0, contrast=0, saturation=0)

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from cli_runs import run_cli
 from helpers import REPOSITORY
-from run_samples import FinishedRun, Samples, state_of, write_pictures
+from support.runs.cli_runs import run_cli
+from support.runs.run_samples import FinishedRun, Samples, state_of, write_pictures
 
 Command = list[str | Path]
 

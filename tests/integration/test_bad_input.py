@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from capture_samples import write_video
-from cli_runs import Outcome, run_cli
 from edge_autotuner.core import STREET_6
 from edge_autotuner.models.yolox import Yolox
 from edge_autotuner.models.yolox_weights import save_yolox
-from run_samples import FinishedRun, Samples, camera, state_of, write_pictures
+from support.cameras.capture_samples import write_video
+from support.runs.cli_runs import Outcome, run_cli
+from support.runs.run_samples import FinishedRun, Samples, camera, state_of, write_pictures
 
 Arguments = list[str | Path]
 Prepare = Callable[[Path, Samples], Arguments]

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from cli_runs import CliProcess, Outcome
 from edge_autotuner.dataset import DatasetStore
 from helpers import REPOSITORY
-from mount_namespace import shell_in_mount_namespace
-from run_samples import FinishedRun, Samples, results_of, state_of
+from support.machine.mount_namespace import shell_in_mount_namespace
+from support.runs.cli_runs import CliProcess, Outcome
+from support.runs.run_samples import FinishedRun, Samples, results_of, state_of
 
 
 def run_with_limit(command: str, samples: Samples, folder: Path, max_file_bytes: int | None) -> Outcome:

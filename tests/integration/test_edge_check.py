@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
-from cli_runs import CliProcess, run_cli
 from edge_autotuner.cli.edge_screen import check_start, read_node_settings
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.storage.lock import FolderLock
-from run_samples import Samples
+from support.runs.cli_runs import CliProcess, run_cli
+from support.runs.run_samples import Samples
 from unit.deployment.test_bundle import made
 
 CAMERA = {"name": "a", "source": "rtsp://127.0.0.1:1/s"}

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import yaml
 
-from cli_runs import CliProcess, run_script
 from edge_autotuner.config import resolve_settings
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.deployment import deployed_bundle, read_bundle
@@ -23,10 +22,11 @@ from edge_autotuner.node.camera_folder import CameraFolder
 from edge_autotuner.node.own_names import is_of_node
 from edge_autotuner.pipeline.run_folder import StageRecord
 from helpers import REPOSITORY
-from live_servers import CameraServer
-from mount_namespace import shell_in_mount_namespace
-from output_samples import Hook, Listener, wait_until
-from run_samples import N_FRAMES, Samples
+from support.cameras.live_servers import CameraServer
+from support.machine.mount_namespace import shell_in_mount_namespace
+from support.runs.cli_runs import CliProcess, run_script
+from support.runs.run_samples import N_FRAMES, Samples
+from support.service.output_samples import Hook, Listener, wait_until
 from unit.deployment.test_bundle import made
 
 IMPATIENT = {"read_timeout_s": 1.5, "first_retry_s": 0.1, "longest_retry_s": 0.4}

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import yaml
 
-from cli_runs import CliProcess, run_cli
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.deployment import deployed_bundle, read_bundle
 from edge_autotuner.node.camera_folder import Batch, CameraFolder
-from private_files import open_to_others
-from run_samples import N_FRAMES, Samples, settings
+from support.machine.private_files import open_to_others
+from support.runs.cli_runs import CliProcess, run_cli
+from support.runs.run_samples import N_FRAMES, Samples, settings
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cli_runs import run_cli
 from edge_autotuner.annotation import RegionTeacher, split_labels
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation
@@ -19,7 +18,8 @@ from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.pipeline import rounds
 from edge_autotuner.simulation import SimulatedCamera
 from edge_autotuner.training import TrainingSample
-from run_samples import SEED, SIZE_WH, Samples, state_of
+from support.runs.cli_runs import run_cli
+from support.runs.run_samples import SEED, SIZE_WH, Samples, state_of
 
 N_TRAIN, N_TEST = 60, 18
 OPTIONS = (

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coloured_scene import LABELS, coloured_sample, fresh_network
 from edge_autotuner.config import AugmentationConfig, TrainingConfig
 from edge_autotuner.evaluation import Truth, score_detections
 from edge_autotuner.models.torch_detector import TorchDetector
 from edge_autotuner.models.yolox import Yolox
 from edge_autotuner.training import TrainingSample, tune
+from support.cameras.coloured_scene import LABELS, coloured_sample, fresh_network
 
 SIZE = (64, 64)
 BLUE = 1

@@ -19,8 +19,8 @@ from edge_autotuner.deployment.signing import create_key
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.node.camera_folder import CameraFolder
 from edge_autotuner.node.registry_sync import CameraSync, RegistrySync
-from registry_samples import description, smallest_model
-from scripted_server import ScriptedServer, read_request, reply
+from support.service.registry_samples import description, smallest_model
+from support.service.scripted_server import ScriptedServer, read_request, reply
 from unit.deployment.test_bundle import made
 
 CAMERA = CameraConfig(name="gate", source="gate.mp4")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from cli_runs import CliProcess, Outcome
-from run_samples import FinishedRun, Samples, candidate_of, results_of, state_of
+from support.runs.cli_runs import CliProcess, Outcome
+from support.runs.run_samples import FinishedRun, Samples, candidate_of, results_of, state_of
 
 N_ATTEMPTS = 4
 KEPT = "edge-autotuner: interrupted; what a run has finished is kept: the same command continues it"

@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 import pytest
 
-from cli_runs import CliProcess, run_cli
 from edge_autotuner.core import CaptureEvent
 from edge_autotuner.dataset import DatasetStore, FrameRecord
-from live_servers import CameraServer
-from run_samples import Samples, state_of
+from support.cameras.live_servers import CameraServer
+from support.runs.cli_runs import CliProcess, run_cli
+from support.runs.run_samples import Samples, state_of
 
 PASSWORD = "kl3in!es Geheimnis"
 IMPATIENT = [

@@ -22,8 +22,8 @@ from edge_autotuner.capture.live import LiveSource
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.core import CaptureEvent, Frame, OnEvent, ignore_event
 from edge_autotuner.errors import VideoError
-from live_feeds import EventList
-from live_servers import CameraServer, rtsp_camera
+from support.cameras.live_feeds import EventList
+from support.cameras.live_servers import CameraServer, rtsp_camera
 
 LIMIT_S = 120.0  # far beyond what anything here takes, unless it hangs
 PASSWORD = "geh@eim/:?#%41 x"

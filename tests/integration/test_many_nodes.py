@@ -15,7 +15,6 @@ import httpx2
 import pytest
 import yaml
 
-from cli_runs import CliProcess
 from edge_autotuner.annotation import RegionTeacher
 from edge_autotuner.client import Connection, RegistryClient
 from edge_autotuner.config import RunConfig
@@ -31,9 +30,10 @@ from edge_autotuner.node.learning import deploy_start_model
 from edge_autotuner.simulation import SimulatedCamera
 from edge_autotuner.simulation.recording import write_video_file
 from edge_autotuner.storage.journal import read_journal
-from real_service import RealService
-from run_samples import N_FRAMES, SEED, SIZE_WH, Samples, settings
-from service_samples import WAIT_S, png
+from support.runs.cli_runs import CliProcess
+from support.runs.run_samples import N_FRAMES, SEED, SIZE_WH, Samples, settings
+from support.service.real_service import RealService
+from support.service.service_samples import WAIT_S, png
 
 pytestmark = pytest.mark.slow
 

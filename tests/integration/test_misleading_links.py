@@ -20,7 +20,7 @@ from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.models.download import download
 from edge_autotuner.node.outputs.webhook_post import JsonPost
 from edge_autotuner.wire.messages import ModelList
-from scripted_server import Script, ScriptedServer, read_request, reply, sending
+from support.service.scripted_server import Script, ScriptedServer, read_request, reply, sending
 
 NOT_HTTP = "the answer is not HTTP as it should be"
 TOO_LARGE = "the head of the answer is too large"

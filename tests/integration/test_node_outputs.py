@@ -29,9 +29,9 @@ from edge_autotuner.node.camera_health import CameraState
 from edge_autotuner.node.outputs.mqtt import MqttOutput
 from edge_autotuner.node.outputs.webhook import FRESH_S, WebhookOutput
 from helpers import REPOSITORY
-from live_servers import CameraServer
-from mount_namespace import shell_in_mount_namespace
-from output_samples import FRONT, GARAGE, LABELS, Hook, Listener, make_report, wait_until
+from support.cameras.live_servers import CameraServer
+from support.machine.mount_namespace import shell_in_mount_namespace
+from support.service.output_samples import FRONT, GARAGE, LABELS, Hook, Listener, make_report, wait_until
 
 pytest.importorskip("paho.mqtt.client")
 pytest.importorskip("httpx2")
@@ -360,7 +360,7 @@ PUBLISH_FOR_EVER = """
 import signal, sys
 from edge_autotuner.config.node import MqttConfig
 from edge_autotuner.node.outputs.mqtt import MqttOutput
-from output_samples import FRONT, make_report
+from support.service.output_samples import FRONT, make_report
 output = MqttOutput(MqttConfig(host="127.0.0.1", port=int(sys.argv[1]), topic="node"), [FRONT])
 output.take(make_report(0))
 signal.pause()
@@ -637,7 +637,7 @@ import sys
 from itertools import count
 from pathlib import Path
 from edge_autotuner.node.outputs.json_lines import JsonLinesFile
-from output_samples import make_report
+from support.service.output_samples import make_report
 output = JsonLinesFile(Path(sys.argv[1]), max_bytes=100_000_000)
 for index in count(int(sys.argv[2])):
     output.take(make_report(*[0] * 100, index=index))
@@ -671,7 +671,7 @@ FILL_AND_GO_ON = """
 import os, sys
 from pathlib import Path
 from edge_autotuner.node.outputs.json_lines import JsonLinesFile
-from output_samples import make_report
+from support.service.output_samples import make_report
 disk = Path(sys.argv[1])
 ballast = disk / "ballast"
 ballast.write_bytes(bytes(40_000))

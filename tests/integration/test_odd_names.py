@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from cli_runs import run_cli
 from edge_autotuner.core.file_names import name_of_text
 from edge_autotuner.dataset import DatasetStore
-from run_samples import FinishedRun, Samples, state_of, write_pictures
+from support.runs.cli_runs import run_cli
+from support.runs.run_samples import FinishedRun, Samples, state_of, write_pictures
 
 _NAMES = {"latin-1": "caf\udce9", "colon": "cam1:front", "rest": "a\nb %d #?*\U0001f600"}
 

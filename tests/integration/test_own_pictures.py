@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cli_runs import run_cli
-from run_samples import FinishedRun, Samples, write_pictures
+from support.runs.cli_runs import run_cli
+from support.runs.run_samples import FinishedRun, Samples, write_pictures
 
 
 def captured(folder: Path) -> list[str]:

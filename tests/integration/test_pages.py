@@ -16,9 +16,9 @@ from edge_autotuner.core.labels import STREET_6
 from edge_autotuner.evaluation.report import render_report
 from edge_autotuner.evaluation.report.pictures import boxes_svg
 from helpers import REPOSITORY
-from pages_in_browser import DESK_PX, PHONE_PX, TOO_WIDE, Browser, browser
-from report_sample import sample_report
-from run_samples import FinishedRun
+from support.machine.pages_in_browser import DESK_PX, PHONE_PX, TOO_WIDE, Browser, browser
+from support.runs.report_sample import sample_report
+from support.runs.run_samples import FinishedRun
 
 CUT_OFF = """
 Array.from(document.querySelectorAll("pre > code")).filter(element => element.scrollWidth > element.clientWidth + 1)

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text, update
 
-import registry_samples
 from edge_autotuner.client import Connection, find_remote_model
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.errors import StorageError
@@ -20,10 +19,11 @@ from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.database import Database
 from edge_autotuner.server.retention import RetentionRules
 from edge_autotuner.server.schema import bundles, metadata, schema_version
-from postgresql_server import postgresql
-from real_service import RealService
-from registry_samples import Parts, add_bundle, open_parts, stages
-from run_samples import Samples
+from support.runs.run_samples import Samples
+from support.service import registry_samples
+from support.service.postgresql_server import postgresql
+from support.service.real_service import RealService
+from support.service.registry_samples import Parts, add_bundle, open_parts, stages
 
 
 @pytest.fixture(scope="module")

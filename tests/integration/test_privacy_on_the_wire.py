@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import pytest
 
-from cli_runs import run_cli
 from edge_autotuner.config import RunConfig, load_config
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.dataset import DatasetStore
@@ -21,10 +20,11 @@ from edge_autotuner.errors import ConfigError
 from edge_autotuner.pipeline import stages
 from edge_autotuner.pipeline.remote_training.run_files import describe_run
 from edge_autotuner.pipeline.run_folder import RunFolder
-from private_scene import POSTER_XYXY, SECRET, n_striped, write_figure_finder, write_private_pictures
-from real_service import RealService
-from recording_proxy import RecordingProxy, pictures_in
-from run_samples import Samples
+from support.cameras.private_scene import POSTER_XYXY, SECRET, n_striped, write_figure_finder, write_private_pictures
+from support.runs.cli_runs import run_cli
+from support.runs.run_samples import Samples
+from support.service.real_service import RealService
+from support.service.recording_proxy import RecordingProxy, pictures_in
 
 MODEL = "changes"
 HIDDEN = 60  # striped pixels; trees and windows of the street alone have up to 44

@@ -15,8 +15,9 @@ from helpers import REPOSITORY
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1])
 def test_no_kill_leaves_anything_half_done(tmp_path: Path, seed: int) -> None:
-    command = [sys.executable, "-W", "error", str(REPOSITORY / "tests" / "registry_kills.py"), str(tmp_path), str(seed)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=3600, check=False)
+    command = [sys.executable, "-W", "error", "-m", "support.service.registry_kills", str(tmp_path), str(seed)]
+    tests = REPOSITORY / "tests"
+    done = subprocess.run(command, cwd=tests, capture_output=True, text=True, timeout=3600, check=False)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["wrong"] == []

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from cli_runs import CliProcess
 from edge_autotuner.config import RunConfig, load_config
 from edge_autotuner.core import Annotation, FakeClock, NoProgress
 from edge_autotuner.dataset import DatasetStore
@@ -22,9 +21,10 @@ from edge_autotuner.pipeline.annotation_stage import annotate, check_teacher
 from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.storage.journal import read_journal
-from faulty_proxy import FaultyProxy
-from real_service import RealService
-from run_samples import Samples, state_of
+from support.runs.cli_runs import CliProcess
+from support.runs.run_samples import Samples, state_of
+from support.service.faulty_proxy import FaultyProxy
+from support.service.real_service import RealService
 
 MODEL = "changes"
 LOOK = {"look": "tiles", "tile_grid": 2}  # five views of each frame: they travel as a batch

@@ -15,7 +15,7 @@ from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.pipeline.replay_offers import add_dataset
 from edge_autotuner.pipeline.stages import annotate, capture_frames, tune
 from edge_autotuner.simulation import SimulatedCamera
-from run_samples import SEED, SIZE_WH, Samples, state_of
+from support.runs.run_samples import SEED, SIZE_WH, Samples, state_of
 
 
 class KilledError(Exception):

@@ -13,14 +13,23 @@ import numpy as np
 import pytest
 import yaml
 
-from cli_runs import run_cli
 from edge_autotuner.core import Annotation, Detections
 from edge_autotuner.core.boxes import xyxy_to_xywh
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.deployment import deployed_bundle, load_edge_detector, read_bundle
 from edge_autotuner.models.torch_detector import TorchDetector
 from edge_autotuner.models.yolox_weights import load_yolox
-from run_samples import SIZE_WH, FinishedRun, Samples, camera, candidate_of, results_of, state_of, write_pictures
+from support.runs.cli_runs import run_cli
+from support.runs.run_samples import (
+    SIZE_WH,
+    FinishedRun,
+    Samples,
+    camera,
+    candidate_of,
+    results_of,
+    state_of,
+    write_pictures,
+)
 
 STAGES = ["capture", "annotation", "training", "evaluation", "export"]
 

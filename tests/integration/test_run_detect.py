@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cli_runs import Outcome, run_cli, run_script
 from edge_autotuner.capture import open_source
 from edge_autotuner.core import STREET_6
 from edge_autotuner.core.boxes import xywh_to_xyxy
 from edge_autotuner.deployment import load_edge_detector
 from helpers import REPOSITORY
-from run_samples import FinishedRun, Samples, write_pictures
+from support.runs.cli_runs import Outcome, run_cli, run_script
+from support.runs.run_samples import FinishedRun, Samples, write_pictures
 
 TRAIN_ONLY = ("torch", "onnx", "safetensors", "faster_coco_eval", "jinja2")
 

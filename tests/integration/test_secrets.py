@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cli_runs import run_cli, run_script
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.config.run import RunConfig
 from edge_autotuner.config.server import ServerConfig
-from settings_walk import dotted_keys
+from support.machine.settings_walk import dotted_keys
+from support.runs.cli_runs import run_cli, run_script
 
 MARK = "Zq7M4rK9"
 ADDRESSES = [

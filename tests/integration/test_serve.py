@@ -19,8 +19,8 @@ import pytest
 
 from benchmarks.service.hostile_pictures import png_bomb, scan_bomb, text_bomb
 from helpers import REPOSITORY, shared_data
-from service_samples import WAIT_S, encoded, noise, png
-from stub_process import PNG, Service, stub_service, wait_until
+from support.service.held_service_process import PNG, Service, stub_service, wait_until
+from support.service.service_samples import WAIT_S, encoded, noise, png
 
 
 @pytest.fixture

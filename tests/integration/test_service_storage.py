@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from private_files import open_to_others
-from service_samples import png
-from stub_process import Service, stub_service
+from support.machine.private_files import open_to_others
+from support.service.held_service_process import Service, stub_service
+from support.service.service_samples import png
 
 CAMERA = {"place": "gate"}
 

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import yaml
 
-from cli_runs import CliProcess, run_cli, run_script
 from edge_autotuner.client import Connection, JobsClient
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.dataset import DatasetStore
@@ -26,10 +25,11 @@ from edge_autotuner.deployment.signing import SigningKey, create_key
 from edge_autotuner.errors import ModelBundleError
 from edge_autotuner.node.camera_folder import CameraFolder
 from edge_autotuner.wire.job_messages import JobInfo
-from faulty_proxy import EVERY_FAULT, Fault, FaultyProxy
 from helpers import REPOSITORY
-from real_service import RealService
-from run_samples import FinishedRun, Samples, results_of, settings, state_of
+from support.runs.cli_runs import CliProcess, run_cli, run_script
+from support.runs.run_samples import FinishedRun, Samples, results_of, settings, state_of
+from support.service.faulty_proxy import EVERY_FAULT, Fault, FaultyProxy
+from support.service.real_service import RealService
 
 pytestmark = pytest.mark.slow
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from helpers import REPOSITORY
-from service_samples import WAIT_S
-from stub_process import Service, stub_service, wait_until
+from support.service.held_service_process import Service, stub_service, wait_until
+from support.service.service_samples import WAIT_S
 
 DAY_S = 86400
 PICTURE = b"a picture of somebody"
@@ -94,7 +94,12 @@ def test_a_full_disk_is_said_and_forgotten(tmp_path: Path) -> None:
     probe = [*in_namespace, "mount", "-t", "tmpfs", "tmpfs", str(tmp_path)]
     if unshare is None or subprocess.run(probe, capture_output=True, check=False).returncode:
         pytest.skip("needs a mount namespace of its own (unshare --mount)")
-    command = [*in_namespace, sys.executable, str(REPOSITORY / "tests" / "full_disk_of_service.py"), str(tmp_path)]
+    command = [
+        *in_namespace,
+        sys.executable,
+        str(REPOSITORY / "tests" / "support" / "service" / "full_disk_of_service.py"),
+        str(tmp_path),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr

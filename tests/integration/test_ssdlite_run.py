@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from cli_runs import run_cli
 from edge_autotuner.core import STREET_6
 from edge_autotuner.deployment import load_edge_detector, read_bundle
 from edge_autotuner.models import Ssdlite, load_network, save_network
 from edge_autotuner.models.torch_detector import TorchDetector
-from run_samples import Samples, camera, candidate_of, state_of
-from trainable_cases import NARROW, add_narrow_networks, fresh_ssdlite
+from support.runs.cli_runs import run_cli
+from support.runs.run_samples import Samples, camera, candidate_of, state_of
+from support.runs.trainable_cases import NARROW, add_narrow_networks, fresh_ssdlite
 
 INPUT = (100, 75)
 

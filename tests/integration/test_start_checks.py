@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cli_runs import run_cli
-from run_samples import Samples
+from support.runs.cli_runs import run_cli
+from support.runs.run_samples import Samples
 from unit.deployment.test_bundle import made
 
 SERVE: dict[str, tuple[dict[str, Any], str]] = {

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli_runs import run_cli
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import STREET_6, LabelMap
 from edge_autotuner.deployment import load_edge_detector, read_bundle
 from edge_autotuner.models import load_network
 from edge_autotuner.models.torch_detector import TorchDetector
 from edge_autotuner.pipeline.edge_model import open_edge_model
-from run_samples import Samples, camera, candidate_of, state_of
-from tiny_transformers import ARE_INSTALLED, D_FINE, NOT_INSTALLED, RT_DETR, write_folder
+from support.runs.cli_runs import run_cli
+from support.runs.run_samples import Samples, camera, candidate_of, state_of
+from support.runs.tiny_transformers import ARE_INSTALLED, D_FINE, NOT_INSTALLED, RT_DETR, write_folder
 
 pytestmark = pytest.mark.skipif(not ARE_INSTALLED, reason=NOT_INSTALLED)
 INPUT = (96, 64)

@@ -20,7 +20,7 @@ from edge_autotuner.core.types import ImageArray
 from edge_autotuner.models import describe_onnx
 from edge_autotuner.models.onnx_detector import OnnxDetector
 from helpers import shared_data
-from service_stub import MODEL, TOKEN, StubService
+from support.service.annotation_stub import MODEL, TOKEN, StubService
 
 CONFIG = AnnotationConfig()
 FRAMES = range(60, 780, 60)  # 12, with 121 labels

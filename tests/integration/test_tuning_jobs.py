@@ -15,17 +15,17 @@ from typing import Any
 import httpx2
 import pytest
 
-from cli_runs import run_cli
-from client_runs import CAMERA, ClientRun, annotated_run
 from edge_autotuner.deployment.acceptance import signature_from_text
 from edge_autotuner.deployment.signing import create_key
 from edge_autotuner.models.weights_store import locate
 from edge_autotuner.pipeline.remote_training.portable_settings import portable_settings
 from edge_autotuner.wire.job_messages import JobInfo, JobList
-from private_files import open_to_others
-from real_service import RealService
-from run_samples import camera as simulated_camera
-from run_samples import candidate_of, change_detector
+from support.machine.private_files import open_to_others
+from support.runs.cli_runs import run_cli
+from support.runs.run_samples import camera as simulated_camera
+from support.runs.run_samples import candidate_of, change_detector
+from support.service.client_runs import CAMERA, ClientRun, annotated_run
+from support.service.real_service import RealService
 
 N_EPOCHS = 40  # some are left when the last kill comes
 WAIT_S = 120.0

@@ -13,12 +13,12 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coloured_scene import fresh_network
 from edge_autotuner.config import AugmentationConfig
 from edge_autotuner.core.types import BoolArray, ImageArray
 from edge_autotuner.models.yolox import CellGrid
 from edge_autotuner.training import BatchMaker, TrainingSample
-from simulated_samples import SIZE_WH, camera_samples
+from support.cameras.coloured_scene import fresh_network
+from support.cameras.simulated_samples import SIZE_WH, camera_samples
 
 SEEN_PX = 176
 

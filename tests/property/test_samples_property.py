@@ -10,11 +10,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coloured_scene import sample_of
 from edge_autotuner.config import AugmentationConfig
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray
 from edge_autotuner.models.yolox import CellGrid
 from edge_autotuner.training import PreparedSample, canvas_size, prepare_sample
+from support.cameras.coloured_scene import sample_of
 
 SEEN, UNCERTAIN, OBJECT = 0, 1, 2  # channels
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edge_autotuner.capture import FrameSelector, MotionResult, SelectedFrame
 from edge_autotuner.config import SelectionConfig
 from edge_autotuner.core import Frame
-from selection_samples import THRESHOLD, Square, frame_at, motion_of
+from support.cameras.selection_samples import THRESHOLD, Square, frame_at, motion_of
 
 PLACES = [Square(left, 20, side) for left in (2, 8, 40, 70) for side in (6, 16)]
 SCENES = [motion_of(known=False), motion_of(), *(motion_of(place) for place in PLACES), motion_of(PLACES[0], PLACES[6])]

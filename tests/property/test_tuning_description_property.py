@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from described_runs import described
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.pipeline.remote_training.run_files import rebuild_run
 from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.wire.run_description import parse_description
+from support.runs.described_runs import described
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

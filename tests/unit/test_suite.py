@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from helpers import REPOSITORY
-from process_state import kept_process_state
+from support.machine.process_state import kept_process_state
 
 SHORTEST_LIMIT_S = 60
 
@@ -134,7 +134,7 @@ def test_what_a_test_leaves_changed_fails_it_and_is_put_back(change: Callable[[]
 
 
 def test_a_thread_that_is_left_fails_its_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("process_state._THREAD_LIMIT_S", 0.01)
+    monkeypatch.setattr("support.machine.process_state._THREAD_LIMIT_S", 0.01)
     go = threading.Event()
     thread = threading.Thread(target=go.wait, name="left behind")
     with pytest.raises(AssertionError, match="threads that still run: left behind"), kept_process_state():

@@ -10,7 +10,7 @@ import pytest
 from edge_autotuner.annotation import EnsembleTeacher, make_zoom_teacher
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Teacher
-from plain_scene import LABELS, GreyDetector, TogetherDetector, paint
+from support.cameras.plain_scene import LABELS, GreyDetector, TogetherDetector, paint
 
 OBJECTS = [("car", (20, 20, 60, 50)), ("person", (200, 100, 215, 140))]
 REGIONS = np.array([[10, 10, 70, 60], [190, 90, 230, 150]], np.float32)

@@ -12,7 +12,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.retention import DAY_S, RetentionRules
-from registry_samples import add_bundle, open_parts
+from support.service.registry_samples import add_bundle, open_parts
 
 N_ROLLBACKS = 2
 CAMERAS = ("gate", "yard")

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataset_folders import LABELS, add_frame, new_store
 from edge_autotuner.annotation import (
     AnnotationSummary,
     EnsembleTeacher,
@@ -22,7 +21,8 @@ from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.dataset.records import annotation_to_json
 from edge_autotuner.errors import ConfigError, DatasetError, NoLabelsFound, TeacherError
-from plain_scene import GreyDetector, boxes_of, paint
+from support.cameras.plain_scene import GreyDetector, boxes_of, paint
+from support.runs.dataset_folders import LABELS, add_frame, new_store
 
 SIZE = (200, 100)
 CAR, PERSON = ("car", (20, 20, 60, 50)), ("person", (120, 30, 130, 60))

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from dataset_folders import LABELS, add_frame, new_store
 from edge_autotuner.annotation import BackgroundLabels, RegionTeacher
 from edge_autotuner.annotation.background_labels import join_still_objects, shows_same_scene
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Detections, box_areas, covered_fraction
 from edge_autotuner.dataset import DatasetStore, FrameRecord
-from plain_scene import GreyDetector, boxes_of, paint
+from support.cameras.plain_scene import GreyDetector, boxes_of, paint
+from support.runs.dataset_folders import LABELS, add_frame, new_store
 
 SIZE = (400, 300)
 PARKED = ("car", (40, 40, 80, 60))

@@ -9,7 +9,7 @@ from edge_autotuner.annotation import EnsembleTeacher, RegionTeacher, known_clas
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import LabelMap
 from edge_autotuner.errors import ConfigError
-from plain_scene import LABELS, GreyDetector, boxes_of, paint
+from support.cameras.plain_scene import LABELS, GreyDetector, boxes_of, paint
 
 FRAME = (700, 490)
 CAR, PERSON = ("car", (20, 20, 60, 50)), ("person", (310, 220, 330, 270))

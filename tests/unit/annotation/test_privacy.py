@@ -12,7 +12,7 @@ from edge_autotuner.config import AnnotationConfig, PrivacyConfig
 from edge_autotuner.core import Annotation, Detections, LabelMap
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.core.types import ImageArray
-from plain_scene import LABELS, GreyDetector, boxes_of, paint
+from support.cameras.plain_scene import LABELS, GreyDetector, boxes_of, paint
 
 FRAME = (400, 300)
 CAR, PERSON = ("car", (40, 40, 80, 70)), ("person", (200, 150, 220, 200))

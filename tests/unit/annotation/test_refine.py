@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataset_folders import add_frame, annotation, new_store
 from edge_autotuner.annotation import RefinementSummary, refine_dataset
 from edge_autotuner.config import AnnotationConfig, RefinementConfig
 from edge_autotuner.config.annotation import NO_REFINEMENT
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import NoLabelsFound
 from edge_autotuner.storage.journal import read_journal
+from support.runs.dataset_folders import add_frame, annotation, new_store
 
 N_TRAIN, N_TEST = 24, 12
 SIGN = (2.0, 2.0, 8.0, 14.0, 0.45, 0)  # person

@@ -10,7 +10,7 @@ from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Detections, LabelMap
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.errors import ConfigError, TeacherError
-from plain_scene import LABELS, GreyDetector, boxes_of, paint
+from support.cameras.plain_scene import LABELS, GreyDetector, boxes_of, paint
 
 FRAME = (700, 490)  # tiles of 400 x 280, which begin at 300 and 210
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataset_folders import add_frame, annotation, new_store
 from edge_autotuner.annotation import RegionTeacher, UsualClasses, fuse_with_student, look_again
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.config.annotation import NO_REFINEMENT
@@ -16,6 +15,7 @@ from edge_autotuner.core import Annotation, Deadline, Detections, FakeClock, Lab
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.dataset.records import annotation_to_json
+from support.runs.dataset_folders import add_frame, annotation, new_store
 
 CONFIG = AnnotationConfig(look="full", refine=NO_REFINEMENT)
 Row = tuple[float, float, float, float, float, int]

@@ -13,8 +13,8 @@ from edge_autotuner.core import COCO_80, LabelMap
 from edge_autotuner.errors import ConfigError, WeightsError
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.transformers_folder import read_detector_folder
-from plain_scene import LABELS, GreyDetector, boxes_of, paint
-from tiny_transformers import ARE_INSTALLED, NOT_INSTALLED, RT_DETR, write_folder
+from support.cameras.plain_scene import LABELS, GreyDetector, boxes_of, paint
+from support.runs.tiny_transformers import ARE_INSTALLED, NOT_INSTALLED, RT_DETR, write_folder
 
 SPEC = DetectorSpec("tiny", COCO_80, (64, 64), "stretch", "bgr", "boxes_scores")
 

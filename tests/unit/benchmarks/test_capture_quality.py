@@ -10,11 +10,11 @@ import pytest
 
 from benchmarks.capture.quality import Tally, Variant, measure, seen, variants
 from benchmarks.capture.scenes import MeasuredScene, Truth
-from capture_samples import scene_with_square
 from edge_autotuner.capture import MotionResult
 from edge_autotuner.capture.background import BACKGROUND_MODELS
 from edge_autotuner.config import BackgroundConfig, MotionConfig
 from edge_autotuner.core.types import FloatArray
+from support.cameras.capture_samples import scene_with_square
 
 NOTHING = np.zeros((8, 8), np.uint8)
 

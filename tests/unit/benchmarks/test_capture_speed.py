@@ -12,9 +12,9 @@ import pytest
 from benchmarks.capture import speed
 from benchmarks.capture.contenders import CONTENDERS, MOVING
 from benchmarks.machine import describe_machine, machine_line, memory_mb, one_core
-from capture_samples import scene_with_square, write_video
 from edge_autotuner.config import BackgroundConfig
 from edge_autotuner.errors import EdgeAutotunerError
+from support.cameras.capture_samples import scene_with_square, write_video
 
 N_FRAMES = 80
 

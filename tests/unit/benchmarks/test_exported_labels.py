@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.specialization.exported import measure_exported
-from dataset_folders import add_frame, annotation, new_store
 from edge_autotuner.errors import EvaluationError
+from support.runs.dataset_folders import add_frame, annotation, new_store
 
 
 def test_labels_are_counted_by_split(tmp_path: Path) -> None:

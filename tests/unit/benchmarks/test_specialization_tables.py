@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.specialization import accuracy_tables, option_tables, speed_tables
-from specialization_samples import entry, scores, trained
+from support.runs.specialization_samples import entry, scores, trained
 
 TABLES = [
     accuracy_tables.summary_table,

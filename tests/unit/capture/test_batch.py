@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from capture_samples import ListedFrames, scene_with_square
 from edge_autotuner.capture import BatchCollector, EventLog, LiveProgress
 from edge_autotuner.config import CaptureConfig
 from edge_autotuner.config.node import BatchConfig
 from edge_autotuner.core import STREET_6, FakeClock, Frame, SourceInfo
 from edge_autotuner.dataset import DatasetStore
+from support.cameras.capture_samples import ListedFrames, scene_with_square
 
 RATE_HZ = 10.0
 CAMERA = ListedFrames([], name="camera")

@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
-from capture_samples import ListedFrames, frame_of, scene_with_square
 from edge_autotuner.capture import CaptureSummary, PictureFolder, collect_frames, collect_test_frames
 from edge_autotuner.config import CaptureConfig
 from edge_autotuner.core import STREET_6, Deadline, FakeClock, Frame, FrameSource, NoProgress
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import DatasetError, EvaluationError, VideoError
+from support.cameras.capture_samples import ListedFrames, frame_of, scene_with_square
 
 CONFIG = CaptureConfig.model_validate(
     {"background": {"n_frames": 5, "every_k_frames": 2}, "motion": {"min_region_px": 8}, "picture_format": "png"}

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from capture_samples import scene_with_square
 from edge_autotuner.capture import CaptureSummary, EventLog, LiveProgress, LiveSource, collect_live, plan_end_s
 from edge_autotuner.capture.live import FeedError, Picture
 from edge_autotuner.config import CaptureConfig, StreamConfig
 from edge_autotuner.core import STREET_6, CaptureEvent, Deadline, FakeClock, NoProgress, SourceInfo
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import ConfigError, VideoError
+from support.cameras.capture_samples import scene_with_square
 
 RATE_HZ = 10.0
 INFO = SourceInfo("live", "cam.local/1", (160, 120), None, RATE_HZ, "ab" * 32)

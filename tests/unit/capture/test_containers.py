@@ -7,10 +7,10 @@ from pathlib import Path
 import av
 import pytest
 
-from capture_samples import grey_pictures, write_video
 from edge_autotuner.capture import VideoFile
 from edge_autotuner.capture.containers import one_file_options, self_contained_formats
 from edge_autotuner.errors import VideoError
+from support.cameras.capture_samples import grey_pictures, write_video
 
 HLS = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nother.ts\n#EXT-X-ENDLIST\n"
 CONCAT = "ffconcat version 1.0\nfile other.ts\n"

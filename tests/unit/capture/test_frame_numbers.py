@@ -11,7 +11,7 @@ import pytest
 from edge_autotuner.capture import VideoFile
 from edge_autotuner.capture.video_packets import Damage, FrameNumbers, PacketTimes, read_packet_times
 from edge_autotuner.core.types import ImageArray
-from stated_videos import write_stated
+from support.cameras.stated_videos import write_stated
 
 
 def numbers_of(shown: list[int], errors_before: dict[int, int], n_packets: int = 200) -> tuple[list[int], Damage]:

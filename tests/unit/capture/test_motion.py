@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from capture_samples import frame_of, scene_with_square
 from edge_autotuner.capture import MotionGate
 from edge_autotuner.capture.motion import PRESETS
 from edge_autotuner.config import BackgroundConfig, MotionConfig
 from edge_autotuner.core import Frame
 from edge_autotuner.core.types import ImageArray
+from support.cameras.capture_samples import frame_of, scene_with_square
 
 FIRST = BackgroundConfig(method="first")
 PLAIN = MotionConfig(min_region_px=1, padding_fraction=0.0)

@@ -10,14 +10,14 @@ import av
 import numpy as np
 import pytest
 
-from capture_samples import write_video
 from edge_autotuner.capture import EventLog, VideoFile, collect_frames
 from edge_autotuner.capture.live import LiveSource, RealtimeFeed
 from edge_autotuner.capture.live.connection import CameraConnection
 from edge_autotuner.config import CaptureConfig, StreamConfig
 from edge_autotuner.core import STREET_6, Deadline, FakeClock, NoProgress
 from edge_autotuner.dataset import DatasetStore
-from stated_videos import moving_square, write_stated
+from support.cameras.capture_samples import write_video
+from support.cameras.stated_videos import moving_square, write_stated
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from capture_samples import grey_pictures, write_video
 from edge_autotuner.capture import PictureFolder, VideoFile, open_source
 from edge_autotuner.capture.live import LiveSource
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.core import FakeClock
 from edge_autotuner.errors import ConfigError, VideoError
-from live_feeds import EventList
+from support.cameras.capture_samples import grey_pictures, write_video
+from support.cameras.live_feeds import EventList
 
 
 def test_file_is_a_video_and_folder_is_pictures(tmp_path: Path) -> None:

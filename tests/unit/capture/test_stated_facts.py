@@ -18,7 +18,7 @@ from av.video.stream import VideoStream
 from edge_autotuner.capture import PictureFolder, VideoFile
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.errors import VideoError
-from stated_videos import moving_square, write_stated
+from support.cameras.stated_videos import moving_square, write_stated
 
 _BT601, _BT709, _LIMITED, _FULL = 5, 1, 1, 2
 _RED_BGR = (30, 90, 200)

@@ -12,7 +12,7 @@ import pytest
 from edge_autotuner.capture import VideoFile
 from edge_autotuner.capture.upright import UPRIGHT, Orientation, orientation_of_matrix
 from edge_autotuner.core.types import ImageArray
-from stated_videos import moving_square, write_stated
+from support.cameras.stated_videos import moving_square, write_stated
 
 _TURNS = [(degrees, hflip, vflip) for degrees in (0, 90, 180, 270) for hflip, vflip in ((False, False), (True, False))]
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from capture_samples import grey_pictures, write_video
 from edge_autotuner.capture import VideoFile
 from edge_autotuner.core import CaptureEvent
 from edge_autotuner.core.file_names import text_of_name
 from edge_autotuner.errors import VideoError
-from stated_videos import moving_square, write_stated
+from support.cameras.capture_samples import grey_pictures, write_video
+from support.cameras.stated_videos import moving_square, write_stated
 
 
 @pytest.mark.parametrize("size_wh", [(64, 48), (70, 50)], ids=["unpadded", "padded rows"])

@@ -10,7 +10,6 @@ from typing import NoReturn
 
 import pytest
 
-from cli_runs import run_cli
 from edge_autotuner.capture import open_source
 from edge_autotuner.cli.loading import load_pipeline
 from edge_autotuner.cli.progress_bar import ProgressBar
@@ -19,7 +18,8 @@ from edge_autotuner.config import RunConfig
 from edge_autotuner.errors import MissingDependency
 from edge_autotuner.models import list_models
 from edge_autotuner.simulation import SimulatedCamera
-from run_samples import FinishedRun
+from support.runs.cli_runs import run_cli
+from support.runs.run_samples import FinishedRun
 
 
 def test_dry_run_prints_the_resolved_settings_and_does_nothing(tmp_path: Path) -> None:

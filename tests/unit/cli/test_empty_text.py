@@ -10,12 +10,12 @@ import pytest
 import typer
 from pydantic import BaseModel, ValidationError
 
-from cli_runs import run_cli
 from edge_autotuner.cli.app import app
 from edge_autotuner.config.base import FrozenConfig
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.config.run import RunConfig
 from edge_autotuner.config.server import ServerConfig
+from support.runs.cli_runs import run_cli
 
 _ROOTS = (RunConfig, NodeConfig, ServerConfig)  # importing them makes the classes of all settings known
 

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cli_runs import run_cli
 from edge_autotuner.cli.progress_bar import ProgressBar
 from edge_autotuner.cli.saying import say
 from edge_autotuner.core.printable import is_printable
 from edge_autotuner.core.redaction import RedactingFormatter
 from helpers import REPOSITORY
-from scripted_server import ScriptedServer, read_request, reply
+from support.runs.cli_runs import run_cli
+from support.service.scripted_server import ScriptedServer, read_request, reply
 
 CLI = REPOSITORY / "src" / "edge_autotuner" / "cli"
 HARM = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eevil\u2066\r\x08\x7f"

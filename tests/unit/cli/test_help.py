@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 import typer
 
-from cli_runs import run_cli
 from edge_autotuner.cli.app import app
+from support.runs.cli_runs import run_cli
 
 
 def commands() -> Iterator[tuple[tuple[str, ...], typer.core.TyperCommand]]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from cli_runs import run_cli
 from edge_autotuner.cli.jobs import _event_line, _line, _verdict
 from edge_autotuner.wire.job_messages import JobEvent, JobInfo
-from job_samples import AT, new_job
+from support.runs.cli_runs import run_cli
+from support.service.job_samples import AT, new_job
 
 AT_NOBODY = ("--url", "http://127.0.0.1:9")
 

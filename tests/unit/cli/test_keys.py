@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cli_runs import run_cli
 from edge_autotuner.deployment import write_bundle
-from registry_samples import SPEC, smallest_model
+from support.runs.cli_runs import run_cli
+from support.service.registry_samples import SPEC, smallest_model
 
 
 @pytest.fixture

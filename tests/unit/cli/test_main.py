@@ -11,10 +11,10 @@ from typing import NoReturn
 import pytest
 import typer
 
-from cli_runs import run_cli, run_script
 from edge_autotuner import __version__, errors
 from edge_autotuner.cli import main as cli
 from edge_autotuner.cli.run import typed_command
+from support.runs.cli_runs import run_cli, run_script
 
 
 def raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from cli_runs import run_cli
 from edge_autotuner.cli.app import app
-from run_samples import FinishedRun
+from support.runs.cli_runs import run_cli
+from support.runs.run_samples import FinishedRun
 
 WRITTEN = {
     ("run", "output"): "check_output_folder",

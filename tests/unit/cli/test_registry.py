@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cli_runs import Outcome, run_cli
 from edge_autotuner.deployment import write_bundle
-from registry_samples import SPEC, Parts, open_parts, small_service_on_loopback, smallest_model
+from support.runs.cli_runs import Outcome, run_cli
+from support.service.registry_samples import SPEC, Parts, open_parts, small_service_on_loopback, smallest_model
 
 
 @pytest.fixture

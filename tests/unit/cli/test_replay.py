@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cli_runs import run_cli
-from dataset_folders import add_frame, annotation, new_store
+from support.runs.cli_runs import run_cli
+from support.runs.dataset_folders import add_frame, annotation, new_store
 
 PERSON, CAR = (1, 2, 20, 30, 0.9, 0), (10, 10, 30, 30, 0.8, 1)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cli_runs import run_cli
 from edge_autotuner.cli.server_settings import merge_server_settings, settings_text
 from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.errors import ConfigError
+from support.runs.cli_runs import run_cli
 
 
 def test_flags_win_over_pairs_over_the_file(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from cli_runs import run_cli
 from edge_autotuner.cli.settings import merge_settings, parse_class_map, parse_classes
 from edge_autotuner.config import RunConfig, load_config
 from edge_autotuner.errors import ConfigError
+from support.runs.cli_runs import run_cli
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cli_runs import run_cli
 from edge_autotuner.capture import open_source
 from edge_autotuner.simulation import CameraBump, Conditions, LightSwitch, SimulatedCamera
+from support.runs.cli_runs import run_cli
 
 
 def test_weather_and_events_reach_the_camera(tmp_path: Path) -> None:

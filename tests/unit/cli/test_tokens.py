@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cli_runs import Outcome, run_cli
 from edge_autotuner.server.tokens import open_authenticator
+from support.runs.cli_runs import Outcome, run_cli
 
 
 @pytest.fixture

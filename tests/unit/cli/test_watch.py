@@ -12,8 +12,6 @@ from typing import Any
 import av
 import pytest
 
-from capture_samples import ListedFrames, scene_with_square
-from cli_runs import Outcome, run_cli
 from edge_autotuner.cli.settings import describe_settings, merge_settings
 from edge_autotuner.cli.watch_screen import status_line, summary_text
 from edge_autotuner.core import CaptureEvent, Frame
@@ -22,6 +20,8 @@ from edge_autotuner.evaluation.report import MotionFacts
 from edge_autotuner.pipeline.watch import WatchStatus
 from edge_autotuner.simulation import SimulatedCamera
 from helpers import REPOSITORY
+from support.cameras.capture_samples import ListedFrames, scene_with_square
+from support.runs.cli_runs import Outcome, run_cli
 
 FIRST = ("--background", "first")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from cli_runs import run_cli
 from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.server.jobs import process
+from support.runs.cli_runs import run_cli
 
 
 def test_the_worker_gets_the_settings_of_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,8 +30,8 @@ from edge_autotuner.models import DetectorSpec, describe_onnx
 from edge_autotuner.models.onnx_detector import OnnxDetector
 from edge_autotuner.models.preprocess import place, resized_picture
 from edge_autotuner.wire.messages import AnnotationReply, ModelInfo
-from run_samples import Samples, camera
-from service_stub import MODEL, TOKEN, StubService, parts_of
+from support.runs.run_samples import Samples, camera
+from support.service.annotation_stub import MODEL, TOKEN, StubService, parts_of
 
 MIN_SCORE = 0.1
 Remote = Callable[..., RemoteDetector]
@@ -254,7 +254,7 @@ def test_a_broken_service_is_not_believed(
 
 def test_an_answer_for_each_picture(remote: Remote, stub: StubService, monkeypatch: pytest.MonkeyPatch) -> None:
     there = remote(stub)
-    monkeypatch.setattr("service_stub.parts_of", lambda kind, body: parts_of(kind, body)[:-1])
+    monkeypatch.setattr("support.service.annotation_stub.parts_of", lambda kind, body: parts_of(kind, body)[:-1])
     with pytest.raises(TeacherBadReply, match="5 answers for 6 pictures"):
         there.detect_batch(pictures())
 

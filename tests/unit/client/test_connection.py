@@ -34,7 +34,7 @@ from edge_autotuner.errors import (
     ServiceUnreachable,
 )
 from edge_autotuner.wire.messages import Reply
-from scripted_server import ScriptedServer, read_request, reply, sending
+from support.service.scripted_server import ScriptedServer, read_request, reply, sending
 
 URL = "https://teacher.example/lab"
 Handler = Callable[[httpx2.Request], httpx2.Response]

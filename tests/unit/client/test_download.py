@@ -14,7 +14,7 @@ import pytest
 from edge_autotuner.client import Connection, fetch_file
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.errors import ServiceBadReply, ServiceError, ServiceRefused, ServiceUnreachable, StorageError
-from scripted_server import Script, ScriptedServer, read_request, reply, sending
+from support.service.scripted_server import Script, ScriptedServer, read_request, reply, sending
 
 CONTENT = os.urandom(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -11,7 +11,7 @@ import pytest
 from edge_autotuner.client import JobsClient
 from edge_autotuner.errors import ServiceBadReply, ServiceRefused, StorageError
 from edge_autotuner.wire.job_messages import JobInfo, TuneRequest
-from job_samples import CAMERA, FakeJobs, change, connected, new_job, sha256_of
+from support.service.job_samples import CAMERA, FakeJobs, change, connected, new_job, sha256_of
 
 DATASET = b"a description"
 CONTENTS = {sha256_of(DATASET): DATASET, sha256_of(b"picture"): b"picture"}

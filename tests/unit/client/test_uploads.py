@@ -11,7 +11,7 @@ import pytest
 from edge_autotuner.client.uploads import Content, upload_missing
 from edge_autotuner.core import NoProgress
 from edge_autotuner.errors import ServiceBadReply
-from job_samples import FakeJobs, connected, sha256_of
+from support.service.job_samples import FakeJobs, connected, sha256_of
 
 
 class Counted(NoProgress):

@@ -13,9 +13,9 @@ import pytest
 import typer
 from pydantic import BaseModel, ValidationError
 
-from cli_runs import run_cli
 from edge_autotuner.cli.app import app
-from settings_walk import Setting, all_settings
+from support.machine.settings_walk import Setting, all_settings
+from support.runs.cli_runs import run_cli
 
 NO_BOUND = {
     "AnnotationConfig.teacher_weights": "weights of a mean; finite and one per teacher",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cli_runs import run_cli
 from edge_autotuner.config.loader import WORDS_OF_PATTERNS
-from settings_walk import ROOTS, dotted_keys
+from support.machine.settings_walk import ROOTS, dotted_keys
+from support.runs.cli_runs import run_cli
 
 
 def test_every_pattern_of_a_setting_has_words() -> None:

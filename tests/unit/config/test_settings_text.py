@@ -11,11 +11,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli_runs import run_cli
 from edge_autotuner.cli.settings import parse_pairs
 from edge_autotuner.config.settings_text import MAX_BYTES, dump_yaml, read_yaml
 from edge_autotuner.errors import ConfigError
 from helpers import REPOSITORY
+from support.runs.cli_runs import run_cli
 
 SCALARS: list[tuple[str, Any]] = [
     ("5:20", "5:20"), ("1:30", "1:30"), ("6:40", "6:40"), ("12:30:45", "12:30:45"), ("0123", "0123"), ("007", "007"),

@@ -9,7 +9,6 @@ import faster_coco_eval
 import numpy as np
 import pytest
 
-from dataset_folders import add_frame, annotation, new_store
 from edge_autotuner.annotation import split_labels
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import FakeClock, LabelMap
@@ -17,6 +16,7 @@ from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.dataset.coco_export import build_coco
 from edge_autotuner.dataset.derived_files import EXPORT_EVERY
 from edge_autotuner.dataset.state import AnnotationRun
+from support.runs.dataset_folders import add_frame, annotation, new_store
 
 
 def read(folder: Path, name: str) -> dict[str, object]:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from dataset_folders import add_frame, annotation, new_store
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.dataset.derived import is_edited, made_from_bytes, write_derived
 from edge_autotuner.dataset.derived_files import owner_of
 from edge_autotuner.dataset.state import AnnotationRun
 from edge_autotuner.errors import DatasetError
+from support.runs.dataset_folders import add_frame, annotation, new_store
 
 NAMES = ["annotations.coco.json", "manifest.json", "training.coco.json"]
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from dataset_folders import new_store
 from edge_autotuner.dataset import DatasetStore
+from support.runs.dataset_folders import new_store
 
 TESTS = Path(__file__).resolve().parents[2]
 
@@ -23,7 +23,7 @@ WRITE_FOR_EVER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from dataset_folders import add_frame, annotation, new_store, picture
+from support.runs.dataset_folders import add_frame, annotation, new_store, picture
 store = new_store(Path(sys.argv[1]))
 print("ready", flush=True)
 index = len(store.frames())

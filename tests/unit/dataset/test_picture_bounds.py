@@ -26,7 +26,7 @@ from edge_autotuner.dataset.picture_header import PNG_SIGNATURE, BadPicture, rea
 from edge_autotuner.dataset.pictures import decode_picture
 from edge_autotuner.errors import DatasetError
 from helpers import REPOSITORY
-from service_samples import encoded, noise
+from support.service.service_samples import encoded, noise
 
 
 def test_bytes_are_bounded_by_pixels() -> None:

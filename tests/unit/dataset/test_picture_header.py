@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_autotuner.dataset.picture_header import MAX_CHUNKS, MAX_JPEG_SCANS, BadPicture, read_header
-from service_samples import MIME, encoded, noise
+from support.service.service_samples import MIME, encoded, noise
 
 PROGRESSIVE = (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
 LOSSLESS = (cv2.IMWRITE_WEBP_QUALITY, 101)

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dataset_folders import picture as random_picture
 from edge_autotuner.core import LabelMap
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.dataset.pictures import encode_picture, hash_bytes
@@ -22,6 +21,7 @@ from edge_autotuner.dataset.replay import ReplayOffer, ReplayReservoir
 from edge_autotuner.dataset.replay_records import ReplayLabels, ReplayPicture, check_origin
 from edge_autotuner.errors import DatasetError, StorageError
 from edge_autotuner.storage.lock import FolderLock
+from support.runs.dataset_folders import picture as random_picture
 
 LABELS = LabelMap(("person", "car"))
 

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 import pytest
 
-from dataset_folders import LABELS, SOURCE, add_frame, annotation, new_store, picture
 from edge_autotuner.core import CaptureEvent, Frame, LabelMap
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.errors import DatasetError
+from support.runs.dataset_folders import LABELS, SOURCE, add_frame, annotation, new_store, picture
 
 
 def test_frame_comes_back_after_reopening(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from coloured_scene import LABELS, coloured_sample, fresh_network
 from edge_autotuner.core import Detector, LabelMap
 from edge_autotuner.deployment import export_onnx
 from edge_autotuner.models import DecodedYolox, OnnxDetector
 from edge_autotuner.models.torch_detector import TorchDetector
 from edge_autotuner.models.yolox import Yolox
+from support.cameras.coloured_scene import LABELS, coloured_sample, fresh_network
 
 SIZE_WH = (96, 64)
 

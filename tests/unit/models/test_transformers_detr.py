@@ -11,14 +11,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from coloured_scene import LABELS, coloured_sample
 from edge_autotuner.core import LabelMap
 from edge_autotuner.errors import ConfigError, WeightsError
 from edge_autotuner.models import load_network, with_classes
 from edge_autotuner.models.torch_detector import TorchDetector
 from edge_autotuner.models.transformers_detr import DetrPlan, FrozenBatchNorm, TransformersDetr, corners_of
 from edge_autotuner.models.transformers_folder import PixelScaling
-from tiny_transformers import (
+from support.cameras.coloured_scene import LABELS, coloured_sample
+from support.runs.tiny_transformers import (
     ARE_INSTALLED,
     D_FINE,
     N_QUERIES,

@@ -10,12 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from coloured_scene import LABELS
 from edge_autotuner.errors import WeightsError
 from edge_autotuner.models import load_network, save_network
 from edge_autotuner.models.torch_weights import load_weights
 from edge_autotuner.models.transformers_weights import TRANSFORMERS_FAMILY, load_detector_folder
-from tiny_transformers import ARE_INSTALLED, D_FINE, NOT_INSTALLED, RT_DETR, tiny_network, write_folder
+from support.cameras.coloured_scene import LABELS
+from support.runs.tiny_transformers import ARE_INSTALLED, D_FINE, NOT_INSTALLED, RT_DETR, tiny_network, write_folder
 
 pytestmark = pytest.mark.skipif(not ARE_INSTALLED, reason=NOT_INSTALLED)
 

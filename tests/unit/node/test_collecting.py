@@ -15,9 +15,9 @@ from edge_autotuner.core import FakeClock, Frame, LabelMap
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.node.camera_folder import CameraFolder
 from edge_autotuner.node.collecting import Collecting
-from plain_scene import GreyDetector
-from private_scene import n_striped, private_frame, write_figure_finder
-from run_samples import camera
+from support.cameras.plain_scene import GreyDetector
+from support.cameras.private_scene import n_striped, private_frame, write_figure_finder
+from support.runs.run_samples import camera
 
 CARS = GreyDetector(labels=LabelMap(("person", "car")))
 

@@ -19,7 +19,7 @@ from edge_autotuner.node.camera_folder import CameraFolder
 from edge_autotuner.node.learning import work_on
 from edge_autotuner.node.requirements import check_can_learn
 from helpers import REPOSITORY
-from job_samples import FakeJobs, training_service
+from support.service.job_samples import FakeJobs, training_service
 from unit.deployment.test_bundle import made
 
 NEEDED_TO_TRAIN = ("torch", "onnx", "safetensors", "jinja2", "faster_coco_eval")

@@ -16,7 +16,7 @@ from edge_autotuner.deployment import deploy, deployed_bundle
 from edge_autotuner.deployment.signing import SigningKey, create_key
 from edge_autotuner.node.camera_folder import CameraFolder
 from edge_autotuner.node.registry_sync import CameraSync
-from registry_samples import Parts, open_parts, small_service, stages
+from support.service.registry_samples import Parts, open_parts, small_service, stages
 from unit.deployment.test_bundle import made
 
 CAMERA = CameraConfig(name="gate", source="gate.mp4", place="north gate")

@@ -14,7 +14,7 @@ from edge_autotuner.errors import ConfigError
 from edge_autotuner.pipeline import stages
 from edge_autotuner.pipeline.annotation_stage import check_teacher
 from edge_autotuner.storage.journal import read_journal
-from run_samples import FinishedRun, Samples, state_of
+from support.runs.run_samples import FinishedRun, Samples, state_of
 
 
 def settings(folder: Path, **annotation: Any) -> RunConfig:

@@ -18,8 +18,8 @@ from edge_autotuner.models.yolox import Yolox
 from edge_autotuner.models.yolox_weights import save_yolox
 from edge_autotuner.pipeline.annotation_stage import check_teacher
 from edge_autotuner.pipeline.edge_model import export_network, open_edge_model, open_exported
-from run_samples import FinishedRun, Samples, camera
-from trainable_cases import NARROW, add_narrow_networks, fresh_ssdlite
+from support.runs.run_samples import FinishedRun, Samples, camera
+from support.runs.trainable_cases import NARROW, add_narrow_networks, fresh_ssdlite
 
 
 def config(edge_model: Path | str, classes: tuple[str, ...] | None = None, **more: object) -> RunConfig:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cli_runs import run_script
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.pipeline.forgetting import forget_pictures
 from edge_autotuner.pipeline.run_folder import RunFolder, StageRecord
 from edge_autotuner.storage.lock import FolderLock
-from recording_proxy import pictures_in
+from support.runs.cli_runs import run_script
+from support.service.recording_proxy import pictures_in
 
 PAGE = '<p>AP .5</p><svg><image href="data:image/webp;base64,UklGRg=="/><use href="#a"/></svg><img src="data:,x">'
 

@@ -13,7 +13,7 @@ from edge_autotuner.errors import ModelBundleError
 from edge_autotuner.models.catalogue import yolox_spec
 from edge_autotuner.pipeline.incumbent import REPLACED, find_incumbent
 from edge_autotuner.pipeline.session import Session
-from registry_samples import smallest_model
+from support.service.registry_samples import smallest_model
 
 
 def bundle(

@@ -22,9 +22,9 @@ from edge_autotuner.pipeline.privacy import (
     stored_settings,
 )
 from helpers import REPOSITORY
-from plain_scene import LABELS, GreyDetector
-from private_scene import write_figure_finder
-from run_samples import Samples
+from support.cameras.plain_scene import LABELS, GreyDetector
+from support.cameras.private_scene import write_figure_finder
+from support.runs.run_samples import Samples
 
 SOURCE = REPOSITORY / "src" / "edge_autotuner"
 AT_SERVICE = {"teacher": "remote:big", "service": {"url": "http://127.0.0.1:1"}}

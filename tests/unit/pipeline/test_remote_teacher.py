@@ -13,8 +13,8 @@ from edge_autotuner.core import COCO_80, Deadline, LabelMap
 from edge_autotuner.errors import ConfigError, MissingDependency, TeacherRejected
 from edge_autotuner.pipeline.annotation_stage import check_teacher
 from edge_autotuner.pipeline.remote_teacher import remote_teachers
-from run_samples import Samples
-from service_stub import MODEL, TOKEN, StubService
+from support.runs.run_samples import Samples
+from support.service.annotation_stub import MODEL, TOKEN, StubService
 
 NAME = f"remote:{MODEL}"
 

@@ -15,7 +15,7 @@ from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import DeadlineTooShort
 from edge_autotuner.pipeline import rounds, stages
 from edge_autotuner.training import TrainingSample, tune
-from run_samples import FinishedRun, candidate_of, state_of
+from support.runs.run_samples import FinishedRun, candidate_of, state_of
 
 
 def looking_twice(folder: Path, **changes: Any) -> RunConfig:

@@ -16,7 +16,7 @@ from edge_autotuner.pipeline import stages
 from edge_autotuner.pipeline.evaluation_result import read_evaluation
 from edge_autotuner.pipeline.report_stage import _spread
 from edge_autotuner.pipeline.run_folder import STAGES
-from run_samples import FinishedRun, Samples, state_of
+from support.runs.run_samples import FinishedRun, Samples, state_of
 
 
 def with_only(folder: Path, *kept: str) -> Path:

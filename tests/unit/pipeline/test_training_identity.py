@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from described_runs import write_reservoir, write_run
 from edge_autotuner.config import RunConfig
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.pipeline.training_identity import settings_fingerprint, take_snapshot, training_fingerprint
+from support.runs.described_runs import write_reservoir, write_run
 
 EDGE = "ee" * 32
 

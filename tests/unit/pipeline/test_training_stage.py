@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dataset_folders import add_frame, annotation, new_store
 from edge_autotuner.config import RunConfig, load_config
 from edge_autotuner.core import FakeClock
 from edge_autotuner.dataset import DatasetStore
@@ -20,7 +19,8 @@ from edge_autotuner.pipeline.samples import make_sample
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.pipeline.training_stage import is_final, split_for_validation, time_to_train
 from edge_autotuner.storage.lock import FolderLock
-from run_samples import FinishedRun, candidate_of, state_of
+from support.runs.dataset_folders import add_frame, annotation, new_store
+from support.runs.run_samples import FinishedRun, candidate_of, state_of
 
 EMPTY = ()
 CERTAIN = (10, 10, 30, 30, 0.9, 1)

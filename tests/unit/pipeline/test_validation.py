@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from coloured_scene import fresh_network
-from dataset_folders import add_frame, annotation, new_store
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Deadline, FakeClock
 from edge_autotuner.errors import TrainingError
 from edge_autotuner.pipeline.edge_model import EdgeModel
 from edge_autotuner.pipeline.validation import Validation
 from edge_autotuner.training import ValidationCut
+from support.cameras.coloured_scene import fresh_network
+from support.runs.dataset_folders import add_frame, annotation, new_store
 
 
 def test_a_validation_sees_the_deadline(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from types import TracebackType
 import numpy as np
 import pytest
 
-from capture_samples import ListedFrames, scene_with_square
 from edge_autotuner.capture import CaptureSummary, MotionGate, MotionResult
 from edge_autotuner.config import BackgroundConfig, CaptureConfig, MotionConfig
 from edge_autotuner.core import CaptureEvent, FakeClock, Frame, SourceInfo
 from edge_autotuner.evaluation.report import MotionFacts
 from edge_autotuner.pipeline.watch import GateWatch, Sight, StatusTicker, advice
+from support.cameras.capture_samples import ListedFrames, scene_with_square
 
 CONFIG = CaptureConfig(
     background=BackgroundConfig(method="first"), motion=MotionConfig(working_width_px=160, persistence_frames=1)

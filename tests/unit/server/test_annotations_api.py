@@ -20,7 +20,7 @@ from edge_autotuner.server.annotation.result_cache import ResultKey
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.services import Services
 from edge_autotuner.wire.messages import AnnotationReply, BatchReply, ModelList, ProblemReply
-from service_samples import (
+from support.service.service_samples import (
     MIME,
     MODEL_SHA256,
     WAIT_S,

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from edge_autotuner.core import FakeClock
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.database import Database
-from registry_samples import url_of
+from support.service.registry_samples import url_of
 
 
 @pytest.fixture

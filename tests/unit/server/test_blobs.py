@@ -20,7 +20,7 @@ from edge_autotuner.errors import StorageError
 from edge_autotuner.server import blobs as blobs_module
 from edge_autotuner.server.blobs import Blobs
 from edge_autotuner.server.problems import Problem
-from registry_samples import Parts, bearer, open_parts, small_service
+from support.service.registry_samples import Parts, bearer, open_parts, small_service
 
 CONTENT = b"some content"
 HASH = hashlib.sha256(CONTENT).hexdigest()

@@ -14,8 +14,8 @@ from edge_autotuner.server.metrics import Metrics
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.retention import DAY_S, RetentionRules
 from edge_autotuner.wire.messages import CollectedGarbage
-from registry_samples import Parts, open_parts
-from service_samples import WAIT_S
+from support.service.registry_samples import Parts, open_parts
+from support.service.service_samples import WAIT_S
 
 HOUR_S = 3600.0
 EVERY_S = 6 * HOUR_S

@@ -19,7 +19,7 @@ from edge_autotuner.server.annotation.models import LoadedModel
 from edge_autotuner.server.api_page import describe_api
 from edge_autotuner.server.app import create_app
 from edge_autotuner.server.services import Services, open_services
-from service_samples import MODEL_SHA256, WAIT_S, StubDetector
+from support.service.service_samples import MODEL_SHA256, WAIT_S, StubDetector
 
 OPEN = {("GET", "/v1/health"), ("GET", "/v1/ready")}
 """Need no token."""

@@ -16,7 +16,7 @@ from edge_autotuner.server.database import Database
 from edge_autotuner.server.migrations import STEPS
 from edge_autotuner.server.schema import schema_version
 from edge_autotuner.wire.messages import BundleRequest, CameraRequest
-from registry_samples import Parts, add_bundle, description, open_parts, stages, url_of
+from support.service.registry_samples import Parts, add_bundle, description, open_parts, stages, url_of
 
 
 def forbid_growth(connection: Any, _record: object) -> None:

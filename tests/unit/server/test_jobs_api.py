@@ -13,8 +13,8 @@ from fastapi import Response
 
 from edge_autotuner.server.access import Caller
 from edge_autotuner.server.routers.jobs import create_tuning_job
-from job_parts import JobParts, open_jobs
-from service_samples import WAIT_S, make_services, running
+from support.service.job_parts import JobParts, open_jobs
+from support.service.service_samples import WAIT_S, make_services, running
 
 Ask = Callable[[httpx2.AsyncClient], Awaitable[None]]
 

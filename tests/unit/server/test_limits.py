@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 from edge_autotuner.core.clock import Clock, FakeClock
 from edge_autotuner.server.limits import BodyLimit
 from edge_autotuner.server.problems import Problem
-from service_samples import WAIT_S
+from support.service.service_samples import WAIT_S
 
 
 class Client:

@@ -12,7 +12,7 @@ from edge_autotuner.core import FakeClock
 from edge_autotuner.server.database import Database
 from edge_autotuner.server.old_folders import OldFolders
 from edge_autotuner.storage.lock import FolderLock
-from registry_samples import url_of
+from support.service.registry_samples import url_of
 
 MAX_AGE_S = 1000.0
 

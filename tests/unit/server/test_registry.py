@@ -22,7 +22,7 @@ from edge_autotuner.server import registry as registry_module
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.schema import bundles
 from edge_autotuner.wire.messages import BundleRequest, CameraInfo, CameraRequest, DeployedBundle
-from registry_samples import Parts, add_bundle, bearer, description, open_parts, small_service, stages
+from support.service.registry_samples import Parts, add_bundle, bearer, description, open_parts, small_service, stages
 
 SIGNATURE = "A" * 86 + "=="
 OTHER_SIGNATURE = "B" * 85 + "A=="

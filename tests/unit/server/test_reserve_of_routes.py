@@ -13,9 +13,9 @@ import pytest
 from edge_autotuner.server.access import SCOPES, Caller
 from edge_autotuner.server.api_page import describe_api
 from edge_autotuner.storage import DiskReserve
-from job_parts import NODE, JobParts, open_jobs
-from registry_samples import add_bundle, description
-from service_samples import make_services, png, running
+from support.service.job_parts import NODE, JobParts, open_jobs
+from support.service.registry_samples import add_bundle, description
+from support.service.service_samples import make_services, png, running
 
 NEW = b"a new content"
 

@@ -17,7 +17,7 @@ from edge_autotuner.server.annotation.models import LoadedModel
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.retention import RetentionRules
 from edge_autotuner.server.services import Services, open_services, retention_rules
-from service_samples import MODEL_SHA256, StubDetector
+from support.service.service_samples import MODEL_SHA256, StubDetector
 
 HOUR_S = 3600.0
 

@@ -14,8 +14,8 @@ from starlette.types import Receive, Scope, Send
 
 from edge_autotuner.server.slow_clients import patient_protocol
 from edge_autotuner.wire.messages import ProblemReply
-from served_app import served
-from service_samples import WAIT_S
+from support.service.served_app import served
+from support.service.service_samples import WAIT_S
 
 SHORT_S = 0.05
 PATIENT_S = 0.5  # long enough for a request on a busy machine

@@ -22,8 +22,8 @@ from edge_autotuner.server.access import Caller
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.database import Database
 from edge_autotuner.server.tokens import REVOCATION_DELAY_S, Tokens, open_authenticator
-from registry_samples import Parts, open_parts, url_of
-from service_samples import WAIT_S
+from support.service.registry_samples import Parts, open_parts, url_of
+from support.service.service_samples import WAIT_S
 
 
 @pytest.fixture

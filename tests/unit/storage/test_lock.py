@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import edge_autotuner
-from cli_runs import run_cli
 from edge_autotuner.errors import DatasetError, StorageError
 from edge_autotuner.storage.lock import FolderLock, lock_file
+from support.runs.cli_runs import run_cli
 
 
 def refusing(code: int) -> object:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dataset_folders import add_frame, new_store
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.storage.own_folders import MARK_NAME, mark_if_empty, own_folder
+from support.runs.dataset_folders import add_frame, new_store
 
 
 def test_a_dataset_is_known_wherever_it_was_moved(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from edge_autotuner.errors import StorageError
 from edge_autotuner.storage import keep_private, make_private_file, make_private_folder
-from private_files import open_to_others
+from support.machine.private_files import open_to_others
 
 
 @pytest.fixture(autouse=True)

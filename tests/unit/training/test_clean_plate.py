@@ -7,7 +7,7 @@ import pytest
 
 from edge_autotuner.core.types import FloatArray
 from edge_autotuner.training.clean_plate import MIN_PICTURES, Lights, clean_plate, inside_boxes, spread, time_windows
-from simulated_samples import camera, camera_samples
+from support.cameras.simulated_samples import camera, camera_samples
 
 HOUR_S = 3600.0
 NO_BOXES = np.zeros((0, 4), np.float32)

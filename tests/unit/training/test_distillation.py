@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from coloured_scene import coloured_sample, fresh_network, sample_of
 from edge_autotuner.config import TrainingConfig
 from edge_autotuner.models.ssdlite_anchors import Anchors
 from edge_autotuner.models.yolox import CellGrid
@@ -19,6 +18,7 @@ from edge_autotuner.training.distillation import move_towards, scarce_classes, w
 from edge_autotuner.training.losses import detection_loss
 from edge_autotuner.training.samples import TrainingSample
 from edge_autotuner.training.ssdlite_losses import ssdlite_loss
+from support.cameras.coloured_scene import coloured_sample, fresh_network, sample_of
 
 SIZE = 64
 GRID = CellGrid.of_input(SIZE, SIZE)

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from coloured_scene import coloured_sample, fresh_network
 from edge_autotuner.config import AugmentationConfig, FeatureCacheConfig
 from edge_autotuner.core import Deadline
 from edge_autotuner.core.clock import FakeClock
@@ -27,7 +26,8 @@ from edge_autotuner.training.feature_cache import (
     RecomputedFeatures,
     open_feature_source,
 )
-from trainable_cases import add_narrow_networks, fresh_ssdlite
+from support.cameras.coloured_scene import coloured_sample, fresh_network
+from support.runs.trainable_cases import add_narrow_networks, fresh_ssdlite
 
 SIZE = (64, 64)
 SAMPLES = [coloured_sample(i, n_objects=i % 3) for i in range(3)]

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from coloured_scene import coloured_sample, fresh_network
 from edge_autotuner.config import AugmentationConfig, TrainingConfig
 from edge_autotuner.training import BatchMaker
 from edge_autotuner.training.feature_cache import FeatureBatch, RecomputedFeatures
 from edge_autotuner.training.learner import Learner
+from support.cameras.coloured_scene import coloured_sample, fresh_network
 
 
 def learner(layers: str = "box", **settings: Any) -> Learner:

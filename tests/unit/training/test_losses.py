@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from coloured_scene import sample_of
 from edge_autotuner.config import AugmentationConfig
 from edge_autotuner.models.yolox import CellGrid, Yolox, decode_boxes
 from edge_autotuner.training import BatchMaker, Target, assign, detection_loss, losses
+from support.cameras.coloured_scene import sample_of
 
 GRID = CellGrid.of_input(64, 64)
 N_CELLS = 84

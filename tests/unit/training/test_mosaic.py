@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from coloured_scene import sample_of
 from edge_autotuner.config import AugmentationConfig
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.models.detector_spec import Resize
@@ -13,6 +12,7 @@ from edge_autotuner.models.yolox import CellGrid
 from edge_autotuner.training import TrainingSample
 from edge_autotuner.training.mosaic import mosaic_tiles
 from edge_autotuner.training.samples import PreparedSample, Scene, Tile, prepare_tiles
+from support.cameras.coloured_scene import sample_of
 
 LIGHT_OFF = AugmentationConfig(brightness=0, contrast=0, saturation=0)
 CANVAS_WH = 128, 96

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from coloured_scene import fresh_network
 from edge_autotuner.models import TrainableNetwork
 from edge_autotuner.models.ssdlite_anchors import Anchors
 from edge_autotuner.models.yolox import CellGrid
 from edge_autotuner.training import LossParts, Target, detection_loss, objective_for, ssdlite_loss
 from edge_autotuner.training.transformers_losses import Places, detr_loss
-from tiny_transformers import ARE_INSTALLED, D_FINE, NOT_INSTALLED, RT_DETR, tiny_network
-from trainable_cases import add_narrow_networks, fresh_ssdlite
+from support.cameras.coloured_scene import fresh_network
+from support.runs.tiny_transformers import ARE_INSTALLED, D_FINE, NOT_INSTALLED, RT_DETR, tiny_network
+from support.runs.trainable_cases import add_narrow_networks, fresh_ssdlite
 
 BOX = torch.tensor([[8.0, 8.0, 40.0, 36.0]])
 

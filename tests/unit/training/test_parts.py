@@ -7,13 +7,13 @@ import threading
 import pytest
 import torch
 
-from coloured_scene import coloured_sample, fresh_network
 from edge_autotuner.config import AugmentationConfig, TrainingConfig
 from edge_autotuner.training import BatchMaker
 from edge_autotuner.training.device import cpu_threads
 from edge_autotuner.training.feature_cache import RecomputedFeatures
 from edge_autotuner.training.learner import Learner
 from edge_autotuner.training.parts import PART_SIZE, PartWorkers, in_parts
+from support.cameras.coloured_scene import coloured_sample, fresh_network
 
 N_PICTURES = 2 * PART_SIZE + 1
 

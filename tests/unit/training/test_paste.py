@@ -13,7 +13,7 @@ from edge_autotuner.core.boxes import covered_fraction
 from edge_autotuner.training import TrainingSample
 from edge_autotuner.training.paste import ObjectPaster
 from edge_autotuner.training.samples import Scene
-from simulated_samples import SIZE_WH, camera_samples
+from support.cameras.simulated_samples import SIZE_WH, camera_samples
 
 SAMPLES = camera_samples()
 

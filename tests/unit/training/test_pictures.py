@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from coloured_scene import coloured_sample, fresh_network, sample_of
 from edge_autotuner.config import AugmentationConfig
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.training import Batch, BatchMaker
 from edge_autotuner.training.pictures import PictureCache
-from simulated_samples import camera_samples
-from trainable_cases import add_narrow_networks, fresh_ssdlite
+from support.cameras.coloured_scene import coloured_sample, fresh_network, sample_of
+from support.cameras.simulated_samples import camera_samples
+from support.runs.trainable_cases import add_narrow_networks, fresh_ssdlite
 
 SAMPLES = [coloured_sample(i, (96, 72)) for i in range(5)]
 NETWORK = fresh_network()

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from coloured_scene import coloured_sample, fresh_network, sample_of
 from edge_autotuner.config import AugmentationConfig, ReplayConfig
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.training import BatchMaker, TrainingSample
+from support.cameras.coloured_scene import coloured_sample, fresh_network, sample_of
 
 OFF = AugmentationConfig.model_validate(dict.fromkeys(AugmentationConfig.model_fields, 0))
 

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-from coloured_scene import LABELS, sample_of
 from edge_autotuner.config import AugmentationConfig
 from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 from edge_autotuner.models.catalogue import deim_spec, yolox_spec
@@ -16,6 +15,7 @@ from edge_autotuner.models.detector_spec import Resize
 from edge_autotuner.models.preprocess import place, prepare_input
 from edge_autotuner.models.yolox import CellGrid
 from edge_autotuner.training import PreparedSample, TrainingSample, canvas_size, prepare_sample
+from support.cameras.coloured_scene import LABELS, sample_of
 
 STILL = AugmentationConfig(flip=0, scale=0, translate=0, brightness=0, contrast=0, saturation=0)
 MIRROR = STILL.model_copy(update={"flip": 1.0})

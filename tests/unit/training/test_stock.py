@@ -11,7 +11,7 @@ from edge_autotuner.core.types import ImageArray
 from edge_autotuner.training import TrainingSample
 from edge_autotuner.training import stock as stock_module
 from edge_autotuner.training.stock import Stock, collect
-from simulated_samples import SIZE_WH, camera_samples
+from support.cameras.simulated_samples import SIZE_WH, camera_samples
 
 SAMPLES = list(camera_samples())
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from coloured_scene import coloured_sample, fresh_network
 from edge_autotuner.config import TrainingConfig
 from edge_autotuner.core.progress import NoProgress
 from edge_autotuner.models import TrainableNetwork
 from edge_autotuner.training import TuningResult, tune
+from support.cameras.coloured_scene import coloured_sample, fresh_network
 
 SAMPLES = [coloured_sample(i, n_objects=1 + i % 2) for i in range(3)]
 FILES = {"features.json", "features.bin", "features.journal"}

@@ -15,11 +15,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from coloured_scene import coloured_sample, fresh_network, sample_of
 from edge_autotuner.config import AugmentationConfig, TrainingConfig
 from edge_autotuner.errors import ConfigError, TrainingDiverged, TrainingError
 from edge_autotuner.models.yolox import Yolox
 from edge_autotuner.training import TrainingSample, TuningResult, Validate, load_best, tune
+from support.cameras.coloured_scene import coloured_sample, fresh_network, sample_of
 
 SMALLEST = (32, 32)
 STILL = AugmentationConfig(flip=0, scale=0, translate=0, brightness=0, contrast=0, saturation=0)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coloured_scene import coloured_sample, fresh_network
 from edge_autotuner.config import TrainingConfig
 from edge_autotuner.core import Deadline, FakeClock
 from edge_autotuner.errors import TrainingError
 from edge_autotuner.training import TuningResult, ValidationCut, learning_rate, tune
 from edge_autotuner.training.learner import Learner
+from support.cameras.coloured_scene import coloured_sample, fresh_network
 
 LOOP = import_module("edge_autotuner.training.tune")  # the package has a function of this name
 SAMPLES = [coloured_sample(seed, (32, 32), n_objects=1) for seed in range(2)]

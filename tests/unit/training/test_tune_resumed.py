@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 
-from coloured_scene import coloured_sample, fresh_network
 from edge_autotuner.config import AugmentationConfig, TrainingConfig
 from edge_autotuner.errors import TrainingError
 from edge_autotuner.models import TrainableNetwork
 from edge_autotuner.training import TuningResult, checkpoints, tune
-from trainable_cases import add_narrow_networks, fresh_ssdlite
+from support.cameras.coloured_scene import coloured_sample, fresh_network
+from support.runs.trainable_cases import add_narrow_networks, fresh_ssdlite
 
 SAMPLES = [coloured_sample(seed, (32, 32), n_objects=1) for seed in range(3)]
 FLIPPED = AugmentationConfig(scale=0, translate=0, brightness=0, contrast=0, saturation=0)

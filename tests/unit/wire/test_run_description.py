@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from described_runs import described
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.wire import run_description
 from edge_autotuner.wire.run_description import parse_description
+from support.runs.described_runs import described
 
 Values = dict[str, Any]
 

@@ -8,7 +8,7 @@ import pytest
 from edge_autotuner.capture.background import FirstFrame
 from edge_autotuner.capture.background.earlier import EarlierBackgrounds
 from edge_autotuner.core.types import ImageArray
-from scene_changes import Street
+from support.cameras.scene_changes import Street
 
 DAY = np.rint(Street().seen()).astype(np.uint8)
 DUSK = np.rint(0.6 * Street().seen()).astype(np.uint8)

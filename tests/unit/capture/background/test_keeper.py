@@ -9,11 +9,11 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from capture_samples import frame_of
 from edge_autotuner.capture.background import BackgroundKeeper
 from edge_autotuner.config import BackgroundConfig
 from edge_autotuner.core import CaptureEvent
-from scene_changes import Picture, Street, Watch, with_bus
+from support.cameras.capture_samples import frame_of
+from support.cameras.scene_changes import Picture, Street, Watch, with_bus
 
 METHODS = get_args(BackgroundConfig.model_fields["method"].annotation)
 DAY = Street().seen()

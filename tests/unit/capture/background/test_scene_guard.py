@@ -14,7 +14,7 @@ from edge_autotuner.capture.changes import ChangeFinder, blur
 from edge_autotuner.capture.motion import PRESETS
 from edge_autotuner.config import BackgroundConfig, MotionConfig
 from edge_autotuner.core.types import ImageArray
-from scene_changes import Picture, Sensor, Street, Watch, with_bus, with_people
+from support.cameras.scene_changes import Picture, Sensor, Street, Watch, with_bus, with_people
 
 DAY = Street().seen()
 ALMOST_BLANK = 90 + 0.04 * DAY

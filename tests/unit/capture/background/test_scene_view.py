@@ -12,7 +12,7 @@ from edge_autotuner.capture.background.scene_view import (
     mean_difference,
     structure_match,
 )
-from scene_changes import Picture, Street
+from support.cameras.scene_changes import Picture, Street
 
 STREET = Street()
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from capture_samples import frame_of
 from edge_autotuner.capture.live import LatestFrame
 from edge_autotuner.core import Frame
 from edge_autotuner.errors import VideoError
+from support.cameras.capture_samples import frame_of
 
 LONG_S = 30.0  # nothing here takes so long, unless it hangs
 

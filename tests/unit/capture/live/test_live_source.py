@@ -19,7 +19,17 @@ from edge_autotuner.capture.live import LiveSource, Picture
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.core import FakeClock, Frame
 from edge_autotuner.errors import StorageError, VideoError
-from live_feeds import INTERVAL_S, LOST, REFUSED, WRONG_PASSWORD, EventList, ScriptedFeed, Visit, picture, pictures
+from support.cameras.live_feeds import (
+    INTERVAL_S,
+    LOST,
+    REFUSED,
+    WRONG_PASSWORD,
+    EventList,
+    ScriptedFeed,
+    Visit,
+    picture,
+    pictures,
+)
 
 LONG_S = 30.0  # nothing here takes so long, unless it hangs
 QUICK = {"first_retry_s": 1.0, "longest_retry_s": 60.0, "frozen_after_s": None}

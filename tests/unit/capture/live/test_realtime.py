@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from capture_samples import ListedFrames, frame_of
 from edge_autotuner.capture.live import LiveSource, RealtimeFeed
 from edge_autotuner.core import FakeClock, Frame, SourceInfo
 from edge_autotuner.errors import VideoError
 from edge_autotuner.simulation import SimulatedCamera
-from live_feeds import EventList, pictures
+from support.cameras.capture_samples import ListedFrames, frame_of
+from support.cameras.live_feeds import EventList, pictures
 
 
 def play(source: object, clock: FakeClock, **arguments: object) -> LiveSource:

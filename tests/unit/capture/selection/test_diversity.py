@@ -15,7 +15,7 @@ from edge_autotuner.capture.selection.diversity import (
 )
 from edge_autotuner.core import Frame
 from edge_autotuner.core.types import FloatArray
-from selection_samples import Square, frame_at, motion_of
+from support.cameras.selection_samples import Square, frame_at, motion_of
 
 FRAME = frame_at(0)
 

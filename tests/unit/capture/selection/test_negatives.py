@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_autotuner.capture.selection.negatives import EmptyQuota
-from selection_samples import THRESHOLD, Square, motion_of
+from support.cameras.selection_samples import THRESHOLD, Square, motion_of
 
 EMPTY, BUSY, UNKNOWN = motion_of(), motion_of(Square(30)), motion_of(known=False)
 

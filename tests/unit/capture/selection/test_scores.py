@@ -12,7 +12,7 @@ from edge_autotuner.config.selection import ScoreName
 from edge_autotuner.core import Detections, Detector
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.errors import ConfigError
-from selection_samples import BrightSquares, Square, frame_at, motion_of
+from support.cameras.selection_samples import BrightSquares, Square, frame_at, motion_of
 
 CONFIG = SelectionConfig(score_threshold=0.4)
 

@@ -13,7 +13,7 @@ from edge_autotuner.capture import FrameSelector, MotionResult, SelectedFrame, m
 from edge_autotuner.config import SelectionConfig
 from edge_autotuner.core import Frame
 from edge_autotuner.errors import ConfigError
-from selection_samples import THRESHOLD, BrightSquares, Square, frame_at, motion_of
+from support.cameras.selection_samples import THRESHOLD, BrightSquares, Square, frame_at, motion_of
 
 UNKNOWN, EMPTY = motion_of(known=False), motion_of()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_autotuner.capture.selection.sent_memory import SentMemory
-from selection_samples import THRESHOLD, Square, frame_at, motion_of
+from support.cameras.selection_samples import THRESHOLD, Square, frame_at, motion_of
 
 PARKED = Square(30)
 NOBODY: tuple[Square, ...] = ()

@@ -11,7 +11,7 @@ from edge_autotuner.core import CaptureEvent, SourceInfo
 from edge_autotuner.evaluation.report import MotionFacts, ReportData, SentFacts, TimelineFrame, motion_rows
 from edge_autotuner.evaluation.report import capture_section as section
 from edge_autotuner.evaluation.report.sections import facts
-from report_sample import sample_live_motion, sample_motion
+from support.runs.report_sample import sample_live_motion, sample_motion
 
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 

@@ -33,7 +33,7 @@ from edge_autotuner.evaluation.report import (
     write_report,
 )
 from edge_autotuner.evaluation.report.wording import headline, standing
-from report_sample import refused, sample_comparison, sample_report
+from support.runs.report_sample import refused, sample_comparison, sample_report
 
 EVIL = '<script>alert("x")</script>'
 VOID = {"meta", "input", "img", "br", "image", "use", "rect", "line", "circle", "path", "polyline"}

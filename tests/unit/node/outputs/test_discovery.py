@@ -19,7 +19,7 @@ from edge_autotuner.node.outputs.discovery import (
     discovery_messages,
     plain_id,
 )
-from output_samples import FRONT, GARAGE, LABELS
+from support.service.output_samples import FRONT, GARAGE, LABELS
 
 CONFIG = MqttConfig(host="broker", topic="node.7")
 # Home Assistant's own pattern for topics below the prefix (homeassistant/components/mqtt/discovery.py)

@@ -15,7 +15,7 @@ import pytest
 
 from edge_autotuner.errors import ConfigError, StorageError
 from edge_autotuner.node.outputs.json_lines import JsonLinesFile, JsonLinesStream
-from output_samples import LABELS, make_report, wait_until
+from support.service.output_samples import LABELS, make_report, wait_until
 
 LINE_BYTES = len(make_report(0, index=10).json_text) + 1
 

@@ -13,7 +13,7 @@ from edge_autotuner.config.node import JsonLinesConfig, MqttConfig, OutputsConfi
 from edge_autotuner.errors import ConfigError, MissingDependency
 from edge_autotuner.node.outputs import Outputs
 from helpers import REPOSITORY
-from output_samples import FRONT, LABELS, make_report
+from support.service.output_samples import FRONT, LABELS, make_report
 
 UNREACHABLE = MqttConfig(host="127.0.0.1", port=1)
 

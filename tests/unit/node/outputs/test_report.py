@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_autotuner.core import Detections
-from output_samples import make_report
+from support.service.output_samples import make_report
 
 
 def test_the_form_is_stable() -> None:

@@ -11,7 +11,7 @@ from edge_autotuner.core import FakeClock
 from edge_autotuner.node.camera_health import CameraState
 from edge_autotuner.node.outputs import DetectionReport
 from edge_autotuner.node.outputs.webhook_schedule import Letter, WebhookSchedule
-from output_samples import make_report
+from support.service.output_samples import make_report
 
 
 class Play:

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from dataset_folders import annotation
-from described_runs import LABELS, PERSON, RAW, described, write_reservoir, write_run
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.dataset import DatasetStore
@@ -28,6 +26,8 @@ from edge_autotuner.pipeline.remote_training.run_files import (
 from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.storage import written_bytes
 from edge_autotuner.wire.run_description import RunDescription, parse_description
+from support.runs.dataset_folders import annotation
+from support.runs.described_runs import LABELS, PERSON, RAW, described, write_reservoir, write_run
 
 
 def accept(_data: bytes, _size_wh: SizeWH | None) -> None:

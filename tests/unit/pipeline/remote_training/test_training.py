@@ -29,8 +29,8 @@ from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.storage.lock import FolderLock
 from edge_autotuner.wire.job_messages import JobInfo
-from job_samples import FakeJobs, change, new_job, outputs_of, training_service
-from run_samples import FinishedRun, results_of, state_of
+from support.runs.run_samples import FinishedRun, results_of, state_of
+from support.service.job_samples import FakeJobs, change, new_job, outputs_of, training_service
 
 LATER_STAGES = ("training", "evaluation", "export")
 

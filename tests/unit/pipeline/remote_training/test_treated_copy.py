@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dataset_folders import add_frame, annotation, new_store
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import CaptureEvent
 from edge_autotuner.core.boxes import as_boxes
@@ -17,6 +16,7 @@ from edge_autotuner.errors import ConfigError, StorageError
 from edge_autotuner.pipeline.privacy import stored_settings
 from edge_autotuner.pipeline.remote_training.treated_copy import OUTGOING_FOLDER, outgoing_dataset
 from edge_autotuner.pipeline.run_folder import RunFolder, StageRecord
+from support.runs.dataset_folders import add_frame, annotation, new_store
 
 MOVING = as_boxes([[0, 0, 32, 24]])  # the upper left quarter
 

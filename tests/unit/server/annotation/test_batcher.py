@@ -12,7 +12,7 @@ from edge_autotuner.core import BatchDetector, Detections, Detector
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.server.annotation.batch_queue import BatchRules
 from edge_autotuner.server.annotation.batcher import Batcher, ModelFailed, QueueFull
-from service_samples import OneByOne, StubDetector, in_thread, noise, score_of
+from support.service.service_samples import OneByOne, StubDetector, in_thread, noise, score_of
 
 RULES = BatchRules(max_batch=4, max_wait_s=0.0, max_items=8, max_pixels=10**9)
 

@@ -14,7 +14,7 @@ from edge_autotuner.server.annotation import decoders
 from edge_autotuner.server.annotation.decoders import SMALL_PIXELS, Decoders
 from edge_autotuner.server.annotation.pictures import CheckedPicture, Upload, check_picture
 from edge_autotuner.server.problems import Problem
-from service_samples import MIME, WAIT_S, encoded, noise
+from support.service.service_samples import MIME, WAIT_S, encoded, noise
 
 LARGE = (1000, 700)
 MAX_PIXELS = 25_000_000

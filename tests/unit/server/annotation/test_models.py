@@ -11,7 +11,7 @@ from edge_autotuner.core import BatchDetector
 from edge_autotuner.errors import ConfigError, EdgeAutotunerError
 from edge_autotuner.server.annotation.models import LoadedModel, find_loader
 from helpers import shared_data
-from service_samples import noise
+from support.service.service_samples import noise
 
 
 def load(**values: object) -> LoadedModel:

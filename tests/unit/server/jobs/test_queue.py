@@ -18,7 +18,7 @@ from edge_autotuner.server.jobs.queue import ClaimedJob
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.wire.job_messages import JobError, JobProgress, JobResult, OutputFile
 from helpers import REPOSITORY
-from job_parts import NODE, RESULT, JobParts, open_jobs
+from support.service.job_parts import NODE, RESULT, JobParts, open_jobs
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.schema import job_events
 from edge_autotuner.storage import DiskReserve
 from edge_autotuner.wire.job_messages import StartBundle, StartWeights
-from job_parts import ADMIN, NODE, OTHER, RESULT, JobParts, open_jobs
-from registry_samples import description
+from support.service.job_parts import ADMIN, NODE, OTHER, RESULT, JobParts, open_jobs
+from support.service.registry_samples import description
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from edge_autotuner.errors import DatasetError, ModelBundleError
 from edge_autotuner.server.jobs.events import JobSteps, is_new
 from edge_autotuner.server.jobs.tuning import picture_check, place_start
 from edge_autotuner.wire.job_messages import StartBundle, StartWeights
-from registry_samples import description, smallest_model
-from service_samples import png
+from support.service.registry_samples import description, smallest_model
+from support.service.service_samples import png
 
 
 def reader(*contents: bytes) -> Callable[[str], bytes]:

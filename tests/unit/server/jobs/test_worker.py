@@ -21,8 +21,8 @@ from edge_autotuner.server.jobs.vouching import JobKeys, Vouching
 from edge_autotuner.server.jobs.worker import Worker
 from edge_autotuner.storage import DiskReserve
 from edge_autotuner.wire.messages import BundleRequest
-from job_parts import NODE, JobParts, open_jobs
-from registry_samples import description
+from support.service.job_parts import NODE, JobParts, open_jobs
+from support.service.registry_samples import description
 
 SAY = "import json, sys, signal, time, os\nfrom pathlib import Path\njob = Path(sys.argv[1])\n"
 SAY += "def say(**message): print(json.dumps(message), flush=True)\n"

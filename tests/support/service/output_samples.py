@@ -16,7 +16,7 @@ import numpy as np
 from edge_autotuner.config.node import CameraConfig
 from edge_autotuner.core import Detections, LabelMap
 from edge_autotuner.node.outputs import DetectionReport
-from free_ports import free_port
+from support.machine.free_ports import free_port
 
 LABELS = LabelMap(("person", "traffic light"))
 FRONT = CameraConfig(name="front", source="rtsp://camera/1", place="Front yard")

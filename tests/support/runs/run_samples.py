@@ -19,13 +19,13 @@ import numpy as np
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
-from cli_runs import Outcome, run_script
 from edge_autotuner.config import AugmentationConfig
 from edge_autotuner.core import COCO_80, STREET_6, Annotation
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.dataset.records import annotation_to_json
 from edge_autotuner.simulation import SimulatedCamera
+from support.runs.cli_runs import Outcome, run_script
 
 SIZE_WH = (192, 128)
 N_FRAMES = 90

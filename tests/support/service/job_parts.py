@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from described_runs import described
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.server import JobsConfig
 from edge_autotuner.pipeline.remote_training.portable_settings import portable_settings
@@ -19,7 +18,8 @@ from edge_autotuner.server.jobs.store import JobStore
 from edge_autotuner.server.retention import RetentionRules
 from edge_autotuner.wire.job_messages import JobResult, StartBundle, TuneRequest
 from edge_autotuner.wire.messages import CameraRequest
-from registry_samples import Parts, description, open_parts
+from support.runs.described_runs import described
+from support.service.registry_samples import Parts, description, open_parts
 
 NODE = Caller("node", frozenset({"train"}))
 OTHER = Caller("other", frozenset({"train"}))

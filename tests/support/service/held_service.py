@@ -1,4 +1,4 @@
-"""`python tests/stub_service.py FOLDER KEY=VALUE...`: the service with a model that waits while FOLDER/hold exists.
+"""`python held_service.py FOLDER KEY=VALUE...`: the service with a model that waits while FOLDER/hold exists.
 
 Prints a token of the client `cam1`, then where it listens. Each call of the model adds a line to FOLDER/calls. The
 clock is ahead by the seconds that are written in FOLDER/ahead.
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from edge_autotuner.cli.settings import resolve_flags
 from edge_autotuner.config.server import ServerConfig
@@ -24,7 +24,7 @@ from edge_autotuner.server.annotation.models import LoadedModel
 from edge_autotuner.server.process import run_server
 from edge_autotuner.server.services import database_url
 from edge_autotuner.server.tokens import open_authenticator
-from service_samples import MODEL_SHA256, StubDetector
+from support.service.service_samples import MODEL_SHA256, StubDetector
 
 POLL_S = 0.005
 

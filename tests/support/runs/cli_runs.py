@@ -21,7 +21,7 @@ from unittest import mock
 
 from helpers import REPOSITORY
 
-TESTS = Path(__file__).resolve().parent
+TESTS = Path(__file__).resolve().parents[2]
 _TIMEOUT_S = 300
 _POLL_S = 0.001
 
@@ -120,7 +120,7 @@ class CliProcess:
 
 def _forkserver() -> multiprocessing.context.ForkServerContext:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["cli_preload"])
+    context.set_forkserver_preload(["support.runs.cli_preload"])
     paths = os.pathsep.join([str(REPOSITORY / "src"), str(TESTS)])
     with mock.patch.dict(os.environ, {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}):
         multiprocessing.forkserver.ensure_running()

@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from coloured_scene import fresh_network
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.models import TrainableNetwork
 from edge_autotuner.models.ssdlite import SSDLITE_SIZES, ConvBlock, Ssdlite, SsdliteSize
 from edge_autotuner.training import losses, objective_for, ssdlite_losses, transformers_losses
-from tiny_transformers import ARE_INSTALLED, D_FINE, RT_DETR, tiny_network
+from support.cameras.coloured_scene import fresh_network
+from support.runs.tiny_transformers import ARE_INSTALLED, D_FINE, RT_DETR, tiny_network
 
 NARROW = "ssdlite-narrow"
 

@@ -20,7 +20,7 @@ from edge_autotuner.server.annotation.models import LoadedModel
 from edge_autotuner.server.app import create_app
 from edge_autotuner.server.metrics import Metrics
 from edge_autotuner.server.services import Services, open_annotations
-from plain_scene import LABELS
+from support.cameras.plain_scene import LABELS
 
 MODEL_SHA256 = "ab" * 32
 WAIT_S = 120.0  # of a test for something that must happen; only reached when it does not

@@ -1,4 +1,4 @@
-"""`python tests/full_disk_of_service.py FOLDER`: fills the disk under a running service, and prints what it answered.
+"""`python full_disk_of_service.py FOLDER`: fills the disk under a running service, and prints what it answered.
 
 Needs to be root in a mount namespace of its own, for a small file system with the service's data. Prints one line of
 JSON: the status of each request while the disk was full and after that.
@@ -15,12 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import httpx2
 
-from registry_samples import description
-from service_samples import WAIT_S, png
+from support.service.registry_samples import description
+from support.service.service_samples import WAIT_S, png
 
 ROOM = "64m"
 MAX_CAMERAS = 2000
@@ -98,7 +98,7 @@ def main() -> None:
     disk = folder / "data"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(disk)], check=True)
-    stub = [sys.executable, str(Path(__file__).with_name("stub_service.py")), str(folder), "blobs.reserve_mb=0"]
+    stub = [sys.executable, str(Path(__file__).with_name("held_service.py")), str(folder), "blobs.reserve_mb=0"]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(stub, stdout=subprocess.PIPE, stderr=log, text=True)
     assert process.stdout is not None

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from dataset_folders import add_frame, annotation, new_store
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import CaptureEvent
 from edge_autotuner.dataset.replay import ReplayReservoir
@@ -15,6 +14,7 @@ from edge_autotuner.pipeline.remote_training.run_files import describe_run
 from edge_autotuner.pipeline.replay_offers import add_dataset
 from edge_autotuner.pipeline.run_folder import RunFolder, StageRecord
 from edge_autotuner.wire.run_description import RunDescription, parse_description
+from support.runs.dataset_folders import add_frame, annotation, new_store
 
 RAW, LABELS = "aa" * 8, "bb" * 8
 PERSON, CAR = (1, 2, 20.25, 30, 0.9, 0), (10, 10, 30, 30.1, 0.8, 1)

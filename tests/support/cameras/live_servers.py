@@ -14,9 +14,9 @@ from typing import Self
 
 import pytest
 
-from free_ports import free_port
+from support.machine.free_ports import free_port
 
-SERVERS = Path(__file__).resolve().parent / "servers"
+SERVERS = Path(__file__).resolve().parents[2] / "servers"
 _SYSTEM_PYTHON = "/usr/bin/python3"  # Debian's packages of GStreamer's bindings are for this one
 _START_LIMIT_S = 60.0
 

@@ -20,7 +20,7 @@ from edge_autotuner.core.types import ImageArray
 from edge_autotuner.deployment import write_bundle
 from edge_autotuner.models import DetectorSpec
 from edge_autotuner.simulation import SimulatedCamera
-from run_samples import N_FRAMES, SIZE_WH, camera
+from support.runs.run_samples import N_FRAMES, SIZE_WH, camera
 
 POSTER_XYXY = (0, 0, 32, 24)
 FIGURE_WH = (16, 24)

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx2
 
 from helpers import REPOSITORY
-from service_samples import WAIT_S
+from support.service.service_samples import WAIT_S
 
 PNG = {"Content-Type": "image/png"}
 
@@ -79,7 +79,12 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 @contextmanager
 def stub_service(folder: Path, *settings: str, verify: ssl.SSLContext | None = None) -> Iterator[Service]:
-    command = [sys.executable, str(REPOSITORY / "tests" / "stub_service.py"), str(folder), *settings]
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("held_service.py")),
+        str(folder),
+        *settings,
+    ]
     service = Service(command, folder / "log", verify=verify)
     try:
         yield service.wait_ready()

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import yaml
 
-from cli_runs import run_cli
 from edge_autotuner.config import RunConfig
 from edge_autotuner.pipeline.remote_training.portable_settings import portable_settings
 from edge_autotuner.pipeline.remote_training.run_files import describe_run
 from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.pipeline.training_identity import settings_fingerprint, take_snapshot
 from edge_autotuner.wire.job_messages import StartWeights, TuneRequest
-from run_samples import settings, write_samples
+from support.runs.cli_runs import run_cli
+from support.runs.run_samples import settings, write_samples
 
 CAMERA = "gate"
 

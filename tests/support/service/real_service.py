@@ -18,8 +18,8 @@ from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.database import Database
 from edge_autotuner.server.services import database_url
 from edge_autotuner.server.tokens import Tokens
-from free_ports import free_port
 from helpers import REPOSITORY
+from support.machine.free_ports import free_port
 
 _START_LIMIT_S = 120.0
 _POLL_S = 0.02

@@ -1,6 +1,6 @@
 """A program that kills itself while it works on a registry, at every step in turn, and checks what is left.
 
-`python registry_kills.py FOLDER SEED` prints one line of JSON: how many kills there were in each stage, and what was
+`python -m support.service.registry_kills FOLDER SEED` prints one line of JSON: kills by stage, and what was
 wrong afterwards. A step is a call that reaches the disk or the database; the seed gives kills in between, at random
 times. What a process wrote outlives its kill also without a flush to the disk, so nothing is flushed here: a power
 cut is another test.

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from capture_samples import frame_of
 from edge_autotuner.capture.background import BackgroundKeeper
 from edge_autotuner.config import BackgroundConfig
 from edge_autotuner.core import CaptureEvent
 from edge_autotuner.core.types import ImageArray, SizeWH
+from support.cameras.capture_samples import frame_of
 
 Picture = npt.NDArray[np.float32]
 SIZE_WH = (320, 180)

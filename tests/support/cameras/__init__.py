@@ -1,0 +1,1 @@
+"""Scenes, videos, feeds and camera servers with known content."""

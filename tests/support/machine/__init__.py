@@ -1,0 +1,1 @@
+"""Ports, mounts, browsers and process state of the machine that tests run on."""

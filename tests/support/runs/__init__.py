@@ -1,0 +1,1 @@
+"""Small runs, datasets, networks and the command line."""

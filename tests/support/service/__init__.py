@@ -1,0 +1,1 @@
+"""Services, proxies, databases and jobs that tests control."""
