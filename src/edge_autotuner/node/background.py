@@ -6,9 +6,7 @@ import json
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,7 @@ from edge_autotuner.node.fault_domain import FaultDomain
 from edge_autotuner.node.memory_budget import MemoryBudget, memory_shortage
 from edge_autotuner.pipeline.privacy import needs_hiding_model
 from edge_autotuner.storage.atomic import atomic_write_text, make_folder
-from edge_autotuner.storage.child_process import ChildProcess
+from edge_autotuner.storage.child_process import MessagingProcess, module_command
 
 logger = logging.getLogger(__name__)
 
@@ -186,10 +184,9 @@ def _how_it_ended(code: int) -> str:
 
 def worker_command(priority: str, decides: str = "node") -> Command:
     """Return what starts the worker of this package; see `BackgroundWorkConfig` and `RegistryConfig`."""
-    module = "edge_autotuner.node.worker"
 
     def command(folder: Path, settings: Path) -> Sequence[str]:
-        return [sys.executable, "-m", module, str(folder), str(settings), priority, decides, str(os.getpid())]
+        return module_command("edge_autotuner.node.worker", folder, settings, priority, decides, os.getpid())
 
     return command
 
@@ -213,7 +210,7 @@ class _Running:
         make_folder(learner.folder.path)
         told = LearningConfig(run=learner.config, service=learner.service)
         atomic_write_text(settings, json.dumps(told.model_dump(mode="json")))  # JSON is YAML, too
-        self._process = ChildProcess(command(learner.folder.path, settings), self._take, name=learner.name)
+        self._process = MessagingProcess(command(learner.folder.path, settings), self._take, name=learner.name)
         self.budget = CpuBudget(self._process.pid, max_cores, clock)
         self._memory = MemoryBudget(
             self._process.pid, max_mb=config.max_memory_mb, min_free_mb=config.min_free_memory_mb
@@ -242,8 +239,7 @@ class _Running:
 
     def kill(self) -> None:
         """End the process and its children at once: what it has done is on the disk."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill_group()
 
     def end(self) -> None:
         """Interrupt the process, and kill it if it takes too long."""

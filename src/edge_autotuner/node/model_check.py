@@ -23,7 +23,7 @@ from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.node.named_bundle import NamedBundles, has_model
 from edge_autotuner.node.settings_check import StartProblem
 from edge_autotuner.storage import child_path
-from edge_autotuner.storage.child_process import die_with
+from edge_autotuner.storage.child_process import ask_process, die_with, module_command
 
 _LIMIT_S = 600.0
 _EDGE, _TEACHER = "edge", "teacher"
@@ -88,10 +88,10 @@ def _of(camera: CameraConfig, error: EdgeAutotunerError) -> EdgeAutotunerError:
 
 
 def _look_in_process(runs: list[RunConfig], trains_here: bool) -> list[list[tuple[str, EdgeAutotunerError]]]:
-    command = [sys.executable, "-m", "edge_autotuner.node.model_check", str(os.getpid())]
+    command = module_command("edge_autotuner.node.model_check", os.getpid())
     asked = json.dumps({"trains_here": trains_here, "runs": [run.model_dump(mode="json") for run in runs]})
     try:
-        done = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=_LIMIT_S, check=False)
+        done = ask_process(command, asked.encode(), time_limit_s=_LIMIT_S)
     except subprocess.TimeoutExpired:
         return _all_fail(runs, f"opening them took longer than {_LIMIT_S:.0f} s; close other programs, and try again")
     except OSError as exc:
@@ -99,7 +99,7 @@ def _look_in_process(runs: list[RunConfig], trains_here: bool) -> list[list[tupl
     try:
         answer = load_json(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):
-        last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it says nothing"])[-1]
         return _all_fail(runs, f"the process ended with {done.returncode}: {last}")
     return [[(what, _error(kind, text)) for what, kind, text in of_run] for of_run in answer]
 

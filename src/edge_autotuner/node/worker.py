@@ -5,24 +5,15 @@ The process runs beside the detection, prints its progress as lines of JSON, and
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 
 from edge_autotuner.config import resolve_settings
 from edge_autotuner.config.node import LearningConfig
 from edge_autotuner.core import SystemClock
-from edge_autotuner.core.redaction import guard_tracebacks, redacting_handler
 from edge_autotuner.errors import EdgeAutotunerError, MissingDependency
 from edge_autotuner.node.camera_folder import CameraFolder
-from edge_autotuner.storage.child_process import (
-    StepMessages,
-    be_killed_first,
-    die_with,
-    interrupt_on_sigterm,
-    lower_priority,
-    print_line,
-)
+from edge_autotuner.storage.child_process import StepMessages, begin_work, print_line
 
 ONLY_FIRST = "first"
 
@@ -41,12 +32,7 @@ def main(camera: Path, settings: Path, priority: str, decides: str, parent: int,
         parent: process id of the node.
         only_first: only make the camera's first model.
     """
-    interrupt_on_sigterm()
-    die_with(parent)
-    be_killed_first()
-    lower_priority(priority)
-    guard_tracebacks()
-    logging.basicConfig(level=logging.INFO, handlers=[redacting_handler(sys.stderr, "%(message)s")])
+    begin_work(parent, priority=priority, killed_first=True)
     try:
         config = resolve_settings(LearningConfig, settings, {})
         _learn(CameraFolder(camera), config, deploys=decides == "node", only_first=only_first)

@@ -17,6 +17,9 @@ WORK = {
     "registry.py:_wait": "nothing but news is waited for",
     "database.py:_wait_for_turn": "nothing has begun: it is the turn that is waited for",
     "jobs/process.py:_supervise": "the worker is killed, and its job's process with it",
+    "jobs/worker.py:work_on": "the process of the job is killed",
+    "jobs/worker.py:_watch": "the process of the job is killed",
+    "jobs/dataset_check.py:read_dataset": "the process that reads is killed",
 }
 
 
@@ -38,5 +41,7 @@ def found_places() -> list[str]:
 
 def gives_up(call: ast.Call) -> bool:
     called, text = ast.unparse(call.func), ast.unparse(call)
-    names = {"asyncio.timeout", "asyncio.wait_for", "poll.poll", "wait_or_kill", "self._process.wait"}
-    return (called in names and bool(call.args)) or (called.endswith(".acquire") and "timeout=" in text)
+    names = {"asyncio.timeout", "asyncio.wait_for", "poll.poll", "wait_or_kill", "ask_process", "process.end"}
+    return (called in names and bool(call.args or call.keywords)) or (
+        called.endswith(".acquire") and "timeout=" in text
+    )

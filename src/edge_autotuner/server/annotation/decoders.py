@@ -7,7 +7,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import threading
 import time
 from typing import IO
@@ -18,6 +17,7 @@ from edge_autotuner.core.types import ImageArray
 from edge_autotuner.server.annotation.decoder_process import ANSWER, REQUEST
 from edge_autotuner.server.annotation.pictures import CheckedPicture, damaged, decode_picture
 from edge_autotuner.server.problems import Problem
+from edge_autotuner.storage.child_process import ChildProcess, module_command, wait_or_kill
 
 logger = logging.getLogger(__name__)
 
@@ -64,17 +64,13 @@ class _DecoderProcess:
     """A process that decodes; it ends when this object goes, or its thread ends."""
 
     def __init__(self, max_pixels: int) -> None:
-        module = "edge_autotuner.server.annotation.decoder_process"
-        command = [sys.executable, "-m", module, str(os.getpid()), str(max_pixels)]
         try:
-            self._process = subprocess.Popen(
-                command,
+            self._process = ChildProcess(
+                module_command("edge_autotuner.server.annotation.decoder_process", os.getpid(), max_pixels),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # decoders warn of every picture that is slightly wrong
-                bufsize=0,
-                process_group=0,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                environment={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             )
         except OSError as exc:
             logger.error("cannot start a process that decodes pictures: %s", exc)
@@ -91,7 +87,7 @@ class _DecoderProcess:
     @property
     def has_ended(self) -> bool:
         """Whether it is gone."""
-        return self._process.poll() is not None
+        return self._process.has_ended
 
     def decode(self, picture: CheckedPicture, max_wait_s: float) -> ImageArray:
         """Return a picture; raises as `Decoders.decode`. A process that does not answer in time is ended."""
@@ -155,11 +151,7 @@ class _DecoderProcess:
         """End it where it still runs, and return its exit code."""
         for pipe in (self._requests, self._answers):
             pipe.close()
-        try:
-            return int(self._process.wait(_ENDING_S))  # one that crashed says how; one that waits sees its input end
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            return int(self._process.wait())
+        return wait_or_kill(self._process, _ENDING_S)  # one that crashed says how; one that waits sees its input end
 
 
 def _wait(pipe: IO[bytes], event: int, ends_at_s: float) -> None:

@@ -31,7 +31,8 @@ from edge_autotuner.server.jobs.vouching import JobKeys, Vouching
 from edge_autotuner.server.jobs.worker import Worker
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.storage import keep_private
-from edge_autotuner.storage.child_process import die_with, wait_or_kill
+from edge_autotuner.storage.atomic import write_all
+from edge_autotuner.storage.child_process import ChildProcess, die_with, module_command
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 _STEADY_S = 60.0  # a worker that ran so long did not fail at its start
 _ENDING_S = 15.0  # a worker gives its job's process some seconds to end
 
-StartProcess = Callable[[], "subprocess.Popen[str]"]
+StartProcess = Callable[[], ChildProcess]
 
 
 def run_worker(config: ServerConfig, *, blobs_folder: str, database_url: str) -> None:
@@ -123,16 +124,16 @@ class WorkerProcesses:
             self._stop.wait(_LOOK_S)
         running = [place.process for place in self._places if place.process is not None]
         for process in running:
-            process.send_signal(signal.SIGTERM)
+            process.terminate()
         for process in running:
-            wait_or_kill(process, _ENDING_S)
+            process.end(patience_s=_ENDING_S)
 
 
 class _Place:
     """Where one worker after the other runs."""
 
     def __init__(self) -> None:
-        self.process: subprocess.Popen[str] | None = None
+        self.process: ChildProcess | None = None
         self._started_s = self._not_before_s = 0.0
         self._pause_s = _FIRST_PAUSE_S
 
@@ -144,7 +145,7 @@ class _Place:
     def look_after(self, start_one: StartProcess) -> None:
         """Start a worker where none runs, after a pause that grows with each that ends at once."""
         now_s = time.monotonic()
-        if self.process is not None and self.process.poll() is not None:
+        if self.process is not None and self.process.has_ended:
             is_early = now_s - self._started_s < _STEADY_S
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S) if is_early else _FIRST_PAUSE_S
             logger.error("a worker ended with %s; a new one in %.0f s", self.process.returncode, self._pause_s)
@@ -161,13 +162,13 @@ class _Place:
 def worker_starter(config: ServerConfig) -> StartProcess:
     """Return what starts a worker with these settings."""
 
-    def start() -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "edge_autotuner.server.jobs.process", str(os.getpid())]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, process_group=0)
+    def start() -> ChildProcess:
+        command = module_command("edge_autotuner.server.jobs.process", os.getpid())
+        process = ChildProcess(command, stdin=subprocess.PIPE)
         assert process.stdin is not None
         try:
             with process.stdin as settings:
-                settings.write(config.model_dump_json())
+                write_all(settings.fileno(), config.model_dump_json().encode())
         except BrokenPipeError:
             logger.error("a worker died at its start")
         return process

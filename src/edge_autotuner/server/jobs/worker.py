@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +27,7 @@ from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.storage import DiskReserve, child_path, written_bytes
 from edge_autotuner.storage.atomic import atomic_write_bytes
-from edge_autotuner.storage.child_process import ChildProcess
+from edge_autotuner.storage.child_process import MessagingProcess, module_command
 from edge_autotuner.wire.job_messages import JobError, JobProgress, JobResult, OutputFile, OutputRole
 from edge_autotuner.wire.messages import BundleRequest
 
@@ -109,7 +108,7 @@ class Worker:
         try:
             verdict = self._watch(job, process, deadline, stop)
         finally:
-            process.end()
+            process.end(patience_s=_ENDING_S)
         self._settle(job, folder, process, verdict, stop)
 
     def _watch(self, job: ClaimedJob, process: _JobProcess, deadline: Deadline, stop: threading.Event) -> str:
@@ -134,7 +133,7 @@ class Worker:
                 if not self._report(job, process):
                     return "cancelled"
             stop.wait(_POLL_S)
-        process.end()
+        process.end(patience_s=_ENDING_S)
         return "exit" if self._report(job, process) else "cancelled"
 
     def _report(self, job: ClaimedJob, process: _JobProcess) -> bool:
@@ -278,7 +277,7 @@ class Worker:
         )
 
 
-class _JobProcess:
+class _JobProcess(MessagingProcess):
     """A job's process, and what it says."""
 
     def __init__(self, command: Sequence[str], job: ClaimedJob) -> None:
@@ -286,23 +285,9 @@ class _JobProcess:
         self.progress: JobProgress | None = None
         self.error: JobError | None = None
         self._job = job
-        self._process = ChildProcess(command, self._take, name=f"job {job.id}")
+        super().__init__(command, self._note, name=f"job {job.id}")
 
-    @property
-    def has_ended(self) -> bool:
-        """Whether it is gone."""
-        return self._process.has_ended
-
-    @property
-    def exit_code(self) -> int:
-        """Of the process that has ended."""
-        return self._process.exit_code
-
-    def end(self, *, patience_s: float | None = None) -> None:
-        """End it where it still runs, and read what it said last."""
-        self._process.end(patience_s=_ENDING_S if patience_s is None else patience_s)
-
-    def _take(self, message: Mapping[str, Any]) -> None:
+    def _note(self, message: Mapping[str, Any]) -> None:
         if "progress" in message:
             self.progress = JobProgress(**message["progress"])
         elif "event" in message:
@@ -314,6 +299,6 @@ class _JobProcess:
 
 def _tuning_command(priority: str) -> Command:
     def command(folder: Path) -> Sequence[str]:
-        return [sys.executable, "-m", "edge_autotuner.server.jobs.tuning", str(folder), priority, str(os.getpid())]
+        return module_command("edge_autotuner.server.jobs.tuning", folder, priority, os.getpid())
 
     return command

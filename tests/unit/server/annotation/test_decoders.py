@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import cv2
 import numpy as np
@@ -105,7 +106,7 @@ def test_memory_is_bounded() -> None:
 def test_where_no_process_can_be_started_the_client_may_come_again(
     some: Decoders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decoders.sys, "executable", "/does/not/exist")
+    monkeypatch.setattr(sys, "executable", "/does/not/exist")
     with pytest.raises(Problem) as refused:
         some.decode(checked(encoded(noise(LARGE), ".jpg"), ".jpg"))
     assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "5"})

@@ -65,7 +65,7 @@ def test_a_process_that_takes_too_long_is_ended(tmp_path: Path) -> None:
 
 
 def test_a_process_that_breaks_down_is_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset_check.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(DatasetError, match="too much memory"):
         read(tmp_path, VALID)
 
@@ -76,7 +76,7 @@ def test_no_file_at_all_is_a_mistake_of_the_program() -> None:
 
 
 def test_the_process_loads_nothing_of_the_service() -> None:
-    code = "import edge_autotuner.server.jobs.dataset_process, sys; print({'fastapi', 'sqlalchemy'} & set(sys.modules))"
+    code = "import edge_autotuner.server.jobs.dataset_check, sys; print({'fastapi', 'sqlalchemy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -11,6 +11,7 @@ import pytest
 
 from edge_autotuner.server.jobs import process as process_module
 from edge_autotuner.server.jobs.process import WorkerProcesses
+from edge_autotuner.storage.child_process import ChildProcess
 
 
 class Starter:
@@ -18,10 +19,10 @@ class Starter:
 
     def __init__(self, script: str) -> None:
         self.script = script
-        self.started: list[subprocess.Popen[str]] = []
+        self.started: list[ChildProcess] = []
 
-    def __call__(self) -> subprocess.Popen[str]:
-        self.started.append(subprocess.Popen([sys.executable, "-c", self.script], text=True))
+    def __call__(self) -> ChildProcess:
+        self.started.append(ChildProcess([sys.executable, "-c", self.script]))
         return self.started[-1]
 
 
@@ -76,13 +77,13 @@ def test_without_work_none_is_started() -> None:
 def test_one_that_does_not_listen_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_module, "_ENDING_S", 0.1)
     script = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('x', flush=True); signal.pause()"
-    started: list[subprocess.Popen[str]] = []
+    started: list[ChildProcess] = []
 
-    def start() -> subprocess.Popen[str]:
-        process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    def start() -> ChildProcess:
+        process = ChildProcess([sys.executable, "-c", script], stdout=subprocess.PIPE)
         assert process.stdout is not None
         with process.stdout as said:
-            assert said.readline() == "x\n"
+            assert said.readline() == b"x\n"
         started.append(process)
         return process
 
@@ -106,7 +107,7 @@ def test_a_system_that_starts_nothing_is_noticed_and_tried_again(monkeypatch: py
     is_refused.set()
     starter = Starter("import time; time.sleep(600)")
 
-    def start() -> subprocess.Popen[str]:
+    def start() -> ChildProcess:
         if is_refused.is_set():
             raise BlockingIOError(11, "Resource temporarily unavailable")
         return starter()
