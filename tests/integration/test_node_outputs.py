@@ -18,13 +18,10 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from edge_autotuner.capture.live.backoff import Backoff
-from edge_autotuner.config import StreamConfig
 from edge_autotuner.config.node import MqttConfig, WebhookConfig
-from edge_autotuner.core import FakeClock, LabelMap
+from edge_autotuner.core import Backoff, FakeClock, LabelMap
 from edge_autotuner.node.camera_health import CameraState
 from edge_autotuner.node.outputs.mqtt import MqttOutput
 from edge_autotuner.node.outputs.webhook import FRESH_S, WebhookOutput
@@ -49,7 +46,7 @@ def broker(request: pytest.FixtureRequest) -> Iterator[CameraServer]:
 
 def impatient() -> Backoff:
     """Return short waits between attempts."""
-    return Backoff(StreamConfig(first_retry_s=0.02, longest_retry_s=0.1), np.random.default_rng(0))
+    return Backoff(0.02, 0.1)
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from edge_autotuner.client.credentials import make_ssl_context, read_token, warn
 from edge_autotuner.client.replies import Message, check_status, read_json, was_not_carried_out
 from edge_autotuner.client.transport import PATIENCE, Patience, PatientTransport
 from edge_autotuner.config.service import ServiceConfig
+from edge_autotuner.core.backoff import Backoff
 from edge_autotuner.core.clock import Clock, Deadline, SystemClock
 from edge_autotuner.core.json_limits import JsonLimits
 from edge_autotuner.core.link_failures import certificate_failure, connection_failure, is_foreign_protocol
@@ -257,7 +258,8 @@ class Connection:
             As `get_json`.
         """
         deadline = deadline or Deadline(None, self._clock)
-        n_attempts = 0
+        config, n_attempts = self._config, 0
+        backoff = Backoff(config.first_retry_s, config.longest_retry_s, jitter=1.0, draw=self._rng.uniform)
         while True:
             n_attempts += 1
             try:
@@ -265,9 +267,9 @@ class Connection:
             except _NobodyKnows as exc:
                 if not ask.is_repeatable:
                     raise ServiceUnreachable(f"{exc}; it may have been done or not: look before asking again") from exc
-                self._wait(exc.error, n_attempts, deadline)
+                self._wait(exc.error, n_attempts, backoff, deadline)
             except ServiceUnreachable as exc:
-                self._wait(exc, n_attempts, deadline)
+                self._wait(exc, n_attempts, backoff, deadline)
 
     def _attempt(self, ask: Ask, read: Callable[[httpx2.Response], Answer], deadline: Deadline) -> Answer:
         with _translated(self.url):
@@ -318,7 +320,7 @@ class Connection:
                 raise
             raise ServiceError(f"the connection to {self.url} was closed") from exc
 
-    def _wait(self, error: ServiceUnreachable, n_attempts: int, deadline: Deadline) -> None:
+    def _wait(self, error: ServiceUnreachable, n_attempts: int, backoff: Backoff, deadline: Deadline) -> None:
         """Wait before the next attempt, or raise when there is none.
 
         The wait is drawn from zero to a limit that doubles ("full jitter"), so that many clients of a service that
@@ -330,8 +332,7 @@ class Connection:
             raise ServiceError(f"the connection to {self.url} was closed")
         if n_attempts >= config.max_attempts or asked_s > config.longest_retry_s or deadline.has_passed:
             raise error
-        limit_s = min(config.first_retry_s * 2.0 ** (n_attempts - 1), config.longest_retry_s)
-        wait_s = min(asked_s + self._rng.uniform(0.0, limit_s), deadline.remaining_s)
+        wait_s = min(asked_s + backoff.next_wait_s(), deadline.remaining_s)
         logger.warning("%s; attempt %d of %d in %.1f s", error, n_attempts + 1, config.max_attempts, wait_s)
         self._sleep(wait_s)
         if deadline.has_passed:

@@ -1,6 +1,7 @@
 """Plain values that every stage shares: frames, detections, boxes, labels, and the seams between stages."""
 
 from edge_autotuner.core.annotations import Annotation
+from edge_autotuner.core.backoff import Backoff
 from edge_autotuner.core.boxes import (
     box_areas,
     clip_boxes,
@@ -11,7 +12,7 @@ from edge_autotuner.core.boxes import (
     xywh_to_xyxy,
     xyxy_to_xywh,
 )
-from edge_autotuner.core.clock import Clock, Deadline, FakeClock, SystemClock
+from edge_autotuner.core.clock import Clock, ClockJumps, Deadline, FakeClock, SystemClock
 from edge_autotuner.core.detections import Detections
 from edge_autotuner.core.events import EVENT_KINDS, CaptureEvent, EventKind, OnEvent, ignore_event
 from edge_autotuner.core.frame import Frame
@@ -27,9 +28,11 @@ __all__ = [
     "STREET_6",
     "Annotation",
     "BackgroundModel",
+    "Backoff",
     "BatchDetector",
     "CaptureEvent",
     "Clock",
+    "ClockJumps",
     "Deadline",
     "Detections",
     "Detector",

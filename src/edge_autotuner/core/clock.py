@@ -55,6 +55,25 @@ class FakeClock:
         self.elapsed_s += seconds
 
 
+class ClockJumps:
+    """Notices when the wall clock was set, by comparing it with the monotonic clock.
+
+    Args:
+        clock: gives both times.
+        min_jump_s: smaller differences between two looks are those of a time server, and are no jump.
+    """
+
+    def __init__(self, clock: Clock, *, min_jump_s: float) -> None:
+        self._clock, self._min_jump_s = clock, min_jump_s
+        self._last = clock.now(), clock.monotonic_s()
+
+    def look(self) -> float:
+        """Return by how many seconds the wall clock was set since the last look, negative for back; 0 if it was not."""
+        (wall, elapsed_s), self._last = self._last, (self._clock.now(), self._clock.monotonic_s())
+        jump_s = (self._last[0] - wall - timedelta(seconds=self._last[1] - elapsed_s)).total_seconds()
+        return jump_s if abs(jump_s) > self._min_jump_s else 0.0
+
+
 @dataclass
 class Deadline:
     """A moment after which a job stops at the next safe point.

@@ -17,7 +17,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from edge_autotuner.core import Clock
+from edge_autotuner.core import Clock, ClockJumps
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.node.camera_folder import Batch, CameraFolder
@@ -43,7 +43,7 @@ class Ages:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._last = clock.now(), clock.monotonic_s()
+        self._jumps = ClockJumps(clock, min_jump_s=_CLOCK_WAS_SET_S)
         self._steady_since_s = clock.monotonic_s()
 
     @property
@@ -53,12 +53,10 @@ class Ages:
 
     def observe(self, cameras: Iterable[CameraFolder]) -> None:
         """Look whether the clock was set; call it every few seconds. Where it was, all stamps move with it."""
-        now, now_s = self._clock.now(), self._clock.monotonic_s()
-        (before, before_s), self._last = self._last, (now, now_s)
-        moved = now - before - timedelta(seconds=now_s - before_s)
-        if abs(moved) < timedelta(seconds=_CLOCK_WAS_SET_S):
+        moved = timedelta(seconds=self._jumps.look())
+        if not moved:
             return
-        self._steady_since_s = now_s
+        self._steady_since_s = self._clock.monotonic_s()
         logger.warning("the clock was set by %+.0f s: pictures keep the age that they had", moved.total_seconds())
         for camera in cameras:
             for batch in camera.batches():

@@ -13,7 +13,7 @@ from typing import Any
 
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.node import BackgroundWorkConfig, LearningConfig, RegistryConfig
-from edge_autotuner.core import Clock, SystemClock
+from edge_autotuner.core import Backoff, Clock, SystemClock
 from edge_autotuner.deployment import deployed_bundle
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.node.camera_folder import CameraFolder
@@ -54,6 +54,7 @@ class Learner:
     is_given_model: Callable[[], bool] = lambda: False
     n_failures: int = 0
     not_before_s: float = 0.0
+    backoff: Backoff | None = None
     faults: FaultDomain = field(init=False)
 
     def __post_init__(self) -> None:
@@ -166,7 +167,10 @@ class BackgroundWork:
     def _put_off(self, learner: Learner, error: str | None) -> None:
         learner.doing = {}
         learner.error = error or "the learning failed"
-        wait_s = min(self._config.first_retry_s * 2 ** min(learner.n_failures, 32), self._config.longest_retry_s)
+        if learner.n_failures == 0:
+            learner.backoff = Backoff(self._config.first_retry_s, self._config.longest_retry_s)
+        assert learner.backoff is not None
+        wait_s = learner.backoff.next_wait_s()
         learner.n_failures += 1
         learner.not_before_s = self._clock.monotonic_s() + wait_s
         logger.error("%s: %s; next attempt in %.0f s", learner.name, learner.error, wait_s)

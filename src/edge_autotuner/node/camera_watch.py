@@ -8,14 +8,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import numpy as np
-
 from edge_autotuner.capture import EventLog, LiveSource, open_source, redact
-from edge_autotuner.capture.live.backoff import Backoff
 from edge_autotuner.capture.live_progress import LiveProgress
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.node import CameraConfig, NodeConfig
-from edge_autotuner.core import CaptureEvent, Clock, Frame, FrameSource
+from edge_autotuner.core import Backoff, CaptureEvent, Clock, Frame, FrameSource
+from edge_autotuner.core.backoff import UNEVEN
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.node.camera_folder import CameraFolder
 from edge_autotuner.node.camera_health import CameraHealth, CameraState, OnChange
@@ -93,7 +91,7 @@ class CameraWatch:
         self._collecting = Collecting(folder, camera.source, run, node, clock=clock, events=self._events)
         self._collecting_faults = faults.of(f"{camera.name}: collecting")
         self._report_faults = faults.of(f"{camera.name}: reporting", first_retry_s=0)
-        self._backoff = Backoff(self._stream, np.random.default_rng())
+        self._backoff = Backoff(self._stream.first_retry_s, self._stream.longest_retry_s, jitter=UNEVEN)
         self._source: FrameSource | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from edge_autotuner.core import Clock
+from edge_autotuner.core import Backoff, Clock
 from edge_autotuner.errors import EdgeAutotunerError
 
 logger = logging.getLogger(__name__)
@@ -55,8 +55,8 @@ class FaultDomain:
         self.problem: str | None = None
         self.n_failures = 0
         self._clock = clock
-        self._first_retry_s, self._longest_retry_s = first_retry_s, longest_retry_s
-        self._n_in_a_row = 0
+        self._backoff = Backoff(first_retry_s, longest_retry_s)
+        self._reminders = Backoff(_FIRST_REMINDER_S, _LONGEST_REMINDER_S)
         self._not_before_s = self._said_s = self._say_again_s = float("-inf")
         self._said: str | None = None  # the problem that the log speaks of
         self._lock = threading.Lock()
@@ -88,16 +88,15 @@ class FaultDomain:
     def _fail(self, problem: str, exc: Exception) -> None:
         now_s = self._clock.monotonic_s()
         with self._lock:
-            wait_s = min(self._first_retry_s * 2 ** min(self._n_in_a_row, 32), self._longest_retry_s)
-            self._n_in_a_row += 1
             self.n_failures += 1
-            self._not_before_s = now_s + wait_s
+            self._not_before_s = now_s + self._backoff.next_wait_s()
             is_news = problem != self._said
             is_due = now_s >= (self._said_s + _QUIET_S if is_news else self._say_again_s)
             if is_due:
-                reminder_s = _FIRST_REMINDER_S if is_news else 2 * (self._say_again_s - self._said_s)
+                if is_news:
+                    self._reminders.reset()
                 self._said, self._said_s = problem, now_s
-                self._say_again_s = now_s + min(reminder_s, _LONGEST_REMINDER_S)
+                self._say_again_s = now_s + self._reminders.next_wait_s()
             self.problem = problem
         if is_due:
             where = None if isinstance(exc, EdgeAutotunerError | OSError) else exc
@@ -108,7 +107,8 @@ class FaultDomain:
             return
         now_s = self._clock.monotonic_s()
         with self._lock:
-            self.problem, self._n_in_a_row, self._not_before_s = None, 0, float("-inf")
+            self._backoff.reset()
+            self.problem, self._not_before_s = None, float("-inf")
             is_due = self._said is not None and now_s >= self._said_s + _QUIET_S
             if is_due:
                 self._said, self._said_s = None, now_s

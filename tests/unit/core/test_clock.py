@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from edge_autotuner.core import Deadline, FakeClock, SystemClock
+from edge_autotuner.core import ClockJumps, Deadline, FakeClock, SystemClock
 from edge_autotuner.core.clock import parse_duration_s
 from edge_autotuner.errors import ConfigError
 
@@ -83,3 +83,15 @@ def test_the_system_clock_is_aware_and_never_runs_backwards() -> None:
     assert clock.now().utcoffset() == timedelta(0)
     first, second = clock.monotonic_s(), clock.monotonic_s()
     assert second >= first
+
+
+@pytest.mark.parametrize(("set_by_s", "expected_s"), [(0.0, 0.0), (1.9, 0.0), (2.5, 2.5), (-7200.0, -7200.0)])
+def test_a_wall_clock_that_is_set_is_noticed_once(set_by_s: float, expected_s: float) -> None:
+    clock = FakeClock()
+    jumps = ClockJumps(clock, min_jump_s=2.0)
+    clock.advance(3600)
+    assert jumps.look() == 0
+    clock.started_at += timedelta(seconds=set_by_s)
+    clock.advance(1)
+    assert jumps.look() == pytest.approx(expected_s)
+    assert jumps.look() == 0

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_autotuner.capture.live.backoff import Backoff
 from edge_autotuner.capture.live.feed import Connection, Feed, FeedError, Picture
 from edge_autotuner.capture.live.freeze import FreezeWatch
 from edge_autotuner.capture.live.latest_frame import LatestFrame
 from edge_autotuner.capture.live.stamps import Stamp, StampMaker
 from edge_autotuner.capture.live.waiting import Wait
 from edge_autotuner.config import StreamConfig
-from edge_autotuner.core import CaptureEvent, Clock, EventKind, Frame, OnEvent
+from edge_autotuner.core import Backoff, CaptureEvent, Clock, EventKind, Frame, OnEvent
+from edge_autotuner.core.backoff import UNEVEN
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import VideoError
 
@@ -71,7 +71,7 @@ class FeedReader:
         self._wait = wait
         self._on_event = on_event
         self._numbering = numbering
-        self._backoff = Backoff(config, rng)
+        self._backoff = Backoff(config.first_retry_s, config.longest_retry_s, jitter=UNEVEN, draw=rng.uniform)
         self._freeze = FreezeWatch(config.frozen_after_s if feed.can_reconnect else None)
         self._stamps = StampMaker(clock, start_time_s=numbering.start_time_s, on_jump=self._report_jump)
         self._last_picture_s = clock.monotonic_s()

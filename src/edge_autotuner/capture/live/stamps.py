@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from edge_autotuner.core import Clock
+from edge_autotuner.core import Clock, ClockJumps
 
 _JUMP_S = 2.0  # time servers move a clock by less than this between two pictures
 
@@ -38,8 +38,8 @@ class StampMaker:
         self._clock = clock
         self._start_time_s = start_time_s
         self._on_jump = on_jump
-        self._started_s = self._last_s = clock.monotonic_s()
-        self._last_wall = clock.now()
+        self._started_s = clock.monotonic_s()
+        self._jumps = ClockJumps(clock, min_jump_s=_JUMP_S)
 
     @property
     def time_s(self) -> float:
@@ -48,10 +48,7 @@ class StampMaker:
 
     def now(self) -> Stamp:
         """Return a stamp of this moment."""
-        now_s, wall = self._clock.monotonic_s(), self._clock.now()
-        stamp = Stamp(self._start_time_s + now_s - self._started_s, wall)
-        jump_s = (wall - self._last_wall - timedelta(seconds=now_s - self._last_s)).total_seconds()
-        self._last_s, self._last_wall = now_s, wall
-        if abs(jump_s) > _JUMP_S:
+        stamp = Stamp(self.time_s, self._clock.now())
+        if jump_s := self._jumps.look():
             self._on_jump(jump_s, stamp)
         return stamp

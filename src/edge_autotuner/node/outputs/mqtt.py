@@ -11,14 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import numpy as np
-
-from edge_autotuner.capture.live.backoff import Backoff
 from edge_autotuner.client.credentials import make_ssl_context, read_secret
-from edge_autotuner.config import StreamConfig
 from edge_autotuner.config.node import CameraConfig, MqttConfig
-from edge_autotuner.core import Clock, LabelMap, SystemClock
+from edge_autotuner.core import Backoff, Clock, LabelMap, SystemClock
+from edge_autotuner.core.backoff import UNEVEN
 from edge_autotuner.node.camera_health import CameraState
+from edge_autotuner.node.fault_domain import FIRST_RETRY_S, LONGEST_RETRY_S
 from edge_autotuner.node.outputs.discovery import (
     ABSENT,
     OFFLINE,
@@ -88,7 +86,7 @@ class MqttOutput:
         self._config, self._clock = config, clock or SystemClock()
         self._password = read_secret(config.password_file) if config.password_file else None
         self._ssl_context = make_ssl_context(config.ca_file) if config.tls else None
-        self._backoff = backoff or Backoff(StreamConfig(), np.random.default_rng())
+        self._backoff = backoff or Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, jitter=UNEVEN)
         self._client_id = f"edge-autotuner-{secrets.token_hex(4)}"  # MQTT 3.1 allows 23 characters
         self._tally = Tally(self.name)
         self._states = _States(config, cameras)

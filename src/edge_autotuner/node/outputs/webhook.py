@@ -6,13 +6,11 @@ import logging
 import threading
 from collections.abc import Sequence
 
-import numpy as np
-
-from edge_autotuner.capture.live.backoff import Backoff
-from edge_autotuner.config import StreamConfig
 from edge_autotuner.config.node import CameraConfig, WebhookConfig
-from edge_autotuner.core import Clock, LabelMap, SystemClock
+from edge_autotuner.core import Backoff, Clock, LabelMap, SystemClock
+from edge_autotuner.core.backoff import UNEVEN
 from edge_autotuner.node.camera_health import CameraState
+from edge_autotuner.node.fault_domain import FIRST_RETRY_S, LONGEST_RETRY_S
 from edge_autotuner.node.outputs.mailbox import Mailbox
 from edge_autotuner.node.outputs.report import DetectionReport
 from edge_autotuner.node.outputs.tally import OutputStatus, Tally
@@ -55,7 +53,7 @@ class WebhookOutput:
     ) -> None:
         self._clock = clock or SystemClock()
         self._post = JsonPost(config, self._clock)
-        self._backoff = backoff or Backoff(StreamConfig(), np.random.default_rng())
+        self._backoff = backoff or Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, jitter=UNEVEN)
         self._names = {camera.name for camera in cameras}
         self._schedule = WebhookSchedule(config, self._names, fresh_s=FRESH_S)
         self._tally = Tally(self.name)
