@@ -21,7 +21,7 @@ from benchmarks.specialization.piece import Measure, Piece
 from benchmarks.specialization.scoring import TestSet, run_test_set, score, specialized_detector, start_detector
 from benchmarks.specialization.trial import Trial
 from benchmarks.specialization.workplace import Finished, Workplace
-from edge_autotuner.capture import PictureFolder, open_source
+from edge_autotuner.capture import open_source
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import STREET_6, Annotation, Detections
 from edge_autotuner.dataset import CocoTruth, DatasetStore, FrameRecord, load_coco_truth
@@ -101,7 +101,6 @@ def halves(place: Workplace, trial: Trial) -> tuple[RunFolder, RunConfig]:
 
 def _capture(folder: RunFolder, source_path: Path, *, n_pictures: int) -> None:
     source = open_source(source_path)
-    assert isinstance(source, PictureFolder), "NGSIM is a folder of pictures"
     numbers = [int(Path(name).stem) for name in source.names]
     position_of = {index: position for position, index in enumerate(np.argsort(numbers).tolist())}
     with DatasetStore.create(folder.dataset, source=source.info, labels=STREET_6, settings={"block": BLOCK}) as store:

@@ -15,7 +15,7 @@ import pytest
 from edge_autotuner.capture import PictureFolder, VideoFile
 from edge_autotuner.capture.live import CameraFeed, Feed, LiveSource, RealtimeFeed, parse_live_address
 from edge_autotuner.config import StreamConfig
-from edge_autotuner.core import Clock, FakeClock, Frame, FrameSource, SystemClock
+from edge_autotuner.core import Clock, Damage, FakeClock, Frame, FrameSource, SystemClock
 from edge_autotuner.simulation import SimulatedCamera
 from support.cameras.capture_samples import grey_pictures, write_video
 from support.cameras.live_feeds import ScriptedFeed, Visit, pictures
@@ -130,3 +130,9 @@ def test_stop_ends_it(source: LiveSource) -> None:
     assert list(frames) == []
     assert list(source.frames()) == []
     source.close()
+
+
+def test_frames_of_a_camera_have_no_files_and_no_damage(source: LiveSource) -> None:
+    frame = next(source.frames())
+    assert (source.names, source.original_path(frame), source.damage) == ((), None, Damage())
+    assert source.span_s(range(10)) == pytest.approx(10 / source.info.rate_hz)

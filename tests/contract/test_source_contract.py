@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_autotuner.capture import PictureFolder, VideoFile
-from edge_autotuner.core import FrameSource
+from edge_autotuner.core import Damage, FrameSource
 from edge_autotuner.simulation import SimulatedCamera
 from support.cameras.capture_samples import grey_pictures, write_video
 
@@ -81,3 +81,44 @@ def test_starts_from_the_beginning_each_time(source: FrameSource) -> None:
     first = [frame.luma.copy() for frame in source.frames()]
     next(source.frames())
     np.testing.assert_array_equal([frame.luma.copy() for frame in source.frames()], first)
+
+
+def test_is_closed_by_a_with_block_and_twice(source: FrameSource) -> None:
+    with source as opened:
+        assert opened is source
+        next(source.frames())
+    source.stop()
+    source.close()
+
+
+def test_span_follows_the_frames(source: FrameSource) -> None:
+    assert source.length_s == pytest.approx(N_FRAMES / source.info.rate_hz)
+    assert source.span_s(range(N_FRAMES)) == pytest.approx(source.length_s)
+    assert source.span_s(range(2, 5)) == pytest.approx(3 / source.info.rate_hz)
+    assert source.span_s(range(1)) > 0
+
+
+def test_an_intact_recording_has_no_damage_and_drops_nothing(source: FrameSource) -> None:
+    list(source.frames())
+    assert source.damage == Damage()
+    assert source.n_dropped == 0
+
+
+def test_names_are_those_of_the_frames(source: FrameSource) -> None:
+    names = [frame.file_name for frame in source.frames() if frame.file_name is not None]
+    assert list(source.names) == names
+    assert len(names) in (0, N_FRAMES)
+
+
+def test_an_original_file_shows_the_frame(source: FrameSource) -> None:
+    for frame in source.frames():
+        path = source.original_path(frame)
+        if path is not None:
+            np.testing.assert_array_equal(cv2.imread(str(path)), frame.image_bgr)
+        assert (path is None) == (frame.file_name is None)
+
+
+def test_a_recording_never_waits(source: FrameSource) -> None:
+    waits: list[None] = []
+    assert len(list(source.frames(while_waiting=lambda: waits.append(None)))) == N_FRAMES
+    assert waits == []

@@ -7,7 +7,6 @@ from typing import Any
 
 from edge_autotuner.capture.events import EventLog
 from edge_autotuner.capture.motion import MotionGate, MotionResult
-from edge_autotuner.capture.picture_folder import PictureFolder
 from edge_autotuner.capture.recorder import FrameRecorder
 from edge_autotuner.capture.regions import union_area
 from edge_autotuner.capture.selection import FrameSelector, SelectedFrame, make_score
@@ -59,8 +58,7 @@ class CapturePass:
         self._events = events
         self._gate = MotionGate(config.motion, config.background, on_event=events.add)
         self._selector = None if span_s is None else self._new_selector(config, span_s, start_s, student, selected_at_s)
-        originals = source if isinstance(source, PictureFolder) else None
-        self._recorder = FrameRecorder(store, config.picture_format, originals)
+        self._recorder = FrameRecorder(store, config.picture_format, source)
         self.statistics = MotionStatistics()
         self.gate_s = 0.0
         self.n_sent_regions = self.pixels_captured = 0

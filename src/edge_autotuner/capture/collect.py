@@ -7,11 +7,8 @@ from collections.abc import Collection
 
 from edge_autotuner.capture.capture_pass import CapturePass, finished_summary, remember_summary, timed, why_nothing
 from edge_autotuner.capture.events import EventLog
-from edge_autotuner.capture.picture_folder import PictureFolder
 from edge_autotuner.capture.split import SplitPlan, choose_test_frames, frame_range, plan_split
 from edge_autotuner.capture.summary import CaptureSummary, SourceNumbers
-from edge_autotuner.capture.video_file import VideoFile
-from edge_autotuner.capture.video_packets import Damage
 from edge_autotuner.config import CaptureConfig
 from edge_autotuner.core import Deadline, Detector, Frame, FrameSource, Progress
 from edge_autotuner.dataset import DatasetStore
@@ -132,7 +129,7 @@ class _RecordedCapture:
             source,
             store,
             config,
-            span_s=_span_s(source, plan.train) if plan.train else None,
+            span_s=source.span_s(plan.train) if plan.train else None,
             clock=deadline.clock,
             events=events,
             student=student,
@@ -154,7 +151,7 @@ class _RecordedCapture:
 
     def summary(self) -> CaptureSummary:
         """Return the numbers so far."""
-        damage = self._source.damage if isinstance(self._source, (VideoFile, PictureFolder)) else Damage()
+        damage = self._source.damage
         read = SourceNumbers(
             n_frames=self._n_frames,
             size_wh=self._source.info.size_wh,
@@ -186,11 +183,6 @@ class _RecordedCapture:
         return self._deadline_hit
 
 
-def _span_s(source: FrameSource, part: range) -> float:
-    """Return how long a part of a recorded source lasts, seconds."""
-    return source.span_s(part) if isinstance(source, VideoFile) else len(part) / source.info.rate_hz
-
-
 def _remember(summary: CaptureSummary, plan: SplitPlan, source: FrameSource, store: DatasetStore, note: str) -> None:
     """Store in the dataset that the capture is complete."""
     if summary.n_test < len(plan.test):
@@ -218,9 +210,9 @@ def _test_frames(
 
 
 def _indices_of(source: FrameSource, frames: Collection[int] | Collection[str]) -> list[int]:
-    names = [frame for frame in frames if isinstance(frame, str)]
-    indices = [frame for frame in frames if isinstance(frame, int)]
-    return indices + (source.indices_of(names) if isinstance(source, PictureFolder) else [])
+    numbers = {name: index for index, name in enumerate(source.names)}
+    named = (numbers.get(frame) if isinstance(frame, str) else frame for frame in frames)
+    return [index for index in named if index is not None]
 
 
 def _require_one_source(store: DatasetStore, source: FrameSource) -> None:

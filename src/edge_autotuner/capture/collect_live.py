@@ -9,11 +9,10 @@ from typing import Any
 
 from edge_autotuner.capture.capture_pass import CapturePass, finished_summary, remember_summary, why_nothing
 from edge_autotuner.capture.events import EventLog
-from edge_autotuner.capture.live import LiveSource
 from edge_autotuner.capture.live_progress import LiveProgress
 from edge_autotuner.capture.summary import CaptureSummary, SourceNumbers
 from edge_autotuner.config import CaptureConfig
-from edge_autotuner.core import Clock, Deadline, Detector, Frame, Progress
+from edge_autotuner.core import Clock, Deadline, Detector, Frame, FrameSource, Progress
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import ConfigError, VideoError
 
@@ -44,7 +43,7 @@ class _WatchPlan:
 
 
 def collect_live(
-    source: LiveSource,
+    source: FrameSource,
     store: DatasetStore,
     config: CaptureConfig,
     *,
@@ -100,7 +99,7 @@ class _Watch:
 
     def __init__(
         self,
-        source: LiveSource,
+        source: FrameSource,
         store: DatasetStore,
         config: CaptureConfig,
         plan: _WatchPlan,
@@ -199,7 +198,7 @@ class _Watch:
         self._remembered_s = self._watched_s
 
 
-def _plan_watch(source: LiveSource, config: CaptureConfig, end_s: float, *, keep_test: bool) -> _WatchPlan:
+def _plan_watch(source: FrameSource, config: CaptureConfig, end_s: float, *, keep_test: bool) -> _WatchPlan:
     watch_s = end_s if source.length_s is None else min(end_s, source.length_s)
     train_s = watch_s * (1 - config.test_fraction) if keep_test else watch_s
     test_gap_s = (watch_s - train_s) / config.max_test_images

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,9 @@ import numpy as np
 from edge_autotuner.capture.event_teller import EventTeller
 from edge_autotuner.capture.levels import DeepImage, Levels, as_bgr, find_levels, is_grey
 from edge_autotuner.capture.picture_listing import list_pictures
-from edge_autotuner.capture.video_packets import Damage
-from edge_autotuner.core import Frame, OnEvent, SourceInfo, ignore_event
+from edge_autotuner.core import Damage, Frame, OnEvent, SourceBase, SourceInfo, ignore_event
 from edge_autotuner.core.file_names import text_of_name
+from edge_autotuner.core.sources import do_nothing
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.dataset.picture_bounds import check_foreign, pixel_bytes
 from edge_autotuner.dataset.picture_header import BadPicture
@@ -30,13 +30,15 @@ _LEVEL_SAMPLES = 16  # pictures, evenly spread, that show which of its 65,536 va
 _DEEP_MODE = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH  # follows the EXIF orientation; no transparency
 
 
-class PictureFolder:
+class PictureFolder(SourceBase):
     """The pictures of a folder and its subfolders, as a `FrameSource`.
 
     Hidden files and folders are ignored. Pictures are upright, as their EXIF data state it; of a file with several
     the first is used. One that cannot be decoded is left out, and the others keep their numbers.
 
     Attributes:
+        info: facts about the folder; `size_wh` is the size of its first intact picture.
+        names: the pictures in order, paths below the folder; a frame's index is the position here.
         damage: what the last call of `frames` had to leave out.
     """
 
@@ -49,24 +51,14 @@ class PictureFolder:
         self._folder = folder
         self._on_event = on_event
         self._pictures = list_pictures(folder)
-        self._names = [picture.name for picture in self._pictures]
+        self.names = tuple(picture.name for picture in self._pictures)
         self.damage = Damage()
         height, width = self._first_intact().shape[:2]
-        self._info = SourceInfo(
-            "folder", text_of_name(folder.resolve().name), (width, height), len(self._names), _RATE_HZ, self._hash()
+        self.info = SourceInfo(
+            "folder", text_of_name(folder.resolve().name), (width, height), len(self.names), _RATE_HZ, self._hash()
         )
 
-    @property
-    def info(self) -> SourceInfo:
-        """Facts about the folder; `size_wh` is the size of its first picture."""
-        return self._info
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The pictures in order, paths below the folder; a frame's index is the position here."""
-        return tuple(self._names)
-
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, *, while_waiting: Callable[[], None] = do_nothing) -> Iterator[Frame]:
         """Yield the pictures in the order of their names, numbers as numbers.
 
         Raises:
@@ -74,8 +66,8 @@ class PictureFolder:
         """
         self.damage = Damage()
         teller = EventTeller(self._folder, self._on_event)
-        size_wh = self._info.size_wh
-        for index, name in enumerate(self._names):
+        size_wh = self.info.size_wh
+        for index, name in enumerate(self.names):
             time_s = index / _RATE_HZ
             try:
                 image_bgr = self._read(index)
@@ -95,14 +87,6 @@ class PictureFolder:
         path = self._pictures[frame.index].path
         image = _decode_if_intact(path)
         return path if image is not None and image.dtype == np.uint8 else None
-
-    def indices_of(self, names: Collection[str]) -> list[int]:
-        """Return the frame indices, sorted, of those names (relative to the folder) that exist."""
-        return sorted(self._index_of_name[name] for name in names if name in self._index_of_name)
-
-    @cached_property
-    def _index_of_name(self) -> dict[str, int]:
-        return {name: index for index, name in enumerate(self._names)}
 
     @cached_property
     def _levels(self) -> Levels:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge_autotuner.capture.motion import MotionResult
-from edge_autotuner.capture.picture_folder import PictureFolder
-from edge_autotuner.core import Frame
+from edge_autotuner.core import Frame, FrameSource
 from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset import DatasetStore, SplitName
 from edge_autotuner.dataset.pictures import PictureFormat
@@ -21,17 +20,17 @@ class FrameRecorder:
         n_test: test frames written, those of an earlier run included.
     """
 
-    def __init__(self, store: DatasetStore, picture_format: PictureFormat, originals: PictureFolder | None) -> None:
+    def __init__(self, store: DatasetStore, picture_format: PictureFormat, source: FrameSource) -> None:
         """Continue a dataset.
 
         Args:
             store: the dataset.
             picture_format: "jpg" or "png", for frames that have no file of their own.
-            originals: where the pictures of the frames lie; their bytes are copied.
+            source: of the frames; the bytes of its picture files are copied.
         """
         self._store = store
         self._picture_format = picture_format
-        self._originals = originals
+        self._source = source
         self._known_backgrounds = {(record.split, record.index): record.background for record in store.frames()}
         self._name: str | None = None
         self._luma: ImageArray | None = None
@@ -74,7 +73,7 @@ class FrameRecorder:
             background=self._store_background(motion),
             reason=reason,
             picture_format=self._picture_format,
-            original=self._originals.original_path(frame) if self._originals else None,
+            original=self._source.original_path(frame),
         )
 
     def _store_background(self, motion: MotionResult | None) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -17,9 +17,10 @@ from edge_autotuner.capture.planes import deep_grey_of, is_deep_grey, scale_max_
 from edge_autotuner.capture.shown import shown_picture
 from edge_autotuner.capture.stated_facts import say_what_is_not_followed
 from edge_autotuner.capture.upright import orientation_of
-from edge_autotuner.capture.video_packets import Damage, FrameNumbers, decoded_pictures, read_packet_times, stamp_of
-from edge_autotuner.core import Frame, OnEvent, SourceInfo, ignore_event
+from edge_autotuner.capture.video_packets import FrameNumbers, decoded_pictures, read_packet_times, stamp_of
+from edge_autotuner.core import Damage, Frame, OnEvent, SourceBase, SourceInfo, ignore_event
 from edge_autotuner.core.file_names import text_of_name
+from edge_autotuner.core.sources import do_nothing
 from edge_autotuner.errors import VideoError
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 _LEVEL_SAMPLES = 16  # frames at the start that show which of its 65,536 values a thermal camera uses
 
 
-class VideoFile:
+class VideoFile(SourceBase):
     """A recorded video as a `FrameSource`.
 
     Pictures are upright, as the file states it. Times are made of the file's stamps; those that cannot be right are
@@ -35,6 +36,7 @@ class VideoFile:
     size may change. All of it is logged, told to `on_event` and counted, as long as one frame could be decoded.
 
     Attributes:
+        info: facts about the video; `n_frames` is the number of packets that hold a frame.
         damage: what the last call of `frames` had to leave out or repair.
     """
 
@@ -51,7 +53,7 @@ class VideoFile:
         say_what_is_not_followed(path, first)
         self._levels = _find_levels(path, first)
         packets = self._packets = read_packet_times(path)
-        self._info = SourceInfo(
+        self.info = SourceInfo(
             kind="video",
             name=text_of_name(path.name),
             size_wh=orientation_of(first).size_of((first.width, first.height)),
@@ -59,11 +61,6 @@ class VideoFile:
             rate_hz=packets.rate_hz,
             sha256=_hash_file(path),
         )
-
-    @property
-    def info(self) -> SourceInfo:
-        """Facts about the video; `n_frames` is the number of packets that hold a frame."""
-        return self._info
 
     def span_s(self, frames: range) -> float:
         """Return how long a part of the video lasts, seconds, by its stamps; more than 0.
@@ -75,9 +72,9 @@ class VideoFile:
         end = min(frames.stop, len(times_s) - 1)
         start = min(frames.start, end)
         lasting_s = float(times_s[end] - times_s[start]) if len(times_s) else 0.0
-        return lasting_s + (frames.stop - frames.start - (end - start)) / self._info.rate_hz
+        return lasting_s + (frames.stop - frames.start - (end - start)) / self.info.rate_hz
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, *, while_waiting: Callable[[], None] = do_nothing) -> Iterator[Frame]:
         """Yield the frames in the order in which they are shown; `time_s` starts at 0.
 
         Raises:
@@ -86,7 +83,7 @@ class VideoFile:
         damage = self.damage = Damage()
         teller = EventTeller(self._path, self._on_event)
         numbers, times = FrameNumbers(self._packets, damage), self._packets.new_times()
-        size_wh, seen = self._info.size_wh, Damage()
+        size_wh, seen = self.info.size_wh, Damage()
         for picture in decoded_pictures(self._path, damage):
             stamp_s = stamp_of(picture)
             index, time_s = numbers.next(stamp_s), times.next(stamp_s)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from edge_autotuner.capture.containers import one_file_options
 from edge_autotuner.capture.frame_times import LONGEST_GAP_S, LONGEST_STREAM_GAP_S, RESTART_S, FrameTimes
+from edge_autotuner.core import Damage
 from edge_autotuner.errors import VideoError
 
 logger = logging.getLogger(__name__)
@@ -67,21 +68,6 @@ class PacketTimes:
     def new_times(self) -> FrameTimes:
         """Return what gives the frames of this file their times."""
         return FrameTimes(self.stated_hz, longest_gap_s=self.longest_gap_s)
-
-
-@dataclass
-class Damage:
-    """What could not be used while a file was read.
-
-    Attributes:
-        n_lost: frames that could not be decoded; later ones keep their numbers.
-        n_times_repaired: frames whose stamp was missing or could not be right.
-        n_errors: what the decoder complained about.
-    """
-
-    n_lost: int = 0
-    n_times_repaired: int = 0
-    n_errors: int = 0
 
 
 def require_regular(path: Path) -> None:

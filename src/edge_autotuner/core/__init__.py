@@ -19,7 +19,7 @@ from edge_autotuner.core.frame import Frame
 from edge_autotuner.core.labels import COCO_80, COCO_CATEGORY_IDS, STREET_6, LabelMap
 from edge_autotuner.core.progress import NoProgress, Progress
 from edge_autotuner.core.protocols import BackgroundModel, BatchDetector, Detector, FrameSource, Teacher
-from edge_autotuner.core.source_info import SourceInfo
+from edge_autotuner.core.sources import Damage, SourceBase, SourceInfo
 
 __all__ = [
     "COCO_80",
@@ -33,6 +33,7 @@ __all__ = [
     "CaptureEvent",
     "Clock",
     "ClockJumps",
+    "Damage",
     "Deadline",
     "Detections",
     "Detector",
@@ -44,6 +45,7 @@ __all__ = [
     "NoProgress",
     "OnEvent",
     "Progress",
+    "SourceBase",
     "SourceInfo",
     "SystemClock",
     "Teacher",

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
 
 from edge_autotuner.core.annotations import Annotation
 from edge_autotuner.core.detections import Detections
 from edge_autotuner.core.frame import Frame
 from edge_autotuner.core.labels import LabelMap
-from edge_autotuner.core.source_info import SourceInfo
+from edge_autotuner.core.sources import Damage, SourceInfo, do_nothing
 from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 
 
 @runtime_checkable
 class FrameSource(Protocol):
-    """Frames of one fixed camera in time order.
+    """Frames of one fixed camera in time order. Close it, or use it in a `with` block.
 
-    `frames` may be called again. A recorded source starts from the beginning each time; a live one goes on with
-    what the camera shows now, and leaves out what nobody took in time. It raises `VideoError` when the source
-    cannot be read, after every frame before the damage has been given out.
+    `frames` may be called again. A recorded source starts from the beginning each time; a live one continues with
+    what the camera shows now, and drops frames that were not taken in time. It raises `VideoError` when the source
+    cannot be read, after yielding every frame before the damage.
+
+    `SourceBase` has defaults for everything but `info` and `frames`.
     """
 
     @property
@@ -27,8 +31,58 @@ class FrameSource(Protocol):
         """Facts about the source."""
         ...
 
-    def frames(self) -> Iterator[Frame]:
-        """Yield the frames in order."""
+    @property
+    def length_s(self) -> float | None:
+        """Seconds of material; None for a camera."""
+        ...
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Paths of the pictures below their folder, in the order of the frames; empty where frames have none."""
+        ...
+
+    @property
+    def damage(self) -> Damage:
+        """What the last call of `frames` left out or repaired."""
+        ...
+
+    @property
+    def n_dropped(self) -> int:
+        """Frames that were not taken in time; 0 for a recording."""
+        ...
+
+    def frames(self, *, while_waiting: Callable[[], None] = do_nothing) -> Iterator[Frame]:
+        """Yield the frames in order.
+
+        Args:
+            while_waiting: called from this thread a few times per second while no frame comes; never by a recording.
+        """
+        ...
+
+    def span_s(self, frames: range) -> float:
+        """Return how long these frames last, seconds; more than 0 for at least one."""
+        ...
+
+    def original_path(self, frame: Frame) -> Path | None:
+        """Return the picture file whose bytes are exactly this frame; None where there is none."""
+        ...
+
+    def stop(self) -> None:
+        """End `frames` soon, from any thread; does not wait."""
+        ...
+
+    def close(self) -> None:
+        """Release the camera, and wait until that is done."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close it."""
         ...
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from edge_autotuner.capture import EventLog, LiveSource, open_source, redact
+from edge_autotuner.capture import EventLog, open_source, redact
 from edge_autotuner.capture.live_progress import LiveProgress
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.node import CameraConfig, NodeConfig
@@ -126,7 +126,8 @@ class CameraWatch:
             self.health.lose("the watch ended unexpectedly and is restarted")
             self.start()
             raise WatchEnded("the watch ended unexpectedly; it is restarted")  # so that it is said, and rests
-        if isinstance(self._source, LiveSource):
+        source = self._source
+        if source is not None and source.info.is_live:
             longest_s = max(self._stream.read_timeout_s, self._stream.undecodable_after_s)
             self.health.check(longest_s + _SILENCE_MARGIN_S)
 
@@ -134,7 +135,7 @@ class CameraWatch:
         """End soon; `join` waits for it."""
         self._stop.set()
         source = self._source
-        if isinstance(source, LiveSource):
+        if source is not None:
             source.stop()
 
     def join(self, timeout_s: float) -> bool:
@@ -223,7 +224,7 @@ class CameraWatch:
     def _let_go(self) -> None:
         self._close_batch()
         source, self._source = self._source, None
-        if isinstance(source, LiveSource):
+        if source is not None:
             with suppress(EdgeAutotunerError):
                 source.close()
 

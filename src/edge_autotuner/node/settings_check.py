@@ -213,16 +213,14 @@ def probe(config: NodeConfig, *, timeout_s: float = 5.0) -> Iterator[tuple[str, 
     Yields:
         What was tried, and what is wrong with it; None when it answers.
     """
-    from edge_autotuner.capture import LiveSource, open_source
+    from edge_autotuner.capture import open_source
 
     for camera in config.cameras:
         stream = config.run_of(camera).capture.stream
         limits = {"open_timeout_s": timeout_s, "read_timeout_s": timeout_s, "give_up_after_s": timeout_s}
         problem = None
         try:
-            source = open_source(camera.source, stream.model_copy(update=limits))
-            if isinstance(source, LiveSource):
-                source.close()
+            open_source(camera.source, stream.model_copy(update=limits)).close()
         except EdgeAutotunerError as exc:
             problem = str(exc)
         yield f"camera {camera.name}", problem

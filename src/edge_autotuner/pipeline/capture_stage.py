@@ -9,8 +9,6 @@ from pathlib import Path
 from edge_autotuner.capture import (
     EventLog,
     LiveProgress,
-    LiveSource,
-    PictureFolder,
     collect_frames,
     collect_live,
     collect_test_frames,
@@ -70,11 +68,11 @@ def capture(session: Session, source_path: Path | str) -> None:
         session.keep_settings()
         return
     events = EventLog()
-    with _opened(session, source_path, events) as source:
-        _capture(session, source, source_path, events)
+    with _opened(session, source_path, events) as (source, end_s):
+        _capture(session, source, source_path, events, end_s)
 
 
-def _capture(session: Session, source: FrameSource, source_path: Path | str, events: EventLog) -> None:
+def _capture(session: Session, source: FrameSource, source_path: Path | str, events: EventLog, end_s: float) -> None:
     config = session.config
     test_source = open_source(config.evaluation.test_source) if config.evaluation.test_source else None
     edge = open_edge_model(config)
@@ -98,13 +96,13 @@ def _capture(session: Session, source: FrameSource, source_path: Path | str, eve
         session.stage("capture", fingerprint) as summary,
     ):
         session.keep_settings()
-        if isinstance(source, LiveSource):
+        if source.info.is_live:
             collected = collect_live(
                 source,
                 store,
                 config.capture,
                 events=events,
-                end_s=source.end_time_s,
+                end_s=end_s,
                 keep_test=test_source is None,
                 student=student,
                 clock=session.clock,
@@ -139,9 +137,13 @@ def _capture(session: Session, source: FrameSource, source_path: Path | str, eve
 
 
 @contextmanager
-def _opened(session: Session, source_path: Path | str, events: EventLog) -> Iterator[FrameSource]:
-    """Open a source; a live one goes on where an interrupted watch stopped, and is let go at the end."""
+def _opened(session: Session, source_path: Path | str, events: EventLog) -> Iterator[tuple[FrameSource, float]]:
+    """Open a source until the end of the block, and yield it with the time at which a watch of it ends.
+
+    A live one continues where an interrupted watch stopped.
+    """
     before = _watched_before(session)
+    end_s = plan_end_s(session.config.capture, before, session.capture_deadline())
     source = open_source(
         source_path,
         session.config.capture.stream,
@@ -149,13 +151,10 @@ def _opened(session: Session, source_path: Path | str, events: EventLog) -> Iter
         on_event=events.add,
         start_index=before.n_frames,
         start_time_s=before.watched_s,
-        end_time_s=plan_end_s(session.config.capture, before, session.capture_deadline()),
+        end_time_s=end_s,
     )
-    try:
-        yield source
-    finally:
-        if isinstance(source, LiveSource):
-            source.close()
+    with source:
+        yield source, end_s
 
 
 def _watched_before(session: Session) -> LiveProgress:
@@ -220,6 +219,5 @@ def _labelled_indices(truth: CocoTruth | None, source: FrameSource) -> set[int] 
     if truth is None:
         return None
     if source.info.kind == "folder":
-        names = source.names if isinstance(source, PictureFolder) else ()
-        return {i for i, name in enumerate(names) if truth.for_frame(None, name) is not None}
+        return {i for i, name in enumerate(source.names) if truth.for_frame(None, name) is not None}
     return {p.frame_index for p in truth.pictures if p.frame_index is not None}

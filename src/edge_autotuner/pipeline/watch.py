@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 
 from edge_autotuner.capture import CaptureSummary, MotionGate, MotionResult, SourceNumbers
@@ -66,7 +65,7 @@ class GateWatch:
         """Start with an unknown background.
 
         Args:
-            source: the camera; one that can be closed is closed at the end.
+            source: the camera; closed at the end.
             config: of the gate.
             clock: measures the cost of the gate.
             duration_s: stop after so many seconds of the source; None: when it ends.
@@ -87,9 +86,7 @@ class GateWatch:
         Raises:
             VideoError: the source cannot be read.
         """
-        with ExitStack() as stack:
-            if isinstance(self._source, AbstractContextManager):
-                stack.enter_context(self._source)
+        with self._source:
             asked_s = self._clock.monotonic_s()
             for frame in self._source.frames():
                 self._first = self._first or frame

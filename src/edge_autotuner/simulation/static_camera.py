@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from edge_autotuner.core import Detections, Frame, SourceInfo
+from edge_autotuner.core import Detections, Frame, SourceBase, SourceInfo
+from edge_autotuner.core.sources import do_nothing
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.simulation.actors import plan_actors, plan_event_actors
 from edge_autotuner.simulation.conditions import Conditions
@@ -33,7 +34,7 @@ _N_NOISE_FIELDS = 4
 _LIGHT_SWING, _LIGHT_PERIOD_S = 0.06, 90.0  # slow change of brightness, share
 
 
-class SimulatedCamera:
+class SimulatedCamera(SourceBase):
     """Cars and people that move over a still street, as a `FrameSource`.
 
     The same arguments give the same pictures. Every 15 s or so the street is empty for 3 s; the first frames
@@ -72,7 +73,7 @@ class SimulatedCamera:
         if conditions != Conditions() or events:
             settings += f" {conditions} {tuple(events)}"
         digest = hashlib.sha256(settings.encode()).hexdigest()
-        self._info = SourceInfo("video", f"simulated-{seed}", size_wh, n_frames, rate_hz, digest)
+        self.info = SourceInfo("video", f"simulated-{seed}", size_wh, n_frames, rate_hz, digest)
         self._n_frames = n_frames
         self._seed = seed
         self._conditions = conditions
@@ -91,16 +92,11 @@ class SimulatedCamera:
             self._clouds = Clouds(size_wh, conditions.clouds, np.random.default_rng([seed, 6]))
 
     @property
-    def info(self) -> SourceInfo:
-        """Facts about the simulated video."""
-        return self._info
-
-    @property
     def street_bgr(self) -> ImageArray:
         """The (H, W, 3) uint8 empty street, without noise, in mean light."""
         return self._street.image_bgr.copy()
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, *, while_waiting: Callable[[], None] = do_nothing) -> Iterator[Frame]:
         """Yield all frames in order."""
         return (self.frame(index) for index in range(self._n_frames))
 
@@ -109,7 +105,7 @@ class SimulatedCamera:
         self._require_index(index)
         image_bgr = self._render(index)
         luma = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY)
-        return Frame(index, index / self._info.rate_hz, luma, lambda: image_bgr)
+        return Frame(index, index / self.info.rate_hz, luma, lambda: image_bgr)
 
     def truth(self, index: int) -> Detections:
         """Return the exact boxes, whole frame pixels, of the objects that are seen.
@@ -120,9 +116,9 @@ class SimulatedCamera:
         """
         self._require_index(index)
         placed = self._placed(index)
-        owner = owners(placed, self._info.size_wh)
+        owner = owners(placed, self.info.size_wh)
         seen = [
-            (one.box_in_frame(self._info.size_wh), one.class_id)
+            (one.box_in_frame(self.info.size_wh), one.class_id)
             for number, one in enumerate(placed)
             if (owner == number).sum() >= min(_MIN_VISIBLE * one.solid.sum(), _LARGE * owner.size)
         ]
@@ -135,7 +131,7 @@ class SimulatedCamera:
         Raises:
             StorageError: the file cannot be written.
         """
-        write_video_file(path, (frame.image_bgr for frame in self.frames()), self._info)
+        write_video_file(path, (frame.image_bgr for frame in self.frames()), self.info)
 
     def write_ground_truth(self, path: Path) -> None:
         """Write the truth of all frames as COCO JSON, frames named by `frame_index`.
@@ -143,7 +139,7 @@ class SimulatedCamera:
         Raises:
             StorageError: the file cannot be written.
         """
-        write_coco_truth(path, (self.truth(index) for index in range(self._n_frames)), self._info)
+        write_coco_truth(path, (self.truth(index) for index in range(self._n_frames)), self.info)
 
     def _require_index(self, index: int) -> None:
         if not 0 <= index < self._n_frames:
@@ -167,19 +163,19 @@ class SimulatedCamera:
         return self._expose(image, index)
 
     def _empty_street(self, index: int) -> ImageArray:
-        time_s = index / self._info.rate_hz
+        time_s = index / self.info.rate_hz
         street = self._trees.at(time_s) if self._trees else self._street.image_bgr
         dx, dy = shift_at(self._events, index)
         return _shifted(street, dx, dy)
 
     def _expose(self, image: ImageArray, index: int) -> ImageArray:
         """Return the (H, W, 3) uint8 picture in the light of this frame, with sensor noise."""
-        swing = math.sin(2 * math.pi * index / self._info.rate_hz / _LIGHT_PERIOD_S)
+        swing = math.sin(2 * math.pi * index / self.info.rate_hz / _LIGHT_PERIOD_S)
         gain, offset = light_at(self._events, index)
         brightness = (1 + _LIGHT_SWING * swing) * gain * self._flicker_at(index)
         lit = image * np.float32(brightness)
         if self._clouds and not is_night_at(self._events, index):
-            lit *= self._clouds.gain_at(index / self._info.rate_hz)
+            lit *= self._clouds.gain_at(index / self.info.rate_hz)
         lit += np.float32(offset) + self._noise_of(index)
         return np.asarray(np.clip(lit, 0, 255), np.uint8)
 

@@ -10,7 +10,7 @@ import av
 import numpy as np
 from av.video.stream import VideoStream
 
-from edge_autotuner.core import Frame, SourceInfo
+from edge_autotuner.core import Frame, SourceBase, SourceInfo
 from edge_autotuner.core.types import ImageArray, SizeWH
 
 
@@ -49,7 +49,7 @@ def scene_with_square(index: int, left: int | None, *, grey: int = 200, noise: f
     return frame_of(np.clip(np.rint(image), 0, 255).astype(np.uint8), index)
 
 
-class ListedFrames:
+class ListedFrames(SourceBase):
     """Frames in memory as a `FrameSource`; counts how often it was read."""
 
     def __init__(self, frames: list[Frame], *, name: str = "listed", n_frames: int | None = None) -> None:

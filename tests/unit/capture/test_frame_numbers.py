@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from edge_autotuner.capture import VideoFile
-from edge_autotuner.capture.video_packets import Damage, FrameNumbers, PacketTimes, read_packet_times
+from edge_autotuner.capture.video_packets import FrameNumbers, PacketTimes, read_packet_times
+from edge_autotuner.core import Damage
 from edge_autotuner.core.types import ImageArray
 from support.cameras.stated_videos import write_stated
 

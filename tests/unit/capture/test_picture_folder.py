@@ -59,7 +59,7 @@ def test_hash_depends_on_names_and_sizes(tmp_path: Path) -> None:
     assert a == b != c
 
 
-def test_original_path_and_indices(tmp_path: Path) -> None:
+def test_original_path_and_names(tmp_path: Path) -> None:
     for name in ["2.png", "10.png", "x/1.png"]:
         _save(tmp_path / name, 0)
     folder = PictureFolder(tmp_path)
@@ -68,7 +68,7 @@ def test_original_path_and_indices(tmp_path: Path) -> None:
         tmp_path / "10.png",
         tmp_path / "x" / "1.png",
     ]
-    assert folder.indices_of(["x/1.png", "2.png", "unknown.png"]) == [0, 2]
+    assert folder.names == ("2.png", "10.png", "x/1.png")
 
 
 def test_the_size_may_change(tmp_path: Path) -> None:

@@ -7,8 +7,6 @@ import math
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
@@ -17,7 +15,8 @@ from edge_autotuner.capture.live.latest_frame import LatestFrame
 from edge_autotuner.capture.live.reader import FeedReader, Numbering
 from edge_autotuner.capture.live.waiting import Wait, wait_by
 from edge_autotuner.config import StreamConfig
-from edge_autotuner.core import Clock, Frame, OnEvent, SourceInfo, SystemClock, ignore_event
+from edge_autotuner.core import Clock, Frame, OnEvent, SourceBase, SourceInfo, SystemClock, ignore_event
+from edge_autotuner.core.sources import do_nothing
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import VideoError
 
@@ -29,16 +28,15 @@ _HUNG_MARGIN_S = 60.0  # beyond every time-out: name servers and drivers may tak
 _END_MARGIN_S = 5.0
 
 
-def _do_nothing() -> None:
-    """Use the time until the next frame for nothing."""
-
-
-class LiveSource:
+class LiveSource(SourceBase):
     """A feed as a `FrameSource`: fresh frames with wall-clock stamps, whatever happens to the connection.
 
     A thread of its own reads the feed. Who is slow gets the newest frame; what nobody took in time is dropped and
     counted, and memory does not grow. When a camera fails, the thread tells so and tries again; `frames` goes on
     when there are pictures again. Close it, or use it in a `with` block.
+
+    Attributes:
+        info: facts about the camera; size and rate are those of its first pictures, 25 Hz where it states no rate.
     """
 
     def __init__(
@@ -93,17 +91,7 @@ class LiveSource:
         self._thread = threading.Thread(target=self._reader.run, name=f"camera {feed.name}", daemon=True)
         weakref.finalize(self, self._stop.set)  # who forgets to close it does not keep a camera busy
         self._thread.start()
-        self._info = self._make_info(self._wait_for_first_size())
-
-    @property
-    def info(self) -> SourceInfo:
-        """Facts about the camera; size and rate are those of its first pictures, 25 Hz where it states no rate."""
-        return self._info
-
-    @property
-    def end_time_s(self) -> float:
-        """When `frames` ends at the latest, seconds; infinite without an end."""
-        return self._end_time_s
+        self.info = self._make_info(self._wait_for_first_size())
 
     @property
     def length_s(self) -> float | None:
@@ -120,7 +108,7 @@ class LiveSource:
         """Pictures among them that nobody took in time."""
         return self._frames.n_dropped
 
-    def frames(self, *, while_waiting: Callable[[], None] = _do_nothing) -> Iterator[Frame]:
+    def frames(self, *, while_waiting: Callable[[], None] = do_nothing) -> Iterator[Frame]:
         """Yield the newest frame, again and again, until the source is over, stopped, or its end time has come.
 
         Sizes may change between two frames. Indices and times leave gaps where frames were dropped or the
@@ -154,14 +142,6 @@ class LiveSource:
         """The camera's name, without secrets."""
         return self._feed.name
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _wait_for_first_size(self) -> SizeWH:
         try:
             self._wait_for_frame(take=False)
@@ -182,7 +162,7 @@ class LiveSource:
         self.stop()
         return None
 
-    def _wait_for_frame(self, *, take: bool, while_waiting: Callable[[], None] = _do_nothing) -> Frame | None:
+    def _wait_for_frame(self, *, take: bool, while_waiting: Callable[[], None] = do_nothing) -> Frame | None:
         """Return the next frame, or None when none will come.
 
         Raises:
