@@ -20,7 +20,7 @@ from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.deployment import deployed_bundle, read_bundle
 from edge_autotuner.deployment.acceptance import accept_bundle, sign_bundle
-from edge_autotuner.deployment.registry_note import registry_id
+from edge_autotuner.deployment.deployed import registry_id
 from edge_autotuner.deployment.signing import SigningKey, create_key
 from edge_autotuner.errors import ModelBundleError
 from edge_autotuner.node.camera_folder import CameraFolder

@@ -27,7 +27,7 @@ ALLOWED = {
     "node/model_check.py": "what a child process of ours says",
     "node/outputs/discovery.py": "copies a value that this process made",
     "node/ages.py": "what this node wrote; a damaged file counts as none",
-    "deployment/registry_note.py": "one name, checked to be one",
+    "deployment/deployed.py": "one name, checked to be one",
     "pipeline/remote_training/training.py": "what this machine wrote; a damaged file counts as none",
     "pipeline/remote_training/run_files.py": "lines that `dataset/replay_records.py` reads field by field",
     "training/checkpoints.py": "what this machine wrote beside its weights",

@@ -70,7 +70,7 @@ def tune(
     resolved = merge_settings(config or folder / _SAVED, setting, {}) if config or setting else run.settings()
     with connected(url, token_file, ca_file, max_upload_kbps=max_upload_kbps) as connection:
         from edge_autotuner.client import JobsClient, RegistryClient
-        from edge_autotuner.deployment.registry_note import registry_id
+        from edge_autotuner.deployment.deployed import registry_id
         from edge_autotuner.pipeline.remote_training.training import TrainingService, tune_at_service
 
         service = TrainingService(

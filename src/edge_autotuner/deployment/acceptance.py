@@ -1,7 +1,7 @@
-"""Whether a bundle may run here: whole, unchanged, and signed by somebody whom this camera trusts.
+"""Accepts a bundle: complete, unchanged, and signed with a trusted key.
 
-A bundle is signed by signing the bytes of its description, which holds the hashes of everything else. The signature
-lies beside it in `bundle.json.sig`, as base64.
+The signature covers the bytes of the description, which holds the hashes of everything else. It is stored as base64 in
+`bundle.json.sig`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from edge_autotuner.errors import ModelBundleError
 from edge_autotuner.storage.atomic import atomic_write_text
 
 CAMERA = "camera"
-"""Key in the lineage of a bundle: the camera that it was made for. Being in the description, it is signed."""
+"""Key in the lineage of a bundle: the camera that it was made for. The signature covers it."""
 
 _MAX_SIGNATURE_CHARACTERS = 200
 
@@ -34,8 +34,8 @@ def accept_bundle(folder: Path, trusted: Sequence[PublicKey]) -> ModelBundle:
 
     Args:
         folder: of the bundle.
-        trusted: keys, one of which must have signed it; none: only hashes are checked, which tells damage from a whole
-            bundle, but not a friend from a stranger.
+        trusted: keys, one of which must have signed it; none: only hashes are checked, which detects damage, but not
+            forgery.
 
     Raises:
         ModelBundleError: it is damaged, not signed, or not signed by a trusted key.
@@ -68,12 +68,12 @@ def check_signature(description: bytes, signature: bytes | None, trusted: Sequen
 
 
 def check_camera(bundle: ModelBundle, camera: str, *, others: Sequence[str] = ()) -> None:
-    """Refuse a bundle that was made for another camera; one that names none fits all, as those of earlier versions.
+    """Refuse a bundle that was made for another camera; one that names none, as in earlier versions, fits all.
 
     Args:
-        bundle: described.
+        bundle: to check.
         camera: that is to run it.
-        others: cameras whose models this one may run, too.
+        others: cameras whose models this one may run as well.
 
     Raises:
         ModelBundleError: it names another camera.
@@ -87,10 +87,10 @@ def check_camera(bundle: ModelBundle, camera: str, *, others: Sequence[str] = ()
 
 
 def sign_bundle(folder: Path, key: SigningKey) -> bytes:
-    """Sign a bundle, after it was verified, and return the signature.
+    """Verify a bundle, sign it, and return the signature.
 
     Raises:
-        ModelBundleError: it is damaged; nothing damaged is ever signed.
+        ModelBundleError: it is damaged, and not signed.
         StorageError: the signature cannot be written.
     """
     content = read_description(folder)
@@ -101,11 +101,7 @@ def sign_bundle(folder: Path, key: SigningKey) -> bytes:
 
 
 def write_signature(folder: Path, signature: bytes) -> None:
-    """Put a signature beside a description.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
+    """Store the signature of a bundle; raises `StorageError` if the disk refuses."""
     atomic_write_text(folder / SIGNATURE_FILE, signature_to_text(signature) + "\n")
 
 
@@ -113,7 +109,7 @@ def read_signature(folder: Path) -> bytes | None:
     """Return the signature of a bundle; None for an unsigned one.
 
     Raises:
-        ModelBundleError: what lies there is not a signature.
+        ModelBundleError: the file is not a signature.
     """
     path = folder / SIGNATURE_FILE
     try:

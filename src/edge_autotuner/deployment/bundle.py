@@ -1,7 +1,7 @@
-"""A model bundle: one folder that holds everything a camera needs to run a model, and why it was chosen.
+"""A model bundle: a folder with everything a camera needs to run a model, and why it was chosen.
 
-    bundle.json           what the bundle is: this module's format, version 1
-    bundle.json.sig       signature of these bytes, where the bundle was signed; see `signing`
+    bundle.json           the description of the bundle, in format version 1
+    bundle.json.sig       signature of these bytes, where the bundle was signed; see `acceptance`
     model.onnx            the network with decoding inside; ONNX Runtime runs it without torch
     weights.safetensors   the same weights for further training; only hashed here
 
@@ -23,7 +23,7 @@ from typing import Any
 
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.core.file_names import utf8_json
-from edge_autotuner.core.json_fields import unique_keys
+from edge_autotuner.core.json_fields import FieldError, Fields, unique_keys
 from edge_autotuner.core.json_limits import JsonLimits, check_json, load_json
 from edge_autotuner.core.json_values import check_json_values
 from edge_autotuner.errors import ModelBundleError, WeightsError
@@ -63,16 +63,13 @@ class ModelBundle:
     """A bundle on disk.
 
     Attributes:
-        folder: where it lies.
-        name: how reports call it.
+        name: its name in reports.
         architecture: of the network, for further training.
         detector: how the model is fed and read.
         metrics: what was measured, plain JSON values.
         promotion: whether it replaced the deployed model, and why; plain JSON values.
         lineage: what it was made from, plain JSON values.
         created_at: aware UTC time.
-        model: the ONNX file.
-        weights: the weights file.
     """
 
     folder: Path
@@ -97,15 +94,11 @@ class ModelBundle:
         return child_path(self.folder, self.weights.name, error=ModelBundleError)
 
     def read_model(self) -> bytes:
-        """Return the ONNX file's content; what is returned is what was checked.
-
-        Raises:
-            ModelBundleError: it is missing or was changed.
-        """
+        """Return the checked content of the ONNX file; raises `ModelBundleError` if it is missing or was changed."""
         return _read_verified(self.folder, self.model)
 
     def read_weights(self) -> bytes:
-        """Return the weights file's content; see `read_model`."""
+        """Return the checked content of the weights file; raises as `read_model`."""
         return _read_verified(self.folder, self.weights)
 
 
@@ -125,8 +118,8 @@ def write_bundle(
     """Write a new bundle in one step: a kill leaves no half of it under its name.
 
     Args:
-        folder: the bundle's folder; must not exist, its parents are created.
-        name: how reports call it.
+        folder: must not exist; its parents are created.
+        name: see `ModelBundle`, as for the other fields of the description.
         architecture: of the network.
         detector: how the model is fed and read.
         model: content of the ONNX file.
@@ -141,7 +134,7 @@ def write_bundle(
         ValueError: a value cannot be written as JSON, or is NaN or infinite.
         StorageError: the disk is full or refuses.
     """
-    _check_model(model)
+    check_model_file(model)
     files = {"model": _described(MODEL_FILE, model), "weights": _described(WEIGHTS_FILE, weights)}
     description = {
         "format": FORMAT,
@@ -174,7 +167,7 @@ def read_bundle(folder: Path) -> ModelBundle:
 
 
 def read_description(folder: Path) -> bytes:
-    """Return the content of a bundle's description as it was written; a signature is one of these bytes.
+    """Return the bytes of a bundle's description, which are what a signature signs.
 
     Raises:
         ModelBundleError: there is none, or it is too large to be one.
@@ -191,11 +184,11 @@ def read_description(folder: Path) -> bytes:
 
 
 def parse_description(content: bytes, folder: Path = Path()) -> ModelBundle:
-    """Return what a description says; no file is looked at.
+    """Return what a description says, without a look at the bundle's files.
 
     Args:
         content: of bundle.json.
-        folder: where the bundle lies, or will lie.
+        folder: of the bundle, which need not exist yet.
 
     Raises:
         ModelBundleError: it is damaged, the format is unknown, or a file name points elsewhere.
@@ -238,7 +231,12 @@ def verify_files(bundle: ModelBundle) -> None:
         raise ModelBundleError(str(exc)) from exc
 
 
-def _check_model(content: bytes) -> None:
+def check_model_file(content: bytes) -> None:
+    """Refuse an ONNX file that keeps its weights in another file.
+
+    Raises:
+        ModelBundleError: it does, or is no ONNX model.
+    """
     try:
         check_one_file(content, MODEL_FILE)
     except WeightsError as exc:
@@ -279,66 +277,56 @@ def _refuse_constant(text: str) -> None:
 
 
 def _parsed(folder: Path, description: Mapping[str, Any]) -> ModelBundle:
-    where = folder / DESCRIPTION_FILE
+    fields = Fields(description, "")
     try:
-        files = _parsed_files(_typed(description, "files", dict))
+        files = _parsed_files(fields.inner("files"))
         return ModelBundle(
             folder=folder,
-            name=_line(description, "name"),
-            architecture=_line(description, "architecture"),
+            name=_name(fields, "name"),
+            architecture=_name(fields, "architecture"),
             detector=DetectorSpec.from_json(description.get("detector")),
-            metrics=_typed(description, "metrics", dict),
-            promotion=_typed(description, "promotion", dict),
-            lineage=_typed(description, "lineage", dict),
-            created_at=_parsed_time(_typed(description, "created_at", str)),
+            metrics=fields.inner("metrics").values,
+            promotion=fields.inner("promotion").values,
+            lineage=fields.inner("lineage").values,
+            created_at=_time(fields, "created_at"),
             model=files["model"],
             weights=files["weights"],
         )
-    except ModelBundleError as exc:
-        raise ModelBundleError(f"{where}: {exc}") from exc
+    except (ModelBundleError, FieldError) as exc:
+        raise ModelBundleError(f"{folder / DESCRIPTION_FILE}: {exc}") from exc
 
 
-def _typed(values: Mapping[str, Any], key: str, kind: type[Any]) -> Any:  # noqa: ANN401 (an instance of `kind`)
-    value = values.get(key)
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise ModelBundleError(f"{key}: expected {kind.__name__}, got {value!r:.80}")
-    return value
-
-
-def _line(values: Mapping[str, Any], key: str) -> str:
-    text: str = _typed(values, key, str)
-    if not 0 < len(text) <= _MAX_NAME:
-        raise ModelBundleError(f"{key}: expected 1 to {_MAX_NAME} characters, got {len(text)}")
+def _name(fields: Fields, key: str) -> str:
+    text = fields.text(key)
+    if len(text) > _MAX_NAME:
+        raise fields.error(key, f"text of at most {_MAX_NAME} characters")
     return text
 
 
-def _parsed_time(text: str) -> datetime:
+def _time(fields: Fields, key: str) -> datetime:
     try:
-        time = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(fields.text(key))
     except ValueError as exc:
-        raise ModelBundleError(f"created_at: {exc}") from exc
+        raise ModelBundleError(f"{key}: {exc}") from exc
     if time.tzinfo is None:
-        raise ModelBundleError(f"created_at: expected a time with its zone, got '{text}'")
+        raise fields.error(key, "a time with its zone")
     return time
 
 
-def _parsed_files(values: Mapping[str, Any]) -> Mapping[str, BundleFile]:
-    files = {role: _parsed_file(values, role) for role in ("model", "weights")}
-    names = {DESCRIPTION_FILE, SIGNATURE_FILE, *(file.name for file in files.values())}
-    if len(names) < 4:
+def _parsed_files(fields: Fields) -> Mapping[str, BundleFile]:
+    files = {role: _parsed_file(fields.inner(role)) for role in ("model", "weights")}
+    if len({DESCRIPTION_FILE, SIGNATURE_FILE, *(file.name for file in files.values())}) < 4:
         raise ModelBundleError(f"files: one name is used twice, or for {DESCRIPTION_FILE} or {SIGNATURE_FILE}")
     return files
 
 
-def _parsed_file(files: Mapping[str, Any], role: str) -> BundleFile:
-    values = _typed(files, role, dict)
-    file = BundleFile(_typed(values, "name", str), _typed(values, "n_bytes", int), _typed(values, "sha256", str))
+def _parsed_file(fields: Fields) -> BundleFile:
+    n_bytes = fields.whole("n_bytes", at_least=1, at_most=MAX_FILE_BYTES)
+    file = BundleFile(fields.text("name", may_be_empty=True), n_bytes, fields.text("sha256"))
     if not is_plain_name(file.name):
-        raise ModelBundleError(f"files.{role}.name: expected a plain file name, got {file.name!r:.80}")
-    if not 0 < file.n_bytes <= MAX_FILE_BYTES:
-        raise ModelBundleError(f"files.{role}.n_bytes: expected 1 to {MAX_FILE_BYTES}, got {file.n_bytes}")
+        raise fields.error("name", "a plain file name")
     if not _SHA256.fullmatch(file.sha256):
-        raise ModelBundleError(f"files.{role}.sha256: expected 64 hexadecimal digits, got {file.sha256!r:.80}")
+        raise fields.error("sha256", "64 hexadecimal digits")
     return file
 
 

@@ -1,7 +1,8 @@
-"""Which of the bundles in an output folder is the deployed one.
+"""The bundles of an output folder: install one, deploy one, find the deployed one.
 
     <output>/bundles/<name>/   every bundle that was made, promoted or not
     <output>/bundle            a link to the deployed one
+    <folder>/registry.json     the registry's ID of a bundle, or of the deployment that a camera has carried out last
 
 The link is swapped in one step, so a reader always finds the old or the new bundle, also after a kill. It is
 relative: the output folder can be moved or copied.
@@ -10,24 +11,38 @@ relative: the output folder can be moved or copied.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, read_bundle
+from edge_autotuner.core.json_limits import load_json
+from edge_autotuner.deployment.acceptance import check_signature, read_signature, signature_to_text, write_signature
+from edge_autotuner.deployment.bundle import (
+    DESCRIPTION_FILE,
+    SIGNATURE_FILE,
+    ModelBundle,
+    check_model_file,
+    parse_description,
+    read_bundle,
+    read_description,
+    write_bundle_folder,
+)
+from edge_autotuner.deployment.signing import PublicKey
 from edge_autotuner.errors import ModelBundleError
 from edge_autotuner.storage import child_path, is_plain_name
-from edge_autotuner.storage.atomic import TEMPORARY_SUFFIX, storage_errors, sync_folder
+from edge_autotuner.storage.atomic import TEMPORARY_SUFFIX, atomic_write_json, storage_errors, sync_folder
 
 BUNDLES_FOLDER = "bundles"
 DEPLOYED_LINK = "bundle"
+NOTE_FILE = "registry.json"
 
 
 def deploy(folder: Path, name: str) -> None:
     """Make `bundles/<name>` the deployed bundle of an output folder.
 
     Raises:
-        ModelBundleError: there is no such bundle, or it is damaged; the deployed one stays.
-        StorageError: the link cannot be written; the deployed one stays.
+        ModelBundleError: there is no such bundle, or it is damaged; nothing changes.
+        StorageError: the link cannot be written; nothing changes.
     """
     link = folder / DEPLOYED_LINK
     read_bundle(_bundle_path(folder, name))
@@ -65,7 +80,7 @@ def deployed_bundle(folder: Path) -> Path | None:
 
 
 def bundle_folder(path: Path) -> Path:
-    """Return the bundle that a user means: the folder itself, or the deployed bundle of an output folder.
+    """Return the bundle that a path names: the folder itself, or the deployed bundle of an output folder.
 
     Raises:
         ModelBundleError: there is neither.
@@ -81,8 +96,44 @@ def bundle_folder(path: Path) -> Path:
     return deployed
 
 
+def install_bundle(source: Path, output: Path, name: str, *, trusted: Sequence[PublicKey] = ()) -> ModelBundle:
+    """Copy a bundle with its signature to `bundles/<name>` of an output folder, whole or not at all.
+
+    Description and signature are read once: what is verified is what is copied. A bundle that is there already is used.
+
+    Args:
+        source: folder of the bundle.
+        output: the output folder.
+        name: a plain name; where another bundle has it, -2, -3, ... is added.
+        trusted: keys, one of which must have signed it; none: only hashes are checked, see `accept_bundle`.
+
+    Raises:
+        ModelBundleError: the source is damaged, changed while it was copied, or nobody trusted has signed it.
+        MissingDependency: there are trusted keys, and `cryptography` is not installed.
+        StorageError: the disk refused; nothing is left of the copy.
+        ValueError: the name is not a plain one.
+    """
+    description, signature = read_description(source), read_signature(source)
+    if trusted:
+        check_signature(description, signature, trusted)
+    original = parse_description(description, source)
+    model = original.read_model()
+    check_model_file(model)
+    contents = {DESCRIPTION_FILE: description, original.model.name: model}
+    contents[original.weights.name] = original.read_weights()
+    if signature is not None:
+        contents[SIGNATURE_FILE] = signature_to_text(signature).encode() + b"\n"
+    free = new_bundle_folder(output, name)
+    folder = _same_bundle(output, name, description)
+    if folder is None:
+        write_bundle_folder(free, contents)
+    elif signature is not None:
+        write_signature(folder, signature)
+    return read_bundle(folder or free)
+
+
 def new_bundle_folder(folder: Path, name: str) -> Path:
-    """Return a free folder for a new bundle: `bundles/<name>`, or with -2, -3, ... behind it.
+    """Return a free folder for a new bundle: `bundles/<name>`, with -2, -3, ... appended where that is taken.
 
     Raises:
         ValueError: the name is not a plain one.
@@ -94,6 +145,31 @@ def new_bundle_folder(folder: Path, name: str) -> Path:
         n += 1
         path = path.with_name(f"{name}-{n}")
     return path
+
+
+def registry_id(folder: Path) -> str | None:
+    """Return the registry's ID that was noted in a folder; None where there is none, or it is damaged."""
+    try:
+        values = load_json((folder / NOTE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    found = values.get("id") if isinstance(values, dict) else None
+    return found if is_plain_name(found) else None
+
+
+def note_registry_id(folder: Path, bundle_id: str) -> None:
+    """Store the registry's ID in a folder."""
+    atomic_write_json(folder / NOTE_FILE, {"id": bundle_id})
+
+
+def _same_bundle(output: Path, name: str, description: bytes) -> Path | None:
+    """Return the folder that holds this very bundle, undamaged; None if there is none."""
+    for path in (output / BUNDLES_FOLDER).glob(f"{name}*"):
+        if (path / DESCRIPTION_FILE).is_file() and (path / DESCRIPTION_FILE).read_bytes() == description:
+            with suppress(ModelBundleError):
+                read_bundle(path)
+                return path
+    return None
 
 
 def _bundle_path(folder: Path, name: str) -> Path:

@@ -1,4 +1,4 @@
-"""Runs a bundle beside the camera: needs numpy, OpenCV and ONNX Runtime, and no torch."""
+"""Runs a bundle on an edge device with numpy, OpenCV and ONNX Runtime, without torch."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from edge_autotuner.models.onnx_detector import OnnxDetector
 def load_edge_detector(
     folder: Path, n_threads: int | None = None, *, min_score: float = 0.05, max_detections: int = 300
 ) -> OnnxDetector:
-    """Return the detector of a bundle, after its hashes were checked.
+    """Verify a bundle and return its detector.
 
     Args:
-        folder: a bundle, or the output folder of a run: then the deployed bundle in it.
+        folder: a bundle, or an output folder, whose deployed bundle is meant.
         n_threads: CPU threads; None for all cores.
         min_score: boxes below this are dropped.
         max_detections: most boxes per picture.

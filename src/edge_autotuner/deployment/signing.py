@@ -1,8 +1,7 @@
-"""Ed25519 signatures: who tuned a bundle proves it, and a camera runs only what it trusts.
+"""Ed25519 keys and signatures.
 
 A private key is a PEM file (PKCS8) that only its owner may read. A public key is a PEM file, or one line of text such
-as `ed25519:LPuVU3C1...=`. Verification handles nothing secret, so its time may depend on what it sees; signing is done
-in constant time by the library.
+as `ed25519:LPuVU3C1...=`. The library signs in constant time; verification handles no secret.
 
 Source:
     Josefsson & Liusvaara, Edwards-Curve Digital Signature Algorithm, RFC 8032.
@@ -38,11 +37,7 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 @dataclass(frozen=True)
 class PublicKey:
-    """Verifies signatures.
-
-    Attributes:
-        raw: its 32 bytes.
-    """
+    """Verifies signatures; `raw` has 32 bytes."""
 
     raw: bytes
 
@@ -57,7 +52,7 @@ class PublicKey:
 
     @property
     def fingerprint(self) -> str:
-        """A short name of the key, for people who compare keys."""
+        """A short name of the key, for people to compare."""
         return hashlib.sha256(self.raw).hexdigest()[:16]
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
@@ -83,19 +78,19 @@ class SigningKey:
 
     @property
     def public(self) -> PublicKey:
-        """The other half, which everybody may know."""
+        """The public half."""
         return PublicKey(self._private.public_key().public_bytes_raw())
 
     def sign(self, message: bytes) -> bytes:
-        """Return the 64 bytes of the signature; the same message has the same one."""
+        """Return the 64 bytes of the signature, the same for the same message."""
         return self._private.sign(message)
 
 
 def create_key(path: Path) -> SigningKey:
-    """Make a new key and write its halves to `path` and `path`.pub.
+    """Make a new key and write it to `path`, its public half to `path`.pub.
 
     Raises:
-        ConfigError: one of the files exists: keys are never overwritten.
+        ConfigError: one of the files exists; keys are never overwritten.
         MissingDependency: `cryptography` is not installed.
         StorageError: the disk refuses.
     """
@@ -114,7 +109,7 @@ def create_key(path: Path) -> SigningKey:
 
 
 def public_path_of(path: Path) -> Path:
-    """Return where the public half of a private key's file lies."""
+    """Return the file of the public half of a private key."""
     return path.with_name(f"{path.name}.pub")
 
 
@@ -142,7 +137,7 @@ def read_public_key(path: Path) -> PublicKey:
     """Read a public key: a PEM file, or one line of text.
 
     Raises:
-        ConfigError: the file is missing, or holds something else.
+        ConfigError: the file is missing, or is not a public key.
         MissingDependency: `cryptography` is not installed.
     """
     content, _ = _read_key_file(path)
@@ -159,7 +154,7 @@ def read_public_key(path: Path) -> PublicKey:
 
 
 def public_half(path: Path) -> PublicKey:
-    """Return the public key that a file holds, or that belongs to the private one that it holds.
+    """Return the public key of a file that holds a public or a private key.
 
     Raises:
         ConfigError: it is neither, or a private key that others may read.
@@ -184,9 +179,7 @@ def parse_public_key(text: str) -> PublicKey:
 
 
 def trusted_keys(entries: Iterable[str | Path]) -> tuple[PublicKey, ...]:
-    """Return the keys of settings: each entry is the text of a key, or the path of a public key's file.
-
-    While keys are exchanged, the old and the new one are trusted.
+    """Return the keys that settings list, each as the text of a key or the path of a public key's file.
 
     Raises:
         ConfigError: an entry is neither.
@@ -199,16 +192,12 @@ def trusted_keys(entries: Iterable[str | Path]) -> tuple[PublicKey, ...]:
 
 
 def find_signer(message: bytes, signature: bytes, trusted: Sequence[PublicKey]) -> PublicKey | None:
-    """Return which of the keys signed a message; None for none of them.
-
-    Raises:
-        MissingDependency: `cryptography` is not installed.
-    """
+    """Return the key that signed a message, None for none of them; needs `cryptography`."""
     return next((key for key in trusted if key.verifies(message, signature)), None)
 
 
 def _write_new_secret(path: Path, content: bytes) -> None:
-    """Write a file that nobody else could read at any moment, whole or not at all."""
+    """Write a file that is private from its first moment on, completely or not at all."""
     with storage_errors(path):
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from edge_autotuner.core.json_limits import load_json
-from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, DEPLOYED_LINK
-from edge_autotuner.deployment.registry_note import NOTE_FILE
+from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, DEPLOYED_LINK, NOTE_FILE
 from edge_autotuner.errors import ConfigError, DatasetError
 from edge_autotuner.pipeline.run_folder import SETTINGS_FILE, STATE_FILE, RunFolder
 from edge_autotuner.storage.atomic import atomic_write_json, make_folder, remove_leftovers, storage_errors

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Clock, Progress, SystemClock
 from edge_autotuner.deployment import deploy, deployed_bundle, install_bundle, read_bundle
-from edge_autotuner.deployment.acceptance import read_signature, write_signature
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE
-from edge_autotuner.deployment.registry_note import note_registry_id, registry_id
+from edge_autotuner.deployment.deployed import note_registry_id, registry_id
 from edge_autotuner.errors import ConfigError, DeadlineTooShort, NoLabelsFound, TrainingDiverged
 from edge_autotuner.node.camera_folder import Batch, BatchOutcome, CameraFolder
 from edge_autotuner.pipeline.annotation_stage import annotate
@@ -104,8 +103,8 @@ def deploy_start_bundle(folder: CameraFolder, config: RunConfig) -> None:
             f"{config.edge_model} is not the folder of a bundle; give one, or promote a bundle for the camera at the "
             "registry"
         )
-    installed = install_bundle(named, folder.path, _START)
-    _take_along(named, installed.folder)  # a service trusts a start by its signature
+    installed = install_bundle(named, folder.path, _START)  # a service trusts a start by its signature
+    _keep_registry_id(named, installed.folder)
     deploy(folder.path, installed.folder.name)
 
 
@@ -162,7 +161,7 @@ def _settle(batch: Batch, folder: CameraFolder, start: Path, clock: Clock, *, de
     if not decision.promoted:
         return BatchOutcome("kept", decision.reason, None, clock.now().isoformat())
     bundle = install_bundle(winner, folder.path, f"batch-{batch.name}")
-    _take_along(winner, bundle.folder)
+    _keep_registry_id(winner, bundle.folder)
     if not deploys:
         return BatchOutcome("candidate", decision.reason, bundle.folder.name, clock.now().isoformat())
     now_deployed = deployed_bundle(folder.path)
@@ -174,11 +173,8 @@ def _settle(batch: Batch, folder: CameraFolder, start: Path, clock: Clock, *, de
     return BatchOutcome("deployed", decision.reason, bundle.folder.name, clock.now().isoformat())
 
 
-def _take_along(winner: Path, installed: Path) -> None:
-    """Copy what a service has said about a bundle: its signature, and as what its registry knows it."""
-    signature, known_as = read_signature(winner), registry_id(winner)
-    if signature is not None:
-        write_signature(installed, signature)
+def _keep_registry_id(source: Path, installed: Path) -> None:
+    known_as = registry_id(source)
     if known_as is not None:
         note_registry_id(installed, known_as)
 

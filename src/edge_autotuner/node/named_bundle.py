@@ -9,7 +9,8 @@ from edge_autotuner.config import RunConfig
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.core import LabelMap
 from edge_autotuner.deployment import ModelBundle, bundle_folder, deploy, deployed_bundle, install_bundle, read_bundle
-from edge_autotuner.deployment.acceptance import accept_bundle, read_signature, write_signature
+from edge_autotuner.deployment.acceptance import read_signature
+from edge_autotuner.deployment.bundle import parse_description, read_description
 from edge_autotuner.deployment.signing import PublicKey, trusted_keys
 from edge_autotuner.errors import ConfigError, EdgeAutotunerError
 from edge_autotuner.models.transformers_folder import is_detector_folder
@@ -64,14 +65,14 @@ class NamedBundles:
         if deployed_bundle(folder.path) is not None or not self.gives_first_model(run):
             return None
         named = bundle_folder(Path(run.edge_model))
-        signature = read_signature(named)
-        trusted = self._trusted if signature is not None else ()  # an unsigned one is the choice of the settings alone
-        accepted = accept_bundle(named, trusted)
-        name = accepted.name if is_plain_name(accepted.name) else _UNNAMED
-        installed = install_bundle(named, folder.path, name)
-        if signature is not None:
-            write_signature(installed.folder, signature)
-        accept_bundle(installed.folder, trusted)  # what was verified may have changed before it was copied
+        is_signed = read_signature(named) is not None  # an unsigned one is the choice of the settings alone
+        name = parse_description(read_description(named), named).name
+        installed = install_bundle(
+            named,
+            folder.path,
+            name if is_plain_name(name) else _UNNAMED,
+            trusted=self._trusted if is_signed else (),
+        )
         deploy(folder.path, installed.folder.name)
         logger.info("%s: %s runs as it is", folder.path.name, named)
         return installed

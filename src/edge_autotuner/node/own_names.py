@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_autotuner.config.node import NodeConfig
-from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, DEPLOYED_LINK
-from edge_autotuner.deployment.registry_note import NOTE_FILE
+from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, DEPLOYED_LINK, NOTE_FILE
 from edge_autotuner.node.arrivals import ARRIVALS_FOLDER
 from edge_autotuner.node.camera_folder import BATCHES_FOLDER, LEARNING_FILE, RESERVOIR_FOLDER
 from edge_autotuner.node.outputs.json_lines import ROTATED_SUFFIX

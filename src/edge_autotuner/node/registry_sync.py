@@ -20,7 +20,6 @@ from edge_autotuner.config.node import CameraConfig, RegistryConfig
 from edge_autotuner.core import SystemClock
 from edge_autotuner.deployment import ModelBundle, deploy, deployed_bundle, install_bundle, read_bundle
 from edge_autotuner.deployment.acceptance import (
-    accept_bundle,
     check_camera,
     check_signature,
     read_signature,
@@ -30,8 +29,7 @@ from edge_autotuner.deployment.acceptance import (
     write_signature,
 )
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, parse_description
-from edge_autotuner.deployment.deployed import BUNDLES_FOLDER
-from edge_autotuner.deployment.registry_note import note_registry_id, registry_id
+from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, note_registry_id, registry_id
 from edge_autotuner.deployment.signing import PublicKey, SigningKey, read_signing_key, trusted_keys
 from edge_autotuner.errors import ModelBundleError
 from edge_autotuner.node.arrivals import Arrivals
@@ -192,12 +190,9 @@ class CameraSync:
         try:
             if signature is not None:
                 write_signature(incoming, signature)
-            accept_bundle(incoming, self._trusted)
-            installed = install_bundle(incoming, self._folder.path, decided.id)
+            installed = install_bundle(incoming, self._folder.path, decided.id, trusted=self._trusted)
         finally:
             remove_folder(incoming, below=self._arrivals.path)
-        if signature is not None:
-            write_signature(installed.folder, signature)
         note_registry_id(installed.folder, decided.id)
         return installed.folder.name
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from edge_autotuner.config.node import RegistryConfig
-from edge_autotuner.deployment.registry_note import registry_id
+from edge_autotuner.deployment.deployed import registry_id
 from edge_autotuner.deployment.signing import trusted_keys
 from edge_autotuner.node.camera_folder import CameraFolder
 

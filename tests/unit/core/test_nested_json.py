@@ -17,7 +17,7 @@ from edge_autotuner.core.json_fields import parse_json
 from edge_autotuner.core.json_limits import MAX_DEPTH, load_json
 from edge_autotuner.dataset.ground_truth import load_coco_truth
 from edge_autotuner.deployment import read_bundle
-from edge_autotuner.deployment.registry_note import registry_id
+from edge_autotuner.deployment.deployed import registry_id
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.node.camera_folder import Batch

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge_autotuner.deployment import deploy, deployed_bundle, read_bundle
+from edge_autotuner.deployment import deploy, deployed_bundle, install_bundle, read_bundle
 from edge_autotuner.deployment.acceptance import (
     accept_bundle,
     check_signature,
@@ -116,3 +116,21 @@ def test_signing_again_replaces_the_signature(tmp_path: Path) -> None:
     assert accept_bundle(folder, [OTHER.public])
     with pytest.raises(ModelBundleError):
         accept_bundle(folder, [MINE.public])
+
+
+def test_a_bundle_is_installed_with_its_signature(tmp_path: Path) -> None:
+    source, output = signed(tmp_path / "b"), tmp_path / "output"
+    installed = install_bundle(source, output, "new", trusted=[OTHER.public, MINE.public])
+    assert accept_bundle(installed.folder, [MINE.public]) == installed
+    again = install_bundle(source, output, "new", trusted=[MINE.public])
+    assert again == installed
+
+
+@pytest.mark.parametrize("key", [None, OTHER])
+def test_a_bundle_without_a_trusted_signature_is_not_installed(tmp_path: Path, key: SigningKey | None) -> None:
+    source, output = made(tmp_path / "b").folder, tmp_path / "output"
+    if key is not None:
+        sign_bundle(source, key)
+    with pytest.raises(ModelBundleError, match="sign"):
+        install_bundle(source, output, "new", trusted=[MINE.public])
+    assert not output.exists()

@@ -234,7 +234,7 @@ def refuse(values: dict[str, Any]) -> None:
         pytest.param("[" * 100_000, "cannot be used: more than 20000 items", id="nested"),
         pytest.param(description(edit=lambda d: d.update(version=2)), "has format version 2", id="version"),
         pytest.param(description(edit=lambda d: d.pop("detector")), "bundle.json", id="no-detector"),
-        pytest.param(description(edit=refuse), "expected a plain file name", id="path"),
+        pytest.param(description(edit=refuse), "must be a plain file name", id="path"),
         pytest.param(description(edit=lambda d: d.update(name="\ud800")), "expected printable text", id="surrogate"),
         pytest.param(
             description(edit=lambda d: d["metrics"].update(a="\ud800")), "expected printable text", id="inner-surrogate"

@@ -15,9 +15,9 @@ from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.dataset.pictures import read_file
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.deployment import ModelBundle, deploy, install_bundle
-from edge_autotuner.deployment.acceptance import accept_bundle, check_camera, signature_from_text, write_signature
-from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, parse_description
-from edge_autotuner.deployment.registry_note import note_registry_id
+from edge_autotuner.deployment.acceptance import check_camera
+from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, SIGNATURE_FILE, parse_description
+from edge_autotuner.deployment.deployed import note_registry_id
 from edge_autotuner.deployment.signing import PublicKey
 from edge_autotuner.errors import DatasetError, ModelBundleError, ServiceBadReply
 from edge_autotuner.pipeline.edge_weights import find_weights
@@ -166,19 +166,14 @@ def _install(
     atomic_write_bytes(child_path(together, described.weights.name), read_file(files[f"{kind}.weights"]))
     atomic_write_bytes(together / DESCRIPTION_FILE, content)
     signature = files.get(f"{kind}.signature")
-    text = read_file(signature).decode("ascii", "replace").strip() if signature is not None else None
-    if text is not None:
-        write_signature(together, signature_from_text(text))
-    if trusted and text is None:
+    if signature is not None:
+        atomic_write_bytes(together / SIGNATURE_FILE, read_file(signature))
+    elif trusted:
         raise ModelBundleError(
             f"the {kind} is not signed, and only signed ones are trusted here: a service signs what it trained from a "
             "start that it trusts, a model of its catalogue or a registered bundle signed by one of its `trusted_keys`"
         )
-    accept_bundle(together, trusted)
-    installed = install_bundle(together, session.folder.path, described.name)
-    if text is not None:
-        write_signature(installed.folder, signature_from_text(text))
-    return installed
+    return install_bundle(together, session.folder.path, described.name, trusted=trusted)
 
 
 def _keep_for_replay(session: Session, files: Mapping[str, Path], fingerprint: str) -> None:
