@@ -9,7 +9,7 @@ import pytest
 
 from edge_autotuner.capture import FrameScore, MotionResult, make_score
 from edge_autotuner.config import SelectionConfig
-from edge_autotuner.config.selection import ScoreName
+from edge_autotuner.config.capture import ScoreName
 from edge_autotuner.core import Frame
 from support.cameras.selection_samples import BrightSquares, Square, frame_at, motion_of
 

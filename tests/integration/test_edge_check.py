@@ -21,10 +21,10 @@ from unit.deployment.test_bundle import made
 
 CAMERA = {"name": "a", "source": "rtsp://127.0.0.1:1/s"}
 CANNOT_START: dict[str, tuple[dict[str, Any], str]] = {
-    "a reserved name": ({"cameras": [CAMERA | {"name": "status.json"}]}, "cannot be called status.json"),
-    "a reserved name in capitals": ({"cameras": [CAMERA | {"name": "STATUS.JSON"}]}, "cannot be called"),
-    "a device's name": ({"cameras": [CAMERA | {"name": "nul"}]}, "cannot be called nul"),
-    "names that differ in case": ({"cameras": [CAMERA, CAMERA | {"name": "A"}]}, "need different names"),
+    "a reserved name": ({"cameras": [CAMERA | {"name": "status.json"}]}, "camera name status.json is reserved"),
+    "a reserved name in capitals": ({"cameras": [CAMERA | {"name": "STATUS.JSON"}]}, "is reserved for a file"),
+    "a device's name": ({"cameras": [CAMERA | {"name": "nul"}]}, "camera name nul is reserved"),
+    "names that differ in case": ({"cameras": [CAMERA, CAMERA | {"name": "A"}]}, "names must be unique"),
     "a missing file": ({"cameras": [CAMERA | {"source": "/nonexistent.mp4"}]}, "/nonexistent.mp4 does not exist"),
     "an unknown scheme": ({"cameras": [CAMERA | {"source": "onvif://h/s"}]}, "cannot reach a camera"),
     "an unset variable": ({"cameras": [CAMERA | {"source": "rtsp://${NOPE_X}@h/s"}]}, "NOPE_X, which is not set"),

@@ -12,7 +12,7 @@ from edge_autotuner.annotation.hiding import hide_boxes_inplace_, hide_outside, 
 from edge_autotuner.annotation.region_teacher import RegionTeacher
 from edge_autotuner.annotation.views import grid_of_tiles, shown_rectangles
 from edge_autotuner.config import AnnotationConfig
-from edge_autotuner.config.privacy import PrivacyConfig
+from edge_autotuner.config.run import PrivacyConfig
 from edge_autotuner.core import Annotation, Detector, LabelMap, subtract_boxes
 from edge_autotuner.core.boxes import as_boxes, covered_together
 from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH

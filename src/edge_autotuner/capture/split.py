@@ -135,7 +135,7 @@ def _cut(info: SourceInfo, config: CaptureConfig) -> tuple[range, range]:
     if max(train.start, kept.start) < min(train.stop, kept.stop):
         raise ConfigError(
             f"train_frames {train.start}:{train.stop} and test_frames {kept.start}:{kept.stop} of {info.name} "
-            "overlap: a test frame may never be trained on"
+            "overlap; a test frame must never be trained on"
         )
     return train, kept
 

@@ -1,21 +1,23 @@
-"""Every setting of the main job, one model per stage, and the loader that explains mistakes."""
+"""Settings models, one module per stage, and the loader that explains mistakes."""
 
 from edge_autotuner.config.annotation import AnnotationConfig, RefinementConfig
-from edge_autotuner.config.augmentation import AugmentationConfig
-from edge_autotuner.config.background import BackgroundConfig
-from edge_autotuner.config.capture import CaptureConfig
-from edge_autotuner.config.evaluation import EvaluationConfig
-from edge_autotuner.config.feature_cache import FeatureCacheConfig
+from edge_autotuner.config.capture import (
+    BackgroundConfig,
+    CaptureConfig,
+    MotionConfig,
+    SelectionConfig,
+    StreamConfig,
+)
 from edge_autotuner.config.loader import load_config, resolve_config, resolve_settings
-from edge_autotuner.config.motion import MotionConfig
-from edge_autotuner.config.privacy import PrivacyConfig
-from edge_autotuner.config.replay import ReplayConfig
-from edge_autotuner.config.run import RunConfig
-from edge_autotuner.config.second_look import SecondLookConfig
-from edge_autotuner.config.selection import SelectionConfig
+from edge_autotuner.config.run import EvaluationConfig, PrivacyConfig, RunConfig
 from edge_autotuner.config.service import ServiceConfig
-from edge_autotuner.config.stream import StreamConfig
-from edge_autotuner.config.training import TrainingConfig
+from edge_autotuner.config.training import (
+    AugmentationConfig,
+    FeatureCacheConfig,
+    ReplayConfig,
+    SecondLookConfig,
+    TrainingConfig,
+)
 
 __all__ = [
     "AnnotationConfig",

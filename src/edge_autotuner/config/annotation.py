@@ -1,4 +1,4 @@
-"""Settings of the annotation stage: where a teacher looks and which of its boxes count."""
+"""Settings of the annotation stage: what a teacher sees, and which of its boxes become labels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from edge_autotuner.config.base import FrozenConfig, InputSize, fingerprint_valu
 from edge_autotuner.config.service import ServiceConfig
 
 ZOOM = "zoom"
-"""The teacher that is the edge model itself, looking at magnified views."""
+"""The teacher that is the edge model itself, on magnified views."""
 
 REMOTE = "remote:"
-"""What the name of a teacher begins with that is a model of the service."""
+"""Prefix of a teacher that is a model at the service."""
 
 
 def _join_names(value: object) -> object:
@@ -25,61 +25,74 @@ def _join_names(value: object) -> object:
 
 
 TeacherNames = Annotated[str, BeforeValidator(_join_names)]
-"""One name, or several separated by commas; a list of names is understood."""
+"""Names separated by commas; a list of names is also accepted."""
 
 
 class RefinementConfig(FrozenConfig):
-    """What becomes of a teacher's boxes in the light of all other frames; the teacher is not asked again.
+    """Rules that correct a teacher's boxes by looking at all frames together, without asking the teacher again.
 
-    The rules about time need frames so close to each other that objects can be followed; elsewhere they change nothing.
+    Rules about time need frames close enough to track objects; otherwise they change nothing.
     """
 
     static_objects: Literal["keep", "ignore", "background"] = Field(
         "ignore",
-        description="Boxes that stand in one place all the time with a low mean score: keep; ignore: make uncertain; "
-        "background: drop, so that the student learns that nothing is there.",
+        description=(
+            "What to do with boxes that stay in one place all the time with a low mean score. keep: nothing; ignore: "
+            "make them uncertain; background: drop them, so that the student learns that nothing is there."
+        ),
     )
     static_presence: float = Field(
         0.6,
         gt=0,
         le=1,
-        description="Share of the frames in which such a place must hold a box, uncertain ones included.",
+        description="Minimum fraction of frames with a box in such a place, uncertain boxes included.",
     )
     static_max_score: float = Field(
-        0.6, ge=0, le=1, description="Places with a higher mean score are real objects, such as parked cars."
+        0.6,
+        ge=0,
+        le=1,
+        description="Maximum mean score of such a place; above it, boxes are real objects, e.g. parked cars.",
     )
     static_min_s: float = Field(
         30.0,
         ge=0,
         le=1e9,
-        description="Only frames that span this time, seconds, tell such places from a car that waits.",
+        description="Minimum time span of the frames, seconds; over less time, a waiting car looks the same.",
     )
     smooth_boxes_s: float = Field(
         0.8,
         ge=0,
         le=3600,
-        description="Boxes of one object are smoothed over this time (standard deviation, seconds); 0: not.",
+        description="Smooth each object's boxes over this time (standard deviation, seconds); 0: off.",
     )
-    smooth_scores_s: float = Field(0.3, ge=0, le=3600, description="The same for their scores; 0: not.")
+    smooth_scores_s: float = Field(
+        0.3,
+        ge=0,
+        le=3600,
+        description="Smooth each object's scores over this time (standard deviation, seconds); 0: off.",
+    )
     one_class_per_object: bool = Field(
-        True, description="An object that is followed gets the class that has the largest sum of scores."
+        True, description="Give each tracked object the class with the largest sum of scores."
     )
     fill_gaps: Literal["keep", "ignore", "label"] = Field(
         "ignore",
-        description="Places where an object was missed between two frames that show it: keep: background; ignore: add "
-        "an uncertain box; label: add a label.",
+        description=(
+            "What to do where an object is missing between two frames that show it. keep: leave it as background; "
+            "ignore: add an uncertain box; label: add a label."
+        ),
     )
     flicker_max_score: float = Field(
         0.6,
         ge=0,
         le=1,
-        description="Labels up to this score that neither the frame before nor the one after shows become uncertain; "
-        "0: none.",
+        description=(
+            "Make labels up to this score uncertain if neither the previous nor the next frame shows them; 0: off."
+        ),
     )
 
     @property
     def follows_objects(self) -> bool:
-        """Whether any rule needs to know which boxes of different frames are one object."""
+        """Whether any rule needs objects tracked across frames."""
         smooths = self.smooth_boxes_s > 0 or self.smooth_scores_s > 0
         return smooths or self.one_class_per_object or self.fill_gaps != "keep" or self.flicker_max_score > 0
 
@@ -97,52 +110,62 @@ NO_REFINEMENT = RefinementConfig(
     fill_gaps="keep",
     flicker_max_score=0.0,
 )
-"""Every label stays as the teacher gave it."""
+"""Leaves every label unchanged."""
 
 
 class AnnotationConfig(FrozenConfig):
-    """How a teacher looks at frames and what becomes of its boxes."""
+    """How a teacher labels frames."""
 
     teacher: TeacherNames = Field(
         "zoom",
-        description="zoom (the edge model itself on magnified views), a known model's name, an ONNX file, the "
-        "folder of a detector of the transformers library, or remote:NAME, a model of the service; several, separated "
-        "by commas, are asked all, and their boxes fused.",
+        description=(
+            "zoom (the edge model on magnified views), a known model's name, an ONNX file, the folder of a "
+            "transformers detector, or remote:NAME, a model at the service. Separate several by commas to fuse their "
+            "boxes."
+        ),
     )
     teacher_weights: tuple[float, ...] | None = Field(
-        None, description="How much each of several teachers counts, in their order; null: all the same."
+        None, description="Weight of each teacher, in order; null: equal weights."
     )
     fusion_iou: float = Field(
-        0.55, gt=0, le=1, description="Boxes of several teachers above this overlap are one (weighted boxes fusion)."
+        0.55, gt=0, le=1, description="Minimum IoU to fuse boxes of several teachers (weighted boxes fusion)."
     )
-    adapter: str | None = Field(None, description="How to read an unknown ONNX file: deim, picodet or yolox.")
+    adapter: str | None = Field(None, description="Adapter for an unknown ONNX file: deim, picodet or yolox.")
     zoom_input: InputSize = Field(
-        (416, 416), description="Input of the edge model when it looks at magnified views as the zoom teacher."
+        (416, 416), description="Input size of the edge model when it acts as the zoom teacher."
     )
     look: Literal["tiles", "crops", "full"] = Field(
-        "tiles", description="tiles: full frame and overlapping tiles; crops: motion regions; full: the frame alone."
+        "tiles",
+        description=(
+            "Views that the teacher sees. tiles: the full frame and overlapping tiles; crops: motion regions; full: "
+            "the full frame only."
+        ),
     )
     tile_grid: int = Field(2, ge=1, le=8, description="Tiles per side.")
-    tile_overlap: float = Field(0.25, ge=0, lt=0.9, description="Share of a tile that its neighbour covers too.")
-    crop_margin: float = Field(0.25, ge=0, le=2, description="Margin around a motion region, share of its size.")
-    min_crop_px: int = Field(192, ge=16, le=16384, description="Smallest side of a crop, frame pixels (paper, Fig. 5).")
+    tile_overlap: float = Field(0.25, ge=0, lt=0.9, description="Overlap of neighbouring tiles, fraction of a tile.")
+    crop_margin: float = Field(0.25, ge=0, le=2, description="Margin around a motion region, fraction of its size.")
+    min_crop_px: int = Field(192, ge=16, le=16384, description="Minimum side of a crop, frame pixels (paper, Fig. 5).")
     cut_border_px: float = Field(
-        3.0, ge=0, le=1000, description="Boxes this close to an inner crop border are cut: dropped."
+        3.0, ge=0, le=1000, description="Drop boxes this close to an inner crop border, where objects are cut off."
     )
-    merge_iou: float = Field(
-        0.5, gt=0, le=1, description="Same-class boxes of several views above this overlap are one."
-    )
+    merge_iou: float = Field(0.5, gt=0, le=1, description="Minimum IoU to merge boxes of one class from several views.")
     same_object_iou: float | None = Field(
-        0.7, gt=0, le=1, description="Boxes of different classes above this overlap are one object; null: keep all."
+        0.7, gt=0, le=1, description="Minimum IoU to treat boxes of different classes as one object; null: keep all."
     )
-    min_score: float = Field(0.3, gt=0, lt=1, description="Boxes from this score on are labels (paper: 0.3).")
+    min_score: float = Field(0.3, gt=0, lt=1, description="Minimum score of a label (paper: 0.3).")
     uncertain_score: float = Field(
-        0.1, gt=0, lt=1, description="Boxes from here to min_score are neither object nor background in training."
+        0.1,
+        gt=0,
+        lt=1,
+        description=(
+            "Minimum score of an uncertain box. Between this and min_score, a box is neither object nor background "
+            "in training."
+        ),
     )
     classes: tuple[str, ...] | None = Field(
-        None, description="Classes to learn; null: the edge model's own, or the six street classes of a COCO model."
+        None, description="Classes to learn; null: the edge model's own, or the six street classes for a COCO model."
     )
-    max_detections: int = Field(300, ge=1, le=10_000, description="Most boxes kept per frame.")
+    max_detections: int = Field(300, ge=1, le=10_000, description="Maximum boxes per frame.")
     refine: RefinementConfig = RefinementConfig()
     service: ServiceConfig = ServiceConfig()
 
@@ -157,7 +180,7 @@ class AnnotationConfig(FrozenConfig):
         return tuple(name.removeprefix(REMOTE) for name in self.teachers if name.startswith(REMOTE))
 
     def teacher_fingerprint(self) -> str:
-        """Return a short hash that changes when a setting does that the teacher must be asked again for."""
+        """Return a short hash of the settings that require asking the teacher again when they change."""
         plain = self.model_copy(update={"refine": NO_REFINEMENT}).model_dump(mode="json", exclude={"service"})
         service = self.service.shaping_labels() if self.remote_models else None
         return fingerprint_values(plain if service is None else {**plain, "service": service})
@@ -165,16 +188,18 @@ class AnnotationConfig(FrozenConfig):
     @model_validator(mode="after")
     def _band_is_ordered(self) -> AnnotationConfig:
         if self.uncertain_score > self.min_score:
-            raise ValueError(f"uncertain_score {self.uncertain_score} is above min_score {self.min_score}")
+            raise ValueError(
+                f"uncertain_score must not exceed min_score, got {self.uncertain_score} and {self.min_score}"
+            )
         return self
 
     @model_validator(mode="after")
     def _teachers_are_told_apart(self) -> AnnotationConfig:
         names, weights = self.teachers, self.teacher_weights
         if not all(names) or len(set(names)) < len(names):
-            raise ValueError(f"teacher must name one teacher, or several different ones, got '{self.teacher}'")
+            raise ValueError(f"teacher must be one name or several different names, got '{self.teacher}'")
         if "" in self.remote_models or (self.remote_models and self.service.url is None):
-            raise ValueError("a teacher remote:NAME needs the name of a model, and annotation.service.url")
+            raise ValueError("a remote:NAME teacher needs a model name and annotation.service.url")
         if weights is not None and (len(weights) != len(names) or not all(0 < w < math.inf for w in weights)):
-            raise ValueError(f"teacher_weights must be one positive number for each of {', '.join(names)}")
+            raise ValueError(f"teacher_weights must have one positive number for each of {', '.join(names)}")
         return self

@@ -1,4 +1,4 @@
-"""What all configuration models share."""
+"""Base class and value types of all settings models."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from edge_autotuner.storage import PLAIN_NAME
 
 _MIN_INPUT_SIDE_PX, _MAX_INPUT_SIDE_PX = 32, 4096
 _LONGEST_S = 36_500 * 86_400.0
-_MAY_BE_PATHS = {"source", "edge_model", "teacher"}  # text that may name a file
+_MAY_BE_PATHS = {"source", "edge_model", "teacher"}  # text that may be a path
 
 
 class FrozenConfig(BaseModel):
-    """Settings that cannot change after they were read; unknown keys are errors."""
+    """Immutable settings that reject unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @field_validator("*", mode="before")
     @classmethod
     def _require_text(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse empty text: as a path it would be the working directory, and it is never what somebody meant."""
+        """Reject empty text; as a path, it would mean the working directory."""
         if value == "" and cls.model_fields[info.field_name or ""].default != "":
-            raise ValueError("is empty (an unset variable?); give a value, or leave the setting out")
+            raise ValueError("is empty (an unset variable?); give a value or remove the setting")
         return value
 
     @model_validator(mode="before")
     @classmethod
     def _expand_home(cls, values: object) -> object:
-        """Let `~` stand for the home folder in every path, as a shell does."""
+        """Expand `~` in every path, as a shell does."""
         if not isinstance(values, Mapping):
             return values
         return {
@@ -53,7 +53,7 @@ class FrozenConfig(BaseModel):
         }
 
     def fingerprint(self) -> str:
-        """Return a short hash that changes when any setting does."""
+        """Return a short hash of all settings."""
         return fingerprint_values(self.model_dump(mode="json"))
 
 
@@ -68,17 +68,17 @@ def _at_home(text: str) -> str:
     try:
         return str(Path(text).expanduser())
     except RuntimeError as exc:
-        raise ValueError(f"no home folder for {text}; write the full path") from exc
+        raise ValueError(f"cannot expand {text}: no home folder; use a full path") from exc
 
 
 def fingerprint_values(values: Mapping[str, object]) -> str:
-    """Return a short hash of JSON values, whatever order their keys have."""
+    """Return a short hash of JSON values, independent of key order."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _to_seconds(value: object) -> object:
     if isinstance(value, bool):
-        raise ValueError("expected a duration, for example 90s, 10min or 1h30m")
+        raise ValueError("expected a duration, e.g. 90s, 10min or 1h30m")
     if isinstance(value, str | int | float):
         try:
             return parse_duration_s(value)
@@ -89,30 +89,26 @@ def _to_seconds(value: object) -> object:
 
 def _not_too_long(seconds: float) -> float:
     if not seconds <= _LONGEST_S:  # also NaN
-        raise ValueError("expected at most 36500 days; settings that allow null take it as no limit")
+        raise ValueError("must be at most 36500 days; use null for no limit where it is allowed")
     return seconds
 
 
 def _to_frame_range(value: object) -> object:
     if isinstance(value, int):
-        raise ValueError(f"{value} is not a frame range; write START:STOP, for example 0:{value}")
+        raise ValueError(f"{value} is not a frame range; use START:STOP, e.g. 0:{value}")
     if isinstance(value, str):
         start, colon, stop = value.partition(":")
         if not colon or not (start.isdigit() or not start) or not (stop.isdigit() or not stop):
-            raise ValueError(f"'{value}' is not a frame range; write START:STOP, for example 0:500")
+            raise ValueError(f"'{value}' is not a frame range; use START:STOP, e.g. 0:500")
         return int(start or 0), int(stop) if stop else None
     return value
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Read "416" or "640x384" as width and height.
-
-    Raises:
-        ConfigError: it is neither.
-    """
+    """Parse "416" or "640x384" as width and height; raise `ConfigError` for anything else."""
     width, cross, height = text.lower().partition("x")
     if not width.isdigit() or (cross and not height.isdigit()):
-        raise ConfigError(f"'{text}' is not a size; write 416 or 640x384")
+        raise ConfigError(f"'{text}' is not a size; use e.g. 416 or 640x384")
     return int(width), int(height or width)
 
 
@@ -136,9 +132,9 @@ def _to_size(value: object) -> object:
 
 def _large_enough(size_wh: tuple[int, int]) -> tuple[int, int]:
     if any(side < _MIN_INPUT_SIDE_PX for side in size_wh):
-        raise ValueError(f"both sides must be at least {_MIN_INPUT_SIDE_PX}, for example 416 or 640x384")
+        raise ValueError(f"both sides must be at least {_MIN_INPUT_SIDE_PX}, e.g. 416 or 640x384")
     if any(side > _MAX_INPUT_SIDE_PX for side in size_wh):
-        raise ValueError(f"both sides must be at most {_MAX_INPUT_SIDE_PX}, for example 416 or 640x384")
+        raise ValueError(f"both sides must be at most {_MAX_INPUT_SIDE_PX}, e.g. 416 or 640x384")
     return size_wh
 
 
@@ -146,10 +142,10 @@ PlainName = Annotated[str, Field(pattern=PLAIN_NAME)]
 """Letters, digits, dots, dashes and underscores; never a path."""
 
 Seconds = Annotated[float, BeforeValidator(_to_seconds), AfterValidator(_not_too_long)]
-"""Seconds; text such as "10min" or "1h30m" is understood."""
+"""Seconds; also accepts text such as "10min" or "1h30m"."""
 
 FrameRange = Annotated[tuple[int, int | None], BeforeValidator(_to_frame_range), AfterValidator(_not_empty)]
-"""First frame and the one after the last (None: to the end); text "0:500" is understood."""
+"""First frame, and last frame + 1 (None: to the end); also accepts text such as "0:500"."""
 
 InputSize = Annotated[tuple[int, int], BeforeValidator(_to_size), AfterValidator(_large_enough)]
-"""Width and height in pixels; "416" and "640x384" are understood. Which sizes fit is for the edge model to say."""
+"""Width and height in pixels; also accepts "416" and "640x384". The edge model checks which sizes it supports."""

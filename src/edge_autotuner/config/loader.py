@@ -1,4 +1,4 @@
-"""Reads configuration files and merges them with flags; mistakes are shown with file, line and key."""
+"""Reads settings files, merges them with flags, and reports mistakes with file, line and key."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from edge_autotuner.errors import ConfigError
 from edge_autotuner.storage import PLAIN_NAME
 
 WORDS_OF_PATTERNS = {
-    PLAIN_NAME: "expected at most 100 letters, digits, dots, dashes and underscores, beginning with a letter or digit",
+    PLAIN_NAME: "expected at most 100 letters, digits, dots, dashes and underscores, starting with a letter or digit",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "expected the name of an environment variable: letters, digits and underscores",
-    r"^[1-9]\d{0,4}x[1-9]\d{0,4}$": "expected WIDTHxHEIGHT, for example 1280x720",
-    r"^https?://": "expected an address that begins with http:// or https://",
+    r"^[1-9]\d{0,4}x[1-9]\d{0,4}$": "expected WIDTHxHEIGHT, e.g. 1280x720",
+    r"^https?://": "expected a URL that starts with http:// or https://",
 }
-"""What the patterns of settings mean; nobody is shown a regular expression."""
+"""Explanations of the patterns used by settings, shown instead of a regular expression."""
 
-_A_LIST, _A_SECTION = "expected a list, such as [a, b]", "expected settings of its own, each KEY: VALUE"
+_A_LIST, _A_SECTION = "expected a list, e.g. [a, b]", "expected a section of KEY: VALUE lines"
 WORDS_OF_TYPES = {
     "tuple_type": _A_LIST,
     "list_type": _A_LIST,
@@ -33,7 +33,7 @@ WORDS_OF_TYPES = {
     "model_type": _A_SECTION,
     "model_attributes_type": _A_SECTION,
 }
-"""What the library's kinds of values mean in a settings file; nobody is shown the name of a class."""
+"""Explanations of Pydantic's error types, shown instead of a class name."""
 
 _Config = TypeVar("_Config", bound=BaseModel)
 
@@ -59,13 +59,13 @@ def resolve_settings(
     """Merge defaults, an optional YAML file and flags, in rising precedence.
 
     Args:
-        model: which settings there are.
+        model: class of the settings.
         path: YAML file, or None.
         overrides: dotted keys, for example {"training.layers": "box"}; None values are ignored.
-        cleared: dotted keys that are set to nothing, whatever the file says.
+        cleared: dotted keys to set to None, whatever the file says.
 
     Raises:
-        ConfigError: naming file, line and key where they are known.
+        ConfigError: with file, line and key if known.
     """
     text = _read(path) if path else ""
     values = _parse(text, path)
@@ -88,9 +88,9 @@ def _read(path: Path) -> str:
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1).decode("utf-8-sig")
     except OSError as exc:
-        raise ConfigError(f"cannot read configuration file {path}: {exc.strerror}; check the path") from exc
+        raise ConfigError(f"cannot read settings file {path}: {exc.strerror}; check the path") from exc
     except UnicodeDecodeError as exc:
-        raise ConfigError(f"cannot read configuration file {path}: not UTF-8 text; is this the right file?") from exc
+        raise ConfigError(f"cannot read settings file {path}: not UTF-8 text; is this the right file?") from exc
 
 
 def _parse(text: str, path: Path | None) -> dict[str, Any]:
@@ -98,12 +98,12 @@ def _parse(text: str, path: Path | None) -> dict[str, Any]:
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected keys and values at the top, got {type(values).__name__}")
+        raise ConfigError(f"{path}: expected KEY: VALUE lines at the top level, got {type(values).__name__}")
     return values
 
 
 def _set_nested(values: dict[str, Any], dotted: str, value: object) -> None:
-    """Set what a dotted key names; in a list, a number names an item that is there."""
+    """Set the value of a dotted key; a number selects an existing item of a list."""
     place: Any = values
     *outer, last = dotted.split(".")
     for key in outer:
@@ -115,13 +115,13 @@ def _set_nested(values: dict[str, Any], dotted: str, value: object) -> None:
         place[_index(place, last, dotted)] = value
     elif isinstance(place, dict):
         place[last] = value
-    # anything else is a wrong value of the file; validation will name it
+    # anything else is a wrong value in the file, which validation reports
 
 
 def _index(items: list[Any], key: str, dotted: str) -> int:
     if not key.isdecimal() or int(key) >= len(items):
         raise ConfigError(
-            f"{dotted}: {key!r} names no item of the file's list, which has {len(items)}; they are counted from 0"
+            f"{dotted}: {key!r} is not an item of the file's list, which has {len(items)} items, counted from 0"
         )
     return int(key)
 
@@ -133,23 +133,23 @@ def _explain(error: ValidationError, text: str, path: Path | None, overrides: Ma
         is_a_consequence = item["type"] == "too_short" and any(
             other["loc"][: len(item["loc"])] == item["loc"] and len(other["loc"]) > len(item["loc"]) for other in found
         )
-        if is_a_consequence:  # a list is called empty when no item of it is right
+        if is_a_consequence:  # Pydantic calls a list too short if none of its items is valid
             continue
         keys = tuple(str(part) for part in item["loc"])
         dotted = ".".join(keys)
         message = WORDS_OF_TYPES.get(item["type"], item["msg"].removeprefix("Value error, "))
         if item["type"] == "string_pattern_mismatch":
             pattern = str(item.get("ctx", {}).get("pattern"))
-            message = WORDS_OF_PATTERNS.get(pattern, "does not have the expected form; see the settings reference")
+            message = WORDS_OF_PATTERNS.get(pattern, "has the wrong format; see the settings reference")
         if item["type"] == "extra_forbidden":
             message = "no such setting"
         if item["type"] == "tuple_type":
-            message = "expected a list, in YAML lines that begin with a dash"
+            message = "expected a list, i.e. YAML lines that start with a dash"
         flagged = any(
             value is not None and (dotted == name or dotted.startswith(f"{name}.")) for name, value in overrides.items()
         )
         line = None if flagged else _line_of(text, keys)
-        # about settings that do not go together, or that are not there
+        # a conflict between settings, or a missing one
         is_whole = path is not None and not overrides and (not keys or item["type"] == "missing")
         where = f"{path}:{line}: " if line else f"{path}: " if is_whole else ""
         is_shown = item["type"] not in {"missing", "extra_forbidden"} and not isinstance(item["input"], Mapping)
@@ -159,7 +159,7 @@ def _explain(error: ValidationError, text: str, path: Path | None, overrides: Ma
 
 
 def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
-    """Return the 1-based line of the deepest of the nested keys that the file has."""
+    """Return the 1-based line of the deepest of the nested keys in the file."""
     node = compose_yaml(text, where="") if text else None
     line = None
     for key in keys:

@@ -1,4 +1,4 @@
-"""Settings of an edge node: its cameras, what runs beside the detection, and where detections go."""
+"""Settings of an edge node: cameras, detection, learning, storage and outputs."""
 
 from __future__ import annotations
 
@@ -17,117 +17,125 @@ from edge_autotuner.config.service import ServiceConfig
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
 _STANDARD_OUTPUT = Path("-")
 _HOME_ASSISTANT = "homeassistant"
-"""The first part of Home Assistant's own topics; its status is told there whatever its discovery topic is."""
+"""First level of Home Assistant's own topics, where it publishes its status whatever the discovery prefix."""
 _RESERVED_NAMES = {"con", "nul", "aux", "prn"}
-"""In lower case: names that some systems cannot have for a file."""
+"""Reserved file names on some systems, in lower case."""
 _RESERVED_SUFFIXES = (".json", ".tmp", ".lock", ".yaml")
-"""Of the files that the node writes beside the cameras' folders, such as status.json."""
+"""Suffixes of files that the node writes beside the cameras' folders, e.g. status.json."""
 
 
 class CameraConfig(FrozenConfig):
-    """One camera: a context of its own, with models of its own."""
+    """One camera: a context with its own models."""
 
-    name: PlainName = Field(description="Names its folder, its topics and its models.")
-    source: str = Field(min_length=1, description="An address such as rtsp://camera/stream, a webcam, or a recording.")
-    place: str = Field("", max_length=200, description="Where it hangs, for people.")
-    shows: str = Field("", max_length=200, description="What it shows, for people.")
+    name: PlainName = Field(description="Name of the camera; used for its folder, topics and models.")
+    source: str = Field(min_length=1, description="Address such as rtsp://camera/stream, a webcam, or a recording.")
+    place: str = Field("", max_length=200, description="Location, for people.")
+    shows: str = Field("", max_length=200, description="What the camera shows, for people.")
     settings: Mapping[str, Any] = Field(
-        default_factory=dict, description="What differs from `run` for this camera, in the same layout."
+        default_factory=dict, description="Settings that override `run` for this camera, in the same layout."
     )
 
 
 class DetectConfig(FrozenConfig):
-    """How the deployed model looks at the camera."""
+    """How the deployed model runs on camera frames."""
 
-    max_rate_hz: float = Field(5.0, gt=0, le=1000, description="Most frames per second that are looked at.")
-    min_score: float = Field(0.3, gt=0, lt=1, description="Weaker detections are not reported.")
-    max_detections: int = Field(100, ge=1, le=10_000, description="Most detections per frame.")
+    max_rate_hz: float = Field(5.0, gt=0, le=1000, description="Maximum detection rate, frames per second.")
+    min_score: float = Field(0.3, gt=0, lt=1, description="Minimum score of a reported detection.")
+    max_detections: int = Field(100, ge=1, le=10_000, description="Maximum detections per frame.")
     n_threads: int = Field(1, ge=1, le=256, description="CPU threads of the model.")
 
 
 class BatchConfig(FrozenConfig):
-    """When a camera has collected enough to learn from (paper, section 4.2: by count, or at a deadline)."""
+    """When a batch of frames is complete (paper, section 4.2: by count, or at a deadline)."""
 
-    max_frames: int = Field(300, ge=10, le=100_000, description="With so many training frames a batch is full.")
+    max_frames: int = Field(300, ge=10, le=100_000, description="Close a batch at this many training frames.")
     max_age_s: Seconds = Field(
         6 * 3600.0,
         gt=0,
-        description="At this age a batch is closed too, if it has `min_frames`; else when it has them.",
+        description="Close a batch at this age, once it has `min_frames`.",
     )
-    min_frames: int = Field(40, ge=1, le=100_000, description="Fewer training frames are not worth a training.")
+    min_frames: int = Field(40, ge=1, le=100_000, description="Minimum training frames of a batch.")
     pause_s: Seconds | None = Field(
-        24 * 3600.0, gt=0, description="Time after a batch in which nothing is collected; null: collect one batch only."
+        24 * 3600.0, gt=0, description="Pause between batches; null: collect only one batch."
     )
 
     @model_validator(mode="after")
     def _can_be_full(self) -> BatchConfig:
         if self.min_frames > self.max_frames:
-            raise ValueError(f"min_frames {self.min_frames} is above max_frames {self.max_frames}")
+            raise ValueError(f"min_frames must not exceed max_frames, got {self.min_frames} and {self.max_frames}")
         return self
 
 
 class BackgroundWorkConfig(FrozenConfig):
-    """What annotation and training may use of the machine beside the detection."""
+    """Resource limits for annotation and training beside detection."""
 
-    max_cpu_percent: float = Field(
-        50.0, gt=0, le=100, description="Share of all cores of the machine that background work may use."
-    )
+    max_cpu_percent: float = Field(50.0, gt=0, le=100, description="Maximum CPU use, percent of all cores.")
     priority: Literal["idle", "low", "normal"] = Field(
         "idle",
-        description="idle: only cores that nothing else wants; low: nice 19; normal: like the detection itself. Where "
-        "other programs keep all cores busy, idle work never ends.",
+        description=(
+            "idle: use only otherwise idle cores; low: nice 19; normal: same as detection. If other programs keep "
+            "all cores busy, idle work never finishes."
+        ),
     )
     max_memory_mb: float | None = Field(
         None,
         gt=0,
         le=10_000_000,
-        description="Memory limit of the learning process, megabytes; above it the process is ended and tried again "
-        "later. null: only `min_free_memory_mb` applies.",
+        description=(
+            "Memory limit of the learning process, MB; above it, the process is stopped and retried later. null: "
+            "only `min_free_memory_mb` applies."
+        ),
     )
     min_free_memory_mb: float = Field(
         100.0,
         ge=0,
         le=10_000_000,
-        description="Memory to keep free on the machine, or in its container, megabytes. With less, the learning "
-        "process is not started, and a running one is ended before the kernel ends something else.",
+        description=(
+            "Memory to keep free on the machine or in its container, MB. With less, learning does not start, and a "
+            "running process is stopped before the kernel kills something else."
+        ),
     )
-    first_retry_s: Seconds = Field(60.0, gt=0, description="Wait after a failed attempt; doubles each time.")
-    longest_retry_s: Seconds = Field(3600.0, gt=0, description="Longest wait between two attempts.")
+    first_retry_s: Seconds = Field(60.0, gt=0, description="Delay after a failed attempt; doubles each time.")
+    longest_retry_s: Seconds = Field(3600.0, gt=0, description="Maximum delay between attempts.")
 
 
 class StorageConfig(FrozenConfig):
-    """What is kept on the disk, and for how long."""
+    """Disk reserve and retention."""
 
-    min_free_mb: float = Field(500.0, ge=0, le=1e9, description="No frame is collected while less is free; megabytes.")
+    min_free_mb: float = Field(
+        500.0, ge=0, le=1e9, description="Stop collecting frames with less free disk space than this, MB."
+    )
     keep_pictures_s: Seconds = Field(
         30 * 24 * 3600.0,
         gt=0,
-        description="Pictures of a batch that was learned from are deleted this long after it was closed.",
+        description="Delete a batch's pictures this long after it was closed, if it was learned from.",
     )
     keep_waiting_s: Seconds = Field(
         90 * 24 * 3600.0,
         gt=0,
-        description="Delete pictures of a batch that was not learned from this long after it was closed; those of an "
-        "incomplete batch once its camera has been watched for this long.",
+        description=(
+            "Delete a batch's pictures this long after it was closed, if it was not learned from; those of an "
+            "incomplete batch once its camera has been watched for this long."
+        ),
     )
     keep_replay_s: Seconds = Field(
         365 * 24 * 3600.0,
         gt=0,
-        description="Pictures of the replay reservoir are deleted this long after they came there.",
+        description="Delete pictures of the replay reservoir this long after they were added.",
     )
     keep_batches: int = Field(
-        10, ge=1, le=100_000, description="Older finished batches are deleted, with reports and models."
+        10, ge=1, le=100_000, description="Finished batches to keep, with reports and models; older ones are deleted."
     )
-    keep_bundles: int = Field(5, ge=1, le=100_000, description="Models kept to go back to, besides the deployed one.")
+    keep_bundles: int = Field(
+        5, ge=1, le=100_000, description="Models to keep for a rollback, besides the deployed one."
+    )
 
 
 class JsonLinesConfig(FrozenConfig):
     """Detections as lines of JSON."""
 
-    path: Path | None = Field(None, description="File that lines are added to; null or -: standard output.")
-    max_mb: float = Field(
-        100.0, gt=0, le=1_000_000, description="A larger file is moved to NAME.1, and a new one begun; megabytes."
-    )
+    path: Path | None = Field(None, description="File to append to; null or -: standard output.")
+    max_mb: float = Field(100.0, gt=0, le=1_000_000, description="Rotate the file to NAME.1 at this size, MB.")
 
     @field_validator("path")
     @classmethod
@@ -136,29 +144,29 @@ class JsonLinesConfig(FrozenConfig):
 
 
 class MqttConfig(FrozenConfig):
-    """Detections to an MQTT broker, in the form that Home Assistant discovers."""
+    """Detections to an MQTT broker, with Home Assistant discovery."""
 
-    host: str = Field(min_length=1, max_length=253, description="Broker: a host name or an IP address, not a URL.")
-    port: int = Field(1883, ge=1, le=65535, description="Its port; 8883 is usual with TLS.")
-    username: str | None = Field(None, description="How the node logs in.")
+    host: str = Field(min_length=1, max_length=253, description="Broker's host name or IP address, not a URL.")
+    port: int = Field(1883, ge=1, le=65535, description="Broker's port; usually 8883 with TLS.")
+    username: str | None = Field(None, description="User name to log in with.")
     password_file: Path | None = Field(None, description="File with the password; never the password itself.")
-    tls: bool = Field(False, description="Encrypt, and check the broker's certificate.")
-    ca_file: Path | None = Field(None, description="Who signed that certificate; null: the system's authorities.")
+    tls: bool = Field(False, description="Use TLS, and verify the broker's certificate.")
+    ca_file: Path | None = Field(None, description="CA bundle (PEM) to verify the broker with; null: the system's.")
     topic: PlainName = Field(
-        "edge-autotuner", description="First part of all topics; each node at a broker needs its own."
+        "edge-autotuner", description="First level of all topics; must be unique for each node at a broker."
     )
     discovery_topic: PlainName | None = Field(
-        _HOME_ASSISTANT, description="Where Home Assistant looks for devices; null: do not announce any."
+        _HOME_ASSISTANT, description="Home Assistant's discovery prefix; null: no discovery."
     )
-    clear_after_s: Seconds = Field(5.0, gt=0, description="A class counts as gone after this long without being seen.")
+    clear_after_s: Seconds = Field(5.0, gt=0, description="Report a class as gone after this long without a detection.")
 
     @field_validator("host")
     @classmethod
     def _is_a_host(cls, host: str) -> str:
         if "://" in host:
-            raise ValueError("expected a name or an IP address without a scheme; port and tls are other settings")
+            raise ValueError("expected a host name or IP address without a scheme; set port and tls separately")
         if not _HOST.fullmatch(host) and not _is_ipv6(host):
-            raise ValueError("expected a name such as broker.local, or an IP address, without port, login or path")
+            raise ValueError("expected a host name such as broker.local, or an IP address, without port, login or path")
         return host
 
     @model_validator(mode="after")
@@ -166,28 +174,30 @@ class MqttConfig(FrozenConfig):
         if self.password_file is not None and self.username is None:
             raise ValueError("password_file needs a username")
         if self.ca_file is not None and not self.tls:
-            raise ValueError("ca_file is for tls: true")
+            raise ValueError("ca_file needs tls: true")
         return self
 
     @model_validator(mode="after")
     def _has_its_own_topic(self) -> MqttConfig:
         if self.topic in {self.discovery_topic, _HOME_ASSISTANT}:
-            raise ValueError(f"topic {self.topic} is that of Home Assistant, whose status is told there; take another")
+            raise ValueError(f"topic {self.topic} is used by Home Assistant itself; choose another")
         return self
 
 
 class WebhookConfig(FrozenConfig):
     """Detections as HTTP POST requests with a JSON body."""
 
-    url: str = Field(pattern=r"^https?://", description="Where to; without a login.")
+    url: str = Field(pattern=r"^https?://", description="URL to post to, without a login.")
     token_file: Path | None = Field(None, description="File with a bearer token; never the token itself.")
-    ca_file: Path | None = Field(None, description="Who signed the certificate; null: the system's authorities.")
-    timeout_s: Seconds = Field(5.0, gt=0, description="Longest wait for an answer.")
-    min_gap_s: Seconds = Field(1.0, gt=0, description="Least time between two requests for one camera.")
+    ca_file: Path | None = Field(None, description="CA bundle (PEM) to verify the server with; null: the system's.")
+    timeout_s: Seconds = Field(5.0, gt=0, description="Time limit of a request.")
+    min_gap_s: Seconds = Field(1.0, gt=0, description="Minimum time between requests for one camera.")
     when: Literal["change", "detection"] = Field(
         "change",
-        description="change: when the number of objects of a class changes, and once after the start; detection: "
-        "whenever there is one.",
+        description=(
+            "change: post when the number of objects of a class changes, and once after the start; detection: post "
+            "whenever there is a detection."
+        ),
     )
 
 
@@ -199,99 +209,103 @@ def _is_ipv6(host: str) -> bool:
 
 
 class OutputsConfig(FrozenConfig):
-    """Where detections go."""
+    """Where detections are sent."""
 
-    json_lines: JsonLinesConfig | None = Field(None, description="As lines of JSON; null: not.")
-    mqtt: MqttConfig | None = Field(None, description="To an MQTT broker; null: not.")
-    webhook: WebhookConfig | None = Field(None, description="As HTTP requests; null: not.")
+    json_lines: JsonLinesConfig | None = Field(None, description="Detections as lines of JSON; null: off.")
+    mqtt: MqttConfig | None = Field(None, description="Detections to an MQTT broker; null: off.")
+    webhook: WebhookConfig | None = Field(None, description="Detections as HTTP requests; null: off.")
 
 
 class RegistryConfig(FrozenConfig):
-    """The model registry of a service: models are published there, promotions and rollbacks are carried out here."""
+    """Model registry of a service: publish models there, and follow its promotions and rollbacks."""
 
-    service: ServiceConfig = Field(description="Where the registry is; as `annotation.service` of a run.")
+    service: ServiceConfig = Field(description="Connection to the registry; same as `annotation.service` of a run.")
     trusted_keys: tuple[str, ...] = Field(
         (),
-        description="Public keys, `ed25519:...` or PEM files: only bundles signed by one of them are deployed.",
+        description="Public keys, `ed25519:...` or PEM files; only bundles signed by one of them are deployed.",
     )
     allow_unsigned: bool = Field(
-        False, description="Accept unsigned bundles: everybody with a token of the registry is trusted."
+        False, description="Accept unsigned bundles, i.e. trust everyone with a token of the registry."
     )
     signing_key: Path | None = Field(
-        None, description="Private key (PEM) that signs what is published; null: not signed."
+        None, description="Private key (PEM) to sign published bundles with; null: do not sign."
     )
     runs_models_of: tuple[PlainName, ...] = Field(
         (),
         max_length=1000,
-        description="Other cameras whose models this node's cameras may run. A camera always runs models made for it, "
-        "and models that name no camera.",
+        description=(
+            "Other cameras whose models this node's cameras may run. A camera may always run its own models, and "
+            "models that name no camera."
+        ),
     )
     decides: Literal["node", "registry"] = Field(
         "node",
-        description="node: a winner is deployed here and promoted there; registry: winners wait there for a promotion.",
+        description=(
+            "node: deploy a winner here, and promote it at the registry; registry: winners wait for a promotion there."
+        ),
     )
-    poll_every_s: Seconds = Field(10.0, gt=0, description="Time between two questions.")
+    poll_every_s: Seconds = Field(10.0, gt=0, description="Polling interval.")
 
     @model_validator(mode="after")
     def _trusts_somebody(self) -> RegistryConfig:
         if self.service.url is None:
-            raise ValueError("service.url is needed")
+            raise ValueError("service.url is required")
         if not self.trusted_keys and not self.allow_unsigned:
-            raise ValueError("trusted_keys are needed: who may sign models; or set allow_unsigned")
+            raise ValueError("set trusted_keys, the keys that may sign models, or allow_unsigned")
         return self
 
 
 class LearningConfig(FrozenConfig):
-    """What the learning process of one camera is told."""
+    """Input of one camera's learning process."""
 
-    run: RunConfig = Field(description="How the camera learns.")
-    service: RegistryConfig | None = Field(None, description="The service that trains; null: training is done here.")
+    run: RunConfig = Field(description="Settings of the run.")
+    service: RegistryConfig | None = Field(None, description="Service that trains; null: train here.")
 
 
 class NodeConfig(FrozenConfig):
-    """An edge node: several cameras, each of which learns by itself."""
+    """An edge node with one or more cameras, each of which learns by itself."""
 
-    folder: Path = Field(Path("node"), description="Everything that the node keeps.")
-    group_access: bool = Field(False, description="Let the folder's group read the data; false: only its owner.")
-    cameras: tuple[CameraConfig, ...] = Field(min_length=1, description="The cameras.")
+    folder: Path = Field(Path("node"), description="Folder for all data of the node.")
+    group_access: bool = Field(False, description="Let the folder's group read the data; false: owner only.")
+    cameras: tuple[CameraConfig, ...] = Field(min_length=1, description="Cameras to watch.")
     learns: bool = Field(
         True,
-        description="Collect and train. false: run the finished bundle that `run.edge_model` names, and the models "
-        "that a registry deploys.",
+        description=(
+            "Collect frames and train. false: only run the finished bundle named by `run.edge_model`, and models "
+            "that a registry deploys."
+        ),
     )
     trains_on: Literal["node", "service"] = Field(
         "node",
-        description="Where batches are trained on: node: here, which needs torch; service: at the one of `registry`, "
-        "which gets the pictures; then this machine needs no torch, and `run.edge_model` is the folder of a bundle.",
+        description=(
+            "node: train here, which needs torch; service: train at the service of `registry`, which receives the "
+            "pictures. Then this machine needs no torch, and `run.edge_model` is the folder of a bundle."
+        ),
     )
     run: RunConfig = Field(RunConfig(), description="How all cameras learn; see the settings of `run`.")
     detect: DetectConfig = DetectConfig()
     batch: BatchConfig = BatchConfig()
     background: BackgroundWorkConfig = BackgroundWorkConfig()
     storage: StorageConfig = StorageConfig()
-    registry: RegistryConfig | None = Field(None, description="A registry to share models with; null: none.")
+    registry: RegistryConfig | None = Field(None, description="Model registry to use; null: none.")
     outputs: OutputsConfig = OutputsConfig(json_lines=JsonLinesConfig())
 
     @model_validator(mode="after")
     def _makes_sense(self) -> NodeConfig:
         if self.trains_on == "service" and not self.learns:
-            raise ValueError("trains_on: service is for a node that learns, and learns is false")
+            raise ValueError("trains_on: service needs learns: true")
         if self.trains_on == "service" and self.registry is None:
-            raise ValueError(
-                "trains_on: service needs a registry: its service trains, and its keys say what is trusted"
-            )
+            raise ValueError("trains_on: service needs registry: its service trains, and its trusted_keys apply")
         mqtt = self.outputs.mqtt
         if mqtt is not None and 1 / self.detect.max_rate_hz >= mqtt.clear_after_s:
-            raise ValueError("outputs.mqtt.clear_after_s must be longer than the time between two looks at a camera")
+            raise ValueError("outputs.mqtt.clear_after_s must be longer than 1 / detect.max_rate_hz")
         for camera in self.cameras:
             name = camera.name.lower()
             if name in _RESERVED_NAMES or name.endswith(_RESERVED_SUFFIXES):
-                raise ValueError(
-                    f"a camera cannot be called {camera.name}: the name is reserved for a file of the node"
-                )
+                raise ValueError(f"camera name {camera.name} is reserved for a file of the node; choose another")
         names = [camera.name for camera in self.cameras]
         if len({name.lower() for name in names}) < len(names):
-            raise ValueError(f"cameras need different names, got {', '.join(names)}")
+            raise ValueError(f"camera names must be unique, ignoring case, got {', '.join(names)}")
         for camera in self.cameras:
             try:
                 self.run_of(camera)
@@ -302,7 +316,7 @@ class NodeConfig(FrozenConfig):
         return self
 
     def run_of(self, camera: CameraConfig) -> RunConfig:
-        """Return how one camera learns: `run`, with what differs for it."""
+        """Return the run settings of one camera: `run` with the camera's overrides."""
         return RunConfig.model_validate(_merged(self.run.model_dump(), camera.settings))
 
 

@@ -1,4 +1,4 @@
-"""Settings of the connection to a service, such as the one that lends its teacher."""
+"""Settings of a connection to a service."""
 
 from __future__ import annotations
 
@@ -14,61 +14,67 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class ServiceConfig(FrozenConfig):
-    """Where the service is, how this side proves who it is, and how patient and how thrifty it is.
+    """Address, credentials, timeouts, retries and upload format.
 
-    A token is never a setting: settings are saved beside every run.
+    A token is never a setting, because settings are saved with every run.
     """
 
-    url: str | None = Field(None, description="Address of the service, such as https://teacher.example:8443.")
+    url: str | None = Field(None, description="Address of the service, e.g. https://teacher.example:8443.")
     token_file: Path | None = Field(
-        None, description="File that holds the token; read again for each request, so a new one takes effect at once."
+        None, description="File with the token; read for each request, so a new token takes effect at once."
     )
     token_env: str = Field(
         "EDGE_AUTOTUNER_TOKEN",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        description="Environment variable that holds the token where there is no token_file.",
+        description="Environment variable with the token, used without token_file.",
     )
     ca_file: Path | None = Field(
-        None, description="PEM file of the only authorities that may vouch for the service; null: the system's."
+        None,
+        description="CA bundle (PEM) to verify the service with, used instead of the system's; null: the system's.",
     )
-    client_cert: Path | None = Field(None, description="PEM file of this side's own certificate, if it needs one.")
-    client_key: Path | None = Field(None, description="Its private key; null: it is in the same file.")
+    client_cert: Path | None = Field(None, description="Client certificate (PEM), if the service asks for one.")
+    client_key: Path | None = Field(None, description="Private key of the client certificate; null: in the same file.")
     allow_http: bool = Field(
-        False, description="Allow plain http to another machine: anybody on the way sees pictures and token."
+        False,
+        description="Allow plain HTTP to another machine, where anyone on the network can read pictures and token.",
     )
-    connect_timeout_s: Seconds = Field(10.0, gt=0, description="Longest wait for a connection.")
-    read_timeout_s: Seconds = Field(60.0, gt=0, description="Longest silence of the service.")
+    connect_timeout_s: Seconds = Field(10.0, gt=0, description="Connection timeout.")
+    read_timeout_s: Seconds = Field(
+        60.0, gt=0, description="Time without a byte from the service after which a request times out."
+    )
     request_timeout_s: Seconds = Field(
-        300.0, gt=0, description="Longest time for one request, without the waits that max_upload_kbps asks for."
+        300.0, gt=0, description="Time limit of one request, not counting delays caused by max_upload_kbps."
     )
     max_attempts: int = Field(
-        10, ge=1, le=100, description="How often a request is tried while the service does not answer or is busy."
+        10, ge=1, le=100, description="Maximum attempts while the service is busy or does not answer."
     )
     first_retry_s: Seconds = Field(
-        0.5, gt=0, description="Upper end of the random wait before the second attempt; doubles each time."
+        0.5, gt=0, description="Upper limit of the random delay before the second attempt; doubles each time."
     )
     longest_retry_s: Seconds = Field(
-        60.0, gt=0, description="Longest wait between two attempts; a service that asks for more is given up for now."
+        60.0, gt=0, description="Maximum delay between attempts; if the service asks for more, give up for now."
     )
     max_upload_kbps: float | None = Field(
-        None, gt=0, le=1e9, description="Most kilobits per second that are sent to the service; null: no limit."
+        None, gt=0, le=1e9, description="Upload limit, kilobits per second; null: no limit."
     )
     picture_format: Literal["png", "webp", "jpg"] = Field(
-        "png", description="How pictures travel: png and webp (lossless) change no pixel, jpg does."
+        "png", description="Format of sent pictures. png and webp are lossless; jpg is not."
     )
-    jpeg_quality: int = Field(90, ge=1, le=100, description="Quality of jpg pictures.")
+    jpeg_quality: int = Field(90, ge=1, le=100, description="JPEG quality, for jpg.")
     send: Literal["full resolution", "input size"] = Field(
         "full resolution",
-        description="full resolution: each view as it is; input size: larger views are shrunk to the teacher's input "
-        "before they travel.",
+        description=(
+            "full resolution: send each view as it is; input size: shrink larger views to the teacher's input size "
+            "first."
+        ),
     )
-    max_batch: int = Field(8, ge=1, le=64, description="Most pictures in one request.")
+    max_batch: int = Field(8, ge=1, le=64, description="Maximum pictures per request.")
 
     def shaping_labels(self) -> dict[str, object]:
-        """Return the settings that the labels depend on: where they come from, and when, is not one."""
+        """Return only the settings that can change the labels."""
         if self.picture_format == "jpg":
             return {"send": self.send, "jpeg_quality": self.jpeg_quality}
-        return {"send": self.send}  # without loss, pictures are the same in any format
+        return {"send": self.send}  # lossless formats give the same pictures
 
     @field_validator("url")
     @classmethod
@@ -79,11 +85,11 @@ class ServiceConfig(FrozenConfig):
         if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii():
             raise ValueError("expected http://HOST[:PORT] or https://HOST[:PORT]")
         if parts.username is not None or parts.password is not None:
-            raise ValueError("a login does not belong into the address; use token_file")
+            raise ValueError("the URL must not contain a login; use token_file")
         if parts.query or parts.fragment or any(character.isspace() for character in url):
-            raise ValueError("expected an address without ?, # and spaces")
+            raise ValueError("the URL must not contain ?, # or spaces")
         if parts.port == 0:
-            raise ValueError("0 is not a port")
+            raise ValueError("port 0 is not valid")
         return url.rstrip("/")
 
     @model_validator(mode="after")
@@ -91,6 +97,6 @@ class ServiceConfig(FrozenConfig):
         parts = urlsplit(self.url or "")
         if parts.scheme == "http" and parts.hostname not in _LOOPBACK and not self.allow_http:
             raise ValueError(
-                "url is plain http: anybody on the way sees pictures and token; use https or set allow_http"
+                "plain HTTP exposes pictures and token to anyone on the network; use https, or set allow_http"
             )
         return self

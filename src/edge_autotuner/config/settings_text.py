@@ -1,9 +1,8 @@
-"""The one reader of YAML: files, `--set` values and variables mean the same, and no text takes long to read.
+"""Reads and writes YAML, the same way for files, `--set` values and variables.
 
-Scalars are those of YAML 1.2, where 5:20 is text and not 320, `no` is text and not false, and 2024-01-01 is no date;
-numbers with leading zeros stay text, so that a name such as 007 keeps them. What a setting makes of a text is for the
-setting to say: a switch takes yes and no, a frame range 5:20. Size, depth and aliases are bounded before anything is
-built.
+Scalars follow YAML 1.2: 5:20 is text and not 320, `no` is text and not false, 2024-01-01 is not a date. Numbers with
+leading zeros stay text, so that a name such as 007 keeps them. Each setting then parses its own text: a switch takes
+yes and no, a frame range 5:20. Size, depth and aliases are checked before anything is built.
 """
 
 from __future__ import annotations
@@ -20,30 +19,28 @@ from edge_autotuner.errors import ConfigError
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
 MAX_NODES = 20_000
-"""Of the text with every alias replaced by what it stands for."""
+"""Counted with all aliases expanded."""
 
-_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # thirty times as fast; says the same
+_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # thirty times as fast, same events
 
 
 class _TooMuch(yaml.MarkedYAMLError):
-    """The text is valid, and more than settings can be."""
+    """Valid YAML that exceeds a limit for settings."""
 
 
 class _SettingsLoader(yaml.SafeLoader):
-    """Builds plain values; each key is text and comes once."""
+    """Builds plain values; keys must be unique text."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 (the library's own attribute)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Return a mapping; see the class."""
+        """Reject keys that are duplicates or not text."""
         seen = set()
         for key, _ in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
             if key.tag not in {"tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"}:
-                what = f"the key {name}" if name is not None else "a list or mapping as key"
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{what} is not text; put it in quotes", key.start_mark
-                )
+                what = f"the key {name}" if name is not None else "a list or mapping used as a key"
+                raise yaml.constructor.ConstructorError(None, None, f"{what} is not text; quote it", key.start_mark)
             if name in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"duplicate key '{name}'", key.start_mark)
             seen.add(name)
@@ -69,7 +66,7 @@ for _tag, _pattern, _first in (
 
 
 class _SettingsDumper(yaml.SafeDumper):
-    """Quotes also those texts that would be numbers here, such as 1e3."""
+    """Also quotes text that this loader would read as a number, e.g. 1e3."""
 
 
 _SettingsDumper.add_implicit_resolver(
@@ -93,7 +90,7 @@ def read_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 (YAML values)
         where: file or option, for messages.
 
     Raises:
-        ConfigError: it is not YAML, a key comes twice or is no text, or it is more than settings can be.
+        ConfigError: the text is not YAML, exceeds a limit, or a key is a duplicate or not text.
     """
     node = compose_yaml(text, where=where)
     if node is None:
@@ -108,14 +105,14 @@ def read_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 (YAML values)
 
 
 def compose_yaml(text: str, *, where: str) -> yaml.Node | None:
-    """Return the nodes of a YAML text, which know their lines; None for an empty one. Raises as `read_yaml`."""
+    """Return the nodes of a YAML text, with line numbers; None if empty. Raises like `read_yaml`."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise ConfigError(
             f"{where}: larger than {MAX_BYTES // 1024} KiB, the limit for settings; is this the right file?"
         )
     try:
         with suppress(yaml.parser.ParserError, yaml.scanner.ScannerError, yaml.reader.ReaderError):
-            _require_shallow(text)  # the other parser explains mistakes better
+            _require_shallow(text)  # yaml.compose explains mistakes better
         node = yaml.compose(text, Loader=_SettingsLoader)
         if node is not None:
             _require_small(node)
@@ -127,12 +124,12 @@ def compose_yaml(text: str, *, where: str) -> yaml.Node | None:
 
 
 def dump_yaml(values: Any) -> str:  # noqa: ANN401 (YAML values)
-    """Return values as text that `read_yaml` reads as the same values."""
+    """Return values as YAML text that `read_yaml` reads back unchanged."""
     return yaml.dump(values, Dumper=_SettingsDumper, sort_keys=False)
 
 
 def _require_shallow(text: str) -> None:
-    """Go through the parts of a text without building anything."""
+    """Check number and depth of values without building any."""
     depth = 0
     for number, event in enumerate(yaml.parse(text, Loader=_PARSER)):
         if number > 2 * MAX_NODES:
@@ -147,7 +144,7 @@ def _require_shallow(text: str) -> None:
 
 
 def _require_small(root: yaml.Node) -> None:
-    """Count the nodes that there are when aliases are replaced by what they stand for; each is looked at once."""
+    """Count nodes with all aliases expanded, visiting each node once."""
     sizes: dict[int, int] = {}
     open_nodes: set[int] = set()
 
@@ -177,7 +174,7 @@ def _explain(error: Exception, text: str, where: str) -> str:
 
 
 def _line_of_mistake(error: Exception, text: str) -> int | None:
-    """Return the 1-based line where reading stopped."""
+    """Return the 1-based line where parsing stopped."""
     if isinstance(error, yaml.reader.ReaderError):
         return text.count("\n", 0, error.position) + 1
     mark = getattr(error, "problem_mark", None)

@@ -1,7 +1,7 @@
-"""The kinds of text that messages, settings and files may hold; nothing that comes from elsewhere is a bare `str`.
+"""Validated text types for messages, settings and files; no field with foreign text is a bare `str`.
 
-Names are checked and become paths by `storage.child_path` only. Lines are checked where somebody asks for something,
-and made printable where a reply is shown: an old or a hostile service then costs a strange line, never a whole reply.
+Names become paths only through `storage.child_path`. Text in requests is validated and rejected; text in replies is
+made printable instead, so that an old or hostile service costs a strange line, never a whole reply.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from edge_autotuner.core.json_values import check_json_values
 from edge_autotuner.core.printable import is_printable, one_line
 
 BundleId = PlainName
-"""What the registry calls a bundle."""
+"""ID of a bundle in the registry."""
 
 JobId = PlainName
-"""What a service calls a job."""
+"""ID of a tuning job."""
 
 ClientName = PlainName
-"""Whom a token was given to."""
+"""Name of the client that a token belongs to."""
 
 MAX_LINE = 200
 MAX_EXPLANATION = 2000
@@ -29,7 +29,7 @@ MAX_EXPLANATION = 2000
 
 def _check_printable(text: str) -> str:
     if not is_printable(text):
-        raise ValueError("expected one line without control characters, escape codes and invisible characters")
+        raise ValueError("expected one line without control characters, escape codes or invisible characters")
     return text
 
 
@@ -43,7 +43,7 @@ def _check_json(value: dict[str, Any]) -> dict[str, Any]:
 
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-"""The hash of some content, which is also its name."""
+"""SHA-256 of a blob, which is also its name."""
 
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{8,64}$")]
 """A short hash of settings."""
@@ -52,19 +52,19 @@ SignatureText = Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{86}==$")]
 """Base64 of the 64 bytes of an Ed25519 signature."""
 
 Line = Annotated[str, Field(max_length=MAX_LINE), AfterValidator(_check_printable)]
-"""One line for people, as somebody wrote it; refused where a terminal would obey it."""
+"""One line of text for people; rejected if it contains terminal codes."""
 
 LongLine = Annotated[str, Field(max_length=1000), AfterValidator(_check_printable)]
-"""A longer one: names of files and sources."""
+"""A longer line, for names of files and sources."""
 
 ShownLine = Annotated[str, _shown(MAX_LINE), Field(max_length=MAX_LINE)]
-"""One line of a reply, for people: cut, and harmful characters are written out."""
+"""One line of a reply: truncated, harmful characters escaped."""
 
 Explanation = Annotated[str, _shown(MAX_EXPLANATION), Field(max_length=MAX_EXPLANATION)]
-"""A longer text of a reply, such as why something was refused; treated like `ShownLine`."""
+"""A longer text of a reply, e.g. the reason of a refusal; treated like `ShownLine`."""
 
 ClassName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_check_printable)]
-"""What a model calls a kind of object."""
+"""Name of an object class."""
 
 JsonTable = Annotated[dict[str, Any], AfterValidator(_check_json)]
-"""JSON values that others choose, such as metrics: bounded in depth, number and text."""
+"""Foreign JSON values, e.g. metrics, with limits on depth, number and text."""

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from edge_autotuner.config.replay import ReplayConfig
+from edge_autotuner.config.training import ReplayConfig
 from edge_autotuner.core.types import IntArray
 
 Origin = Literal["camera", "replay", "generic"]

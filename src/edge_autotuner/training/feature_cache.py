@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edge_autotuner.config.feature_cache import FeatureCacheConfig
+from edge_autotuner.config.training import FeatureCacheConfig
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.progress import Progress
 from edge_autotuner.errors import TrainingError

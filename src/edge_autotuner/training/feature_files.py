@@ -16,7 +16,7 @@ from io import FileIO
 from math import prod
 from pathlib import Path
 
-from edge_autotuner.config.feature_cache import FeatureCacheConfig
+from edge_autotuner.config.training import FeatureCacheConfig
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.core.progress import Progress

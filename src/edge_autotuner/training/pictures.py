@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from edge_autotuner.config import AugmentationConfig
-from edge_autotuner.config.replay import ReplayConfig
+from edge_autotuner.config.training import ReplayConfig
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.models.detector_spec import Resize
 from edge_autotuner.models.trainable import TrainableNetwork

@@ -83,7 +83,7 @@ def test_settings_are_those_of_the_capture(street: Path, tmp_path: Path) -> None
         (("--every", "0s"), 2, "a duration must be positive"),
         (("--video", "seen.avi"), 2, "give a name that ends in .mp4 or .mkv"),
         (("--video", "no/folder/seen.mp4"), 12, "does not exist; create it"),
-        (("--set", "capture.motion.ignore=[[[0, 0], [9, 0], [9, 9]]]"), 2, "outside of the picture"),
+        (("--set", "capture.motion.ignore=[[[0, 0], [9, 0], [9, 9]]]"), 2, "outside the frame"),
         (("--sensitivity", "extreme"), 2, "sensitivity"),
     ],
 )

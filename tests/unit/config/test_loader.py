@@ -46,8 +46,8 @@ def written(folder: Path, text: str) -> Path:
             "training.n_epochs: Input should be a valid integer",
             id="text instead of a number",
         ),
-        pytest.param("training:\n", 1, "training: expected settings of its own, each KEY: VALUE", id="empty section"),
-        pytest.param("training: 3\n", 1, "training: expected settings of its own, each KEY: VALUE", id="no section"),
+        pytest.param("training:\n", 1, "training: expected a section of KEY: VALUE lines", id="empty section"),
+        pytest.param("training: 3\n", 1, "training: expected a section of KEY: VALUE lines", id="no section"),
         pytest.param(
             "annotation:\n  classes: [car, 3]\n",
             2,
@@ -64,7 +64,7 @@ def written(folder: Path, text: str) -> Path:
         pytest.param(
             "seed: 0\nannotation:\n  uncertain_score: 0.5\n  min_score: 0.4\n",
             2,
-            "annotation: uncertain_score 0.5 is above min_score 0.4",
+            "annotation: uncertain_score must not exceed min_score, got 0.5 and 0.4",
             id="two settings that disagree",
         ),
         pytest.param("1: 2\n", 1, "not valid YAML: the key 1 is not text", id="a number as key"),
@@ -88,7 +88,7 @@ def test_a_wrong_setting(text: str, line: int, message: str, tmp_path: Path) -> 
         pytest.param("seed: [1, 2\n", 2, "expected ',' or ']'", id="open bracket"),
         pytest.param("seed: 1\nedge_model: \x07\n", 2, "unacceptable character #x0007", id="control character"),
         pytest.param("a: *other\n", 1, "found undefined alias 'other'", id="alias"),
-        pytest.param("? [a]\n: 1\n", 1, "a list or mapping as key is not text", id="list as key"),
+        pytest.param("? [a]\n: 1\n", 1, "a list or mapping used as a key is not text", id="list as key"),
         pytest.param("seed: 1\n---\nseed: 2\n", 2, "but found another document", id="two documents"),
         pytest.param("a: !!python/object/apply:os.getcwd []\n", 1, "could not determine a constructor", id="code"),
         pytest.param("training:\n  seed: 1\n  layers: box\n  seed: 2\n", 4, "duplicate key 'seed'", id="twice"),
@@ -109,7 +109,7 @@ def test_a_value_that_yaml_itself_cannot_convert(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "kind"), [("- a\n", "list"), ("[]", "list"), ("hello", "str"), ("false", "bool")])
 def test_a_file_without_keys(text: str, kind: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=f"run.yaml: expected keys and values at the top, got {kind}"):
+    with pytest.raises(ConfigError, match=f"run.yaml: expected KEY: VALUE lines at the top level, got {kind}"):
         load_config(written(tmp_path, text))
 
 
@@ -122,10 +122,10 @@ def test_all_mistakes_are_shown_at_once(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_and_one_that_is_not_text(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"cannot read configuration file .*absent.yaml"):
+    with pytest.raises(ConfigError, match=r"cannot read settings file .*absent.yaml"):
         load_config(tmp_path / "absent.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\xfa")
-    with pytest.raises(ConfigError, match=r"cannot read configuration file .*binary.yaml"):
+    with pytest.raises(ConfigError, match=r"cannot read settings file .*binary.yaml"):
         load_config(tmp_path / "binary.yaml")
 
 
@@ -168,9 +168,9 @@ def test_a_flag_names_an_item_of_a_list(tmp_path: Path) -> None:
     config = resolve_config(path, {"annotation.classes.1": "person"})
     assert config.annotation.classes == ("car", "person")
     for key in ("annotation.classes.2", "annotation.classes.-1", "annotation.classes.first", "annotation.classes.9.x"):
-        with pytest.raises(ConfigError, match=r"names no item of the file's list, which has 2"):
+        with pytest.raises(ConfigError, match=r"is not an item of the file's list, which has 2"):
             resolve_config(path, {key: "person"})
-        with pytest.raises(ConfigError, match=r"names no item"):
+        with pytest.raises(ConfigError, match=r"is not an item"):
             resolve_config(path, {}, cleared=[key])
 
 
@@ -204,7 +204,7 @@ def test_no_message_about_a_wrong_kind_of_value_is_in_words_of_the_library(
 
 
 def test_a_number_is_no_range_of_frames(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"70 is not a frame range; write START:STOP, for example 0:70"):
+    with pytest.raises(ConfigError, match=r"70 is not a frame range; use START:STOP, e.g. 0:70"):
         load_config(written(tmp_path, "capture: {train_frames: 70}\n"))
 
 

@@ -39,30 +39,32 @@ def test_one_camera_may_differ() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        pytest.param({"registry": {"service": {}, "allow_unsigned": True}}, "service.url is needed", id="no address"),
-        pytest.param({"registry": {"service": SERVICE}}, "trusted_keys are needed", id="trusts nobody"),
-        pytest.param({"trains_on": "service"}, "trains_on: service needs a registry", id="no service to train at"),
+        pytest.param({"registry": {"service": {}, "allow_unsigned": True}}, "service.url is required", id="no address"),
+        pytest.param({"registry": {"service": SERVICE}}, "set trusted_keys", id="trusts nobody"),
+        pytest.param({"trains_on": "service"}, "trains_on: service needs registry", id="no service to train at"),
         pytest.param(
             {"trains_on": "service", "learns": False, "registry": {"service": SERVICE, "allow_unsigned": True}},
-            "for a node that learns",
+            "needs learns: true",
             id="nothing to train",
         ),
         pytest.param(
             {"outputs": {"mqtt": {"host": "b", "password_file": "p"}}}, "needs a username", id="password only"
         ),
-        pytest.param({"outputs": {"mqtt": {"host": "b", "ca_file": "c"}}}, "is for tls", id="authority without tls"),
+        pytest.param(
+            {"outputs": {"mqtt": {"host": "b", "ca_file": "c"}}}, "needs tls: true", id="authority without tls"
+        ),
         pytest.param(
             {"outputs": {"mqtt": {"host": "b"}}, "detect": {"max_rate_hz": 0.2}}, "clear_after_s must be", id="toggles"
         ),
         pytest.param({"outputs": {"webhook": {"url": "ftp://x/"}}}, "outputs.webhook.url", id="not http"),
         pytest.param(
-            {"outputs": {"mqtt": {"host": "b", "topic": "homeassistant"}}}, "is that of Home Assistant", id="birth"
+            {"outputs": {"mqtt": {"host": "b", "topic": "homeassistant"}}}, "is used by Home Assistant", id="birth"
         ),
         pytest.param(
-            {"outputs": {"mqtt": {"host": "b", "topic": "x", "discovery_topic": "x"}}}, "topic x is that of", id="mixed"
+            {"outputs": {"mqtt": {"host": "b", "topic": "x", "discovery_topic": "x"}}}, "topic x is used by", id="mixed"
         ),
         pytest.param({"cameras": {"gate": {"source": "a"}}}, "cameras: expected a list", id="as in Frigate"),
-        pytest.param({"cameras": [CAMERA, CAMERA | {"name": "GATE"}]}, "need different names", id="one folder for two"),
+        pytest.param({"cameras": [CAMERA, CAMERA | {"name": "GATE"}]}, "names must be unique", id="one folder for two"),
     ],
 )
 def test_what_does_not_go_together(values: dict[str, Any], message: str) -> None:

@@ -22,7 +22,7 @@ def test_every_pattern_of_a_setting_has_words() -> None:
 def test_the_words_are_shown() -> None:
     outcome = run_cli("config", "show", "--set", "capture.stream.webcam_size=big")
     assert outcome.code == 2
-    assert "expected WIDTHxHEIGHT, for example 1280x720 (got 'big')" in outcome.err
+    assert "expected WIDTHxHEIGHT, e.g. 1280x720 (got 'big')" in outcome.err
     assert "^" not in outcome.err
 
 

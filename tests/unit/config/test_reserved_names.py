@@ -78,7 +78,7 @@ def test_what_topics_and_paths_cannot_hold(name: str) -> None:
 
 
 def test_names_that_differ_in_case_only_are_one_folder_on_some_disks() -> None:
-    with pytest.raises(ValidationError, match="need different names"):
+    with pytest.raises(ValidationError, match="names must be unique"):
         NodeConfig.model_validate({"cameras": [{"name": name, "source": SOURCE} for name in ("door", "Door")]})
 
 
@@ -86,7 +86,7 @@ def test_names_that_differ_in_case_only_are_one_folder_on_some_disks() -> None:
                                       {"topic": "homeassistant", "discovery_topic": None}])  # fmt: skip
 def test_home_assistant_s_own_topic(settings: dict[str, str | None]) -> None:
     """Its status and that of the node would be one topic: each would take the other's words for its own."""
-    with pytest.raises(ValidationError, match="is that of Home Assistant"):
+    with pytest.raises(ValidationError, match="is used by Home Assistant"):
         MqttConfig.model_validate({"host": "h", **settings})
 
 

@@ -43,9 +43,9 @@ def test_a_scalar_means_the_same_everywhere(text: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("1: x", "the key 1 is not text; put it in quotes"),
+        ("1: x", "the key 1 is not text; quote it"),
         ("null: x", "the key null is not text"),
-        ("? [a]\n: b", "a list or mapping as key is not text"),
+        ("? [a]\n: b", "a list or mapping used as a key is not text"),
         ("a: 1\nb: 2\na: 3", "f:3: not valid YAML: duplicate key 'a'"),
         ("!!python/object/apply:os.system [x]", "could not determine a constructor for the tag"),
         ("a: &a [*a]", "an alias refers to a value that contains it"),

@@ -14,7 +14,7 @@ from edge_autotuner.capture.selection.student_scores import (
     UnsureScore,
 )
 from edge_autotuner.config import SelectionConfig
-from edge_autotuner.config.selection import ScoreName
+from edge_autotuner.config.capture import ScoreName
 from edge_autotuner.core import Detector, Frame
 from edge_autotuner.errors import ConfigError
 

@@ -8,7 +8,7 @@ import pytest
 from edge_autotuner.capture import make_score
 from edge_autotuner.capture.selection.student_scores import DisagreementScore
 from edge_autotuner.config import SelectionConfig
-from edge_autotuner.config.selection import ScoreName
+from edge_autotuner.config.capture import ScoreName
 from edge_autotuner.core import Detections, Detector
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.errors import ConfigError
