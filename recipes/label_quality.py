@@ -157,7 +157,7 @@ def _is_taught_away(
     true_xyxy: FloatArray, found: Detections, annotation: Annotation, config: AnnotationConfig
 ) -> BoolArray:
     labels = split_labels(Annotation(found, annotation.looked_xyxy), config)
-    people = labels.boxes_xyxy[labels.class_ids == PERSON]
+    people = labels.objects.boxes_xyxy[labels.objects.class_ids == PERSON]
     is_labelled = iou_matrix(true_xyxy, people).max(axis=1, initial=0.0) >= 0.5
     centres = (true_xyxy[:, None, :2] + true_xyxy[:, None, 2:]) / 2  # (T, 1, 2)
     ignored = labels.ignored_xyxy

@@ -73,7 +73,9 @@ def rows(boxes_xyxy: Any, class_ids: Any) -> Boxes:
 def assert_same(image: dict[str, Any], annotation: Annotation) -> None:
     """The file says about a frame what a training is given of it."""
     labels = split_labels(annotation, AnnotationConfig())
-    np.testing.assert_allclose(image["labels"], rows(labels.boxes_xyxy, labels.class_ids) or [], atol=1e-3)
+    np.testing.assert_allclose(
+        image["labels"], rows(labels.objects.boxes_xyxy, labels.objects.class_ids) or [], atol=1e-3
+    )
     assert len(image["uncertain"]) == len(labels.ignored_xyxy)
     np.testing.assert_allclose(image["looked_xyxy"], labels.looked_xyxy, atol=1e-3)
 

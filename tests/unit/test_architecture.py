@@ -90,6 +90,23 @@ def test_imports_point_one_way() -> None:
     assert wrong == []
 
 
+MAKES_DETECTIONS = {
+    "models/decode.py": "raw outputs of a model",
+    "simulation/static_camera.py": "exact truth of a drawn scene",
+}
+
+
+def test_detections_are_rebuilt_nowhere() -> None:
+    """A value made field by field loses what a subclass adds; methods of `Detections` keep it."""
+    makers = {
+        path.relative_to(SOURCE).as_posix()
+        for path in source_files()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Detections"
+    }
+    assert {path for path in makers if not path.startswith("core/")} == set(MAKES_DETECTIONS)
+
+
 def test_core_needs_numpy_and_the_standard_library_only() -> None:
     allowed = set(sys.stdlib_module_names) | {"numpy", "edge_autotuner"}
     for path in (SOURCE / "core").glob("*.py"):

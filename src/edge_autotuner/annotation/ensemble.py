@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from edge_autotuner.annotation.region_teacher import RegionTeacher
-from edge_autotuner.annotation.weighted_fusion import fuse_boxes
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, LabelMap
+from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 from edge_autotuner.errors import ConfigError
 
@@ -70,7 +70,7 @@ class EnsembleTeacher:
         inside them. Calls and pixels of all members add up.
         """
         answers = [member.annotate(image_bgr, regions_xyxy) for member in self._members]
-        fused = fuse_boxes(
+        fused = task_of(self._labels).fuse(
             [
                 answer.detections.relabelled(member.labels, self._labels)
                 for member, answer in zip(self._members, answers, strict=True)

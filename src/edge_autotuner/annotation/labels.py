@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from edge_autotuner.annotation.uncertain import highest_uncertain_score
 from edge_autotuner.config import AnnotationConfig
-from edge_autotuner.core import Annotation
-from edge_autotuner.core.types import FloatArray, IntArray
+from edge_autotuner.core import Annotation, Detections
+from edge_autotuner.core.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,16 +15,12 @@ class TrainingLabels:
     """Labels of one frame, frame pixels.
 
     Attributes:
-        boxes_xyxy: (N, 4) objects.
-        class_ids: (N,) their classes.
-        scores: (N,) how sure the teacher is, from `min_score` on.
+        objects: those with a score from `min_score` on.
         ignored_xyxy: (K, 4) places that are neither object nor background.
         looked_xyxy: (R, 4) what the teacher has seen; outside of it nothing is known.
     """
 
-    boxes_xyxy: FloatArray
-    class_ids: IntArray
-    scores: FloatArray
+    objects: Detections
     ignored_xyxy: FloatArray
     looked_xyxy: FloatArray
 
@@ -36,13 +32,6 @@ def split_labels(annotation: Annotation, config: AnnotationConfig) -> TrainingLa
     uncertain even when the band is empty because both thresholds are equal.
     """
     found = annotation.detections
-    positive = found.above(config.min_score)
     lowest = min(config.uncertain_score, highest_uncertain_score(config))
     uncertain = found.select((found.scores < config.min_score) & (found.scores >= lowest))
-    return TrainingLabels(
-        boxes_xyxy=positive.boxes_xyxy,
-        class_ids=positive.class_ids,
-        scores=positive.scores,
-        ignored_xyxy=uncertain.boxes_xyxy,
-        looked_xyxy=annotation.looked_xyxy,
-    )
+    return TrainingLabels(found.above(config.min_score), uncertain.boxes_xyxy, annotation.looked_xyxy)

@@ -7,7 +7,7 @@ so that a rule can be changed without asking the teacher again, and everything t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -163,13 +163,11 @@ def _with_uncertain(found: Detections, frame: Labelled, static: BoolArray, confi
 
 
 def _is_same(stored: Annotation | None, refined: Annotation) -> bool:
-    if stored is None:
-        return False
-    pairs = [
-        (getattr(stored.detections, field.name), getattr(refined.detections, field.name))
-        for field in fields(Detections)
-    ]
-    return all(np.array_equal(a, b) for a, b in [*pairs, (stored.looked_xyxy, refined.looked_xyxy)])
+    return (
+        stored is not None
+        and stored.detections.equals(refined.detections)
+        and np.array_equal(stored.looked_xyxy, refined.looked_xyxy)
+    )
 
 
 def _summarize(

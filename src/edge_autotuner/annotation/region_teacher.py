@@ -7,11 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from edge_autotuner.annotation.fusion import is_cut, merge_views
+from edge_autotuner.annotation.fusion import is_cut
 from edge_autotuner.annotation.uncertain import as_uncertain
 from edge_autotuner.annotation.views import View, looked_rectangles, plan_views
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, BatchDetector, Detections, Detector, LabelMap, covered_fraction
+from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 from edge_autotuner.errors import ConfigError, TeacherError
 
@@ -107,13 +108,13 @@ class RegionTeacher:
 
     def _placed(self, found: Detections, view: View) -> Detections:
         x1, y1, x2, y2 = view.rect_xyxy
-        if not (np.isfinite(found.boxes_xyxy).all() and np.isfinite(found.scores).all()):
+        if not found.is_finite:
             raise TeacherError(f"teacher {self._name} returned a box that is not finite; its model file may be damaged")
         found = found.above(self._config.uncertain_score).clipped((x2 - x1, y2 - y1))
         return found.relabelled(self._detector.labels, self._labels).shifted(x1, y1)
 
     def _merge(self, parts: list[Detections]) -> Detections:
-        return merge_views(
+        return task_of(self._labels).merge(
             parts,
             merge_iou=self._config.merge_iou,
             max_detections=self._config.max_detections,

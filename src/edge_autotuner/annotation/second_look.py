@@ -22,9 +22,9 @@ from edge_autotuner.annotation.ahead import look_ahead
 from edge_autotuner.annotation.annotate import spread_order
 from edge_autotuner.annotation.refine import find_places, refine_frames
 from edge_autotuner.annotation.region_teacher import RegionTeacher
-from edge_autotuner.annotation.weighted_fusion import fuse_boxes
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Deadline, Detections, Progress, covered_fraction, iou_matrix
+from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, IntArray
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 
@@ -119,7 +119,7 @@ def fuse_with_student(
     seen = student.annotate(image_bgr, None)
     inside = covered_fraction(seen.detections.boxes_xyxy, annotation.looked_xyxy).max(axis=1, initial=0.0)
     found = seen.detections.select(inside >= _LOOKED_FRACTION)
-    fused = fuse_boxes(
+    fused = task_of(student.labels).fuse(
         list(_with_one_name(annotation.detections, found, config, usual)),
         weights=(1.0, 1.0),
         knows=np.ones((2, len(student.labels)), np.bool_),
@@ -151,7 +151,7 @@ def _with_one_name(
     label_ids = labels.class_ids.copy()
     label_ids[partner[renames]] = found.class_ids[renames]
     found_ids = np.where(is_pair, label_ids[partner], found.class_ids)
-    return replace(labels, class_ids=label_ids), replace(found, class_ids=found_ids)
+    return labels.with_classes(label_ids), found.with_classes(found_ids)
 
 
 def _refined(

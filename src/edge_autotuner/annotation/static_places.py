@@ -18,7 +18,7 @@ from edge_autotuner.config import RefinementConfig
 from edge_autotuner.core import Detections, covered_fraction, iou_matrix
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.core.types import BoolArray, FloatArray, IntArray
-from edge_autotuner.models.nms import nms_per_class
+from edge_autotuner.models.nms import best_boxes
 
 _SAME_PLACE_IOU = 0.5
 _MIN_STEADINESS = 0.8
@@ -149,8 +149,8 @@ def _sampled_boxes(detections: Sequence[Detections]) -> FloatArray:
 
 def _distinct(boxes_xyxy: FloatArray, scores: FloatArray) -> FloatArray:
     """Return the best boxes of each place, whatever their classes."""
-    one_class = Detections(boxes_xyxy, scores, np.zeros(len(scores), np.int64))
-    return nms_per_class(one_class, _SAME_PLACE_IOU).boxes_xyxy
+    one_class = np.zeros(len(scores), np.int64)
+    return boxes_xyxy[best_boxes(boxes_xyxy, scores, one_class, _SAME_PLACE_IOU)]
 
 
 def _box_at(places_xyxy: FloatArray, found: Detections) -> IntArray:

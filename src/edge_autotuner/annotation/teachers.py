@@ -53,10 +53,10 @@ def known_classes(labels: LabelMap, detector_labels: LabelMap, *, teacher: str) 
     Raises:
         ConfigError: it knows none.
     """
-    known = tuple(label for label in labels if label in detector_labels)
-    if not known:
+    known = labels.with_names(label for label in labels if label in detector_labels)
+    if len(known) == 0:
         raise ConfigError(f"teacher {teacher} knows none of the classes {', '.join(labels)}; leave it out")
-    return LabelMap(known)
+    return known
 
 
 def make_zoom_teacher(edge_detector: Detector, config: AnnotationConfig, labels: LabelMap) -> RegionTeacher:

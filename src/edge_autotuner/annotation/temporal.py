@@ -88,6 +88,7 @@ class _Work:
     config: AnnotationConfig
     size_wh: SizeWH
     times_s: Float64Array
+    found: list[Detections]
     boxes: list[FloatArray]
     scores: list[FloatArray]
     class_ids: list[IntArray]
@@ -102,6 +103,7 @@ class _Work:
             config,
             size_wh,
             np.asarray(times_s, np.float64),
+            found,
             [one.boxes_xyxy.copy() for one in found],
             [one.scores.copy() for one in found],
             [one.class_ids.copy() for one in found],
@@ -109,9 +111,12 @@ class _Work:
         )
 
     def results(self) -> list[Detections]:
-        parts = zip(self.boxes, self.scores, self.class_ids, self.added, strict=True)
-        limit = self.config.max_detections
-        return [Detections.concatenate([Detections(b, s, c), *more]).sorted_by_score(limit) for b, s, c, more in parts]
+        joined = [Detections.concatenate([self.changed(frame), *more]) for frame, more in enumerate(self.added)]
+        return [found.sorted_by_score(self.config.max_detections) for found in joined]
+
+    def changed(self, frame: int) -> Detections:
+        changed = self.found[frame].with_boxes(self.boxes[frame]).with_scores(self.scores[frame])
+        return changed.with_classes(self.class_ids[frame])
 
     def boxes_of(self, track: Track) -> Float64Array:
         return np.array([self.boxes[f][b] for f, b in _members(track)], np.float64)
@@ -238,6 +243,6 @@ def _fill_gap(work: _Work, before: tuple[int, int], after: tuple[int, int]) -> i
         box = ((1 - share) * work.boxes[f0][b0] + share * work.boxes[f1][b1])[None]
         labelled = work.boxes[frame][work.scores[frame] >= work.config.min_score]
         if iou_matrix(box.astype(np.float32), labelled).max(initial=0.0) < _SAME_PLACE_IOU:
-            work.added[frame].append(Detections(box, np.array([score]), work.class_ids[f0][b0 : b0 + 1]))
+            work.added[frame].append(work.changed(f0).select(np.array([b0])).with_boxes(box).with_scores([score]))
             n_added += 1
     return n_added

@@ -16,4 +16,4 @@ def highest_uncertain_score(config: AnnotationConfig) -> float:
 def as_uncertain(detections: Detections, config: AnnotationConfig) -> Detections:
     """Return the boxes with scores just below `min_score` at most, so that training ignores their places."""
     scores = np.minimum(detections.scores, np.float32(highest_uncertain_score(config)))
-    return Detections(detections.boxes_xyxy, scores, detections.class_ids)
+    return detections.with_scores(scores)

@@ -39,9 +39,9 @@ def fuse_boxes(
         same_object_iou: boxes of another class join a fused box that they overlap by more; None: never.
 
     Returns:
-        Fused boxes by falling score. A score is the weighted mean over the teachers that know the class, where a
-        teacher without a box counts as 0. One teacher whose boxes are apart gets them back unchanged. The order of
-        the teachers changes nothing but rounding.
+        Fused boxes by falling score; further fields are those of the surest box. A score is the weighted mean over the
+        teachers that know the class, where a teacher without a box counts as 0. One teacher whose boxes are apart gets
+        them back unchanged. The order of the teachers changes nothing but rounding.
 
     Raises:
         ValueError: the numbers of teachers, weights and rows of `knows` differ, or a weight is not positive.
@@ -69,7 +69,8 @@ def fuse_boxes(
         weighted[cluster].mean() * min(len(cluster), n_voters[class_id]) / total[class_id]
         for cluster, class_id in zip(clusters, fused_classes.tolist(), strict=True)
     ]
-    return Detections(fused_xyxy, np.array(scores, np.float32), fused_classes).sorted_by_score()
+    surest = boxes.select(np.array([cluster[0] for cluster in clusters], np.int64))
+    return surest.with_boxes(fused_xyxy).with_scores(scores).with_classes(fused_classes).sorted_by_score()
 
 
 def _sorted_boxes(found: Sequence[Detections], weights: Float64Array) -> tuple[Detections, IntArray]:

@@ -14,11 +14,11 @@ from edge_autotuner.client.connection import Ask, Connection, path_of
 from edge_autotuner.client.pictures import EncodedPicture, encode_for_travel, travelling_size
 from edge_autotuner.client.replies import error_of_problem, read_json
 from edge_autotuner.config.service import ServiceConfig
-from edge_autotuner.core.boxes import scale_boxes
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.detections import Detections
 from edge_autotuner.core.json_limits import JsonLimits
 from edge_autotuner.core.labels import LabelMap
+from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.errors import (
     ConfigError,
@@ -85,7 +85,7 @@ class RemoteDetector:
         self._connection = connection
         self._model = model
         self._config = config
-        self._labels = LabelMap(model.classes)
+        self._labels = model.labels
         self._query = {"min_score": min_score, "max_detections": max_detections}
         self._min_score = min_score
         self._max_detections = max_detections
@@ -196,13 +196,10 @@ class RemoteDetector:
                 "again, and the new model labels all frames"
             )
         check_answer(reply, self._model, picture, max_detections=self._max_detections, min_score=self._min_score)
-        boxes_xyxy = np.array(reply.boxes_xyxy, np.float32).reshape(-1, 4)
-        found = Detections(boxes_xyxy, np.array(reply.scores), np.array(reply.class_ids, np.int64))
-        found = found.clipped(picture.size_wh)
+        found = task_of(self._labels).codec.from_columns(dict(reply)).clipped(picture.size_wh)
         if picture.size_wh == picture.original_size_wh:
             return found
-        scaled = scale_boxes(found.boxes_xyxy, from_size_wh=picture.size_wh, to_size_wh=picture.original_size_wh)
-        return Detections(scaled, found.scores, found.class_ids)
+        return found.scaled(from_size_wh=picture.size_wh, to_size_wh=picture.original_size_wh)
 
 
 def find_remote_model(connection: Connection, name: str, *, deadline: Deadline | None = None) -> ModelInfo:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
+
+from edge_autotuner.core.json_fields import Fields
+from edge_autotuner.core.types import IntArray
 from edge_autotuner.errors import ConfigError
 
 
@@ -12,12 +17,17 @@ from edge_autotuner.errors import ConfigError
 class LabelMap:
     """Class names in the order of a model's outputs; a class id is the position in `names`.
 
+    Attributes:
+        names: each once.
+        task: what the model says about an object of a class; see `core.tasks`.
+
     >>> labels = LabelMap(("person", "car"))
     >>> labels.id_of("car")
     1
     """
 
     names: tuple[str, ...]
+    task: str = "boxes"
 
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
@@ -46,6 +56,28 @@ class LabelMap:
         except ValueError:
             known = ", ".join(self.names)
             raise ConfigError(f"unknown class '{name}'; known classes: {known}") from None
+
+    def positions_of(self, other: LabelMap) -> IntArray:
+        """Return (C,) the class id here of each of another map's names; -1 where there is no such name."""
+        return np.array([self.names.index(name) if name in self else -1 for name in other], np.int64)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the keys "labels" and, for any task but "boxes", "task"."""
+        task = {} if self.task == "boxes" else {"task": self.task}
+        return {"labels": list(self.names), **task}
+
+    @classmethod
+    def from_json(cls, fields: Fields) -> LabelMap:
+        """Read what `to_json` returned, beside other keys.
+
+        Raises:
+            ValueError: a key is missing or of another type.
+        """
+        return cls(tuple(fields.texts("labels")), fields.text("task", default="boxes"))
+
+    def with_names(self, names: Iterable[str]) -> LabelMap:
+        """Return other classes of the same task."""
+        return replace(self, names=tuple(names))
 
     def ids_of(self, names: Iterable[str]) -> tuple[int, ...]:
         """Return the class ids of several names, in their order."""

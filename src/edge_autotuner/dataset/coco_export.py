@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from edge_autotuner.core import Annotation, LabelMap
-from edge_autotuner.core.boxes import box_areas
+from edge_autotuner.core.box_codec import short_float
+from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import BoolArray
-from edge_autotuner.dataset.records import SPLIT_NAMES, FrameRecord, event_to_json, short_float, source_to_json
+from edge_autotuner.dataset.records import SPLIT_NAMES, FrameRecord, event_to_json, source_to_json
 from edge_autotuner.dataset.state import FORMAT_VERSION, AnnotationRun, DatasetState, Header
 
 COCO_NAME = "annotations.coco.json"
@@ -41,7 +42,7 @@ def build_coco(frames: Iterable[CocoFrame], labels: LabelMap, run: AnnotationRun
     for image_id, (frame, annotation, split) in enumerate(frames, start=1):
         images.append(_image(image_id, frame, annotation, split))
         if annotation is not None:
-            annotations += _annotations(image_id, len(annotations) + 1, annotation, run)
+            annotations += _annotations(image_id, len(annotations) + 1, annotation, labels, run)
     return {
         "info": {
             "description": f"{TEACHER_LABELS}; changes in this file have no effect",
@@ -73,7 +74,7 @@ def build_manifest(state: DatasetState, header: Header, *, updated_at: datetime)
         "updated_at": updated_at.isoformat(),
         "source": source_to_json(header.source),
         "settings": dict(header.settings),
-        "labels": list(header.labels.names),
+        **header.labels.to_json(),
         "n_frames": {split: sum(frame.split == split for frame in frames) for split in SPLIT_NAMES},
         "annotation": run
         and {
@@ -110,14 +111,13 @@ def _image(image_id: int, frame: FrameRecord, annotation: Annotation | None, spl
 
 
 def _annotations(
-    image_id: int, first_id: int, annotation: Annotation, run: AnnotationRun | None
+    image_id: int, first_id: int, annotation: Annotation, labels: LabelMap, run: AnnotationRun | None
 ) -> list[dict[str, Any]]:
     found = annotation.detections
     is_object, is_uncertain = _by_score(annotation, run)
     found, is_uncertain = found.select(is_object | is_uncertain), is_uncertain[is_object | is_uncertain]
     columns = zip(
-        found.boxes_xyxy.astype(np.float64).tolist(),
-        box_areas(found.boxes_xyxy).tolist(),
+        task_of(labels).codec.to_coco_labels(found),
         found.scores,
         is_uncertain.tolist(),
         found.class_ids.tolist(),
@@ -128,15 +128,13 @@ def _annotations(
             "id": first_id + number,
             "image_id": image_id,
             "category_id": class_id + 1,
-            "bbox": [round(value, 4) for value in (x1, y1, x2 - x1, y2 - y1)],
-            "area": round(area, 2),
-            "segmentation": [[round(value, 4) for value in (x1, y1, x1, y2, x2, y2, x2, y1)]],
+            **geometry,
             "iscrowd": int(uncertain),
             "ignore": int(uncertain),
             "score": short_float(score),
             "uncertain": uncertain,
         }
-        for number, ((x1, y1, x2, y2), area, score, uncertain, class_id) in enumerate(columns)
+        for number, (geometry, score, uncertain, class_id) in enumerate(columns)
     ]
 
 

@@ -8,16 +8,15 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-import numpy as np
-
-from edge_autotuner.core import EVENT_KINDS, Annotation, CaptureEvent, Detections, SourceInfo
+from edge_autotuner.core import EVENT_KINDS, Annotation, CaptureEvent, LabelMap, SourceInfo
+from edge_autotuner.core.box_codec import Box, boxes_of, boxes_to_tuples
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.core.json_fields import Fields
+from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import FloatArray, SizeWH
 
 SplitName = Literal["train", "test"]
 SPLIT_NAMES: tuple[SplitName, ...] = get_args(SplitName)
-Box = tuple[float, float, float, float]
 
 _INNER_PATH = re.compile(r"(frames|backgrounds)/[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
@@ -122,33 +121,34 @@ class FrameRecord:
         )
 
 
-def annotation_to_json(annotation: Annotation) -> dict[str, Any]:
-    """Return an annotation as JSON values; every float32 survives the round trip exactly."""
-    found = annotation.detections
+def annotation_to_json(annotation: Annotation, labels: LabelMap) -> dict[str, Any]:
+    """Return an annotation as JSON values; every float32 survives the round trip exactly.
+
+    Args:
+        annotation: of a frame.
+        labels: of the dataset, for the task.
+    """
     return {
-        "boxes_xyxy": _nested_floats(found.boxes_xyxy),
-        "scores": [short_float(score) for score in found.scores],
-        "class_ids": found.class_ids.tolist(),
-        "looked_xyxy": _nested_floats(annotation.looked_xyxy),
+        **task_of(labels).codec.to_json(annotation.detections),
+        "looked_xyxy": [list(box) for box in boxes_to_tuples(annotation.looked_xyxy)],
         "n_calls": int(annotation.n_calls),
         "n_pixels": int(annotation.n_pixels),
     }
 
 
-def annotation_from_json(values: Mapping[str, Any]) -> Annotation:
+def annotation_from_json(values: Mapping[str, Any], labels: LabelMap) -> Annotation:
     """Read what `annotation_to_json` returned.
 
     Raises:
         ValueError: a value is missing or makes no sense.
     """
     fields = Fields(values, "")
-    detections = Detections(
-        boxes_of(fields, "boxes_xyxy"),
-        np.asarray(fields.numbers("scores"), np.float32),
-        np.asarray(fields.wholes("class_ids"), np.int64),
+    return Annotation(
+        task_of(labels).codec.from_json(fields),
+        boxes_of(fields, "looked_xyxy"),
+        fields.whole("n_calls", at_least=0),
+        fields.whole("n_pixels", at_least=0),
     )
-    n_calls, n_pixels = fields.whole("n_calls", at_least=0), fields.whole("n_pixels", at_least=0)
-    return Annotation(detections, boxes_of(fields, "looked_xyxy"), n_calls, n_pixels)
 
 
 def event_to_json(event: CaptureEvent) -> dict[str, Any]:
@@ -195,15 +195,6 @@ def source_from_json(values: Mapping[str, Any]) -> SourceInfo:
     return SourceInfo(**{**values, **known})
 
 
-def boxes_of(fields: Fields, key: str) -> FloatArray:
-    """Return a field as (N, 4) corners.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    return as_boxes(fields.rows(key, 4))
-
-
 def size_of(fields: Fields) -> SizeWH:
     """Return the field `size_wh`.
 
@@ -228,11 +219,6 @@ def _time_text(fields: Fields, key: str) -> str | None:
     return text
 
 
-def boxes_to_tuples(boxes_xyxy: FloatArray) -> tuple[Box, ...]:
-    """Return the boxes as tuples of the shortest numbers that stand for the same float32."""
-    return tuple((a, b, c, d) for a, b, c, d in _nested_floats(boxes_xyxy))
-
-
 def check_split(split: str) -> str:
     """Return the name of a split.
 
@@ -253,12 +239,3 @@ def check_inner_path(path: str) -> str:
     if not _INNER_PATH.fullmatch(path):
         raise ValueError(f"'{path}' is not a picture of a dataset")
     return path
-
-
-def _nested_floats(boxes_xyxy: FloatArray) -> list[list[float]]:
-    return [[short_float(value) for value in box] for box in boxes_xyxy]
-
-
-def short_float(value: np.float32) -> float:
-    """Return the number with the fewest digits that stands for the same float32."""
-    return float(str(value))  # str of a float32 is the shortest text that reads back as the same float32

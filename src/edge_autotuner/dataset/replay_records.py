@@ -11,10 +11,12 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from edge_autotuner.core import LabelMap
+from edge_autotuner.core import Detections, LabelMap
+from edge_autotuner.core.box_codec import boxes_of, boxes_to_tuples, short_floats
 from edge_autotuner.core.json_fields import Fields
-from edge_autotuner.core.types import FloatArray, IntArray, SizeWH
-from edge_autotuner.dataset.records import FrameRecord, boxes_of, boxes_to_tuples, size_of
+from edge_autotuner.core.tasks import task_of
+from edge_autotuner.core.types import FloatArray, SizeWH
+from edge_autotuner.dataset.records import FrameRecord, size_of
 
 ReplayOrigin = Literal["replay", "generic"]
 """Earlier pictures of the camera itself, or pictures of other scenes."""
@@ -29,47 +31,39 @@ class ReplayLabels:
     """Labels of one picture, as a training used them.
 
     Attributes:
-        boxes_xyxy: (G, 4) objects, picture pixels.
-        class_ids: (G,) positions in `labels`.
-        scores: (G,) how sure the teacher was.
+        objects: G labelled objects, picture pixels, with the teacher's scores.
         ignored_xyxy: (I, 4) places that are neither object nor background.
         looked_xyxy: (R, 4) what the teacher has seen; outside of it nothing is known.
         weights: (G,) how much each object counts, in [0, 1]; None: all fully.
         labels: the classes that the teacher looked for; of other classes nothing is known.
     """
 
-    boxes_xyxy: FloatArray
-    class_ids: IntArray
-    scores: FloatArray
+    objects: Detections
     ignored_xyxy: FloatArray
     looked_xyxy: FloatArray
     weights: FloatArray | None
     labels: LabelMap
 
     def __post_init__(self) -> None:
-        n = len(self.boxes_xyxy)
-        if len(self.class_ids) != n or len(self.scores) != n or (self.weights is not None and len(self.weights) != n):
-            raise ValueError(f"boxes_xyxy, class_ids, scores and weights must have one length, {n} boxes are there")
-        if n and not 0 <= self.class_ids.min() <= self.class_ids.max() < len(self.labels):
-            raise ValueError(
-                f"class_ids must be in 0..{len(self.labels) - 1}, got {sorted(set(self.class_ids.tolist()))}"
-            )
+        if self.weights is not None and len(self.weights) != len(self.objects):
+            raise ValueError(f"expected a weight for each of {len(self.objects)} objects, got {len(self.weights)}")
+        self.objects.require_classes_of(self.labels)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes that the picture shows, each once, sorted."""
-        return tuple(sorted({self.labels[int(i)] for i in self.class_ids}))
+        return tuple(sorted({self.labels[int(i)] for i in self.objects.class_ids}))
 
     def to_json(self) -> dict[str, Any]:
         """Return the labels as JSON values; every float32 survives the round trip exactly."""
+        columns = task_of(self.labels).codec.to_json(self.objects)
+        first = {name: columns[name] for name in ("boxes_xyxy", "class_ids")}  # the order decides a reservoir's digest
         return {
-            "boxes_xyxy": boxes_to_tuples(self.boxes_xyxy),
-            "class_ids": self.class_ids.tolist(),
-            "scores": _short_floats(self.scores),
+            **(first | columns),
             "ignored_xyxy": boxes_to_tuples(self.ignored_xyxy),
             "looked_xyxy": boxes_to_tuples(self.looked_xyxy),
-            "weights": None if self.weights is None else _short_floats(self.weights),
-            "labels": list(self.labels),
+            "weights": None if self.weights is None else short_floats(self.weights),
+            **self.labels.to_json(),
         }
 
     @classmethod
@@ -80,15 +74,14 @@ class ReplayLabels:
             ValueError: a value is missing or makes no sense.
         """
         fields = Fields(values, "labels")
+        labels = LabelMap.from_json(fields)
         weights = fields.numbers("weights") if fields.has("weights") else None
         return cls(
-            boxes_xyxy=boxes_of(fields, "boxes_xyxy"),
-            class_ids=np.asarray(fields.wholes("class_ids"), np.int64),
-            scores=np.asarray(fields.numbers("scores"), np.float32),
+            objects=task_of(labels).codec.from_json(fields),
             ignored_xyxy=boxes_of(fields, "ignored_xyxy"),
             looked_xyxy=boxes_of(fields, "looked_xyxy"),
             weights=None if weights is None else np.asarray(weights, np.float32),
-            labels=LabelMap(tuple(fields.texts("labels"))),
+            labels=labels,
         )
 
 
@@ -178,7 +171,3 @@ def era_of(source_sha256: str, record: FrameRecord) -> str:
     if record.captured_at is not None:
         return datetime.fromisoformat(record.captured_at).strftime("%Y-%m-%dT%H")
     return f"{source_sha256[:12]}+{int(record.time_s // _HOUR_S)}h"
-
-
-def _short_floats(values: FloatArray) -> list[float]:
-    return [float(str(np.float32(value))) for value in values]  # the shortest text that reads back as the same

@@ -9,6 +9,7 @@ from typing import Any
 
 from edge_autotuner.core import Annotation, CaptureEvent, LabelMap, SourceInfo
 from edge_autotuner.core.json_fields import Fields
+from edge_autotuner.core.tasks import task_of
 from edge_autotuner.dataset.records import (
     FrameRecord,
     annotation_from_json,
@@ -47,7 +48,7 @@ class Header:
             "kind": "dataset",
             "format_version": FORMAT_VERSION,
             "source": source_to_json(self.source),
-            "labels": list(self.labels.names),
+            **self.labels.to_json(),
             "settings": dict(self.settings),
             "created_at": self.created_at,
         }
@@ -137,7 +138,8 @@ def _apply_header(state: DatasetState, record: Mapping[str, Any]) -> None:
             f"the dataset has format {version}, this version reads format {FORMAT_VERSION}; "
             "use the version that wrote it, or capture again in another folder"
         )
-    source, labels = source_from_json(fields.inner("source").values), LabelMap(tuple(fields.texts("labels")))
+    source, labels = source_from_json(fields.inner("source").values), LabelMap.from_json(fields)
+    task_of(labels)
     created_at = fields.text("created_at")
     datetime.fromisoformat(created_at)
     state.header = Header(source, labels, fields.inner("settings").values, created_at)
@@ -157,18 +159,14 @@ def _apply_annotation(state: DatasetState, record: Mapping[str, Any]) -> None:
     fields = Fields(record, "")
     fingerprint, teacher = fields.text("fingerprint"), fields.text("teacher", may_be_empty=True)
     key = check_split(fields.text("split")), fields.whole("index", at_least=0)
-    annotation = annotation_from_json(fields.inner("annotation").values)
-    _require_known_classes(annotation, state)
+    if state.header is None:
+        raise ValueError("it comes before the dataset's first record")
+    annotation = annotation_from_json(fields.inner("annotation").values, state.header.labels)
+    annotation.detections.require_classes_of(state.header.labels)
     state.annotations.setdefault(fingerprint, {})[key] = annotation
     state.runs.setdefault(fingerprint, AnnotationRun(teacher, fingerprint))
     if state.fingerprint is None:
         state.fingerprint = fingerprint
-
-
-def _require_known_classes(annotation: Annotation, state: DatasetState) -> None:
-    class_ids, n_classes = annotation.detections.class_ids, len(state.header.labels) if state.header else 0
-    if len(class_ids) and not 0 <= class_ids.min() <= class_ids.max() < n_classes:
-        raise ValueError(f"class_ids must be in 0..{n_classes - 1}, got {sorted(set(class_ids.tolist()))[:5]}")
 
 
 def _apply_run(state: DatasetState, record: Mapping[str, Any]) -> None:

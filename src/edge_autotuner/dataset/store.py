@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from edge_autotuner.core import Annotation, CaptureEvent, Clock, Frame, LabelMap, SourceInfo, SystemClock
+from edge_autotuner.core.box_codec import boxes_to_tuples
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.core.types import FloatArray, ImageArray
@@ -38,7 +39,6 @@ from edge_autotuner.dataset.records import (
     FrameRecord,
     SplitName,
     annotation_to_json,
-    boxes_to_tuples,
     check_split,
     event_to_json,
 )
@@ -335,9 +335,7 @@ class DatasetStore:
         self._start_writing()
         if record.key not in self._state.frames:
             raise ValueError(f"frame {record.index} of split '{record.split}' is not in the dataset")
-        class_ids = annotation.detections.class_ids
-        if len(class_ids) and not 0 <= class_ids.min() <= class_ids.max() < len(self.labels):
-            raise ValueError(f"class ids must be in 0..{len(self.labels) - 1}, got {sorted(set(class_ids.tolist()))}")
+        annotation.detections.require_classes_of(self.labels)
         self._append(
             {
                 "kind": "annotation",
@@ -345,7 +343,7 @@ class DatasetStore:
                 "index": record.index,
                 "teacher": teacher,
                 "fingerprint": fingerprint,
-                "annotation": annotation_to_json(annotation),
+                "annotation": annotation_to_json(annotation, self.labels),
             }
         )
         self._count_addition()

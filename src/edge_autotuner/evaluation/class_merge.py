@@ -31,7 +31,7 @@ class ClassMerge:
 
     def detections(self, detections: Detections) -> Detections:
         """Return the detections with the merged classes."""
-        return replace(detections, class_ids=self.new_ids[detections.class_ids])
+        return detections.with_classes(self.new_ids[detections.class_ids])
 
     def truth(self, truth: Truth) -> Truth:
         """Return the truth with the merged classes."""
@@ -59,5 +59,5 @@ def merge_classes(labels: LabelMap, map_classes: Mapping[str, str]) -> ClassMerg
             f"map_classes: '{chained[0]}' is mapped to another class and is a target too; name the final class"
         )
     new_names = [map_classes.get(name, name) for name in labels]
-    merged = LabelMap(tuple(dict.fromkeys(new_names)))
+    merged = labels.with_names(dict.fromkeys(new_names))
     return ClassMerge(merged, np.array([merged.id_of(name) for name in new_names], dtype=np.int64))

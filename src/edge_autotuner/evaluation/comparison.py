@@ -8,9 +8,9 @@ from typing import Any
 
 from edge_autotuner.core import Detections, LabelMap
 from edge_autotuner.core.json_fields import FieldError, Fields
+from edge_autotuner.core.tasks import task_of
 from edge_autotuner.errors import EvaluationError
 from edge_autotuner.evaluation.class_merge import merge_classes
-from edge_autotuner.evaluation.coco_scores import score_detections
 from edge_autotuner.evaluation.scores import Scores
 from edge_autotuner.evaluation.truth import Truth
 
@@ -94,7 +94,7 @@ def compare_detectors(
     for truth_name, per_frame in truths.items():
         known = [(i, merge.truth(truth)) for i, truth in enumerate(per_frame) if truth is not None]
         table[truth_name] = {
-            name: score_detections(
+            name: task_of(labels).score(
                 [merge.detections(found[i]) for i, _ in known],
                 [truth for _, truth in known],
                 merge.labels,

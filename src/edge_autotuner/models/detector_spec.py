@@ -69,7 +69,7 @@ class DetectorSpec:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for a JSON file; `from_json` reads them back."""
-        return {**asdict(self), "labels": list(self.labels.names)}
+        return {**asdict(self), **self.labels.to_json()}
 
     @classmethod
     def from_json(cls, values: object) -> DetectorSpec:
@@ -83,7 +83,7 @@ class DetectorSpec:
         known = {field.name for field in fields(cls)}
         if missing := sorted(known - set(values)):
             raise ModelBundleError(f"detector: missing {', '.join(missing)}")
-        if unknown := sorted(map(str, set(values) - known)):
+        if unknown := sorted(map(str, set(values) - known - {"task"})):
             raise ModelBundleError(f"detector: unknown {', '.join(unknown):.200}; expected {', '.join(sorted(known))}")
         try:
             return cls(**_parsed(values))
@@ -103,7 +103,9 @@ def _parsed(values: Mapping[str, Any]) -> dict[str, Any]:
         _check(isinstance(values[key], str), key, "text", values[key])
     labels = values["labels"]
     _check(isinstance(labels, list) and all(isinstance(name, str) for name in labels), "labels", "names", labels)
-    parsed["labels"] = LabelMap(tuple(labels))
+    task = parsed.pop("task", "boxes")
+    _check(isinstance(task, str), "task", "text", task)
+    parsed["labels"] = LabelMap(tuple(labels), task)
     for key, n_items, kind in (("input_size_wh", 2, int), ("mean", 3, float), ("std", 3, float)):
         items = values[key]
         fits = isinstance(items, list | tuple) and len(items) == n_items and all(_is(item, kind) for item in items)

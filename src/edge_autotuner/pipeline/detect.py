@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_autotuner.capture import is_live_address, open_source, parse_live_address
-from edge_autotuner.core import COCO_CATEGORY_IDS, Detections, Frame, LabelMap, NoProgress, Progress, xyxy_to_xywh
+from edge_autotuner.core import COCO_CATEGORY_IDS, Detections, Frame, LabelMap, NoProgress, Progress
 from edge_autotuner.core.arguments import check_share, checked_arguments
+from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.dataset import load_coco_truth
 from edge_autotuner.deployment import load_edge_detector
@@ -101,6 +102,7 @@ class _Ids:
     """Image and category ids of the records: COCO's own, or those of a ground-truth file."""
 
     def __init__(self, labels: LabelMap, ground_truth: Path | None) -> None:
+        self.labels = labels
         self._truth = load_coco_truth(ground_truth, labels=labels, map_classes={}) if ground_truth else None
         known = self._truth.category_ids if self._truth else COCO_CATEGORY_IDS
         beyond = max(COCO_CATEGORY_IDS.values()) + 1
@@ -126,16 +128,9 @@ def _where(frame: Frame, usual_wh: SizeWH) -> dict[str, Any]:
 
 def _records(detections: Detections, image_id: int, ids: _Ids, where: dict[str, Any]) -> list[dict[str, Any]]:
     """Return COCO result records."""
-    boxes_xywh = xyxy_to_xywh(detections.boxes_xyxy).tolist()
-    rows = zip(boxes_xywh, detections.scores.tolist(), detections.class_ids.tolist(), strict=True)
+    results = task_of(ids.labels).codec.to_coco_results(detections)
     return [
-        {
-            "image_id": image_id,
-            "category_id": ids.category_ids[class_id],
-            "bbox": [round(value, 2) for value in box],
-            "score": round(score, 5),
-            **where,
-        }
-        for box, score, class_id in rows
+        {"image_id": image_id, "category_id": ids.category_ids[class_id], **result, **where}
+        for result, class_id in zip(results, detections.class_ids.tolist(), strict=True)
         if class_id in ids.category_ids
     ]

@@ -81,7 +81,7 @@ def choose_labels(known: LabelMap, wanted: tuple[str, ...] | None) -> LabelMap:
         if not wanted or len(set(wanted)) < len(wanted):
             raise ConfigError(f"annotation.classes needs at least one class and each only once, got {list(wanted)}")
         known.ids_of(wanted)
-        return LabelMap(wanted)
+        return known.with_names(wanted)
     return STREET_6 if known == COCO_80 else known
 
 

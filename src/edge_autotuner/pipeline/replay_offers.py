@@ -98,9 +98,7 @@ def offer_of(
         sha256=record.sha256,
         n_bytes=len(read_file(path)),
         labels=ReplayLabels(
-            boxes_xyxy=labels.boxes_xyxy,
-            class_ids=labels.class_ids,
-            scores=labels.scores,
+            objects=labels.objects,
             ignored_xyxy=labels.ignored_xyxy,
             looked_xyxy=labels.looked_xyxy,
             weights=weights,

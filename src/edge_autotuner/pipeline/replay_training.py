@@ -44,9 +44,8 @@ def sample_for(reservoir: ReplayReservoir, picture: ReplayPicture, labels: Label
     trained on, and distillation says the rest.
     """
     known = picture.labels
-    ids = np.array([labels.names.index(name) if name in labels else -1 for name in known.labels], np.int64)
-    class_ids = ids[known.class_ids] if len(known.class_ids) else np.zeros(0, np.int64)
-    is_ours = class_ids >= 0
+    is_ours = np.isin(known.objects.class_ids, np.flatnonzero(labels.positions_of(known.labels) >= 0))
+    objects = known.objects.relabelled(known.labels, labels)
     covers_all = all(name in known.labels for name in labels)
     looked = known.looked_xyxy if covers_all else as_boxes([])
     if not is_ours.any() and len(looked) == 0:
@@ -54,8 +53,8 @@ def sample_for(reservoir: ReplayReservoir, picture: ReplayPicture, labels: Label
     return TrainingSample(
         read_image=lambda: reservoir.read_image(picture),
         size_wh=picture.size_wh,
-        boxes_xyxy=known.boxes_xyxy[is_ours],
-        class_ids=class_ids[is_ours],
+        boxes_xyxy=objects.boxes_xyxy,
+        class_ids=objects.class_ids,
         ignored_xyxy=known.ignored_xyxy,
         looked_xyxy=looked,
         weights=None if known.weights is None else known.weights[is_ours],

@@ -42,10 +42,10 @@ def make_sample(
     return TrainingSample(
         read_image=lambda: store.read_image(record),
         size_wh=record.size_wh,
-        boxes_xyxy=labels.boxes_xyxy,
-        class_ids=labels.class_ids,
+        boxes_xyxy=labels.objects.boxes_xyxy,
+        class_ids=labels.objects.class_ids,
         ignored_xyxy=labels.ignored_xyxy,
         looked_xyxy=labels.looked_xyxy,
-        weights=1 - score_weight * (1 - labels.scores) if score_weight else None,
+        weights=1 - score_weight * (1 - labels.objects.scores) if score_weight else None,
         time_s=record.time_s,
     )

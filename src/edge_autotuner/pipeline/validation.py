@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from edge_autotuner.annotation.ahead import look_ahead
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Annotation, Deadline
+from edge_autotuner.core.tasks import task_of
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.errors import TrainingError
-from edge_autotuner.evaluation import score_detections, truth_from_annotation
+from edge_autotuner.evaluation import Scores, truth_from_annotation
 from edge_autotuner.models.torch_detector import ResizedPicture, TorchDetector
 from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.pipeline.annotation_stage import cores_of, threads_of_detector
@@ -53,7 +54,7 @@ class Validation:
         looks = look_ahead(self._until_deadline(), detector.detect_resized, n_threads=self._n_parallel)
         found = [detections for _, detections in looks]
         limits = self._config.evaluation
-        scores = score_detections(
+        scores: Scores = task_of(self._labels).score(
             found,
             self._truths,
             self._labels,

@@ -26,6 +26,7 @@ from edge_autotuner.config.texts import (
     SignatureText,
 )
 from edge_autotuner.core.json_limits import JsonLimits
+from edge_autotuner.core.labels import LabelMap
 
 API_PREFIX = "/v1"
 
@@ -90,6 +91,11 @@ class ModelInfo(Reply):
     classes: tuple[ClassName, ...] = Field(max_length=MAX_CLASSES, fail_fast=True)
     input_size_wh: tuple[int, int]
     resize: Literal["stretch", "letterbox"] | None = None
+
+    @property
+    def labels(self) -> LabelMap:
+        """Its classes and its task."""
+        return LabelMap(self.classes)
 
 
 class ModelList(Reply):

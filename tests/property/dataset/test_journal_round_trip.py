@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from edge_autotuner.core import Annotation, Detections
+from edge_autotuner.core import COCO_80, Annotation, Detections
 from edge_autotuner.dataset.records import FrameRecord, annotation_from_json, annotation_to_json
 from edge_autotuner.storage.journal import JournalWriter, encode_line, read_journal
 
@@ -55,7 +55,7 @@ def test_a_cut_anywhere_loses_only_the_end(written: list[dict[str, object]], pos
 def test_annotations_come_back_bit_by_bit(table: np.ndarray, n_pixels: int) -> None:
     detections = Detections(table[:, :4], table[:, 8], np.arange(len(table)))
     annotation = Annotation(detections, table[:, 4:8], len(table), n_pixels)
-    again = annotation_from_json(annotation_to_json(annotation))
+    again = annotation_from_json(annotation_to_json(annotation, COCO_80), COCO_80)
     np.testing.assert_array_equal(again.detections.boxes_xyxy, detections.boxes_xyxy)
     np.testing.assert_array_equal(again.detections.scores, detections.scores)
     np.testing.assert_array_equal(again.detections.class_ids, detections.class_ids)

@@ -211,7 +211,8 @@ def results_of(folder: Path) -> dict[str, Any]:
     """Return what a run has found out, without what differs from run to run: times."""
     with DatasetStore.open(folder / "dataset") as store:
         frames = [asdict(record) for record in store.frames()]
-        annotations = [annotation_to_json(store.annotation_of(r) or Annotation.nothing_seen()) for r in store.frames()]
+        found = [store.annotation_of(record) or Annotation.nothing_seen() for record in store.frames()]
+        annotations = [annotation_to_json(annotation, store.labels) for annotation in found]
     evaluation = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
     return {
         "frames": frames,

@@ -156,7 +156,7 @@ def test_negatives_are_counted_and_reach_the_training(tmp_path: Path, look: str)
         annotation = store.annotation_of(empty)
         assert annotation is not None
         labels = split_labels(annotation, config)
-    assert (len(labels.boxes_xyxy), len(labels.ignored_xyxy)) == (0, 0)
+    assert (len(labels.objects), len(labels.ignored_xyxy)) == (0, 0)
     assert labels.looked_xyxy.tolist() == [[0, 0, *SIZE]]
 
 
@@ -286,6 +286,6 @@ def test_frames_looked_at_at_the_same_time_get_the_labels_of_one_after_the_other
         with filled(tmp_path / str(n_parallel), n_train=7) as store:
             summary = run(store, teacher, config, n_parallel=n_parallel)
             annotations = [store.annotation_of(frame) for frame in store.frames()]
-            found.append((summary, [annotation_to_json(a) for a in annotations if a is not None]))
+            found.append((summary, [annotation_to_json(a, LABELS) for a in annotations if a is not None]))
     assert found[0] == found[1]
     assert len(found[0][1]) == 9

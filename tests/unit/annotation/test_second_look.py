@@ -200,6 +200,6 @@ def test_frames_looked_at_at_the_same_time_get_the_labels_of_one_after_the_other
         with filled(tmp_path / str(n_parallel)) as store:
             teacher, student = student_of(store, WALKER, (40.0, 10.0, 50.0, 34.0, 0.9, 1))
             both = look(store, teacher, n_parallel=n_parallel)
-            found.append([(index, annotation_to_json(one)) for index, one in both])
+            found.append([(index, annotation_to_json(one, store.labels)) for index, one in both])
         assert student.n_asked == 6 * both[0][1].n_calls - 6 * annotation(WALKER).n_calls
     assert found[0] == found[1]

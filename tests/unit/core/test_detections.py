@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edge_autotuner.core import COCO_80, STREET_6, Detections, LabelMap
+from support.marked_detections import Marked, three
 
 
 def detections() -> Detections:
@@ -81,3 +82,52 @@ def test_relabelling_from_coco_to_street_classes() -> None:
     ids = np.array(COCO_80.ids_of(["truck", "cat", "bicycle"]))
     found = Detections(np.tile([0, 0, 4, 4], (3, 1)), np.ones(3), ids).relabelled(COCO_80, STREET_6)
     assert [STREET_6[i] for i in found.class_ids] == ["truck", "bicycle"]
+
+
+def test_scaling_and_mirroring_move_both_corners() -> None:
+    found = detections().select(np.array([1]))
+    scaled = found.scaled(from_size_wh=(100, 50), to_size_wh=(200, 25))
+    assert scaled.boxes_xyxy.tolist() == [[10, 2.5, 50, 12.5]]
+    assert found.mirrored(100).boxes_xyxy.tolist() == [[75, 5, 95, 25]]
+
+
+def test_classes_of_other_labels_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"class_ids must be in 0\.\.1, got \[0, 1, 2\]"):
+        detections().require_classes_of(LabelMap(("a", "b")))
+
+
+@pytest.mark.parametrize("name", ["boxes_xyxy", "scores", "class_ids"])
+def test_any_difference_counts(name: str) -> None:
+    found = detections().select(np.array([0, 1]))
+    assert found.equals(detections().select(np.array([0, 1])))
+    changed = {"boxes_xyxy": found.with_boxes, "scores": found.with_scores, "class_ids": found.with_classes}[name]
+    assert not found.equals(changed(getattr(found, name)[::-1]))
+
+
+def test_every_method_keeps_further_fields() -> None:
+    found, labels = three(), LabelMap(("a", "b", "c"))
+    results = {
+        "select": found.select(np.array([2, 0])),
+        "above": found.above(0.6),
+        "sorted": found.sorted_by_score(2),
+        "with_boxes": found.with_boxes(found.boxes_xyxy + 1),
+        "with_scores": found.with_scores(found.scores / 2),
+        "with_classes": found.with_classes(found.class_ids.copy()),
+        "shifted": found.shifted(3, 4),
+        "scaled": found.scaled(from_size_wh=(10, 10), to_size_wh=(20, 30)),
+        "mirrored": found.mirrored(100),
+        "clipped": found.clipped((100, 10)),
+        "relabelled": found.relabelled(labels, labels),
+        "concatenate": Detections.concatenate([found, found.above(0.6)]),
+    }
+    for name, result in results.items():
+        assert isinstance(result, Marked), name
+        assert len(result) > 0, name
+        assert result.is_whole, name
+    assert [len(result) for result in (results["select"], results["sorted"], results["concatenate"])] == [2, 2, 5]
+
+
+def test_a_further_field_of_another_length_is_refused() -> None:
+    found = three()
+    with pytest.raises(ValueError, match=r"serials must have one length, got \(3, 3, 3, 2\)"):
+        Marked(found.boxes_xyxy, found.scores, found.class_ids, found.serials[:2])

@@ -220,7 +220,7 @@ def test_boxes_are_labels_or_uncertain_as_in_a_training(
     coco = build_coco([(a_record(), found, "train")], LabelMap(("person", "car")), run)
     assert [(round(a["score"], 8), a["uncertain"]) for a in coco["annotations"]] == expected
     labels = split_labels(found, AnnotationConfig(min_score=0.3, uncertain_score=uncertain_score))
-    assert sum(not a["uncertain"] for a in coco["annotations"]) == len(labels.boxes_xyxy)
+    assert sum(not a["uncertain"] for a in coco["annotations"]) == len(labels.objects)
     assert sum(a["uncertain"] for a in coco["annotations"]) == len(labels.ignored_xyxy)
 
 

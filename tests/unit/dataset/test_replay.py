@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_autotuner.core import LabelMap
+from edge_autotuner.core import Detections, LabelMap
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.dataset.pictures import encode_picture, hash_bytes
 from edge_autotuner.dataset.replay import ReplayOffer, ReplayReservoir
@@ -29,9 +29,7 @@ LABELS = LabelMap(("person", "car"))
 def labels(class_ids: list[int], **changes: Any) -> ReplayLabels:
     n = len(class_ids)
     arguments: dict[str, Any] = {
-        "boxes_xyxy": as_boxes([[i, 1.1, i + 10, 20.3] for i in range(n)]),
-        "class_ids": np.array(class_ids, np.int64),
-        "scores": np.linspace(0.3, 0.9, n, dtype=np.float32),
+        "objects": Detections([[i, 1.1, i + 10, 20.3] for i in range(n)], np.linspace(0.3, 0.9, n), class_ids),
         "ignored_xyxy": as_boxes([[40, 2, 50, 9]]),
         "looked_xyxy": as_boxes([[0, 0, 64, 48]]),
         "weights": None,
@@ -73,7 +71,8 @@ def test_pictures_and_labels_come_back(tmp_path: Path) -> None:
     (there,) = ReplayReservoir(tmp_path / "memory").pictures()
     np.testing.assert_array_equal(reservoir.read_image(there), random_picture(7))
     assert (there.frame_id, there.origin, there.era, there.size_wh) == ("cam:7", "replay", "2026-05-01T10", (64, 48))
-    for name in ("boxes_xyxy", "class_ids", "scores", "ignored_xyxy", "looked_xyxy", "weights"):
+    assert there.labels.objects.equals(known.objects)
+    for name in ("ignored_xyxy", "looked_xyxy", "weights"):
         np.testing.assert_array_equal(getattr(there.labels, name), getattr(known, name))
     assert there.labels.labels == LABELS
     assert there.labels.classes == ("car", "person")
@@ -295,9 +294,7 @@ def test_a_kill_before_the_index_leaves_the_reservoir_as_it_was(
 
 
 def test_labels_that_make_no_sense_are_refused() -> None:
-    with pytest.raises(ValueError, match="one length"):
-        labels([0, 1], scores=np.ones(1, np.float32))
-    with pytest.raises(ValueError, match="one length"):
+    with pytest.raises(ValueError, match="a weight for each of 2 objects, got 3"):
         labels([0, 1], weights=np.ones(3, np.float32))
     with pytest.raises(ValueError, match=r"class_ids must be in 0\.\.1"):
         labels([2])

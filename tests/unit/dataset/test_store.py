@@ -226,7 +226,7 @@ def test_an_older_fingerprint_can_be_used_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        pytest.param((1, 2, 3, 4, 0.5, 2), r"class ids must be in 0..1, got \[2\]", id="class"),
+        pytest.param((1, 2, 3, 4, 0.5, 2), r"class_ids must be in 0..1, got \[2\]", id="class"),
         pytest.param((1, 2, 3, 4, float("nan"), 0), "Out of range float", id="not a number"),
     ],
 )

@@ -126,7 +126,7 @@ def _within(found: Detections, region_xyxy: FloatArray) -> Detections:
     inside = found.select(_centres_inside(found, region_xyxy[None])[:, 0])
     boxes = inside.boxes_xyxy
     cut = np.concatenate([np.maximum(boxes[:, :2], region_xyxy[:2]), np.minimum(boxes[:, 2:], region_xyxy[2:])], axis=1)
-    return Detections(cut, inside.scores, inside.class_ids)
+    return inside.with_boxes(cut)
 
 
 def _centres_inside(found: Detections, regions_xyxy: FloatArray) -> BoolArray:

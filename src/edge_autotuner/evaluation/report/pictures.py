@@ -9,7 +9,9 @@ from html import escape
 import cv2
 import numpy as np
 
-from edge_autotuner.core import Detections, LabelMap, iou_matrix
+from edge_autotuner.core import Detections, LabelMap
+from edge_autotuner.core.detections import box_similarity
+from edge_autotuner.core.tasks import Similarity
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray
 from edge_autotuner.errors import EvaluationError
 from edge_autotuner.evaluation.report.drawing import class_colour
@@ -41,20 +43,22 @@ def without_pictures(html: str) -> str:
     return _DATA_URI.sub(_GONE, html)
 
 
-def only_here(boxes: Detections, others: Detections, *, min_iou: float = 0.5) -> BoolArray:
-    """Return (N,): which boxes have no partner among `others`: one of the same class that overlaps by `min_iou`.
+def only_here(
+    found: Detections, others: Detections, similarity: Similarity = box_similarity, *, min_similarity: float = 0.5
+) -> BoolArray:
+    """Return (N,): which items have no partner among `others`, one of the same class that is similar enough.
 
-    A box has one partner at most; those that overlap most find each other first.
+    An item has one partner at most; the most similar ones find each other first.
     """
-    is_alone = np.ones(len(boxes), dtype=np.bool_)
-    if len(boxes) == 0 or len(others) == 0:
+    is_alone = np.ones(len(found), dtype=np.bool_)
+    if len(found) == 0 or len(others) == 0:
         return is_alone
-    same_class = boxes.class_ids[:, None] == others.class_ids[None, :]
-    overlaps = np.where(same_class, iou_matrix(boxes.boxes_xyxy, others.boxes_xyxy), 0.0)
+    same_class = found.class_ids[:, None] == others.class_ids[None, :]
+    likeness = np.where(same_class, similarity(found, others), 0.0)
     is_free = np.ones(len(others), dtype=np.bool_)
-    for pair in np.argsort(-overlaps, axis=None, kind="stable"):
+    for pair in np.argsort(-likeness, axis=None, kind="stable"):
         here, there = divmod(int(pair), len(others))
-        if overlaps[here, there] < min_iou:
+        if likeness[here, there] < min_similarity:
             break
         if is_alone[here] and is_free[there]:
             is_alone[here] = is_free[there] = False

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from edge_autotuner.core import Detections
+from edge_autotuner.core.tasks import task_of
 from edge_autotuner.evaluation.comparison import (
     AGAINST_HUMAN,
     AGAINST_TEACHER,
@@ -231,10 +232,12 @@ def _frame_views(data: ReportData, frame: FrameComparison, picture_id: str) -> l
         svg = pictures.frame_svg(frame.image_bgr, picture_id=picture_id, content="", description=frame.caption)
         return [{"css": "neutral", "title": "No detections", "note": "", "svg": svg}]
     views = []
+    task = task_of(data.labels)
     for position, (css, title, found) in enumerate(shown):
-        others = shown[1 - position][2] if len(shown) == 2 else None
-        alone = pictures.only_here(found, others) if others is not None else np.zeros(len(found), np.bool_)
-        content = pictures.boxes_svg(found, data.labels, highlighted=alone, width=frame.image_bgr.shape[1])
+        alone = np.zeros(len(found), np.bool_)
+        if len(shown) == 2:
+            alone = pictures.only_here(found, shown[1 - position][2], task.similarity)
+        content = task.draw(found, data.labels, highlighted=alone, width=frame.image_bgr.shape[1])
         svg = pictures.frame_svg(
             frame.image_bgr,
             picture_id=picture_id,

@@ -10,13 +10,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from edge_autotuner.core import Detections, LabelMap
+from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import SizeWH
 
-_SCORE_DIGITS = 4
-_BOX_DIGITS = 1  # a tenth of a pixel is finer than any detector
 _TIME_DIGITS = 3
 
 
@@ -49,9 +46,8 @@ class DetectionReport:
 
     def __post_init__(self) -> None:
         found = self.detections
-        if len(found) and not 0 <= found.class_ids.min() <= found.class_ids.max() < len(self.labels):
-            raise ValueError(f"class_ids must be in 0..{len(self.labels) - 1}, got {set(found.class_ids.tolist())}")
-        if not (np.isfinite(found.boxes_xyxy).all() and np.isfinite(found.scores).all()):
+        found.require_classes_of(self.labels)
+        if not found.is_finite:
             raise ValueError(f"boxes and scores of camera {self.camera} must be finite")
 
     def to_json(self) -> dict[str, Any]:
@@ -68,7 +64,7 @@ class DetectionReport:
             "captured_at": self.captured_at.isoformat() if self.captured_at else None,
             "width": width,
             "height": height,
-            "objects": self._objects(),
+            "objects": task_of(self.labels).codec.to_rows(self.detections, self.labels),
         }
 
     @cached_property
@@ -80,15 +76,3 @@ class DetectionReport:
     def counts(self) -> Mapping[str, int]:
         """Number of objects of each class that is there; other classes are left out."""
         return Counter(self.labels[class_id] for class_id in self.detections.class_ids.tolist())
-
-    def _objects(self) -> list[dict[str, Any]]:
-        found = self.detections
-        rows = zip(found.class_ids.tolist(), found.scores.tolist(), found.boxes_xyxy.tolist(), strict=True)
-        return [
-            {
-                "class": self.labels[class_id],
-                "score": round(score, _SCORE_DIGITS),
-                "box_xyxy": [round(side, _BOX_DIGITS) for side in box],
-            }
-            for class_id, score, box in rows
-        ]

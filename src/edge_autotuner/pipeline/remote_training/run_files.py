@@ -216,7 +216,7 @@ def _annotations(
             "min_score": config.annotation.min_score,
             "uncertain_score": config.annotation.uncertain_score,
             "annotations": [
-                {"frame": position, **annotation_to_json(annotation)}
+                {"frame": position, **annotation_to_json(annotation, store.labels)}
                 for position, record in enumerate(frames)
                 if (annotation := _annotation(store, record, fingerprint, annotated.fingerprint)) is not None
             ],

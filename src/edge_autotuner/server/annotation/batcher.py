@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.core.detections import Detections
 from edge_autotuner.core.protocols import BatchDetector, Detector
@@ -223,7 +221,6 @@ def _failed(exc: BaseException) -> ModelFailed:
 def _checked(answer: Any, detector: Detector) -> Answer:  # noqa: ANN401 (what a model returned)
     if not isinstance(answer, Detections):
         return ModelFailed(f"the model returned {type(answer).__name__} instead of detections")
-    is_finite = np.isfinite(answer.boxes_xyxy).all() and np.isfinite(answer.scores).all()
-    if not is_finite or ((answer.class_ids < 0) | (answer.class_ids >= len(detector.labels))).any():
+    if not answer.is_finite or ((answer.class_ids < 0) | (answer.class_ids >= len(detector.labels))).any():
         return ModelFailed("the model returned numbers that are not finite, or a class that it does not have")
     return answer

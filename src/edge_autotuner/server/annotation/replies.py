@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edge_autotuner.core.tasks import task_of
 from edge_autotuner.server.annotation.service import Annotated
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.wire.messages import AnnotationReply, ModelInfo, Placement
@@ -21,9 +22,7 @@ def make_reply(
     return AnnotationReply(
         model=info.name,
         model_sha256=info.sha256,
-        boxes_xyxy=tuple(map(tuple, found.boxes_xyxy.tolist())),
-        scores=tuple(found.scores.tolist()),
-        class_ids=tuple(found.class_ids.tolist()),
+        **task_of(info.labels).codec.to_columns(found),
         is_cached=answer.how == "cached",
         picture_sha256=answer.picture_sha256,
     )

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from edge_autotuner.core.detections import Detections
-from edge_autotuner.server.annotation.result_codec import pack, unpack
+from edge_autotuner.core.tasks import TASKS
 from edge_autotuner.server.annotation.result_store import ResultStore
 
 logger = logging.getLogger(__name__)
@@ -27,12 +27,14 @@ class ResultKey:
         model_sha256: of the model's file.
         settings: hash of the model's settings.
         client: whose result it is; None: everybody's.
+        task: of the model; decides how its results are written.
     """
 
     picture_sha256: str
     model_sha256: str
     settings: str
     client: str | None = None
+    task: str = "boxes"
 
     def to_bytes(self) -> bytes:
         """Return the key as the store has it."""
@@ -69,7 +71,7 @@ class ResultCache:
         if packed is None:
             return None
         with suppress(ValueError):
-            found = unpack(packed)
+            found = TASKS[key.task].codec.from_bytes(packed)
             self._remember(key.to_bytes(), packed)
             return found
         logger.warning("a damaged result in the cache is ignored")
@@ -83,11 +85,11 @@ class ResultCache:
             if packed is None:
                 return None
             self._packed.move_to_end(name)
-        return unpack(packed)
+        return TASKS[key.task].codec.from_bytes(packed)
 
     def put(self, key: ResultKey, found: Detections) -> None:
         """Remember a result; it reaches the disk a little later."""
-        name, packed = key.to_bytes(), pack(found)
+        name, packed = key.to_bytes(), TASKS[key.task].codec.to_bytes(found)
         self._remember(name, packed)
         if self._store is not None:
             self._store.put(name, packed)

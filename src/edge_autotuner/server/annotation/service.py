@@ -208,7 +208,8 @@ class AnnotationService:
         def check() -> _Question | Problem:
             try:
                 picture = check_picture(upload, max_pixels=int(self._limits.max_megapixels * 1e6))
-                key = ResultKey(picture.sha256, model.info.sha256, model.settings, None if self._is_shared else client)
+                owner, task = None if self._is_shared else client, model.info.labels.task
+                key = ResultKey(picture.sha256, model.info.sha256, model.settings, owner, task)
                 known = self._cache.get(key)
                 is_wanted = known is None and picture.header.n_pixels <= SMALL_PIXELS  # saves a way there and back
                 return _Question(picture, key, known, self._decoders.decode(picture) if is_wanted else None)

@@ -53,7 +53,10 @@ def test_the_rebuilt_dataset_is_the_same(tmp_path: Path) -> None:
         )
         for record in old.frames():
             assert (new.read_image(record) == old.read_image(record)).all()
-            said = [annotation_to_json(store.annotation_of(record, LABELS) or annotation()) for store in (old, new)]
+            said = [
+                annotation_to_json(store.annotation_of(record, LABELS) or annotation(), store.labels)
+                for store in (old, new)
+            ]
             assert said[0] == said[1]
         background = old.frames("train")[0].background or ""
         assert (new.read_background(background) == old.read_background(background)).all()

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_autotuner.core import Detections, FakeClock
+from edge_autotuner.core.box_codec import BOX_CODEC
 from edge_autotuner.server.annotation.result_cache import ResultCache, ResultKey
-from edge_autotuner.server.annotation.result_codec import pack, unpack
 from edge_autotuner.server.annotation.result_store import ResultStore
 
 MB = 1_000_000
@@ -30,14 +30,12 @@ def found(n: int = 2, seed: int = 0) -> Detections:
 
 
 def same(one: Detections | None, other: Detections) -> bool:
-    return one is not None and all(
-        np.array_equal(getattr(one, name), getattr(other, name)) for name in ("boxes_xyxy", "scores", "class_ids")
-    )
+    return one is not None and one.equals(other)
 
 
 @pytest.mark.parametrize("n", [0, 1, 300])
 def test_detections_come_back_exactly(n: int) -> None:
-    back = unpack(pack(found(n)))
+    back = BOX_CODEC.from_bytes(BOX_CODEC.to_bytes(found(n)))
     assert same(back, found(n))
     assert (back.boxes_xyxy.dtype, back.scores.dtype, back.class_ids.dtype) == (np.float32, np.float32, np.int64)
 
@@ -45,7 +43,7 @@ def test_detections_come_back_exactly(n: int) -> None:
 @given(content=st.binary(max_size=200))
 def test_any_bytes_are_detections_or_refused(content: bytes) -> None:
     try:
-        assert pack(unpack(content)) == content
+        assert BOX_CODEC.to_bytes(BOX_CODEC.from_bytes(content)) == content
     except ValueError:
         return
 
@@ -101,9 +99,9 @@ def test_the_disk_is_bounded_and_what_was_used_lately_stays(tmp_path: Path) -> N
     path = tmp_path / "results.sqlite"
     store = ResultStore(path, 100_000)
     first = key(0).to_bytes()
-    store.put(first, pack(found(20)))
+    store.put(first, BOX_CODEC.to_bytes(found(20)))
     for number in range(1, 2000):
-        store.put(key(number).to_bytes(), pack(found(20)))
+        store.put(key(number).to_bytes(), BOX_CODEC.to_bytes(found(20)))
         if number % 50 == 0:
             store.close()  # what is pending is on disk now
             store = ResultStore(path, 100_000)
