@@ -245,17 +245,17 @@ _MEDIAN = ("-s", 'capture.train_frames="20:60"', "-s", "capture.background.every
 CASES = {
     "no motion": Case(
         lambda scene: scene.capture("-s", "capture.motion.min_area_px=20000"),
-        r"no motion at all .*; set the sensitivity to high, give a smaller minimum area, or choose a part",
+        r"no motion at all .*; use high sensitivity, a smaller minimum area, or a part",
         lambda scene: scene.capture("-s", "capture.motion.min_area_px=20"),
     ),
     "no motion in a part": Case(
         lambda scene: scene.capture("-s", 'capture.train_frames="0:10"'),
-        r"no motion at all .* choose a part of the video where something moves",
+        r"no motion at all .* or a part of the video with motion",
         lambda scene: scene.capture("-s", 'capture.train_frames="20:60"'),
     ),
     "too few for the background": Case(
         lambda scene: scene.capture("--background", "median", *_MEDIAN),
-        r"too few to learn the background: .* choose the background method 'first'",
+        r"too few to learn the background: .* set capture.background.method to first",
         lambda scene: scene.capture("--background", "first", *_MEDIAN),
     ),
     "no time": Case(
@@ -265,19 +265,19 @@ CASES = {
     ),
     "range outside": Case(
         lambda scene: scene.capture("-s", 'capture.train_frames="0:9000"'),
-        r"train_frames 0:9000 lies outside",
+        r"train_frames 0:9000 is outside",
         lambda scene: scene.capture("-s", 'capture.train_frames="0:80"'),
     ),
     "nothing to evaluate": Case(
         lambda scene: scene.capture("-s", 'capture.train_frames="0:90"'),
-        r"leave nothing to evaluate: shorten them",
+        r"leave nothing to evaluate; shorten them",
         lambda scene: scene.capture("-s", 'capture.train_frames="0:80"'),
     ),
     "no ground truth there": Case(
         lambda scene: scene.capture(
             "-s", 'capture.test_frames="80:90"', "-s", f"evaluation.ground_truth={_early_truth(scene)}"
         ),
-        r"names no frame of the kept part .*; choose another part with test_frames",
+        r"lists no frame of the held-out part .*; choose another part with test_frames",
         lambda scene: scene.capture(
             "-s", 'capture.test_frames="0:20"', "-s", f"evaluation.ground_truth={_early_truth(scene)}"
         ),
@@ -375,7 +375,7 @@ _CHANGES_FILES = re.compile(
     re.IGNORECASE,
 )
 _TRIED = {
-    "the capture summary of the dataset does not fit": "picture changed",
+    "the capture summary of the dataset is not compatible": "picture changed",
     "Move the file to another folder to continue": "tests/unit/dataset/test_derived.py",
     "or start again in another folder": "journal damaged",
     "restore it, or capture again in another folder": "picture changed",

@@ -26,7 +26,7 @@ CANNOT_START: dict[str, tuple[dict[str, Any], str]] = {
     "a device's name": ({"cameras": [CAMERA | {"name": "nul"}]}, "camera name nul is reserved"),
     "names that differ in case": ({"cameras": [CAMERA, CAMERA | {"name": "A"}]}, "names must be unique"),
     "a missing file": ({"cameras": [CAMERA | {"source": "/nonexistent.mp4"}]}, "/nonexistent.mp4 does not exist"),
-    "an unknown scheme": ({"cameras": [CAMERA | {"source": "onvif://h/s"}]}, "cannot reach a camera"),
+    "an unknown scheme": ({"cameras": [CAMERA | {"source": "onvif://h/s"}]}, "is not supported"),
     "an unset variable": ({"cameras": [CAMERA | {"source": "rtsp://${NOPE_X}@h/s"}]}, "NOPE_X, which is not set"),
     "a variable as source": ({"cameras": [CAMERA | {"source": "${NOPE_X}"}]}, "NOPE_X, which is not set"),
     "no host": ({"cameras": [CAMERA | {"source": "rtsp:///s"}]}, "has no host"),

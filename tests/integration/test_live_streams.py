@@ -101,8 +101,8 @@ def test_an_rtsp_camera_that_is_killed_and_comes_back_different(transport: str) 
             other = frame_until(source.frames(), lambda frame: frame.size_wh == (640, 360))
             assert other.index > same.index > frames[-1].index
             assert other.time_s > same.time_s > frames[-1].time_s
-    assert events.details("size changed") == ["640x360, before 320x240"]
-    assert events.details("rate changed") == ["10 Hz, before 20 Hz"]
+    assert events.details("size changed") == ["640x360, was 320x240"]
+    assert events.details("rate changed") == ["10 Hz, was 20 Hz"]
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
@@ -117,7 +117,7 @@ def test_an_rtsp_camera_that_stalls_and_goes_on(transport: str) -> None:
         release = on_event_of(events, "stalled", lambda: camera.send(signal.SIGCONT))
         frames_after(source, events, "stalled")
         release.join()
-    assert events.details("stalled")[0].startswith("nothing came for 1.5 s; next attempt within ")
+    assert events.details("stalled")[0].startswith("no data for 1.5 s; next attempt within ")
 
 
 def on_event_of(events: EventList, kind: str, act: Callable[[], None]) -> threading.Thread:
@@ -151,9 +151,7 @@ def test_an_rtsp_camera_that_is_not_there_yet() -> None:
 def test_a_wrong_path_is_an_error_at_once() -> None:
     with rtsp_camera() as camera:
         address = f"rtsp://127.0.0.1:{camera.port}/garden"
-        with pytest.raises(
-            VideoError, match=r"/garden: there is no such stream \(404\); check the path of the address$"
-        ):
+        with pytest.raises(VideoError, match=r"/garden: no such stream \(404\); check the path of the address$"):
             open_source(address, StreamConfig(open_timeout_s=30))
 
 
@@ -256,9 +254,9 @@ def assert_secret_is_kept(caplog: pytest.LogCaptureFixture, events: EventList, *
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("/garbage", "what comes is not a video"),
-        ("/page", "what comes is not a video"),
-        ("/nowhere", r"there is no such stream \(404\)"),
+        ("/garbage", "the data is not video"),
+        ("/page", "the data is not video"),
+        ("/nowhere", r"no such stream \(404\)"),
     ],
 )
 def test_what_is_no_camera_is_an_error_at_once(web_camera: CameraServer, path: str, words: str) -> None:
@@ -270,7 +268,7 @@ def test_a_playlist_cannot_read_files_of_this_machine(web_camera: CameraServer, 
     secret = tmp_path / "other.ts"
     secret.write_bytes(b"G" + bytes(187))
     before_s = secret.stat().st_atime_ns
-    with pytest.raises(VideoError, match="what comes is not a video"):
+    with pytest.raises(VideoError, match="the data is not video"):
         open_source(f"http://127.0.0.1:{web_camera.port}/playlist.m3u8?file={secret}", StreamConfig(open_timeout_s=30))
     assert secret.stat().st_atime_ns == before_s
 
@@ -281,8 +279,8 @@ def test_a_playlist_cannot_read_files_of_this_machine(web_camera: CameraServer, 
         ("/silent", "no answer within 0.4 s"),
         ("/endless-header", "no answer within 0.4 s"),
         ("/huge-header", "no answer within 0.4 s"),
-        ("/overloaded", r"the camera has trouble of its own \(5xx\)"),
-        ("/garbage-parts", "data came for 0.5 s, but no picture could be made of it"),
+        ("/overloaded", r"the camera reports an internal error \(5xx\)"),
+        ("/garbage-parts", "received data for 0.5 s, but no picture could be decoded"),
     ],
 )
 def test_what_may_pass_is_tried_again_for_as_long_as_wanted(web_camera: CameraServer, path: str, words: str) -> None:
@@ -321,7 +319,7 @@ def test_a_web_camera_that_misbehaves_is_connected_to_again(web_camera: CameraSe
 def test_damaged_pictures_are_left_out(web_camera: CameraServer, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO), watching(f"http://127.0.0.1:{web_camera.port}/half-damaged") as source:
         some_frames(source)
-    assert "damaged packets left out: " in caplog.text
+    assert "skipped damaged packets: " in caplog.text
 
 
 def test_a_recording_on_a_web_server_ends(web_camera: CameraServer) -> None:

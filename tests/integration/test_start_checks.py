@@ -38,7 +38,7 @@ SERVE: dict[str, tuple[dict[str, Any], str]] = {
 }
 RUN: dict[str, tuple[list[str], str]] = {
     "a missing recording": (["nope.mp4"], "nope.mp4 does not exist"),
-    "an unknown scheme": (["onvif://h/s"], "cannot reach a camera"),
+    "an unknown scheme": (["onvif://h/s"], "is not supported"),
     "an unknown edge model": (["clip.mp4", "--edge-model", "streat-nano"], "streat-nano"),
     "an edge model that is none": (["clip.mp4", "--edge-model", "no.safetensors"], "no.safetensors"),
     "an ONNX file as edge model": (["clip.mp4", "--edge-model", "teacher.onnx"], "teacher.onnx"),

@@ -191,10 +191,10 @@ def why_nothing(where: str, summary: CaptureSummary) -> str:
         return f"the deadline passed before one of the {where} was selected; give more time (--deadline)"
     if summary.reasons.get("background unknown", 0) == sum(summary.reasons.values()):
         return (
-            f"{where} are too few to learn the background: no frame to learn from; "
-            "give a longer video or choose the background method 'first'"
+            f"{where} are too few to learn the background: no frame to learn from; use a longer video, or set "
+            "capture.background.method to first"
         )
     return (
-        f"no motion at all in {where}: no frame to learn from; set the sensitivity to high, "
-        "give a smaller minimum area, or choose a part of the video where something moves"
+        f"no motion at all in {where}: no frame to learn from; use high sensitivity, a smaller minimum area, or a "
+        "part of the video with motion"
     )

@@ -179,7 +179,7 @@ class _RecordedCapture:
     def _stopped_by_deadline(self, frame: Frame) -> bool:
         if not self._deadline_hit and frame.index < self._plan.train.stop and self._deadline.has_passed:
             self._deadline_hit = True
-            logger.info("deadline passed at frame %d, %d training frames", frame.index, self._pass.n_train)
+            logger.info("deadline reached at frame %d with %d training frames", frame.index, self._pass.n_train)
         return self._deadline_hit
 
 
@@ -199,8 +199,8 @@ def _test_frames(
     labelled = set(_indices_of(source, ground_truth_frames)).intersection(kept)
     if not labelled:
         raise EvaluationError(
-            f"the ground truth names no frame of {source.info.name} ({len(kept)} frames); it refers to pictures by "
-            "file_name, relative to the folder, and to frames of a video by frame_index"
+            f"the ground truth lists none of the {len(kept)} frames of {source.info.name}; it must use file_name, "
+            "relative to the folder, for pictures, and frame_index for video frames"
         )
     if len(labelled) < len(ground_truth_frames):
         logger.warning(

@@ -87,8 +87,8 @@ def collect_live(
         raise VideoError(why_nothing(f"the {summary.watched_s:.0f} s watched of {source.info.name}", summary))
     if keep_test and summary.n_test == 0:
         raise VideoError(
-            f"no frame for the evaluation in {summary.watched_s:.0f} s of {source.info.name}, which are the last "
-            f"{config.test_fraction:.0%} of the time; watch longer (--duration), the frames so far are kept"
+            f"no frame to evaluate on in {summary.watched_s:.0f} s of {source.info.name}, the last "
+            f"{config.test_fraction:.0%} of the time; watch longer (--duration); frames collected so far are kept"
         )
     remember_summary(store, _NOTE, _key(config, keep_test), summary)
     return summary
@@ -209,8 +209,8 @@ def _refuse_frame_ranges(config: CaptureConfig) -> None:
     for name in ("train_frames", "test_frames", "test_every"):
         if getattr(config, name) is not None:
             raise ConfigError(
-                f"capture.{name} counts the frames of a recording, and this source is live; leave it out and set "
-                "capture.stream.duration_s (--duration) and capture.test_fraction"
+                f"capture.{name} applies to recordings, but this source is live; use capture.stream.duration_s "
+                "(--duration) and capture.test_fraction instead"
             )
 
 

@@ -38,4 +38,4 @@ class EventTeller:
     def note_size(self, frame: Frame, before_wh: SizeWH) -> None:
         """Tell when a frame has another size than the one before."""
         if frame.size_wh != before_wh:
-            self.tell("size changed", frame.time_s, "{}x{}, before {}x{}".format(*frame.size_wh, *before_wh))
+            self.tell("size changed", frame.time_s, "{}x{}, was {}x{}".format(*frame.size_wh, *before_wh))

@@ -73,7 +73,7 @@ class PictureFolder(SourceBase):
                 image_bgr = self._read(index)
             except BadPicture as exc:
                 self.damage.n_lost += 1
-                logger.warning("%s is left out: %s", self._pictures[index].path, exc)
+                logger.warning("skipped %s: %s", self._pictures[index].path, exc)
                 teller.tell("frames lost", time_s, f"frame {index}: {exc}")
                 continue
             luma = np.asarray(cv2.cvtColor(image_bgr, cv2.COLOR_BGR2GRAY), np.uint8)
@@ -108,7 +108,7 @@ class PictureFolder(SourceBase):
             except BadPicture as exc:
                 reason = reason or str(exc)
         raise VideoError(
-            f"none of the {len(self._pictures)} pictures in {self._folder} can be used; the first, "
+            f"none of the {len(self._pictures)} pictures in {self._folder} is usable; the first, "
             f"{self._pictures[0].path}: {reason}; open it with a viewer, or copy the pictures again"
         )
 
@@ -153,9 +153,9 @@ def _decode(path: Path) -> DeepImage:
     try:
         data = path.read_bytes()
     except FileNotFoundError as exc:
-        raise BadPicture("it is not there any more") from exc
+        raise BadPicture("the file no longer exists") from exc
     except OSError as exc:
-        raise VideoError(f"{path} cannot be read: {exc.strerror}; check the file's rights and the disk") from exc
+        raise VideoError(f"{path} cannot be read: {exc.strerror}; check the file's permissions and the disk") from exc
     if not data:
         raise BadPicture("the file is empty")
     check_foreign(data)

@@ -52,8 +52,8 @@ def list_pictures(folder: Path) -> list[ListedPicture]:
         raise VideoError(f"{folder} is not a folder; give a video file or a folder of pictures")
     if (own := own_folder(folder.resolve())) is not None:
         raise VideoError(
-            f"{folder} holds pictures that edge-autotuner wrote ({own.name}), selected from a recording or drawn on; "
-            f"give that recording"
+            f"{folder} contains pictures written by edge-autotuner ({own.name}), selected from a recording or "
+            "annotated; use the recording instead"
         )
     found, others = [], Counter[str]()
     for entry in _files_below(folder, others):
@@ -68,7 +68,7 @@ def list_pictures(folder: Path) -> list[ListedPicture]:
         instead = f", only {left_out}" if left_out else ""
         raise VideoError(f"{folder} holds no pictures ({kinds}){instead}; give a folder of pictures or a video file")
     if left_out:
-        logger.warning("%s: left out: %s", folder, left_out)
+        logger.warning("%s: skipped: %s", folder, left_out)
     return sorted(found, key=lambda picture: name_order(picture.name))
 
 
@@ -119,8 +119,8 @@ def _files_below(folder: Path, others: Counter[str]) -> Iterator[os.DirEntry[str
                 visible = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name, reverse=True)
         except OSError as exc:
             if path == str(folder):
-                raise VideoError(f"{folder} cannot be read: {exc.strerror}; check the folder's rights") from exc
-            logger.warning("%s cannot be read: %s; its pictures are left out", path, exc.strerror)
+                raise VideoError(f"{folder} cannot be read: {exc.strerror}; check the folder's permissions") from exc
+            logger.warning("cannot read %s: %s; skipping its pictures", path, exc.strerror)
             continue
         for entry in visible:
             if not _is_folder(entry):

@@ -52,7 +52,7 @@ def open_source(
     """
     stream = stream or StreamConfig()
     if isinstance(path_or_address, Path) and _SCHEME_PARTS.intersection(path_or_address.parts[:1]):
-        raise TypeError("give the address of a camera as str: a Path takes one of its slashes away")
+        raise TypeError("pass a camera address as str; Path removes one of its slashes")
     if not str(path_or_address):
         raise VideoError("the source is empty; give a video file, a folder of pictures, or an address")
     if is_live_address(str(path_or_address)):

@@ -63,12 +63,15 @@ def plan_split(
     if not keep_test:
         return SplitPlan(frame_range("train_frames", config.train_frames, info), ())
     if _length(info) < 2:
-        raise ConfigError(f"{info.name} has only {info.n_frames} frame: give more, or evaluate on a --test-source")
+        raise ConfigError(
+            f"{info.name} has only {info.n_frames} frame; use a longer source, or evaluate on another with "
+            "--test-source"
+        )
     train, kept = _cut(info, config)
     if labelled_indices is not None and not set(labelled_indices).intersection(kept):
         raise EvaluationError(
-            f"the ground truth names no frame of the kept part {kept.start}:{kept.stop} of {info.name}; "
-            "choose another part with test_frames, or give a --test-source"
+            f"the ground truth lists no frame of the held-out part {kept.start}:{kept.stop} of {info.name}; choose "
+            "another part with test_frames, or use --test-source"
         )
     return SplitPlan(train, choose_test_frames(kept, config, labelled_indices))
 
@@ -111,7 +114,7 @@ def frame_range(name: str, frames: tuple[int, int | None] | None, info: SourceIn
 
 def _length(info: SourceInfo) -> int:
     if info.n_frames is None:
-        raise ValueError(f"{info.name} is live: it has no number of frames to divide")
+        raise ValueError(f"{info.name} is live and has no fixed number of frames to split")
     return info.n_frames
 
 
@@ -125,13 +128,13 @@ def _cut(info: SourceInfo, config: CaptureConfig) -> tuple[range, range]:
         kept = range(max(first_kept, train.stop) if train else first_kept, n_frames)
         if not kept:
             raise ConfigError(
-                f"train_frames reach the end of {info.name} ({info.n_frames} frames) and leave nothing to evaluate: "
-                "shorten them, or give test_frames or a --test-source"
+                f"train_frames reach the end of {info.name} ({info.n_frames} frames) and leave nothing to evaluate; "
+                "shorten them, set test_frames, or use --test-source"
             )
     if train is None:
         train = range(kept.start) if kept.start > 0 else range(kept.stop, n_frames)
         if not train:
-            raise ConfigError(f"test_frames cover all {info.n_frames} frames of {info.name}: none is left to train on")
+            raise ConfigError(f"test_frames cover all {info.n_frames} frames of {info.name}, leaving none to train on")
     if max(train.start, kept.start) < min(train.stop, kept.stop):
         raise ConfigError(
             f"train_frames {train.start}:{train.stop} and test_frames {kept.start}:{kept.stop} of {info.name} "
@@ -147,6 +150,6 @@ def _range_of(name: str, frames: tuple[int, int | None] | None, info: SourceInfo
     start, stop = frames[0], n_frames if frames[1] is None else frames[1]
     if not 0 <= start < stop <= n_frames:
         raise ConfigError(
-            f"{name} {start}:{stop} lies outside of {info.name}, which has {info.n_frames} frames (0:{info.n_frames})"
+            f"{name} {start}:{stop} is outside {info.name}, which has {info.n_frames} frames (0:{info.n_frames})"
         )
     return range(start, stop)

@@ -167,8 +167,8 @@ class CaptureSummary:
         different = ", ".join(sorted((needed - set(values)) | (set(values) - known)))
         if different:
             raise DatasetError(
-                f"the capture summary of the dataset does not fit this version ({different}); "
-                "capture again in another folder"
+                f"the capture summary of the dataset is not compatible with this version ({different}); capture again "
+                "in another folder"
             )
         width, height = values["size_wh"]
         return cls(**{**values, "motion_histogram": tuple(values["motion_histogram"]), "size_wh": (width, height)})

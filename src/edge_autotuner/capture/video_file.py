@@ -101,9 +101,9 @@ class VideoFile(SourceBase):
 
     def _sum_up(self, damage: Damage) -> None:
         if damage.n_lost:
-            logger.warning("%s: %d damaged frames left out", self._path, damage.n_lost)
+            logger.warning("%s: skipped %d damaged frames", self._path, damage.n_lost)
         if self._packets.is_cut_off:
-            logger.warning("%s: is cut off; its damaged end is left out", self._path)
+            logger.warning("%s: truncated; skipped its damaged end", self._path)
         if damage.n_times_repaired:
             words = "%s: repaired %d time stamps that were missing or did not increase"
             logger.warning(words, self._path, damage.n_times_repaired)
@@ -126,4 +126,4 @@ def _hash_file(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as exc:
-        raise VideoError(f"{path} cannot be read: {exc.strerror}; check the file's rights and the disk") from exc
+        raise VideoError(f"{path} cannot be read: {exc.strerror}; check the file's permissions and the disk") from exc

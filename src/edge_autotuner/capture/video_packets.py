@@ -88,8 +88,8 @@ def require_regular(path: Path) -> None:
     for is_kind, words in _KINDS:
         if is_kind(mode):
             raise VideoError(
-                f"{path} is {words}; a recording is read more than once: save it as a file, and give the file "
-                "(a stream can be given as an address, such as udp://127.0.0.1:5000)"
+                f"{path} is {words}, but recordings are read more than once; save it as a file, or give a stream by "
+                "its address, e.g. udp://127.0.0.1:5000"
             )
 
 
@@ -106,10 +106,12 @@ def open_video(path: Path) -> InputContainer:
     except FileNotFoundError as exc:
         raise VideoError(f"{path} does not exist; give a video file or a folder of pictures") from exc
     except PermissionError as exc:
-        raise VideoError(f"{path} cannot be read: permission denied; check the file's rights") from exc
+        raise VideoError(f"{path} cannot be read: permission denied; check the file's permissions") from exc
     except (FFmpegError, OSError, ValueError) as exc:
         hint = "the file is empty" if path.is_file() and path.stat().st_size == 0 else "not a video, or cut off"
-        raise VideoError(f"{path} cannot be opened as a video ({hint}); check it with a player, copy it again") from exc
+        raise VideoError(
+            f"{path} cannot be opened as a video ({hint}); check it with a player, or copy it again"
+        ) from exc
 
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -124,7 +126,7 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
         what = "only a cover picture" if found else "no pictures"
         raise VideoError(f"{path} contains {what}; give a video file or a folder of pictures")
     if films[0].codec_context is None:
-        raise VideoError(f"{path} has pictures that the installed FFmpeg cannot decode; convert it to H.264")
+        raise VideoError(f"{path} cannot be decoded by the installed FFmpeg; convert it to H.264")
     films[0].thread_type = "AUTO"
     return films[0]
 
@@ -171,7 +173,7 @@ def decoded_pictures(path: Path, damage: Damage) -> Iterator[VideoFrame]:
                 is_empty = False
                 yield picture
     if is_empty:
-        raise VideoError(f"{path} has no frame that can be decoded; check it with a player, copy it again")
+        raise VideoError(f"{path} has no decodable frame; check it with a player, or copy it again")
 
 
 def stamp_of(picture: VideoFrame) -> float | None:

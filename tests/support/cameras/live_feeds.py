@@ -17,7 +17,7 @@ INTERVAL_S = 0.1
 """Simulated time between two pictures."""
 
 REFUSED = FeedError("connection failed", "connection refused")
-LOST = FeedError("connection lost", "the camera broke the connection off")
+LOST = FeedError("connection lost", "the camera closed the connection")
 WRONG_PASSWORD = FeedError("connection failed", "the password is wrong", is_permanent=True)
 
 

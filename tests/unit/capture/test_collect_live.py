@@ -273,7 +273,7 @@ def test_a_watch_that_was_shortened_to_its_training_part(tmp_path: Path) -> None
     camera = _Camera(tmp_path / "d")
     with pytest.raises(KeyboardInterrupt):
         camera.watch(on_frame=_kill_at(301))
-    with pytest.raises(VideoError, match="no frame for the evaluation"):
+    with pytest.raises(VideoError, match="no frame to evaluate on"):
         camera.watch(_config(stream={"duration_s": 20}))
 
 
@@ -283,5 +283,5 @@ def test_a_watch_that_was_shortened_to_its_training_part(tmp_path: Path) -> None
     ids=lambda value: next(iter(value)),
 )
 def test_frame_ranges_are_refused(tmp_path: Path, setting: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=f"capture.{next(iter(setting))} counts the frames of a recording"):
+    with pytest.raises(ConfigError, match=f"capture.{next(iter(setting))} applies to recordings"):
         _Camera(tmp_path / "d").watch(_config(**setting))

@@ -60,16 +60,16 @@ def test_a_recording_at_its_own_pace(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["webcam:987", "/dev/video987"])
 def test_a_camera(address: str) -> None:
-    with pytest.raises(VideoError, match="/dev/video987: there is no such device"):
+    with pytest.raises(VideoError, match="/dev/video987: no such device"):
         open_source(address)
 
 
 def test_an_address_that_makes_no_sense() -> None:
-    with pytest.raises(ConfigError, match="cannot reach a camera"):
+    with pytest.raises(ConfigError, match="is not supported"):
         open_source("rtps://cam/1")
 
 
 def test_an_address_is_no_path() -> None:
-    with pytest.raises(TypeError, match="give the address of a camera as str") as caught:
+    with pytest.raises(TypeError, match="pass a camera address as str") as caught:
         open_source(Path("rtsp://me:geheim@cam/1"))
     assert "geheim" not in str(caught.value)

@@ -50,10 +50,10 @@ def test_protocol_of_the_pets_benchmark() -> None:
 @pytest.mark.parametrize(
     ("n_frames", "settings", "words"),
     [
-        pytest.param(100, {"train_frames": "0:500"}, "train_frames 0:500 lies outside of cam.avi", id="train too long"),
-        pytest.param(100, {"test_frames": "100:"}, "test_frames 100:100 lies outside", id="test after the end"),
+        pytest.param(100, {"train_frames": "0:500"}, "train_frames 0:500 is outside cam.avi", id="train too long"),
+        pytest.param(100, {"test_frames": "100:"}, "test_frames 100:100 is outside", id="test after the end"),
         pytest.param(100, {"train_frames": "0:100"}, "leave nothing to evaluate", id="all trains"),
-        pytest.param(100, {"test_frames": "0:100"}, "none is left to train on", id="all tests"),
+        pytest.param(100, {"test_frames": "0:100"}, "leaving none to train on", id="all tests"),
         pytest.param(1, {}, "only 1 frame", id="one frame"),
     ],
 )
@@ -88,7 +88,7 @@ def test_ground_truth_adds_frames_to_the_evaluation_and_takes_none(
 
 
 def test_ground_truth_elsewhere() -> None:
-    with pytest.raises(EvaluationError, match="names no frame of the kept part 8:10"):
+    with pytest.raises(EvaluationError, match="lists no frame of the held-out part 8:10"):
         plan_split(_info(10), CaptureConfig(), labelled_indices=[0, 1])
 
 

@@ -106,7 +106,7 @@ def test_truncated_video_gives_all_intact_frames_and_one_warning(
     for frame, picture in zip(frames, pictures, strict=False):
         np.testing.assert_array_equal(frame.luma, picture)
     assert len(caplog.records) == 1
-    assert "is cut off" in caplog.text
+    assert "truncated" in caplog.text
 
 
 def _join(folder: Path, sizes: list[tuple[int, int]], n_each: int, suffix: str) -> Path:
@@ -129,7 +129,7 @@ def test_the_size_may_change_midway(tmp_path: Path, suffix: str) -> None:
     assert [frame.size_wh for frame in frames] == [(64, 48)] * 4 + [(96, 64)] * 4
     assert [frame.image_bgr.shape[:2] for frame in frames] == [(48, 64)] * 4 + [(64, 96)] * 4
     assert [frame.index for frame in frames] == list(range(8))
-    assert [event.detail for event in events if event.kind == "size changed"] == ["96x64, before 64x48"]
+    assert [event.detail for event in events if event.kind == "size changed"] == ["96x64, was 64x48"]
     assert video.info.n_frames == 8
 
 
@@ -250,7 +250,7 @@ def test_video_without_frames(tmp_path: Path) -> None:
     write_video(whole, grey_pictures(1, (64, 48)), codec="ffv1", pix_fmt="gray")
     data = whole.read_bytes()
     bare.write_bytes(data[: data.index(b"movi") + 4])
-    with pytest.raises(VideoError, match=r"no frame that can be decoded|not a video"):
+    with pytest.raises(VideoError, match=r"no decodable frame|not a video"):
         VideoFile(bare)
 
 

@@ -68,7 +68,7 @@ def test_taken_out(text: str, shown: str) -> None:
     "text",
     [
         "expected http://HOST[:PORT] or https://HOST[:PORT]",
-        "write for example rtsp://host:554/path, an IPv6 address in [ ]",
+        "use e.g. rtsp://host:554/path, an IPv6 address in [ ]",
         "listening on http://127.0.0.1:8080; http://[::1]:80/x",
         "cannot reach http://127.0.0.1:8080: connection refused",
         "mail me@home, street@night.mp4, 12:30 o'clock, a=b",

@@ -78,7 +78,7 @@ def test_a_capture_is_read_from_the_run(tmp_path: Path) -> None:
 def test_a_capture_of_another_version_is_refused(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     folder.finish("capture", record(n_frames=3, source="cam.mp4"))
-    with pytest.raises(DatasetError, match=r"does not fit this version \(.*n_looked.*\); capture again"):
+    with pytest.raises(DatasetError, match=r"is not compatible with this version \(.*n_looked.*\); capture again"):
         read_capture(folder, before="report")
 
 

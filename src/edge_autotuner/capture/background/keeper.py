@@ -135,10 +135,10 @@ class BackgroundKeeper:
             self._earlier.keep(self._model)
         if recalled is None:
             self._use(newcomer, since_s=frame.time_s)
-            self._tell("scene changed", f"{change}; the background is learnt anew", frame)
+            self._tell("scene changed", f"{change}; rebuilding the background", frame)
         else:
             self._use(recalled, since_s=frame.time_s, is_proven=True)
-            self._tell("background recalled", f"{change}; an earlier background fits and is used again", frame)
+            self._tell("background recalled", f"{change}; reusing an earlier background", frame)
 
     def _tell(self, kind: EventKind, detail: str, frame: Frame) -> None:
         self._on_event(CaptureEvent(kind, frame.time_s, frame.captured_at, detail))

@@ -106,7 +106,7 @@ def parse_live_address(text: str, environ: Mapping[str, str] | None = None) -> L
         return LiveAddress("webcam", device, device)
     match = _ADDRESS.fullmatch(text)
     if match is None:
-        raise ConfigError(f"'{redact(text)}' is not the address of a camera; write for example rtsp://host:554/path")
+        raise ConfigError(f"'{redact(text)}' is not a camera address; use e.g. rtsp://host:554/path")
     return _parse_network_address(match[1].lower(), match[2], lookup)
 
 
@@ -136,7 +136,7 @@ class _Variables:
     def __call__(self, match: re.Match[str]) -> str:
         value = self._environ.get(match[1])
         if value is None:
-            raise ConfigError(f"the address asks for the environment variable {match[1]}, which is not set; set it")
+            raise ConfigError(f"the address uses the environment variable {match[1]}, which is not set")
         return value
 
     def expand(self, text: str, encode: Callable[[str], str]) -> str:
@@ -145,12 +145,12 @@ class _Variables:
 
 def _parse_network_address(scheme: str, rest: str, lookup: _Variables) -> LiveAddress:
     if scheme not in SCHEMES:
-        raise ConfigError(f"'{scheme}://' cannot reach a camera; use one of {', '.join(SCHEMES)}, or webcam:0")
+        raise ConfigError(f"'{scheme}://' is not supported; use one of {', '.join(SCHEMES)}, or webcam:0")
     authority, tail = _split_authority(rest)
     if "@" in tail:
         raise ConfigError(
-            f"the address {scheme}://... has an '@' behind its host; write %40 for it, and %2F, %3F, %23 for the "
-            "characters / ? # of a password, or let ${NAME} stand for the password"
+            f"the address {scheme}://... has an '@' after its host; percent-encode special characters in a password "
+            "(@ %40, / %2F, ? %3F, # %23), or use ${NAME} for it"
         )
     login, at, host = authority.rpartition("@")
     host = lookup.expand(host, str)
@@ -159,7 +159,7 @@ def _parse_network_address(scheme: str, rest: str, lookup: _Variables) -> LiveAd
     url = f"{scheme}://{login}{at}{host}{_expand_tail(tail, lookup)}"
     _remember(login, tail, lookup)
     if any(character.isspace() or not character.isprintable() for character in url):
-        raise ConfigError(f"the address {scheme}://... holds a space or a control character; write %20 for a space")
+        raise ConfigError(f"the address {scheme}://... contains a space or control character; use %20 for a space")
     return LiveAddress(scheme, url, redact(f"{scheme}://{host}{tail}"), _secrets_in(login, tail, lookup))
 
 
@@ -173,13 +173,13 @@ def _require_host(scheme: str, host: str) -> None:
     example = f"{scheme}://host:5000" if scheme in _WITH_PORT else f"{scheme}://host/path"
     if match is None or (match[2] and int(match[2]) > 65535):
         raise ConfigError(
-            f"the host or port of the address {scheme}://... makes no sense; write for example {example}, an IPv6 "
-            "address in [ ], and %2F, %3F, %23 for the characters / ? # of a password"
+            f"invalid host or port in the address {scheme}://...; use e.g. {example}, put an IPv6 address in [ ], and "
+            "percent-encode special characters in a password (/ %2F, ? %3F, # %23)"
         )
     if not match[1] and scheme not in _ANY_HOST:
-        raise ConfigError(f"the address {scheme}://... has no host; write for example {example}")
+        raise ConfigError(f"the address {scheme}://... has no host; use e.g. {example}")
     if not match[2] and scheme in _WITH_PORT:
-        raise ConfigError(f"the address {scheme}://{match[1]} has no port; write for example {example}")
+        raise ConfigError(f"the address {scheme}://{match[1]} has no port; use e.g. {example}")
 
 
 def _encode_login(scheme: str, login: str) -> str:

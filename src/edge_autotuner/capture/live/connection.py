@@ -75,7 +75,7 @@ class CameraFeed:
                 yield connection
             finally:
                 if connection.n_damaged:
-                    logger.info("%s: damaged packets left out: %d", self.name, connection.n_damaged)
+                    logger.info("%s: skipped damaged packets: %d", self.name, connection.n_damaged)
 
 
 class CameraConnection:
@@ -164,7 +164,7 @@ class CameraConnection:
             raise failure  # out here, so that it does not carry FFmpeg's error, which shows the whole address
         if self._clock.monotonic_s() - started_s >= self._config.read_timeout_s:
             # The parser held a packet back, and gave it out when the time was up.
-            raise FeedError("stalled", f"nothing came for {self._config.read_timeout_s:g} s")
+            raise FeedError("stalled", f"no data for {self._config.read_timeout_s:g} s")
         return packet
 
     def _decode(self, packet: Packet[Stream]) -> list[VideoFrame]:
@@ -184,12 +184,12 @@ class CameraConnection:
 
     def _require_pictures(self, without_s: float) -> None:
         if without_s >= self._config.read_timeout_s:
-            raise FeedError("stalled", f"no picture came for {self._config.read_timeout_s:g} s, only other data")
+            raise FeedError("stalled", f"no picture for {self._config.read_timeout_s:g} s, only other data")
 
     def _require_decodable(self, without_s: float) -> None:
         if without_s >= self._config.undecodable_after_s:
             limit_s = self._config.undecodable_after_s
-            raise FeedError("undecodable", f"data came for {limit_s:g} s, but no picture could be made of it")
+            raise FeedError("undecodable", f"received data for {limit_s:g} s, but no picture could be decoded")
 
     def _has_an_end(self) -> bool:
         """Whether this is a recording on a web server rather than a camera: its length is known."""
@@ -201,10 +201,10 @@ class CameraConnection:
 
 def _video_stream(container: InputContainer) -> VideoStream:
     if not container.streams.video:
-        raise FeedError("connection failed", "the stream has no pictures; check the address", is_permanent=True)
+        raise FeedError("connection failed", "the stream has no video; check the address", is_permanent=True)
     stream = container.streams.video[0]
     if stream.codec_context is None:
-        words = "the installed FFmpeg cannot decode this video; choose H.264 on the camera"
+        words = "the installed FFmpeg cannot decode this video; set the camera to H.264"
         raise FeedError("connection failed", words, is_permanent=True)
     stream.thread_type = "SLICE"  # threads per frame would hold as many pictures back as there are threads
     return stream

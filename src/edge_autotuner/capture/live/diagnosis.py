@@ -28,13 +28,13 @@ def diagnose(address: LiveAddress, *, limit_s: float = _LIMIT_S) -> str | None:
     try:
         socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return "the host name cannot be resolved; check the address, and the DNS of this machine"
+        return "cannot resolve the host name; check the address and this machine's DNS"
     if parts.scheme not in {"http", "https"}:
         return None
     try:
         return _words_of_answer(address.url, limit_s)
     except (OSError, http.client.HTTPException, ValueError) as exc:
-        return f"what is there does not answer as a camera ({connection_failure(exc)}); check the address"
+        return f"the server there does not respond like a camera ({connection_failure(exc)}); check the address"
 
 
 def _words_of_answer(url: str, limit_s: float) -> str | None:
@@ -57,4 +57,4 @@ def _words_of_answer(url: str, limit_s: float) -> str | None:
             if not 300 <= answer.status < 400:
                 return None
             where = redirect_words(answer.getheader("Location"), url)
-    return f"{where}, in a circle or too often; give the address where the pictures are"
+    return f"{where}, in a loop or too often; use the final address"

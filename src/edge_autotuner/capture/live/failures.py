@@ -20,41 +20,45 @@ _TRANSPORT_HINT = "check the address, or try the other transport (capture.stream
 
 _PERMANENT: tuple[tuple[type[Exception], str], ...] = (
     (av_error.HTTPUnauthorizedError, "the user name or password is missing or wrong (401); check them in the address"),
-    (av_error.HTTPForbiddenError, "the user may not see this stream (403); check the rights that the camera gives"),
-    (av_error.HTTPNotFoundError, "there is no such stream (404); check the path of the address"),
-    (av_error.HTTPBadRequestError, "the camera does not understand the address (400); check its path"),
-    (av_error.ProtocolNotFoundError, "the installed FFmpeg does not speak this protocol; use RTSP or HTTP"),
-    (av_error.DemuxerNotFoundError, "the installed FFmpeg does not know this kind of stream"),
-    (av_error.DecoderNotFoundError, "the installed FFmpeg cannot decode this video; choose H.264 on the camera"),
-    (av_error.InvalidDataError, "what comes is not a video; check the address with a player"),
-    (av_error.ArgumentError, "the address, or what it leads to, is not allowed; check it with a player"),
+    (
+        av_error.HTTPForbiddenError,
+        "the user may not view this stream (403); check the user's permissions on the camera",
+    ),
+    (av_error.HTTPNotFoundError, "no such stream (404); check the path of the address"),
+    (av_error.HTTPBadRequestError, "the camera rejects the address (400); check its path"),
+    (av_error.ProtocolNotFoundError, "the installed FFmpeg does not support this protocol; use RTSP or HTTP"),
+    (av_error.DemuxerNotFoundError, "the installed FFmpeg does not support this type of stream"),
+    (av_error.DecoderNotFoundError, "the installed FFmpeg cannot decode this video; set the camera to H.264"),
+    (av_error.InvalidDataError, "the data is not video; try the address in a player"),
+    (av_error.ArgumentError, "the address, or one it redirects to, is not allowed; try it in a player"),
 )
 _RETRYABLE: tuple[tuple[type[Exception], str], ...] = (
     (av_error.HTTPClientError, f"the camera refuses the request (4xx); {_TRANSPORT_HINT}"),
-    (av_error.HTTPServerError, "the camera has trouble of its own (5xx)"),
+    (av_error.HTTPServerError, "the camera reports an internal error (5xx)"),
     (av_error.ConnectionRefusedError, "connection refused: the camera is starting, or the port is wrong"),
-    (av_error.ConnectionResetError, "the camera broke the connection off"),
-    (av_error.BrokenPipeError, "the camera broke the connection off"),
-    (av_error.EOFError, "the camera broke the connection off"),
+    (av_error.ConnectionResetError, "the camera closed the connection"),
+    (av_error.BrokenPipeError, "the camera closed the connection"),
+    (av_error.EOFError, "the camera closed the connection"),
 )
 _RETRYABLE_CODES = {
-    errno.EHOSTUNREACH: "the camera cannot be reached: it is off, or in another network",
-    errno.ENETUNREACH: "the network cannot be reached",
-    errno.EIO: "no connection, or it broke off at once; check the address and the network",
-    errno.EADDRINUSE: "the port is used by another program of this machine",
+    errno.EHOSTUNREACH: "the camera is unreachable: it is off, or on another network",
+    errno.ENETUNREACH: "the network is unreachable",
+    errno.EIO: "the connection failed or was closed at once; check the address and the network",
+    errno.EADDRINUSE: "the port is in use by another program on this machine",
     errno.EADDRNOTAVAIL: "this machine has no such network address",
 }
 _WEBCAM_PERMANENT = {
-    errno.ENOENT: "there is no such device; list those that are there with: ls /dev/video*",
+    errno.ENOENT: "no such device; list devices with: ls /dev/video*",
     errno.EACCES: "permission denied; add the user to the group 'video' and log in again",
     errno.EPERM: "permission denied; add the user to the group 'video' and log in again",
     errno.ENOTTY: "this device is not a camera; try another number",
-    errno.ENODEV: "this device gives no pictures; try another number",
+    errno.ENODEV: "this device delivers no pictures; try another number",
 }
 _WEBCAM_REFUSAL = (
-    "the camera refuses the asked size or rate; check capture.stream.webcam_size and capture.stream.webcam_rate_hz"
+    "the camera does not support the requested size or rate; check capture.stream.webcam_size and "
+    "capture.stream.webcam_rate_hz"
 )
-_WEBCAM_BUSY = "another program uses the camera; close it"
+_WEBCAM_BUSY = "the camera is in use by another program; close it"
 
 
 class SettingsRefused(FeedError):
@@ -78,7 +82,7 @@ def explain_opening(failure: Exception, address: LiveAddress, *, waited_s: float
         return _explain_webcam(failure, code)
     if address.scheme.startswith("rtsp") and isinstance(failure, av_error.InvalidDataError):
         # Also what comes when a relay accepts connections before the camera behind it does.
-        return FeedError("connection failed", "the connection was closed without an answer of an RTSP camera")
+        return FeedError("connection failed", "the connection was closed without an RTSP reply")
     for kind, words in _PERMANENT:
         if isinstance(failure, kind):
             return FeedError("connection failed", words, is_permanent=True)
@@ -91,12 +95,12 @@ def explain_opening(failure: Exception, address: LiveAddress, *, waited_s: float
 def explain_reading(failure: Exception, *, read_timeout_s: float) -> FeedError:
     """Return what interrupted a connection that had been made."""
     if isinstance(failure, av_error.ExitError | av_error.TimeoutError):
-        return FeedError("stalled", f"nothing came for {read_timeout_s:g} s")
+        return FeedError("stalled", f"no data for {read_timeout_s:g} s")
     if isinstance(failure, av_error.InvalidDataError):
-        return FeedError("undecodable", "the data are no longer a video")
+        return FeedError("undecodable", "the data is no longer valid video")
     if getattr(failure, "errno", None) == errno.ENODEV:
         return FeedError("connection lost", "the camera was unplugged")
-    return FeedError("connection lost", f"the camera broke the connection off ({_fixed_words(failure)})")
+    return FeedError("connection lost", f"the camera closed the connection ({_fixed_words(failure)})")
 
 
 def _explain_webcam(failure: Exception, code: int | None) -> FeedError:

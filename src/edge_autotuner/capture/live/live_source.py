@@ -135,7 +135,9 @@ class LiveSource(SourceBase):
         self.stop()
         self._thread.join(min(self._feed.longest_block_s, _HUNG_MARGIN_S) + _END_MARGIN_S)
         if self._thread.is_alive():
-            logger.warning("%s: its driver does not answer; the camera stays in use until this program ends", self.name)
+            logger.warning(
+                "%s: the driver does not respond; the camera stays in use until this program exits", self.name
+            )
 
     @property
     def name(self) -> str:
@@ -188,4 +190,4 @@ class LiveSource(SourceBase):
         if silent_s > limit_s:
             self.stop()
             advice = "unplug the camera, or restart the machine"
-            raise VideoError(f"{self.name}: its driver has not answered for {silent_s:.0f} s; {advice}")
+            raise VideoError(f"{self.name}: the camera driver has not responded for {silent_s:.0f} s; {advice}")

@@ -51,7 +51,7 @@ def open_camera(address: LiveAddress, config: StreamConfig, clock: Clock) -> Inp
     try:
         return _open(address, "v4l2", webcam_options(config, compressed=True), config, clock)
     except SettingsRefused:
-        logger.info("%s: gives no JPEG pictures in that size and rate; asking for others", address.shown)
+        logger.info("%s: no JPEG at this size and rate; trying other formats", address.shown)
     return _open(address, "v4l2", webcam_options(config, compressed=False), config, clock)
 
 

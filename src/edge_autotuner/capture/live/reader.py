@@ -132,14 +132,14 @@ class FeedReader:
         self._sign_on()
         still_s = self._freeze.see(picture.luma, self._last_picture_s)
         if still_s is not None:
-            raise FeedError("frozen", f"the picture has been the same to the last bit for {still_s:.0f} s")
+            raise FeedError("frozen", f"the picture has been bit-identical for {still_s:.0f} s")
 
     def _note_connected(self, picture: Picture, connection: Connection) -> None:
         height, width = picture.luma.shape
-        stated = "an unstated rate" if connection.rate_hz is None else f"{connection.rate_hz:g} Hz"
-        self._tell("connected", f"pictures of {width}x{height} come at {stated}")
+        stated = "an unspecified rate" if connection.rate_hz is None else f"{connection.rate_hz:g} Hz"
+        self._tell("connected", f"receiving {width}x{height} pictures at {stated}")
         if self.rate_hz and connection.rate_hz and abs(connection.rate_hz / self.rate_hz - 1) > _SAME_RATE:
-            self._tell("rate changed", f"{connection.rate_hz:g} Hz, before {self.rate_hz:g} Hz")
+            self._tell("rate changed", f"{connection.rate_hz:g} Hz, was {self.rate_hz:g} Hz")
         self.rate_hz = connection.rate_hz or self.rate_hz
         self._freeze.pause(self._clock.monotonic_s())
         self._backoff.reset()
@@ -148,12 +148,12 @@ class FeedReader:
         height, width = picture.luma.shape
         before, self.size_wh = self.size_wh, (width, height)
         if before not in {None, self.size_wh}:
-            self._tell("size changed", "{}x{}, before {}x{}".format(*self.size_wh, *before), stamp)
+            self._tell("size changed", "{}x{}, was {}x{}".format(*self.size_wh, *before), stamp)
 
     def _note_end(self) -> FeedError | None:
         if self.n_pictures == 0:
             return FeedError("undecodable", "the source ended without a picture", is_permanent=True)
-        self._tell("ended", f"the source is over after {self.n_pictures} pictures")
+        self._tell("ended", f"the source ended after {self.n_pictures} pictures")
         return None
 
     def _plan_next_attempt(self, failure: FeedError) -> float:
@@ -185,7 +185,7 @@ class FeedReader:
         if end_s is not None and self.n_pictures == 0:
             left_s = min(left_s, end_s - self.time_s)
             if left_s <= 0:
-                reason = "not one picture in the time for which it was to be watched"
+                reason = "no picture in the whole watch time"
                 raise VideoError(f"{self._feed.name}: {failure}; gave up: {reason}")
         return left_s
 

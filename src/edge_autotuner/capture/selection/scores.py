@@ -95,8 +95,7 @@ def make_score(name: ScoreName, detector: Detector | None, config: SelectionConf
             return MotionAreaScore()
     if detector is None:
         raise ConfigError(
-            f"selection.score {name} asks the edge model for its opinion, and there is none; "
-            "give an edge model, or choose uniform, random or motion-area"
+            f"selection.score {name} needs an edge model; give one, or choose uniform, random or motion-area"
         )
     match name:
         case "confident":

@@ -30,25 +30,25 @@ def code_of(name: str) -> int:
     ("code", "is_permanent", "words"),
     [
         (code_of("HTTP_UNAUTHORIZED"), True, "user name or password is missing or wrong (401)"),
-        (code_of("HTTP_FORBIDDEN"), True, "may not see this stream (403)"),
+        (code_of("HTTP_FORBIDDEN"), True, "may not view this stream (403)"),
         (code_of("HTTP_NOT_FOUND"), True, "no such stream (404)"),
         (code_of("HTTP_BAD_REQUEST"), True, "(400)"),
-        (code_of("PROTOCOL_NOT_FOUND"), True, "does not speak this protocol"),
-        (code_of("DEMUXER_NOT_FOUND"), True, "does not know this kind of stream"),
+        (code_of("PROTOCOL_NOT_FOUND"), True, "does not support this protocol"),
+        (code_of("DEMUXER_NOT_FOUND"), True, "does not support this type of stream"),
         (code_of("DECODER_NOT_FOUND"), True, "cannot decode this video"),
-        (code_of("INVALIDDATA"), True, "what comes is not a video"),
+        (code_of("INVALIDDATA"), True, "the data is not video"),
         (errno.EINVAL, True, "is not allowed"),
         (code_of("HTTP_OTHER_4XX"), False, "refuses the request (4xx)"),
         (code_of("HTTP_TOO_MANY_REQUESTS"), False, "refuses the request (4xx)"),
-        (code_of("HTTP_SERVER_ERROR"), False, "trouble of its own (5xx)"),
+        (code_of("HTTP_SERVER_ERROR"), False, "an internal error (5xx)"),
         (errno.ECONNREFUSED, False, "connection refused"),
-        (errno.ECONNRESET, False, "broke the connection off"),
-        (errno.EPIPE, False, "broke the connection off"),
-        (code_of("EOF"), False, "broke the connection off"),
-        (errno.EHOSTUNREACH, False, "it is off, or in another network"),
-        (errno.ENETUNREACH, False, "the network cannot be reached"),
+        (errno.ECONNRESET, False, "closed the connection"),
+        (errno.EPIPE, False, "closed the connection"),
+        (code_of("EOF"), False, "closed the connection"),
+        (errno.EHOSTUNREACH, False, "it is off, or on another network"),
+        (errno.ENETUNREACH, False, "the network is unreachable"),
         (errno.EIO, False, "check the address and the network"),
-        (errno.EADDRINUSE, False, "used by another program"),
+        (errno.EADDRINUSE, False, "in use by another program"),
         (code_of("EXIT"), False, "no answer within 10 s"),
         (errno.ETIMEDOUT, False, "no answer within 10 s"),
         (code_of("EXTERNAL"), False, "Words of FFmpeg"),
@@ -80,18 +80,18 @@ def test_an_attempt_that_took_all_its_time_ran_out_of_time_whatever_it_says() ->
 def test_an_rtsp_relay_without_its_camera_is_worth_another_attempt() -> None:
     failure = explain_opening(error(code_of("INVALIDDATA")), RTSP, waited_s=0.1, timeout_s=10.0)
     assert not failure.is_permanent
-    assert "closed without an answer" in str(failure)
+    assert "closed without an RTSP reply" in str(failure)
 
 
 @pytest.mark.parametrize(
     ("code", "is_permanent", "words"),
     [
-        (errno.ENOENT, True, "no such device; list those that are there with: ls /dev/video*"),
+        (errno.ENOENT, True, "no such device; list devices with: ls /dev/video*"),
         (errno.EACCES, True, "add the user to the group 'video'"),
         (errno.ENOTTY, True, "this device is not a camera"),
-        (errno.ENODEV, True, "this device gives no pictures"),
+        (errno.ENODEV, True, "this device delivers no pictures"),
         (code_of("DEMUXER_NOT_FOUND"), True, "no support for webcams"),
-        (errno.EBUSY, False, "another program uses the camera"),
+        (errno.EBUSY, False, "in use by another program"),
         (errno.EIO, False, "Words of FFmpeg"),
     ],
 )
@@ -110,12 +110,12 @@ def test_a_webcam_that_does_not_offer_a_size() -> None:
 @pytest.mark.parametrize(
     ("code", "kind", "words"),
     [
-        (code_of("EXIT"), "stalled", "nothing came for 10 s"),
-        (errno.ETIMEDOUT, "stalled", "nothing came for 10 s"),
-        (code_of("INVALIDDATA"), "undecodable", "no longer a video"),
+        (code_of("EXIT"), "stalled", "no data for 10 s"),
+        (errno.ETIMEDOUT, "stalled", "no data for 10 s"),
+        (code_of("INVALIDDATA"), "undecodable", "no longer valid video"),
         (errno.ENODEV, "connection lost", "the camera was unplugged"),
-        (errno.EIO, "connection lost", "broke the connection off (Words of FFmpeg)"),
-        (errno.ECONNRESET, "connection lost", "broke the connection off"),
+        (errno.EIO, "connection lost", "closed the connection (Words of FFmpeg)"),
+        (errno.ECONNRESET, "connection lost", "closed the connection"),
     ],
 )
 def test_reading(code: int, kind: str, words: str) -> None:

@@ -95,7 +95,7 @@ def test_a_source_that_ends() -> None:
     ]
     assert frames[3].image_bgr.shape == (24, 32, 3)
     assert watched.events.kinds == ["connected", "ended"]
-    assert watched.events.events[0].detail == "pictures of 32x24 come at 10 Hz"
+    assert watched.events.events[0].detail == "receiving 32x24 pictures at 10 Hz"
 
 
 def test_info() -> None:
@@ -112,7 +112,7 @@ def test_an_unstated_rate_is_assumed() -> None:
     watched = Watched(Visit(pictures(2), rate_hz=None))
     with watched.open() as source:
         assert source.info.rate_hz == 25.0
-    assert "an unstated rate" in watched.events.events[0].detail
+    assert "an unspecified rate" in watched.events.events[0].detail
 
 
 def test_numbers_continue_those_of_an_earlier_source() -> None:
@@ -152,7 +152,7 @@ def test_a_lost_connection_comes_back() -> None:
     assert [int(frame.luma[0, 0]) for frame in frames] == [0, 1, 2, 50, 51]
     assert [frame.index for frame in frames] == [0, 1, 2, 3, 4]
     assert watched.events.kinds == ["connected", "connection lost", "connection failed", "connected", "ended"]
-    assert watched.events.events[1].detail == "the camera broke the connection off; next attempt within 1 s"
+    assert watched.events.events[1].detail == "the camera closed the connection; next attempt within 1 s"
     assert watched.events.events[2].detail == "connection refused; next attempt within 2 s"
     away_s = frames[3].time_s - frames[2].time_s
     assert 0.75 * 3 <= away_s <= 3
@@ -163,8 +163,7 @@ def test_every_outage_begins_with_a_short_wait() -> None:
     watched = Watched(*lost, Visit(pictures(1)))
     watched.frames()
     assert (
-        watched.events.details("connection lost")
-        == ["the camera broke the connection off; next attempt within 1 s"] * 3
+        watched.events.details("connection lost") == ["the camera closed the connection; next attempt within 1 s"] * 3
     )
 
 
@@ -174,9 +173,9 @@ def test_what_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     lines = [(record.levelname, record.message) for record in caplog.records]
     assert (
         "WARNING",
-        "scripted: connection lost: the camera broke the connection off; next attempt within 1 s",
+        "scripted: connection lost: the camera closed the connection; next attempt within 1 s",
     ) in lines
-    assert ("INFO", "scripted: connected: pictures of 32x24 come at 10 Hz") in lines
+    assert ("INFO", "scripted: connected: receiving 32x24 pictures at 10 Hz") in lines
 
 
 @pytest.mark.parametrize("visit", [Visit(refusal=WRONG_PASSWORD), Visit()], ids=["refused", "ended without a picture"])
@@ -228,7 +227,7 @@ def test_the_end_time_ends_the_frames_while_the_camera_is_away() -> None:
 
 def test_the_end_time_ends_the_search_for_a_camera() -> None:
     watched = Watched(Visit(refusal=REFUSED), start_time_s=100.0, end_time_s=130.0)
-    with pytest.raises(VideoError, match="gave up: not one picture in the time for which it was to be watched"):
+    with pytest.raises(VideoError, match="gave up: no picture in the whole watch time"):
         watched.frames()
     assert watched.clock.elapsed_s == pytest.approx(30.0)
 
@@ -240,8 +239,8 @@ def test_another_size_and_rate_after_a_reconnect() -> None:
     assert watched.events.kinds == [
         "connected", "connection lost", "connected", "rate changed", "size changed", "ended",
     ]  # fmt: skip
-    assert watched.events.details("size changed") == ["64x48, before 32x24"]
-    assert watched.events.details("rate changed") == ["5 Hz, before 10 Hz"]
+    assert watched.events.details("size changed") == ["64x48, was 32x24"]
+    assert watched.events.details("rate changed") == ["5 Hz, was 10 Hz"]
 
 
 @pytest.mark.parametrize("rate_hz", [10.2, None])
@@ -254,16 +253,14 @@ def test_about_the_same_rate_is_no_event(rate_hz: float | None) -> None:
 def test_a_size_that_changes_without_a_reconnect() -> None:
     watched = Watched(Visit([*pictures(1), *pictures(1, size_wh=(64, 48)), *pictures(1)]))
     watched.frames()
-    assert watched.events.details("size changed") == ["64x48, before 32x24", "32x24, before 64x48"]
+    assert watched.events.details("size changed") == ["64x48, was 32x24", "32x24, was 64x48"]
 
 
 def test_a_frozen_camera_is_connected_to_again() -> None:
     watched = Watched(Visit([picture(7)] * 1000), Visit(pictures(3)), settings={"frozen_after_s": 60.0})
     frames = watched.frames()
     assert watched.feed.n_visits == 2
-    assert watched.events.details("frozen") == [
-        "the picture has been the same to the last bit for 60 s; next attempt within 1 s"
-    ]
+    assert watched.events.details("frozen") == ["the picture has been bit-identical for 60 s; next attempt within 1 s"]
     assert len(frames) == 601 + 3
 
 
@@ -285,7 +282,7 @@ def test_a_still_recording_is_not_frozen() -> None:
 def test_trouble_with_a_recording_is_final() -> None:
     watched = Watched(Visit(pictures(3), LOST), can_reconnect=False)
     frames: list[Frame] = []
-    with pytest.raises(VideoError, match="scripted: the camera broke the connection off"):
+    with pytest.raises(VideoError, match="scripted: the camera closed the connection"):
         watched.frames_into(frames)
     assert len(frames) == 3
 
@@ -399,7 +396,9 @@ def test_a_driver_that_hangs_is_an_error_and_not_a_hang() -> None:
         next(frames)
         assert feed.hangs.wait(LONG_S)
         passing.start()
-        with pytest.raises(VideoError, match=r"scripted: its driver has not answered for .* s; unplug the camera"):
+        with pytest.raises(
+            VideoError, match=r"scripted: the camera driver has not responded for .* s; unplug the camera"
+        ):
             next(frames)
     finally:
         feed.is_free.set()
@@ -415,7 +414,7 @@ def test_a_thread_that_does_not_end_is_told(monkeypatch: pytest.MonkeyPatch, cap
     source = LiveSource(feed)
     assert feed.hangs.wait(LONG_S)
     source.close()
-    assert "scripted: its driver does not answer; the camera stays in use until this program ends" in caplog.text
+    assert "scripted: the driver does not respond; the camera stays in use until this program exits" in caplog.text
     feed.is_free.set()
     source.close()
     assert_no_thread_is_left()

@@ -155,5 +155,5 @@ def test_inferences_of_one_frame_are_bounded() -> None:
 @pytest.mark.parametrize("name", ["confident", "unsure", "near-threshold", "disagreement"])
 def test_scores_that_need_a_student(name: ScoreName) -> None:
     assert make_score(name, BrightSquares(), CONFIG).is_costly
-    with pytest.raises(ConfigError, match=f"selection.score {name} asks the edge model.*give an edge model"):
+    with pytest.raises(ConfigError, match=f"selection.score {name} needs an edge model; give one"):
         make_score(name, None, SelectionConfig())
