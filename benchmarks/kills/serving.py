@@ -25,7 +25,8 @@ from edge_autotuner.client.connection import path_of
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.errors import EdgeAutotunerError, ServiceRefused
 from edge_autotuner.storage.journal import read_journal
-from edge_autotuner.wire.messages import CollectedGarbage, Request
+from edge_autotuner.wire.messages import Request
+from edge_autotuner.wire.registry_messages import CollectedGarbage
 
 Answer = TypeVar("Answer")
 Name = Literal[

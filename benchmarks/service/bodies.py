@@ -14,7 +14,8 @@ import numpy as np
 
 from edge_autotuner.config import RunConfig
 from edge_autotuner.pipeline.remote_training.portable_settings import portable_settings
-from edge_autotuner.wire.messages import MAX_DESCRIPTION, MAX_QUESTIONS, BatchRequest
+from edge_autotuner.wire.annotation_messages import BatchRequest
+from edge_autotuner.wire.registry_messages import MAX_DESCRIPTION, MAX_QUESTIONS
 
 JSON = "application/json"
 OCTETS = "application/octet-stream"

@@ -19,7 +19,7 @@ from edge_autotuner.core.progress import NoProgress
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.models.download import download
 from edge_autotuner.node.outputs.webhook_post import JsonPost
-from edge_autotuner.wire.messages import ModelList
+from edge_autotuner.wire.annotation_messages import ModelList
 from support.service.scripted_server import Script, ScriptedServer, read_request, reply, sending
 
 NOT_HTTP = "the answer is not HTTP as it should be"

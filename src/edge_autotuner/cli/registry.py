@@ -15,7 +15,7 @@ from edge_autotuner.errors import ServiceRefused
 
 if TYPE_CHECKING:
     from edge_autotuner.client import RegistryClient
-    from edge_autotuner.wire.messages import BundleInfo
+    from edge_autotuner.wire.registry_messages import BundleInfo
 
 app = typer.Typer(
     help="Models of cameras at a service: cameras, list, add, promote, rollback, archive.", no_args_is_help=True

@@ -50,5 +50,5 @@ def connected(
         from edge_autotuner.client import Connection
     except ModuleNotFoundError as exc:
         raise MissingDependency(f"this needs {exc.name}: pip install 'edge-autotuner[edge]'") from exc
-    with Connection(config) as connection:
+    with Connection(config, setting_of=lambda name: f"--{name.replace('_', '-')}") as connection:
         yield connection

@@ -1,7 +1,7 @@
-"""HTTP clients of the service: one connection, and what can be asked there.
+"""HTTP clients of the service.
 
 `Connection` bounds every request in time, bytes and attempts; `RemoteDetector` is a detector whose model runs at the
-service; `RegistryClient` publishes and fetches bundles; `JobsClient` has models tuned. Names load on first use: a
+service; `RegistryClient` publishes and fetches bundles; `JobsClient` runs tuning jobs. Names load on first use: a
 module such as `credentials` needs no HTTP library.
 """
 

@@ -1,4 +1,4 @@
-"""A detector that runs at the service: pictures go there, boxes come back."""
+"""A detector that runs at the service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NoReturn
 import httpx2
 import numpy as np
 
-from edge_autotuner.client.connection import Ask, Connection, path_of
+from edge_autotuner.client.connection import ApiRequest, Connection, path_of
 from edge_autotuner.client.pictures import EncodedPicture, encode_for_travel, travelling_size
 from edge_autotuner.client.replies import error_of_problem, read_json
 from edge_autotuner.config.service import ServiceConfig
@@ -31,14 +31,8 @@ from edge_autotuner.errors import (
     TeacherRejected,
     TeacherTimeout,
 )
-from edge_autotuner.wire.messages import (
-    AnnotationReply,
-    BatchReply,
-    BatchRequest,
-    ModelInfo,
-    ModelList,
-    ProblemReply,
-)
+from edge_autotuner.wire.annotation_messages import AnnotationReply, BatchReply, BatchRequest, ModelInfo, ModelList
+from edge_autotuner.wire.messages import ProblemReply
 
 _MAX_BATCH_BYTES = 8 << 20  # of pictures in one request
 _REPLY_BYTES = 16 << 10  # of a reply without boxes
@@ -46,22 +40,21 @@ _REPLY_ITEMS = 100
 _ITEMS_PER_BOX = 7  # the box, its four coordinates, score and class
 _BYTES_PER_BOX = 256  # four coordinates, score and class take fewer than 150
 _TOO_LARGE = 413
-_TOLERANCE_PX = 1.0  # a box may leave its picture by so much: rounding of a model that resizes
+_TOLERANCE_PX = 1.0  # by which a box may leave its picture: rounding of a model that resizes
 
 
 class RemoteDetector:
     """A model of the service as a core `BatchDetector`; may be used by several threads.
 
-    It is the model that the service had when this object was made: an answer of another one is an error, because labels
-    of two models must not be mixed.
+    An answer of another model than the one given here is an error, because labels of two models must not be mixed.
 
     Args:
         connection: to the service; stays open.
-        model: what the service says about it; see `find_remote_model`.
-        config: how pictures travel.
-        min_score: boxes below this are not asked for.
+        model: from `find_remote_model`.
+        config: how pictures are encoded and resized.
+        min_score: boxes below this are left out.
         max_detections: most boxes per picture.
-        deadline: no question is asked after it.
+        deadline: no request begins after it.
 
     Raises:
         ConfigError: pictures are to be shrunk here, but the service does not say how.
@@ -93,7 +86,7 @@ class RemoteDetector:
 
     @property
     def labels(self) -> LabelMap:
-        """The classes that it knows."""
+        """Its classes."""
         return self._labels
 
     @property
@@ -105,10 +98,10 @@ class RemoteDetector:
         """Return the objects of a (H, W, 3) uint8 picture, in its pixels and clipped to it, by falling score.
 
         Raises:
-            TeacherTimeout: the service does not answer within the attempts or before the deadline.
-            TeacherRejected: it refuses the token, the model or the picture.
+            TeacherTimeout: no answer within the attempts or before the deadline.
+            TeacherRejected: the service refuses the token, the model or the picture.
             TeacherBadReply: the answer cannot be detections of this picture.
-            TeacherError: the service's model is another one now.
+            TeacherError: the model of the service has changed.
         """
         picture = self._encoded(image_bgr)
         path = path_of("models", self._model.name, "annotations")
@@ -158,7 +151,7 @@ class RemoteDetector:
         return result
 
     def _groups(self, images: Sequence[ImageArray]) -> Iterator[list[EncodedPicture]]:
-        """Yield what travels together: so many pictures and bytes at most, but at least one picture."""
+        """Yield the pictures of each request, bounded in number and bytes."""
         group: list[EncodedPicture] = []
         for image_bgr in images:
             picture = self._encoded(image_bgr)
@@ -183,11 +176,11 @@ class RemoteDetector:
         )
 
     def _detections(self, reply: AnnotationReply, picture: EncodedPicture) -> Detections:
-        """Return the detections of a reply, after checking that they can be those of this picture.
+        """Check that a reply can be about this picture, and return its detections.
 
         Raises:
-            TeacherError: they are another model's.
-            ServiceBadReply: they cannot be.
+            TeacherError: it comes from another model.
+            ServiceBadReply: it cannot be about this picture.
         """
         if reply.model_sha256 != self._model.sha256:
             raise TeacherError(
@@ -203,10 +196,10 @@ class RemoteDetector:
 
 
 def find_remote_model(connection: Connection, name: str, *, deadline: Deadline | None = None) -> ModelInfo:
-    """Return what the service says about one of its models.
+    """Return the description of one of the service's models.
 
     Raises:
-        ConfigError: it has no such model; the message lists those it has.
+        ConfigError: the service has no such model; the message lists its models.
         TeacherTimeout: it does not answer.
         TeacherRejected: it refuses the token.
         TeacherBadReply: its answer is not a list of models.
@@ -215,7 +208,7 @@ def find_remote_model(connection: Connection, name: str, *, deadline: Deadline |
         models = _list_models(connection, deadline)
         if name not in models:
             # a service that was just started lists no model that it is still loading
-            connection.call(Ask("GET", path_of("ready")), lambda _: None, deadline)
+            connection.call(ApiRequest("GET", path_of("ready")), lambda _: None, deadline)
             models = _list_models(connection, deadline)
         if name in models:
             _check_model(models[name])
@@ -227,11 +220,7 @@ def find_remote_model(connection: Connection, name: str, *, deadline: Deadline |
 def check_answer(
     reply: AnnotationReply, model: ModelInfo, picture: EncodedPicture, *, max_detections: int, min_score: float
 ) -> None:
-    """Refuse an answer that this model cannot have given for this picture.
-
-    Raises:
-        ServiceBadReply: naming what is wrong.
-    """
+    """Raise `ServiceBadReply` for an answer that this model cannot have given about this picture."""
     width, height = picture.size_wh
     n = len(reply.boxes_xyxy)
     _require(reply.model == model.name, f"it is of model '{reply.model[:100]}'")
@@ -251,7 +240,7 @@ def check_answer(
 
 @contextmanager
 def teacher_errors(model: str) -> Iterator[None]:
-    """Turn errors of the service into errors of the teacher that it lends."""
+    """Turn errors of the service into errors of the teacher."""
     try:
         yield
     except ServiceUnreachable as exc:

@@ -1,4 +1,4 @@
-"""How fast bytes may go up a link that others need as well."""
+"""Limits the upload rate on a link that others need as well."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _MAX_BURST_BYTES = 1 << 16
 class UploadBudget:
     """A token bucket that all users of a connection share.
 
-    Each sender takes its bytes at once and then waits until they are paid for, so senders take turns in the order in
-    which they came, and the rate holds however many they are.
+    Each sender takes its bytes at once and then waits until they are paid for: senders take turns in the order of their
+    arrival, and the rate holds for any number of them.
 
     Args:
         kbps: kilobits per second (1000 bits).
-        clock: where time comes from.
+        clock: measures the waits.
         sleep: waits so many seconds.
     """
 
@@ -37,14 +37,14 @@ class UploadBudget:
 
     @property
     def burst_bytes(self) -> int:
-        """What may be sent at once after a pause; larger buffers are best sent in pieces of this size."""
+        """Bytes that may be sent at once after a pause; send larger buffers in pieces of this size."""
         return self._burst_bytes
 
     def take(self, n_bytes: int, *, longest_s: float = float("inf")) -> float:
-        """Wait until so many bytes may be sent, and return how long that was.
+        """Wait until so many bytes may be sent, and return the seconds waited.
 
         Raises:
-            TimeoutError: it would be longer than `longest_s`; nothing was taken.
+            TimeoutError: the wait would be longer than `longest_s`; nothing was taken.
         """
         wait_s = self._take(n_bytes, longest_s)
         if wait_s > 0:

@@ -1,7 +1,7 @@
-"""One connection to a service: bounded in time, bytes and attempts, and with one token for one origin.
+"""A connection to a service: bounded in time, bytes and attempts, with one token for one origin.
 
-Everything that a client asks goes through `Connection`. Requests are tried again only when the service did not answer
-or was busy; what it refuses stays refused.
+All clients send their requests through `Connection`. A request is repeated only when the service did not answer or was
+busy, never when it refused.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import random
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -23,13 +22,19 @@ from pydantic import BaseModel
 from edge_autotuner._version import __version__
 from edge_autotuner.client.budget import UploadBudget
 from edge_autotuner.client.credentials import make_ssl_context, read_token, warn_if_others_can_read
-from edge_autotuner.client.replies import Message, check_status, read_json, was_not_carried_out
+from edge_autotuner.client.replies import (
+    Message,
+    OutcomeUnknown,
+    check_status,
+    http_errors,
+    read_json,
+    was_not_carried_out,
+)
 from edge_autotuner.client.transport import PATIENCE, Patience, PatientTransport
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.core.backoff import Backoff
 from edge_autotuner.core.clock import Clock, Deadline, SystemClock
 from edge_autotuner.core.json_limits import JsonLimits
-from edge_autotuner.core.link_failures import certificate_failure, connection_failure, is_foreign_protocol
 from edge_autotuner.errors import ConfigError, ServiceBadReply, ServiceError, ServiceUnreachable
 from edge_autotuner.wire.messages import API_PREFIX
 
@@ -40,7 +45,7 @@ Query = Mapping[str, str | int | float]
 
 
 def path_of(*segments: str) -> str:
-    """Return a path whose segments cannot leave their place, whatever they contain.
+    """Return a path of escaped segments, none of which can lead elsewhere.
 
     >>> path_of("models", "a/b c", "annotations")
     '/models/a%2Fb%20c/annotations'
@@ -51,17 +56,17 @@ def path_of(*segments: str) -> str:
 
 
 @dataclass(frozen=True)
-class Ask:
-    """One request, in a form that can be sent several times.
+class ApiRequest:
+    """A request that can be sent several times.
 
     Attributes:
         method: of HTTP.
-        path: from `path_of`, behind the interface's prefix.
+        path: from `path_of`, without `API_PREFIX`.
         query: parameters.
-        headers: besides those that every request has.
-        arguments: returns arguments of httpx2's `build_request`, anew for each attempt; headers among them are added.
-        is_repeatable: whether doing it twice is the same as doing it once.
-        silence_s: how much longer than usual the service may keep silent.
+        headers: besides those of every request.
+        arguments: returns arguments of httpx2's `build_request` for an attempt; headers among them are added.
+        is_repeatable: whether the request is idempotent.
+        silence_s: added to the read time limit, for a service that waits for news.
     """
 
     method: str
@@ -74,14 +79,15 @@ class Ask:
 
 
 class Connection:
-    """Talks to one service; may be used by several threads, and is closed when it is not needed any more.
+    """Talks to one service; may be used by several threads, and must be closed.
 
     Args:
-        config: address, credentials, patience and thrift.
-        clock: where time comes from.
-        sleep: waits so many seconds; by default until the connection is closed at most.
-        rng: spreads attempts of many clients.
-        transport: carries requests; tests give their own.
+        config: address, credentials and limits.
+        clock: measures time limits.
+        sleep: waits so many seconds; the default also ends when the connection is closed.
+        rng: draws the jitter of retries.
+        transport: replaces the network in tests.
+        setting_of: returns the user's name of a field of `config`, for messages.
 
     Raises:
         ConfigError: there is no address, or certificates cannot be used.
@@ -95,10 +101,11 @@ class Connection:
         sleep: Callable[[float], object] | None = None,
         rng: random.Random | None = None,
         transport: httpx2.BaseTransport | None = None,
+        setting_of: Callable[[str], str] = "annotation.service.{}".format,
     ) -> None:
         if config.url is None:
-            raise ConfigError("no address of a service is set; set annotation.service.url")
-        self._config = config
+            raise ConfigError(f"no address of a service is set; set {setting_of('url')}")
+        self._config, self._setting_of = config, setting_of
         self._base = config.url + API_PREFIX
         self._clock = clock or SystemClock()
         self._closed = threading.Event()
@@ -122,7 +129,7 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """End all requests and waits, also those of other threads, which raise `ServiceError`."""
+        """End all requests and waits; those of other threads raise `ServiceError`."""
         self._closed.set()
         self._http.close()
 
@@ -140,31 +147,31 @@ class Connection:
         deadline: Deadline | None = None,
         limits: JsonLimits | None = None,
     ) -> Message:
-        """Ask for a message.
+        """Get a message.
 
         Args:
             path: from `path_of`.
-            reply: the message that is expected.
+            reply: class of the message.
             query: parameters.
-            deadline: no attempt is begun after it.
-            limits: a larger reply is refused; None: those of the message.
+            deadline: no attempt begins after it.
+            limits: of the reply, instead of those of its class.
 
         Raises:
             ServiceUnreachable: no answer within the attempts or before the deadline.
-            ServiceRefused: the service does not do it.
-            ServiceBadReply: the answer is something else.
+            ServiceRefused: the service refuses the request.
+            ServiceBadReply: the answer is not such a message.
         """
-        return self.call(Ask("GET", path, query or {}), _json_reader(reply, limits), deadline)
+        return self.call(ApiRequest("GET", path, query or {}), _json_reader(reply, limits), deadline)
 
     def poll_json(
         self, path: str, reply: type[Message], *, query: Query, wait_s: float, deadline: Deadline | None = None
     ) -> Message | None:
-        """Ask for news, for which the service may take `wait_s`; None when there are none. Raises as `get_json`."""
+        """Wait up to `wait_s` for news; None when there are none. Raises as `get_json`."""
 
         def read(response: httpx2.Response) -> Message | None:
             return None if response.status_code == 204 else read_json(response, reply)
 
-        return self.call(Ask("GET", path, query, silence_s=wait_s), read, deadline)
+        return self.call(ApiRequest("GET", path, query, silence_s=wait_s), read, deadline)
 
     def post_json(
         self,
@@ -177,25 +184,14 @@ class Connection:
         is_repeatable: bool = True,
         deadline: Deadline | None = None,
     ) -> Message:
-        """Send a message and return the answer.
+        """Send a message and return the answer. Raises as `get_json`.
 
-        Args:
-            path: from `path_of`.
-            message: what to say.
-            reply: the message that is expected.
-            method: POST or PUT.
-            query: parameters.
-            is_repeatable: False when doing it twice is not the same as once; it is then tried again only if it has
-                certainly not been done.
-            deadline: no attempt is begun after it.
-
-        Raises:
-            As `get_json`.
+        A request that is not `is_repeatable` is sent again only if it was certainly not carried out.
         """
         content = message.model_dump_json().encode()
         headers = {"Content-Type": "application/json"}
-        ask = Ask(method, path, query or {}, headers, lambda: {"content": content}, is_repeatable)
-        return self.call(ask, _json_reader(reply), deadline)
+        request = ApiRequest(method, path, query or {}, headers, lambda: {"content": content}, is_repeatable)
+        return self.call(request, _json_reader(reply), deadline)
 
     def post_bytes(
         self,
@@ -208,9 +204,9 @@ class Connection:
         deadline: Deadline | None = None,
         limits: JsonLimits | None = None,
     ) -> Message:
-        """Send bytes of some type and return the answer. Raises as `get_json`."""
-        ask = Ask("POST", path, query or {}, {"Content-Type": content_type}, lambda: {"content": content})
-        return self.call(ask, _json_reader(reply, limits), deadline)
+        """Send bytes and return the answer. Raises as `get_json`."""
+        request = ApiRequest("POST", path, query or {}, {"Content-Type": content_type}, lambda: {"content": content})
+        return self.call(request, _json_reader(reply, limits), deadline)
 
     def post_files(
         self,
@@ -221,13 +217,11 @@ class Connection:
         *,
         deadline: Deadline | None = None,
     ) -> Answer:
-        """Send a form with fields and files (name of the field, content, type); `read` may ask for another attempt.
-
-        Raises:
-            As `get_json`.
-        """
+        """Send a form with fields and files (name of the field, content, type). Raises as `get_json`."""
         parts = [(name, (str(number), content, kind)) for number, (name, content, kind) in enumerate(files)]
-        return self.call(Ask("POST", path, arguments=lambda: {"data": dict(fields), "files": parts}), read, deadline)
+        return self.call(
+            ApiRequest("POST", path, arguments=lambda: {"data": dict(fields), "files": parts}), read, deadline
+        )
 
     def put_stream(
         self,
@@ -238,24 +232,22 @@ class Connection:
         *,
         deadline: Deadline | None = None,
     ) -> Message:
-        """Upload a stream of known length, from its beginning at each attempt.
+        """Upload a stream of known length; `open_body` is called for each attempt.
 
         Raises:
-            ServiceError: the stream has another length.
-            As `get_json`.
+            ServiceError: the stream has another length; else as `get_json`.
         """
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(n_bytes)}
-        ask = Ask("PUT", path, {}, headers, lambda: {"content": _exactly(open_body(), n_bytes)})
-        return self.call(ask, _json_reader(reply), deadline)
+        request = ApiRequest("PUT", path, {}, headers, lambda: {"content": _exactly(open_body(), n_bytes)})
+        return self.call(request, _json_reader(reply), deadline)
 
-    def call(self, ask: Ask, read: Callable[[httpx2.Response], Answer], deadline: Deadline | None = None) -> Answer:
-        """Send a request until it is answered, and return what `read` makes of the answer.
+    def call(
+        self, request: ApiRequest, read: Callable[[httpx2.Response], Answer], deadline: Deadline | None = None
+    ) -> Answer:
+        """Send a request until it is answered, and return what `read` makes of the answer. Raises as `get_json`.
 
-        `read` gets replies of 200 to 299 with the body still on the wire, and may raise `ServiceUnreachable` to have
-        the request sent again.
-
-        Raises:
-            As `get_json`.
+        `read` gets replies of 200 to 299 before their body was read. It may raise `ServiceUnreachable` to have the
+        request sent again.
         """
         deadline = deadline or Deadline(None, self._clock)
         config, n_attempts = self._config, 0
@@ -263,24 +255,24 @@ class Connection:
         while True:
             n_attempts += 1
             try:
-                return self._attempt(ask, read, deadline)
-            except _NobodyKnows as exc:
-                if not ask.is_repeatable:
+                return self._attempt(request, read, deadline)
+            except OutcomeUnknown as exc:
+                if not request.is_repeatable:
                     raise ServiceUnreachable(f"{exc}; it may have been done or not: look before asking again") from exc
                 self._wait(exc.error, n_attempts, backoff, deadline)
             except ServiceUnreachable as exc:
                 self._wait(exc, n_attempts, backoff, deadline)
 
-    def _attempt(self, ask: Ask, read: Callable[[httpx2.Response], Answer], deadline: Deadline) -> Answer:
-        with _translated(self.url):
-            reply = self._send(ask, deadline)
+    def _attempt(self, request: ApiRequest, read: Callable[[httpx2.Response], Answer], deadline: Deadline) -> Answer:
+        with http_errors(self.url, ca_setting=self._setting_of("ca_file")):
+            reply = self._send(request, deadline)
             try:
-                check_status(reply, now=self._clock.now())
+                check_status(reply, now=self._clock.now(), url_setting=self._setting_of("url"))
                 return read(reply)
             except ServiceUnreachable as exc:
                 if was_not_carried_out(reply):
                     raise
-                raise _NobodyKnows(exc) from exc
+                raise OutcomeUnknown(exc) from exc
             except ServiceBadReply as exc:  # what is left of an answer when another thread closes the client
                 if not self._closed.is_set():
                     raise
@@ -288,33 +280,33 @@ class Connection:
             finally:
                 reply.close()
 
-    def _send(self, ask: Ask, deadline: Deadline) -> httpx2.Response:
+    def _send(self, request: ApiRequest, deadline: Deadline) -> httpx2.Response:
         if self._closed.is_set():
             raise ServiceError(f"the connection to {self.url} was closed")
         config = self._config
         token = read_token(config)
-        arguments = dict(ask.arguments())
-        headers = {**ask.headers, **arguments.pop("headers", {})}
+        arguments = dict(request.arguments())
+        headers = {**request.headers, **arguments.pop("headers", {})}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        patience = Patience(config.request_timeout_s + ask.silence_s, deadline, self._clock)
+        patience = Patience(config.request_timeout_s + request.silence_s, deadline, self._clock)
         timeout = httpx2.Timeout(
             connect=config.connect_timeout_s,
-            read=config.read_timeout_s + ask.silence_s,
+            read=config.read_timeout_s + request.silence_s,
             write=config.read_timeout_s,
             pool=config.request_timeout_s,
         )
-        request = self._http.build_request(
-            ask.method,
-            self._base + ask.path,
-            params=dict(ask.query),
+        sent = self._http.build_request(
+            request.method,
+            self._base + request.path,
+            params=dict(request.query),
             headers=headers,
             timeout=timeout,
             extensions={PATIENCE: patience},
             **arguments,
         )
         try:
-            return self._http.send(request, stream=True)
+            return self._http.send(sent, stream=True)
         except RuntimeError as exc:  # the library's word for a client that another thread has closed meanwhile
             if not self._closed.is_set():
                 raise
@@ -323,8 +315,8 @@ class Connection:
     def _wait(self, error: ServiceUnreachable, n_attempts: int, backoff: Backoff, deadline: Deadline) -> None:
         """Wait before the next attempt, or raise when there is none.
 
-        The wait is drawn from zero to a limit that doubles ("full jitter"), so that many clients of a service that
-        comes back do not ask at the same moment. It comes after what the service asks for.
+        The backoff has full jitter, so that many clients of a service that comes back do not ask at the same moment. It
+        is added to the time that the service asks for.
         """
         config = self._config
         asked_s = error.retry_after_s or 0.0
@@ -347,44 +339,8 @@ def _ssl_context_of(config: ServiceConfig) -> ssl.SSLContext:
     return make_ssl_context(config.ca_file, client_cert=config.client_cert, client_key=config.client_key)
 
 
-class _NobodyKnows(Exception):
-    """A request broke off after it may have reached the service."""
-
-    def __init__(self, error: ServiceUnreachable) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-@contextmanager
-def _translated(url: str) -> Iterator[None]:
-    """Turn every error of the HTTP library into one of ours."""
-    try:
-        yield
-    except httpx2.ConnectError as exc:
-        if (refusal := certificate_failure(exc)) is not None:
-            raise ServiceError(
-                f"{url} does not prove that it is the right service: {refusal}; "
-                "for an authority of your own, set ca_file"
-            ) from exc
-        raise ServiceUnreachable(f"{url} cannot be reached ({connection_failure(exc)})") from exc
-    except httpx2.ConnectTimeout as exc:
-        raise ServiceUnreachable(f"{url} cannot be reached ({connection_failure(exc)})") from exc
-    except httpx2.TimeoutException as exc:
-        raise _NobodyKnows(ServiceUnreachable(f"{url} does not answer in time ({connection_failure(exc)})")) from exc
-    except (httpx2.NetworkError, httpx2.RemoteProtocolError) as exc:
-        words = connection_failure(exc)
-        what = (
-            f"{url} does not answer as a service"
-            if is_foreign_protocol(words)
-            else f"the connection to {url} broke off"
-        )
-        raise _NobodyKnows(ServiceUnreachable(f"{what} ({words})")) from exc
-    except (httpx2.HTTPError, httpx2.InvalidURL) as exc:
-        raise ServiceError(f"cannot ask {url}: {connection_failure(exc)}") from exc
-
-
 def _exactly(blocks: Iterable[bytes], n_bytes: int) -> Iterator[bytes]:
-    """Yield the blocks, and stop before a request would break its own promise."""
+    """Yield the blocks, as long as they keep to the announced length."""
     n_left = n_bytes
     for block in blocks:
         n_left -= len(block)

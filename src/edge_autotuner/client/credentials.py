@@ -1,4 +1,4 @@
-"""How this side proves who it is, and how it finds out that the other side is the right one."""
+"""Tokens, secrets and TLS certificates of a client."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 def make_ssl_context(
     ca_file: Path | None, *, client_cert: Path | None = None, client_key: Path | None = None
 ) -> ssl.SSLContext:
-    """Return the TLS settings: certificates are always checked, and TLS is 1.2 or newer.
+    """Return TLS settings that require valid certificates and TLS 1.2 or newer.
 
     Args:
-        ca_file: the only authorities that may vouch for the other side; None: the system's.
-        client_cert: this side's own certificate.
-        client_key: its private key; None: it is in the same file.
+        ca_file: CA bundle, instead of the system's.
+        client_cert: certificate of this client.
+        client_key: its private key; None: in the same file.
 
     Raises:
-        ConfigError: a certificate file is missing or is none, or there is a key without a certificate.
+        ConfigError: a certificate file cannot be used, or there is a key without a certificate.
     """
     if client_key is not None and client_cert is None:
         raise ConfigError("client_key needs client_cert, the certificate that it belongs to")
@@ -47,11 +47,7 @@ def make_ssl_context(
 
 
 def read_token(config: ServiceConfig, environment: Mapping[str, str] | None = None) -> str | None:
-    """Return the token, from its file or the environment; None where neither is there.
-
-    Raises:
-        ConfigError: the file is missing, or its content cannot be a token. No message shows any of it.
-    """
+    """Return the token from its file or the environment, None if there is neither; raises as `read_token_file`."""
     if config.token_file is not None:
         return read_token_file(config.token_file)
     value = (os.environ if environment is None else environment).get(config.token_env)
@@ -59,7 +55,7 @@ def read_token(config: ServiceConfig, environment: Mapping[str, str] | None = No
 
 
 def read_token_file(path: Path) -> str:
-    """Return the token that a file holds.
+    """Return the token in a file.
 
     Raises:
         ConfigError: the file cannot be read, or its content cannot be a token. No message shows any of it.
@@ -68,7 +64,7 @@ def read_token_file(path: Path) -> str:
 
 
 def read_secret(path: Path) -> str:
-    """Return the one line that a file holds, such as a password, without its line end.
+    """Return the single line of a file, such as a password, without its line end.
 
     Raises:
         ConfigError: the file cannot be read, is empty, or holds something else. No message shows any of it.
@@ -81,11 +77,11 @@ def read_secret(path: Path) -> str:
 
 
 def warn_if_others_can_read(path: Path) -> None:
-    """Say so when a secret's file is open to other users of this machine; containers often mount it like that."""
+    """Log a warning if other users can read a secret's file; containers often mount one like that."""
     try:
         mode = path.stat().st_mode
     except OSError:
-        return  # who reads it will say so
+        return  # reading it will say why
     if mode & (stat.S_IRGRP | stat.S_IROTH):
         logger.warning("%s can be read by other users of this machine; `chmod 600` it", path)
 
@@ -106,7 +102,7 @@ def _read_text(path: Path, what: str) -> str:
 
 
 def _shown(path: Path, what: str) -> str:
-    """Return how a file that cannot be read is called: a name that may be the secret itself is not shown."""
+    """Return the name of a file for a message, unless it may be the secret itself."""
     looks_like_file = len(path.parts) > 1 or path.suffix or path.exists()
     return str(path) if looks_like_file else f"the {what}'s file (give the path of a file, never the {what} itself)"
 

@@ -1,4 +1,4 @@
-"""Fetches one content by its hash: it goes on where it broke off, and appears only when it is the right one."""
+"""Downloads a content by its hash: resumes after a break, and appears only when size and hash are right."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import httpx2
 
-from edge_autotuner.client.connection import Ask, Connection
+from edge_autotuner.client.connection import ApiRequest, Connection
 from edge_autotuner.client.replies import check_plain
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.errors import ServiceBadReply
@@ -25,42 +25,41 @@ _RANGE = re.compile(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)")
 def fetch_file(
     connection: Connection, path: str, target: Path, *, sha256: str, n_bytes: int, deadline: Deadline | None = None
 ) -> None:
-    """Fetch a file; one that is there stays until the new one is complete and has its hash.
+    """Download a file; an existing one stays until the new one is complete and verified.
 
-    What arrived before a break is kept beside the target, also over the end of this process, and only the rest is asked
-    for. Two processes must not fetch the same target at once.
+    A partial download is kept beside the target, also when this process ends, and resumed. Two processes must not fetch
+    the same target at once.
 
     Args:
         connection: to the service.
         path: from `path_of`.
-        target: its final name; the folder exists.
-        sha256: hash that it must have.
-        n_bytes: size that it must have.
-        deadline: no attempt is begun after it.
+        target: its final name, in an existing folder.
+        sha256: expected hash.
+        n_bytes: expected size, at least 1.
+        deadline: no attempt begins after it.
 
     Raises:
         ServiceUnreachable: it did not arrive within the attempts or before the deadline; the part is kept.
         ServiceRefused: there is no such content for this client.
-        ServiceBadReply: what arrived has another size or hash.
+        ServiceBadReply: it has another size or hash.
         StorageError: the disk is full or refuses; the part is kept.
-        ValueError: `n_bytes` is not positive.
     """
     if n_bytes < 1:
         raise ValueError(f"a file has at least one byte, got {n_bytes}")
     part = target.with_name(f".{target.name}.{sha256[:16]}{TEMPORARY_SUFFIX}")
     if _size_of(part) < n_bytes:
-        connection.call(_ask_for_rest(path, part), _appender(part, n_bytes), deadline)
+        connection.call(_request_for_rest(path, part), _appender(part, n_bytes), deadline)
     _take_name(part, target, sha256, path)
 
 
-def _ask_for_rest(path: str, part: Path) -> Ask:
-    """Return a request for what is missing when it is sent, which differs between attempts."""
+def _request_for_rest(path: str, part: Path) -> ApiRequest:
+    """Return a request for the part that is missing at the time of each attempt."""
 
     def arguments() -> Mapping[str, Any]:
         n_there = _size_of(part)
         return {"headers": {"Range": f"bytes={n_there}-"}} if n_there else {}
 
-    return Ask("GET", path, arguments=arguments)
+    return ApiRequest("GET", path, arguments=arguments)
 
 
 def _appender(part: Path, n_bytes: int) -> Callable[[httpx2.Response], None]:
@@ -80,7 +79,7 @@ def _appender(part: Path, n_bytes: int) -> Callable[[httpx2.Response], None]:
 
 
 def _start_of(reply: httpx2.Response, n_there: int) -> int:
-    """Return where in the file the body begins: a service may send all of it although a part was asked for."""
+    """Return the offset of the body in the file: a service may ignore the range and send all of it."""
     if reply.status_code == 200:
         return 0
     found = _RANGE.fullmatch(reply.headers.get("content-range", "").strip())

@@ -1,7 +1,7 @@
-"""Tuning jobs from the client's side: ask for one, follow it, fetch what it left.
+"""Client of tuning jobs: submit one, follow it, fetch its results.
 
-A job belongs to its key: the same request again, after whatever kill or break, finds the same job. Contents travel
-before the request, each at most once.
+A job is identified by its key: the same request again, after a kill or a break, finds the same job. Contents are
+uploaded before the request, each at most once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from edge_autotuner.client.connection import Connection, path_of
 from edge_autotuner.client.download import fetch_file
 from edge_autotuner.client.uploads import Content, upload_missing
 from edge_autotuner.core.clock import Deadline
-from edge_autotuner.core.progress import Progress
+from edge_autotuner.core.progress import NoProgress, Progress
 from edge_autotuner.errors import ServiceBadReply, ServiceRefused
 from edge_autotuner.storage import child_path
 from edge_autotuner.storage.atomic import storage_errors
@@ -27,7 +27,7 @@ from edge_autotuner.wire.job_messages import (
     OutputFile,
     TuneRequest,
 )
-from edge_autotuner.wire.messages import Request
+from edge_autotuner.wire.messages import Empty
 
 _WAIT_S = 25.0  # for news, in one request; proxies often give up after 60 s of silence
 _MAX_OUTPUT_BYTES = 1 << 30
@@ -35,12 +35,8 @@ _UPLOADS_BEFORE_GIVING_UP = 3
 _BLOBS_MISSING = "blobs-missing"
 
 
-class _Nothing(Request):
-    """A request that says everything by its address."""
-
-
 class JobsClient:
-    """Asks about jobs over a connection, which stays open. Everything raises as `Connection.get_json`."""
+    """Tuning jobs over a connection, which stays open. All methods raise as `Connection.get_json`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -58,17 +54,17 @@ class JobsClient:
         progress: Progress | None = None,
         deadline: Deadline | None = None,
     ) -> JobInfo:
-        """Upload what the service misses, and ask for a job; again, and it is the same job.
+        """Upload the missing contents and submit a job; the same request again returns the same job.
 
         Args:
-            request: what to do; its hashes are among the contents.
+            request: its hashes are among the contents.
             contents: by their SHA-256.
-            progress: told of the upload.
-            deadline: no request is begun after it.
+            progress: of the upload.
+            deadline: no request begins after it.
 
         Raises:
-            ServiceRefused: there is no such camera, the client has too many jobs, the key is that of another request,
-                or the service finds something wrong with it.
+            ServiceRefused: there is no such camera, the client has too many jobs, the key belongs to another request,
+                or the request is wrong.
             ServiceBadReply: the answer is about another job.
             StorageError: a file cannot be read.
         """
@@ -80,7 +76,7 @@ class JobsClient:
             except ServiceRefused as exc:
                 n_left -= 1
                 if exc.kind != _BLOBS_MISSING or n_left == 0:
-                    raise  # else an upload took so long that its beginning was tidied away
+                    raise  # else the first contents were collected while the last ones were uploaded
                 continue
             if (job.key, job.camera) != (request.key, request.camera):
                 raise ServiceBadReply(f"{self.url} answered about the job '{job.key:.100}' of camera '{job.camera}'")
@@ -93,7 +89,7 @@ class JobsClient:
     def news_of(
         self, job_id: str, *, after: int, wait_s: float = _WAIT_S, deadline: Deadline | None = None
     ) -> JobInfo | None:
-        """Return a job once its revision is not `after`; None when nothing changed within `wait_s`."""
+        """Return a job once its revision differs from `after`; None if nothing changed within `wait_s`."""
         query: dict[str, str | int | float] = {"after": after, "wait_s": wait_s}
         return self._connection.poll_json(
             path_of("jobs", job_id), JobInfo, query=query, wait_s=wait_s, deadline=deadline
@@ -102,17 +98,17 @@ class JobsClient:
     def wait(
         self, job: JobInfo, on_change: Callable[[JobInfo], None] | None = None, *, deadline: Deadline | None = None
     ) -> JobInfo:
-        """Return a job when it has ended.
+        """Wait until a job has ended, and return it.
 
         Args:
-            job: as it was known last.
-            on_change: told of the job at first, and each time that something changed.
-            deadline: no request is begun after it.
+            job: its last known state.
+            on_change: called with the job at the start and after each change.
+            deadline: no request begins after it.
 
         Raises:
-            ServiceUnreachable: the service does not answer within the attempts; the job goes on there.
-            ServiceRefused: the service does not know the job any more.
-            ServiceBadReply: it answers with something that is no news, which would be asked for without end.
+            ServiceUnreachable: the service does not answer within the attempts; the job continues there.
+            ServiceRefused: the service has deleted the job.
+            ServiceBadReply: the answer is about another job, or not new.
         """
         tell = on_change or (lambda _: None)
         tell(job)
@@ -127,7 +123,7 @@ class JobsClient:
         return job
 
     def events(self, job_id: str, *, after: int = 0) -> tuple[JobEvent, ...]:
-        """Return all events of a job behind the one with the number `after`, oldest first."""
+        """Return all events of a job after number `after`, oldest first."""
         found: list[JobEvent] = []
         while True:
             last = found[-1].seq if found else after
@@ -141,52 +137,42 @@ class JobsClient:
     def jobs(
         self, *, camera: str | None = None, state: JobState | None = None, limit: int | None = None
     ) -> tuple[JobInfo, ...]:
-        """Return this client's jobs, newest first; those of all clients for an administrator."""
+        """Return the jobs of this client, newest first; an administrator gets those of all clients."""
         asked: dict[str, str | int | None] = {"camera": camera, "state": state, "limit": limit}
         query = {name: value for name, value in asked.items() if value is not None}
         return self._connection.get_json(path_of("jobs"), JobList, query=query).jobs
 
     def cancel(self, job_id: str) -> JobInfo:
-        """Ask the service to stop a job; one that runs lets go within seconds."""
-        return self._connection.post_json(path_of("jobs", job_id, "cancel"), _Nothing(), JobInfo)
+        """Cancel a job; a running one stops within seconds."""
+        return self._connection.post_json(path_of("jobs", job_id, "cancel"), Empty(), JobInfo)
 
     def fetch(self, job: JobInfo, folder: Path, *, progress: Progress | None = None) -> dict[str, Path]:
-        """Download everything that a job left; what is there already is kept, and a broken download goes on.
+        """Download the results of a job that are not in a folder yet, and return all of them by role, verified.
 
         Args:
             job: with a result.
-            folder: exists; each file gets the name of its role.
-            progress: told of each file.
-
-        Returns:
-            The files by their roles; sizes and hashes are those that the job names.
+            folder: must exist; each file gets the name of its role.
+            progress: of the files.
 
         Raises:
-            ServiceRefused: the service has tidied something away.
-            ServiceBadReply: the job has no result, or something is not what it should be.
-            StorageError: the disk is full or refuses; what arrived is kept.
+            ServiceRefused: the service has deleted a result.
+            ServiceBadReply: the job has no result, or a file has another size or hash.
+            StorageError: the disk is full or refuses; a partial download is kept.
         """
-        files = _files_of(job)
-        if progress is not None:
-            progress.start("download", len(files))
+        files, progress = _files_of(job), progress or NoProgress()
+        progress.start("download", len(files))
         for file in files:
             target = child_path(folder, file.role)
             if not _is_there(target, file):
                 blob = path_of("blobs", file.sha256)
                 fetch_file(self._connection, blob, target, sha256=file.sha256, n_bytes=file.n_bytes)
-            if progress is not None:
-                progress.advance()
-        if progress is not None:
-            progress.finish()
+            progress.advance()
+        progress.finish()
         return {file.role: child_path(folder, file.role) for file in files}
 
 
 def _files_of(job: JobInfo) -> tuple[OutputFile, ...]:
-    """Return what is to be fetched, after checking that it can be fetched.
-
-    Raises:
-        ServiceBadReply: there is no result, or it cannot be right.
-    """
+    """Return the files of a job's result; raises `ServiceBadReply` if there is none, or it cannot be right."""
     if job.result is None:
         raise ServiceBadReply(f"the job {job.id} is {job.state} and has no result")
     roles = [file.role for file in job.result.files]

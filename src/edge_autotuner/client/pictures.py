@@ -1,4 +1,4 @@
-"""How pictures travel: as few bytes as the settings allow, and by default without changing a pixel."""
+"""Encodes pictures for the service: in as few bytes as the settings allow, losslessly by default."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.dataset.pictures import hash_bytes
 from edge_autotuner.errors import DatasetError
-from edge_autotuner.wire.messages import ModelInfo
+from edge_autotuner.wire.annotation_messages import ModelInfo
 
 _LOSSLESS_WEBP = 101  # OpenCV: above 100
 _CONTENT_TYPES = {"png": "image/png", "webp": "image/webp", "jpg": "image/jpeg"}
@@ -19,13 +19,13 @@ _CONTENT_TYPES = {"png": "image/png", "webp": "image/webp", "jpg": "image/jpeg"}
 
 @dataclass(frozen=True)
 class EncodedPicture:
-    """A picture on its way.
+    """An encoded picture.
 
     Attributes:
         content: of the file.
-        content_type: of HTTP.
-        size_wh: of the file, pixels; boxes come back in these.
-        original_size_wh: of the picture that it was made of.
+        content_type: its MIME type.
+        size_wh: of the file, pixels; boxes of the reply are in these.
+        original_size_wh: of the picture before it was resized.
         sha256: of the content.
     """
 
@@ -61,9 +61,9 @@ def encode_for_travel(image_bgr: ImageArray, size_wh: SizeWH, config: ServiceCon
 
 
 def travelling_size(size_wh: SizeWH, model: ModelInfo) -> SizeWH:
-    """Return the size in which a picture travels so that the model sees the pixels that it would see otherwise.
+    """Return the size to which a picture can be shrunk before the upload without changing what the model sees.
 
-    A picture is never enlarged: one that has no more pixels than the model's input travels as it is.
+    A picture is never enlarged: one that has no more pixels than the model's input keeps its size.
     """
     width, height = model.input_size_wh
     if model.resize == "stretch":

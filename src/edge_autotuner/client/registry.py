@@ -1,7 +1,6 @@
-"""The model registry from the edge's side: publish a bundle, hear which one to run, fetch it.
+"""Client of the model registry: publish a bundle, find out which one is deployed, fetch it.
 
-What is fetched has its hashes; whether its description is signed by somebody who is trusted is checked by the caller,
-before anything of it is used.
+Hashes of fetched bundles are verified here; callers check the signature before they use one.
 """
 
 from __future__ import annotations
@@ -25,7 +24,8 @@ from edge_autotuner.storage.atomic import (
     storage_errors,
     sync_folder,
 )
-from edge_autotuner.wire.messages import (
+from edge_autotuner.wire.messages import Empty
+from edge_autotuner.wire.registry_messages import (
     BundleAdded,
     BundleFileInfo,
     BundleInfo,
@@ -35,7 +35,6 @@ from edge_autotuner.wire.messages import (
     CameraList,
     CameraRequest,
     DeployedBundle,
-    Request,
 )
 
 _DESCRIPTION_FILE = "bundle.json"  # as `deployment` calls it
@@ -43,18 +42,14 @@ _MAX_DESCRIPTION_BYTES = 4 << 20
 _MAX_FILE_BYTES = 1 << 30
 
 
-class _Nothing(Request):
-    """A request that says everything by its address."""
-
-
 class RegistryClient:
-    """Asks the registry over a connection, which stays open. Everything raises as `Connection.get_json`."""
+    """The registry over a connection, which stays open. All methods raise as `Connection.get_json`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def put_camera(self, camera: str, *, place: str = "", shows: str = "") -> CameraInfo:
-        """Add a camera, or change what is known about it."""
+        """Add a camera, or change its facts."""
         facts = CameraRequest(place=place, shows=shows)
         return self._connection.post_json(path_of("cameras", camera), facts, CameraInfo, method="PUT")
 
@@ -77,21 +72,21 @@ class RegistryClient:
         data_sha256: str | None = None,
         deadline: Deadline | None = None,
     ) -> BundleAdded:
-        """Upload a bundle, and add it as a candidate; what is there already does not travel again.
+        """Upload the missing files of a bundle, and add it as a candidate.
 
         Args:
-            camera: whose it is.
+            camera: that the bundle is for.
             description: content of its bundle.json, exactly as written.
             files: its other files by their SHA-256.
-            signature: base64 of the description's signature.
-            parent: id of the bundle that it was tuned from.
-            data_sha256: what it was tuned on.
-            deadline: no request is begun after it.
+            signature: see `BundleRequest`, as for the next two.
+            parent: ID of the bundle that it was tuned from.
+            data_sha256: hash of the manifest of the pictures that it was tuned on.
+            deadline: no request begins after it.
 
         Raises:
             ModelBundleError: the description is not UTF-8 text.
             StorageError: a file cannot be read.
-            ServiceRefused: there is no such camera, or the service finds something wrong with the bundle.
+            ServiceRefused: there is no such camera, or the bundle is wrong.
         """
         try:
             text = description.decode("utf-8")
@@ -104,28 +99,13 @@ class RegistryClient:
         )
 
     def upload(self, files: Mapping[str, Path], *, deadline: Deadline | None = None) -> None:
-        """Upload the files that the service does not have.
-
-        Args:
-            files: by their SHA-256.
-            deadline: no request is begun after it.
-
-        Raises:
-            StorageError: a file cannot be read.
-        """
+        """Upload the missing files, by their SHA-256; raises `StorageError` if one cannot be read."""
         upload_missing(self._connection, files, deadline=deadline)
 
     def deployed(
         self, camera: str, *, after: str | None = None, wait_s: float = 0.0, deadline: Deadline | None = None
     ) -> DeployedBundle | None:
-        """Return the bundle that a camera shall run, or None when it is still the one called `after`.
-
-        Args:
-            camera: whose it is.
-            after: id of the bundle that it runs; None for none of the registry.
-            wait_s: how long the service may wait for another one.
-            deadline: no request is begun after it.
-        """
+        """Wait up to `wait_s` for a deployed bundle other than `after`; None if there is none."""
         query: dict[str, str | float] = {"wait_s": wait_s}
         if after is not None:
             query["after"] = after
@@ -133,17 +113,17 @@ class RegistryClient:
         return self._connection.poll_json(path, DeployedBundle, query=query, wait_s=wait_s, deadline=deadline)
 
     def fetch(self, bundle: DeployedBundle, folder: Path, *, deadline: Deadline | None = None) -> None:
-        """Download a bundle into a new folder, in one step; an interrupted download goes on where it stopped.
+        """Download a bundle into a new folder, in one step; an interrupted download is resumed.
 
         Args:
             bundle: from `deployed`.
             folder: must not exist; its parents are created. Only one process may fetch into it.
-            deadline: no request is begun after it.
+            deadline: no request begins after it.
 
         Raises:
-            ServiceBadReply: the description or a file is not what the registry says.
+            ServiceBadReply: the description or a file does not have the size or hash that the registry says.
             ModelBundleError: the folder exists.
-            StorageError: the disk is full or refuses; what arrived is kept for the next attempt.
+            StorageError: the disk is full or refuses; a partial download is kept.
         """
         description = _checked_description(bundle)
         if folder.exists():
@@ -161,27 +141,23 @@ class RegistryClient:
         _remove_partial(folder)
 
     def promote(self, camera: str, bundle_id: str) -> BundleAdded:
-        """Deploy a bundle; the one before is archived."""
+        """Deploy a bundle and archive the previous one."""
         path = path_of("cameras", camera, "bundles", bundle_id, "promote")
-        return self._connection.post_json(path, _Nothing(), BundleAdded)
+        return self._connection.post_json(path, Empty(), BundleAdded)
 
     def roll_back(self, camera: str, *, leaving: str) -> BundleAdded:
-        """Deploy again what was deployed before `leaving`; refused when that is not the deployed one any more."""
+        """Deploy the bundle before `leaving` again; refused if `leaving` is no longer deployed."""
         path = path_of("cameras", camera, "rollback")
-        return self._connection.post_json(path, _Nothing(), BundleAdded, query={"leaving": leaving})
+        return self._connection.post_json(path, Empty(), BundleAdded, query={"leaving": leaving})
 
     def archive(self, camera: str, bundle_id: str) -> BundleAdded:
-        """Say that a bundle is not in use any more."""
+        """Mark a bundle as no longer in use."""
         path = path_of("cameras", camera, "bundles", bundle_id, "archive")
-        return self._connection.post_json(path, _Nothing(), BundleAdded)
+        return self._connection.post_json(path, Empty(), BundleAdded)
 
 
 def _checked_description(bundle: DeployedBundle) -> bytes:
-    """Return the description's bytes, after checking all that the registry says about the bundle.
-
-    Raises:
-        ServiceBadReply: hashes, names or sizes cannot be right.
-    """
+    """Return the description's bytes; raises `ServiceBadReply` if hashes, names or sizes cannot be right."""
     description = bundle.description.encode()
     if hashlib.sha256(description).hexdigest() != bundle.description_sha256:
         raise ServiceBadReply(f"bundle {bundle.id}: its description does not have its hash")
@@ -198,6 +174,6 @@ def _has_usual_size(file: BundleFileInfo) -> bool:
 
 
 def _remove_partial(folder: Path) -> None:
-    """Delete what was begun of other bundles under this name."""
+    """Delete partial downloads of other bundles with this name."""
     for leftover in folder.parent.glob(f".{glob.escape(folder.name)}.*{TEMPORARY_SUFFIX}"):
         remove_folder(leftover, below=folder.parent)

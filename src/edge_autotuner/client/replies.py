@@ -1,7 +1,9 @@
-"""Reads what a service answers, and trusts none of it: size, encoding, kind and form are checked."""
+"""Reads the replies of a service, with a check of size, encoding, type and form, and turns failures into our errors."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -11,7 +13,12 @@ import httpx2
 from pydantic import ValidationError
 
 from edge_autotuner.core.json_limits import JsonLimits, check_json
-from edge_autotuner.core.link_failures import redirect_words
+from edge_autotuner.core.link_failures import (
+    certificate_failure,
+    connection_failure,
+    is_foreign_protocol,
+    redirect_words,
+)
 from edge_autotuner.core.printable import one_line
 from edge_autotuner.errors import ServiceBadReply, ServiceBusy, ServiceError, ServiceRefused, ServiceUnreachable
 from edge_autotuner.wire.messages import ProblemReply, Reply
@@ -20,19 +27,14 @@ Message = TypeVar("Message", bound=Reply)
 
 _MAX_TEXT = 300
 _LATER = {408, 425, 502, 503, 504, 507}  # a proxy or the service says: not now; 507 is its full disk
-_CARRIED_OUT_BY_NOBODY = {429, 503}
+_NOT_CARRIED_OUT = {429, 503}
 
 
 def read_json(reply: httpx2.Response, message: type[Message], limits: JsonLimits | None = None) -> Message:
-    """Return the body of a good reply as a message; what is too large or nested too deep is never decoded.
-
-    Args:
-        reply: with its body still on the wire.
-        message: what it must be.
-        limits: of this one; None: those of the message.
+    """Return the body of a reply as a message; limits (default: those of the message) are checked before decoding.
 
     Raises:
-        ServiceBadReply: it is not JSON, has another form, is compressed, or beyond its limits.
+        ServiceBadReply: it is not JSON, has another form, is compressed, or exceeds its limits.
     """
     kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -54,11 +56,10 @@ def read_json(reply: httpx2.Response, message: type[Message], limits: JsonLimits
 
 
 def read_bounded(reply: httpx2.Response, max_bytes: int) -> bytes:
-    """Return the body, and never hold more of it than allowed.
+    """Return the body, without ever holding more than `max_bytes`.
 
     Raises:
-        ServiceBadReply: it is larger, or compressed: this side asks for plain bytes, and a small compressed reply
-            may be a huge one.
+        ServiceBadReply: it is larger, or compressed.
     """
     check_plain(reply)
     announced = reply.headers.get("content-length", "")
@@ -73,18 +74,19 @@ def read_bounded(reply: httpx2.Response, max_bytes: int) -> bytes:
 
 
 def check_plain(reply: httpx2.Response) -> None:
-    """Refuse a compressed body.
-
-    Raises:
-        ServiceBadReply: it is.
-    """
+    """Raise `ServiceBadReply` for a compressed body: we ask for none, and a small one may unpack to a huge one."""
     encoding = reply.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
         raise ServiceBadReply(f"{_asked(reply)} answers with content-encoding '{_printable(encoding)}', unasked")
 
 
-def check_status(reply: httpx2.Response, *, now: datetime) -> None:
+def check_status(reply: httpx2.Response, *, now: datetime, url_setting: str) -> None:
     """Raise the error that a reply stands for; return for 200 to 299.
+
+    Args:
+        reply: any.
+        now: for a Retry-After with a date.
+        url_setting: the user's name of the setting with the address of the service.
 
     Raises:
         ServiceBusy: 429.
@@ -98,8 +100,8 @@ def check_status(reply: httpx2.Response, *, now: datetime) -> None:
     if 300 <= status < 400:
         where = redirect_words(reply.headers.get("location"), str(reply.request.url))
         raise ServiceBadReply(
-            f"{_asked(reply)} answered {status}: {where}; redirects are not followed: set the url of the service to "
-            f"its real address"
+            f"{_asked(reply)} answered {status}: {where}; redirects are not followed: set {url_setting} to the real "
+            "address of the service"
         )
     kind, reason = _problem(reply)
     said = f"{_asked(reply)} answered {status}: {reason}"
@@ -113,7 +115,7 @@ def check_status(reply: httpx2.Response, *, now: datetime) -> None:
 
 
 def error_of_problem(problem: ProblemReply, about: str) -> ServiceError:
-    """Return the error for one part of a request that was not carried out while others were."""
+    """Return the error for a part of a request that failed while others succeeded."""
     said = f"{about}: {problem.status}: {_printable(problem.detail or problem.title)}"
     if problem.status == 429:
         return ServiceBusy(said)
@@ -124,13 +126,49 @@ def error_of_problem(problem: ProblemReply, about: str) -> ServiceError:
     return ServiceBadReply(said)
 
 
+class OutcomeUnknown(Exception):
+    """A request broke off after it may have reached the service; `error` says how."""
+
+    def __init__(self, error: ServiceUnreachable) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@contextmanager
+def http_errors(url: str, *, ca_setting: str) -> Iterator[None]:
+    """Turn every error of the HTTP library into one of ours; `ca_setting` is the user's name of that setting."""
+    try:
+        yield
+    except httpx2.ConnectError as exc:
+        if (refusal := certificate_failure(exc)) is not None:
+            raise ServiceError(
+                f"{url} does not prove that it is the right service: {refusal}; "
+                f"for a certificate authority of your own, set {ca_setting}"
+            ) from exc
+        raise ServiceUnreachable(f"{url} cannot be reached ({connection_failure(exc)})") from exc
+    except httpx2.ConnectTimeout as exc:
+        raise ServiceUnreachable(f"{url} cannot be reached ({connection_failure(exc)})") from exc
+    except httpx2.TimeoutException as exc:
+        raise OutcomeUnknown(ServiceUnreachable(f"{url} does not answer in time ({connection_failure(exc)})")) from exc
+    except (httpx2.NetworkError, httpx2.RemoteProtocolError) as exc:
+        words = connection_failure(exc)
+        what = (
+            f"{url} does not answer as a service"
+            if is_foreign_protocol(words)
+            else f"the connection to {url} broke off"
+        )
+        raise OutcomeUnknown(ServiceUnreachable(f"{what} ({words})")) from exc
+    except (httpx2.HTTPError, httpx2.InvalidURL) as exc:
+        raise ServiceError(f"cannot ask {url}: {connection_failure(exc)}") from exc
+
+
 def was_not_carried_out(reply: httpx2.Response) -> bool:
-    """Whether a reply says that nothing happened, so that asking again cannot do it twice."""
-    return reply.status_code in _CARRIED_OUT_BY_NOBODY
+    """Whether a reply says that the request was not carried out, so that it can be repeated."""
+    return reply.status_code in _NOT_CARRIED_OUT
 
 
 def _problem(reply: httpx2.Response) -> tuple[str, str]:
-    """Return kind and reason of a problem; both are short and printable whoever wrote them."""
+    """Return kind and reason of a problem, both short and printable."""
     try:
         body = read_bounded(reply, ProblemReply.json_limits.max_bytes)
         check_json(body, ProblemReply.json_limits)
@@ -141,7 +179,7 @@ def _problem(reply: httpx2.Response) -> tuple[str, str]:
 
 
 def _reason_of_proxy(status: int) -> str:
-    """Return words for an answer that is none of the service's own problems: a proxy in between has given it."""
+    """Return words for an answer that comes from a proxy and not from the service."""
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return "a proxy before the service takes no body of this size; raise its limit (nginx: client_max_body_size)"
     phrases = {known.value: known.phrase for known in HTTPStatus}
@@ -165,5 +203,5 @@ def _asked(reply: httpx2.Response) -> str:
 
 
 def _printable(text: str) -> str:
-    """Return text from outside as one short line that a terminal and a log can bear."""
+    """Return text from outside as one short printable line."""
     return one_line(text, _MAX_TEXT)

@@ -1,6 +1,6 @@
-"""Carries requests over sockets whose every read and write is bounded: by the request's patience and the upload budget.
+"""A transport that bounds whole requests in time, and uploads by a budget.
 
-The HTTP library bounds single reads; a server that sends one byte a minute would keep it busy for days.
+The HTTP library bounds only single reads: a server that sends one byte a minute would keep it busy for days.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _SHORTEST_S = 1e-3  # a timeout of zero would mean: do not wait at all
 
 @dataclass
 class Patience:
-    """How long one request may still take.
+    """The time that is left for a request.
 
     Attributes:
-        limit_s: for the request itself.
+        limit_s: time limit of the request.
         deadline: of the job that it is for.
-        clock: where time comes from.
+        clock: measures the time.
     """
 
     limit_s: float
@@ -50,15 +50,11 @@ class Patience:
         return max(0.0, min(self._ends_s - self.clock.monotonic_s(), self.deadline.remaining_s))
 
     def extend(self, seconds: float) -> None:
-        """Leave a wait that nobody is to blame for out of the count; the job's deadline stays."""
+        """Extend the time limit by a wait for the upload budget; the job's deadline stays."""
         self._ends_s += seconds
 
     def bounded(self, timeout_s: float | None) -> float:
-        """Return a timeout that is not beyond what is left.
-
-        Raises:
-            httpcore2.TimeoutException: nothing is left.
-        """
+        """Return a timeout cut to the time that is left; raises `httpcore2.TimeoutException` if that is none."""
         if self.remaining_s <= 0:
             raise httpcore2.TimeoutException("the request took too long as a whole")
         return max(_SHORTEST_S, min(self.remaining_s, timeout_s if timeout_s is not None else float("inf")))
@@ -70,7 +66,7 @@ class PatientTransport(httpx2.BaseTransport):
     Args:
         ssl_context: for https.
         budget: what uploads share; None: no limit.
-        max_connections: at the same time.
+        max_connections: most connections at the same time.
     """
 
     def __init__(self, ssl_context: ssl.SSLContext, budget: UploadBudget | None, *, max_connections: int = 8) -> None:
@@ -86,7 +82,7 @@ class PatientTransport(httpx2.BaseTransport):
         )
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send a request and return the reply, whose body is read from the connection as it is asked for."""
+        """Send a request and return the reply, whose body is streamed."""
         self._of_thread.patience = request.extensions[PATIENCE]
         url = request.url
         outgoing = httpcore2.Request(
@@ -101,7 +97,7 @@ class PatientTransport(httpx2.BaseTransport):
         return httpx2.Response(reply.status, headers=reply.headers, stream=_Body(reply), extensions=reply.extensions)
 
     def close(self) -> None:
-        """Close all connections, also those that another thread waits for."""
+        """Close all connections, also those that other threads use."""
         self._is_closed = True
         for stream in list(self._streams):
             stream.wake()
@@ -114,7 +110,7 @@ class PatientTransport(httpx2.BaseTransport):
     def _wrapped(self, stream: httpcore2.NetworkStream) -> _Stream:
         wrapped = _Stream(stream, self._patience, self._budget, self._wrapped)
         self._streams.add(wrapped)
-        if self._is_closed:  # meanwhile, by another thread, which cannot have seen this stream
+        if self._is_closed:  # meanwhile by another thread, which cannot have seen this stream
             wrapped.wake()
         return wrapped
 
@@ -136,7 +132,7 @@ class _Body(httpx2.SyncByteStream):
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Turn the errors of the lower library into those of the upper one, as that one's own transport does."""
+    """Turn errors of httpcore2 into those of httpx2, as its own transport does."""
     try:
         yield
     except httpcore2.ConnectTimeout as exc:
@@ -160,9 +156,9 @@ class _Stream(httpcore2.NetworkStream):
 
     Args:
         stream: the socket.
-        patience: of the request that the calling thread is at.
+        patience: returns that of the calling thread's request.
         budget: what uploads share; None: no limit.
-        wrap: makes one of these of another stream.
+        wrap: wraps another stream in the same way.
     """
 
     def __init__(
@@ -194,7 +190,7 @@ class _Stream(httpcore2.NetworkStream):
         self._stream.close()
 
     def wake(self) -> None:
-        """End what another thread waits for: closing a socket alone does not."""
+        """Interrupt other threads that use the socket, which closing it does not."""
         with suppress(OSError):
             self._stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 

@@ -1,4 +1,4 @@
-"""Uploads contents by their hash: what the service has does not travel, so an interrupted upload goes on by itself."""
+"""Uploads contents by their hash: only what the service lacks, so that an interrupted upload can be repeated."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge_autotuner.client.connection import Connection, path_of
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.progress import NoProgress, Progress
 from edge_autotuner.errors import ServiceBadReply, StorageError
-from edge_autotuner.wire.messages import BlobQuestion, MissingBlobs, StoredBlob
+from edge_autotuner.wire.registry_messages import BlobQuestion, MissingBlobs, StoredBlob
 
 Content = Path | bytes
 """A file, or what is in memory."""
@@ -29,14 +29,14 @@ def upload_missing(
     """Upload the contents that the service does not have.
 
     Args:
-        connection: to the service; its upload budget holds.
+        connection: to the service.
         contents: by their SHA-256.
-        progress: told of each content that is there.
-        deadline: no request is begun after it.
+        progress: of the contents.
+        deadline: no request begins after it.
 
     Raises:
         StorageError: a file cannot be read.
-        ServiceError: as `Connection.get_json`; what was uploaded before stays there.
+        ServiceError: as `Connection.get_json`; uploaded contents stay there.
     """
     progress = progress or NoProgress()
     missing = list(_missing(connection, contents, deadline))
@@ -52,11 +52,7 @@ def upload_missing(
 
 
 def _missing(connection: Connection, asked: Iterable[str], deadline: Deadline | None) -> Iterator[str]:
-    """Yield the hashes that the service does not have.
-
-    Raises:
-        ServiceBadReply: it misses something that nobody asked about.
-    """
+    """Yield the hashes that the service lacks."""
     path = path_of("blobs", "missing")
     waiting = iter(asked)
     while hashes := tuple(islice(waiting, _MAX_QUESTION)):

@@ -36,7 +36,7 @@ from edge_autotuner.node.arrivals import Arrivals
 from edge_autotuner.node.camera_folder import CameraFolder
 from edge_autotuner.node.fault_domain import FaultDomain
 from edge_autotuner.storage import child_path, remove_folder
-from edge_autotuner.wire.messages import DeployedBundle
+from edge_autotuner.wire.registry_messages import DeployedBundle
 
 logger = logging.getLogger(__name__)
 
@@ -219,7 +219,7 @@ class RegistrySync:
             MissingDependency: what signatures or connections need is not installed.
         """
         self._every_s = config.poll_every_s
-        self._connection = Connection(config.service)
+        self._connection = Connection(config.service, setting_of="registry.service.{}".format)
         trusted = trusted_keys(config.trusted_keys)
         key = read_signing_key(config.signing_key) if config.signing_key else None
         client = RegistryClient(self._connection)

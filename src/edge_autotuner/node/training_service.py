@@ -34,7 +34,7 @@ def connected(config: RegistryConfig | None, camera: CameraFolder) -> Iterator[T
     from edge_autotuner.pipeline.remote_training.training import TrainingService
 
     trusted = trusted_keys(config.trusted_keys)
-    with Connection(config.service) as connection:
+    with Connection(config.service, setting_of="registry.service.{}".format) as connection:
         yield TrainingService(
             JobsClient(connection),
             RegistryClient(connection),

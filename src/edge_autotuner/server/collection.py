@@ -21,7 +21,7 @@ from edge_autotuner.server.database import Database
 from edge_autotuner.server.metrics import Metrics
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.registry import Registry
-from edge_autotuner.wire.messages import CollectedGarbage
+from edge_autotuner.wire.registry_messages import CollectedGarbage
 
 _Result = TypeVar("_Result")
 

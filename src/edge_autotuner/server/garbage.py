@@ -22,7 +22,7 @@ from edge_autotuner.server.retention import (
     sizes_and_young,
 )
 from edge_autotuner.server.schema import bundle_files, bundles, deployments
-from edge_autotuner.wire.messages import CollectedGarbage
+from edge_autotuner.wire.registry_messages import CollectedGarbage
 
 logger = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ from edge_autotuner.server.listing import MAX_BUNDLES, MAX_CAMERAS, ShownMetrics
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.retention import ProtectedBlobs, RetentionRules
 from edge_autotuner.server.schema import bundle_files, bundles, cameras, deployments
-from edge_autotuner.wire.messages import (
+from edge_autotuner.wire.registry_messages import (
     BundleAdded,
     BundleFileInfo,
     BundleInfo,

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from edge_autotuner.server.blobs import Blob
 from edge_autotuner.server.database import from_stored_time
 from edge_autotuner.server.schema import bundle_files, bundles, deployments
-from edge_autotuner.wire.messages import Stage
+from edge_autotuner.wire.registry_messages import Stage
 
 ProtectedBlobs = Callable[[Connection], Collection[str]]
 """Returns hashes of contents that something else than a bundle refers to, such as a training that still runs."""

@@ -1,6 +1,6 @@
-"""What an edge node and the service say to each other about tuning jobs; see `messages` for the rules.
+"""Messages about tuning jobs; see `messages` for the rules.
 
-A job is asked for with hashes only: all contents are uploaded before, like those of bundles.
+A request for a job holds hashes only: all contents are uploaded before, like those of bundles.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from pydantic import Field
 from edge_autotuner.config.base import PlainName
 from edge_autotuner.config.texts import BundleId, Explanation, JobId, JsonTable, Sha256, ShownLine
 from edge_autotuner.core.json_limits import JsonLimits
-from edge_autotuner.wire.messages import LONG_LIST, MAX_DESCRIPTION, Reply, Request
+from edge_autotuner.wire.messages import LONG_LIST, Reply, Request
+from edge_autotuner.wire.registry_messages import MAX_DESCRIPTION
 
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
-"""queued: waits for a worker, also again after one was killed; the last three are for ever."""
+"""queued: waits for a worker, also after the last one was killed; done, failed and cancelled are final."""
 
 ENDED: tuple[JobState, ...] = ("done", "failed", "cancelled")
 
 JobKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-"""What a client calls a job, derived from its content; the same request again finds the same job."""
+"""A client's name of a job, derived from its content; the same request again finds the same job."""
 
 OutputRole = Literal[
     "candidate.description",
@@ -37,7 +38,7 @@ OutputRole = Literal[
     "stages",
     "replay",
 ]
-"""What a job leaves.
+"""Results of a job.
 
 candidate.*, start.*: the bundles that the export wrote. evaluation: evaluation.json. report: report.html. stages: JSON,
 the run's records of training, evaluation and export by name. replay: JSON lines, the pictures that the training offers
@@ -53,7 +54,7 @@ class StartBundle(Request):
 
     Attributes:
         description: text of its bundle.json, exactly as written; it names its files' hashes.
-        folder: name of its folder, which the lineage of a candidate refers to; None: the name in the description.
+        folder: name of its folder, which the candidate's lineage refers to; None: the name in the description.
     """
 
     description: str = Field(min_length=2, max_length=MAX_DESCRIPTION)
@@ -61,12 +62,12 @@ class StartBundle(Request):
 
 
 class StartWeights(Request):
-    """Weights that are no bundle.
+    """Weights without a bundle.
 
     Attributes:
-        name: how reports call the model.
-        sha256: of the weights, safetensors, uploaded; or those of a model that the service knows by this name.
-        architecture: None: found out.
+        name: the model's name in reports.
+        sha256: of the uploaded weights (safetensors), or of the model of this name in the service's catalogue.
+        architecture: None: detected from the weights.
     """
 
     name: PlainName
@@ -79,13 +80,13 @@ class TuneRequest(Request):
 
     Attributes:
         key: chosen by the client.
-        camera: whose candidate it becomes; must be registered.
+        camera: that the candidate is for; must be registered.
         settings: those of `RunConfig` that these stages use; `pipeline.remote_training.portable_settings` makes them.
         start: the model to improve.
-        rival: the bundle that the candidate has to beat, where that is not the start; it must be a specialized one.
-        parent: id of the start in the registry, for the candidate's lineage.
+        rival: the specialized bundle that the candidate must beat, if that is not the start.
+        parent: ID of the start in the registry, for the candidate's lineage.
         dataset: hash of the description that `pipeline.remote_training.run_files.describe_run` makes.
-        deadline_s: seconds from now until when the job must have ended; None: as long as the service allows.
+        deadline_s: time limit of the job, seconds from now; None: the service's own limit.
     """
 
     json_limits = JsonLimits(max_bytes=5 << 20, max_items=5000, max_depth=16)
@@ -101,12 +102,12 @@ class TuneRequest(Request):
 
 
 class JobProgress(Reply):
-    """Where a job is.
+    """The progress of a job.
 
     Attributes:
-        task: what it does, such as training or evaluation; empty before it began.
-        done: steps of the task.
-        total: all of them; None: nobody knows.
+        task: the current stage, such as training or evaluation; empty before the start.
+        done: finished steps of the task.
+        total: number of steps; None if unknown.
     """
 
     task: ShownLine = ""
@@ -118,8 +119,8 @@ class JobError(Reply):
     """Why a job failed.
 
     Attributes:
-        kind: the error's class, such as NoLabelsFound; or deadline, worker-killed, disk.
-        detail: the same for people.
+        kind: the error's class, such as NoLabelsFound, or deadline, worker-killed, too-large.
+        detail: a sentence for people.
     """
 
     kind: ShownLine
@@ -127,7 +128,7 @@ class JobError(Reply):
 
 
 class OutputFile(Reply):
-    """Something that a job left; `GET /v1/blobs/SHA` fetches it."""
+    """A result of a job; `GET /v1/blobs/SHA256` fetches it."""
 
     role: OutputRole
     sha256: Sha256
@@ -135,14 +136,14 @@ class OutputFile(Reply):
 
 
 class JobResult(Reply):
-    """What came of a job.
+    """The result of a job.
 
     Attributes:
-        promoted: whether the candidate is better than the start, or the rival.
+        promoted: whether the candidate beats the start, or the rival.
         reason: why.
-        metrics: of the candidate, as its description has them.
-        candidate: id of the candidate in the registry.
-        files: what to fetch.
+        metrics: of the candidate, from its description.
+        candidate: ID of the candidate in the registry.
+        files: to fetch.
     """
 
     promoted: bool
@@ -156,18 +157,18 @@ class JobInfo(Reply):
     """A tuning job.
 
     Attributes:
-        id: how requests call it.
-        key: how its client calls it.
-        client: who asked.
-        camera: whose candidate it makes.
-        state: where it stands.
+        id: its ID in requests.
+        key: chosen by the client.
+        client: name of the client.
+        camera: that the candidate is for.
+        state: queued, running, done, failed or cancelled.
         created_at: aware UTC time.
         started_at: of the first attempt.
         ended_at: None before its end.
         attempts: how often a worker took it.
-        progress: of the stage that runs.
-        revision: grows with every change of what is said here.
-        is_cancelling: whether it was cancelled and its worker has not let go yet.
+        progress: of the current stage.
+        revision: grows with every change of these facts.
+        is_cancelling: whether it was cancelled and its worker has not stopped yet.
         error: of a failed job.
         result: of a job that is done.
     """
@@ -189,7 +190,7 @@ class JobInfo(Reply):
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether the state is final."""
         return self.state in ENDED
 
 
@@ -202,13 +203,13 @@ class JobList(Reply):
 
 
 class JobEvent(Reply):
-    """Something that happened to a job.
+    """An event of a job.
 
     Attributes:
-        seq: counts the events of a job, from 1.
+        seq: position among the job's events, from 1.
         at: aware UTC time.
-        kind: what it is about.
-        name: the state, the stage, or what is trained.
+        kind: state, stage, epoch or warning.
+        name: the state, the stage, or the training.
         text: for people.
         values: for programs, such as epoch, loss and val_ap.
     """
@@ -222,7 +223,7 @@ class JobEvent(Reply):
 
 
 class JobEvents(Reply):
-    """The events after the one that was asked for, oldest first; ask again after the last of them for more."""
+    """The next events, oldest first; repeat the request after the last of them for more."""
 
     json_limits = LONG_LIST
 

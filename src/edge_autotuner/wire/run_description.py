@@ -1,6 +1,6 @@
-"""What a tuning job is told about a run: a description in JSON that names every picture by its hash, never by a path.
+"""The description of a run for a tuning job: JSON that names every picture by its hash, never by a path.
 
-It comes from elsewhere, so everything in it is checked before any of it is used: forms, ranges, counts, references.
+It comes from a client, so all of it is checked before any of it is used: forms, ranges, counts, references.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MAX_SIDE_PX = 1 << 16
 _MAX_PICTURE_BYTES = 1 << 28
 _MAX_DEPTH = 32
 _MAX_PLACE = 200
-# least bytes of what a description is made of, on average, beyond the first few: it may not cost many times its size
+# smallest mean size of the pieces of a description, beyond the first few: it may not cost many times its size to decode
 _FEW = 1000
 _MIN_BYTES_PER_ITEM = 3  # a box with its score and class has seven items and more than 21 characters
 _MIN_BYTES_PER_ARRAY = 16  # a box has 18
@@ -181,7 +181,7 @@ class ReplayPart(ContentPart):
 
 
 class RunDescription(_Part):
-    """All that training, evaluation, export and report read of a run.
+    """Everything that training, evaluation, export and report read of a run.
 
     Attributes:
         source: of the frames.
@@ -191,7 +191,7 @@ class RunDescription(_Part):
         backgrounds: pictures of the scene, which frames refer to.
         frames: all pictures, by split and index.
         events: what happened to the camera.
-        annotations: by fingerprint; the last are the labels, one before them what the teacher said itself.
+        annotations: by fingerprint; the last are the labels, an earlier one the teacher's own answers.
         stages: records of what was done.
         replay: pictures of earlier trainings; None where nothing is replayed or kept.
         ground_truth: a COCO file with human boxes.
@@ -232,7 +232,7 @@ class RunDescription(_Part):
         return self
 
     def contents(self) -> Iterator[ContentPart]:
-        """Yield everything that is a file."""
+        """Yield all files."""
         yield from self.backgrounds
         yield from self.frames
         yield from self.replay or ()
@@ -241,7 +241,7 @@ class RunDescription(_Part):
 
     @property
     def n_bytes(self) -> int:
-        """Size of all pictures, each as often as it is named: so much of them is read, and may be written."""
+        """Size of all pictures, each as often as it is named: the bytes that a job reads, and may write."""
         return sum(content.n_bytes for content in self.contents())
 
     def files(self) -> dict[str, int]:
@@ -259,13 +259,13 @@ class RunDescription(_Part):
         return sizes
 
     def to_bytes(self) -> bytes:
-        """Return the description as text; the same content gives the same bytes."""
+        """Return the description as JSON; the same content gives the same bytes."""
         values = self.model_dump(mode="json")
         return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def parse_description(content: bytes) -> RunDescription:
-    """Read a description that came from elsewhere.
+    """Check and decode a description.
 
     Raises:
         DatasetError: it is too large, not JSON, or not what a description must be; the message says where.
@@ -285,11 +285,7 @@ def parse_description(content: bytes) -> RunDescription:
 
 
 def check_form(content: bytes) -> None:
-    """Refuse a description that is too large, or made of too many pieces for its size, without decoding it.
-
-    Raises:
-        DatasetError: it is.
-    """
+    """Raise `DatasetError` for a description that is too large, or has too many pieces for its size, undecoded."""
     if len(content) > MAX_BYTES:
         raise DatasetError(f"a description of a dataset has {MAX_BYTES >> 20} MB at most, got {len(content)} bytes")
     try:

@@ -17,7 +17,7 @@ from edge_autotuner.server.jobs.rows import protected_blobs
 from edge_autotuner.server.jobs.store import JobStore
 from edge_autotuner.server.retention import RetentionRules
 from edge_autotuner.wire.job_messages import JobResult, StartBundle, TuneRequest
-from edge_autotuner.wire.messages import CameraRequest
+from edge_autotuner.wire.registry_messages import CameraRequest
 from support.runs.described_runs import described
 from support.service.registry_samples import Parts, description, open_parts
 

@@ -33,7 +33,7 @@ from edge_autotuner.server.blobs import Blobs
 from edge_autotuner.server.database import Database
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.server.retention import RetentionRules
-from edge_autotuner.wire.messages import BundleRequest, CameraRequest
+from edge_autotuner.wire.registry_messages import BundleRequest, CameraRequest
 
 N_RANDOM_KILLS = 40
 

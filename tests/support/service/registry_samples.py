@@ -26,7 +26,7 @@ from edge_autotuner.server.registry import Registry
 from edge_autotuner.server.routers import blobs as blob_routes
 from edge_autotuner.server.routers import registry as registry_routes
 from edge_autotuner.server.tokens import Tokens
-from edge_autotuner.wire.messages import BundleRequest, CameraRequest
+from edge_autotuner.wire.registry_messages import BundleRequest, CameraRequest
 from support.service.served_app import served
 
 SPEC = DetectorSpec("tiny", LabelMap(("person", "car")), (32, 32), "stretch", "bgr", "boxes_scores")

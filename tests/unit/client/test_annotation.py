@@ -29,7 +29,7 @@ from edge_autotuner.errors import (
 from edge_autotuner.models import DetectorSpec, describe_onnx
 from edge_autotuner.models.onnx_detector import OnnxDetector
 from edge_autotuner.models.preprocess import place, resized_picture
-from edge_autotuner.wire.messages import AnnotationReply, ModelInfo
+from edge_autotuner.wire.annotation_messages import AnnotationReply, ModelInfo
 from support.runs.run_samples import Samples, camera
 from support.service.annotation_stub import MODEL, TOKEN, StubService, parts_of
 

@@ -18,9 +18,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from edge_autotuner.cli.service_options import connected
 from edge_autotuner.client import Connection, path_of
-from edge_autotuner.client.connection import Ask, _translated
-from edge_autotuner.client.replies import read_json
+from edge_autotuner.client.connection import ApiRequest
+from edge_autotuner.client.replies import http_errors, read_json
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.core import Deadline, FakeClock
 from edge_autotuner.core.json_limits import JsonLimits
@@ -107,8 +108,20 @@ def test_a_question_and_its_answer() -> None:
 
 
 def test_there_is_no_connection_to_nowhere() -> None:
-    with pytest.raises(ConfigError, match=r"annotation\.service\.url"):
+    with pytest.raises(ConfigError, match=r"set annotation\.service\.url$"):
         Connection(ServiceConfig())
+
+
+def test_advice_names_the_setting_that_the_user_has() -> None:
+    moved = httpx2.MockTransport(lambda _: httpx2.Response(301, headers={"Location": "https://other.example"}))
+    registry = "registry.service.{}".format
+    with pytest.raises(ConfigError, match=r"set registry\.service\.url$"):
+        Connection(ServiceConfig(), setting_of=registry)
+    refused = pytest.raises(ServiceBadReply, match=r"set registry\.service\.url to the real address")
+    with Connection(ServiceConfig(url=URL), transport=moved, setting_of=registry) as connection, refused:
+        connection.get_json(path_of("number"), Number)
+    with connected(URL, None, None) as connection:
+        assert connection._setting_of("ca_file") == "--ca-file"
 
 
 @pytest.mark.parametrize("segment", ["", ".", ".."])
@@ -458,7 +471,7 @@ def test_closing_ends_what_other_threads_wait_for(waits_for: str) -> None:
 
 
 def test_what_is_not_repeatable_is_not_repeated() -> None:
-    ask = Ask("POST", "/rollback", is_repeatable=False)
+    ask = ApiRequest("POST", "/rollback", is_repeatable=False)
     unclear = Asked(httpx2.ReadError("reset"))
     with pytest.raises(ServiceUnreachable, match="may have been done or not"):
         unclear.connection.call(ask, lambda response: None)
@@ -477,7 +490,7 @@ def test_a_reader_may_ask_for_another_attempt() -> None:
             raise ServiceBusy("not all of it was done")
         return len(asked.requests)
 
-    assert asked.connection.call(Ask("GET", "/number"), read) == 3
+    assert asked.connection.call(ApiRequest("GET", "/number"), read) == 3
 
 
 def test_a_poll_without_news() -> None:
@@ -566,7 +579,8 @@ def test_tls_with_an_authority_of_ones_own(tmp_path: Path) -> None:
         with Connection(ServiceConfig(url=url, ca_file=authority)) as connection:
             assert connection.get_json("/number", Number).n == 1
         for config in (ServiceConfig(url=url, ca_file=certificate), ServiceConfig(url=url)):
-            with Connection(config) as connection, pytest.raises(ServiceError, match="does not prove") as caught:
+            refused = pytest.raises(ServiceError, match=r"does not prove.* set annotation\.service\.ca_file")
+            with Connection(config) as connection, refused as caught:
                 connection.get_json("/number", Number)
             assert type(caught.value) is ServiceError, "not tried again"
         assert server.n_connections == 3
@@ -628,5 +642,5 @@ def made(error: type[Exception]) -> Exception:
 
 
 def test_our_own_errors_pass() -> None:
-    with pytest.raises(json.JSONDecodeError), _translated(URL):
+    with pytest.raises(json.JSONDecodeError), http_errors(URL, ca_setting="ca_file"):
         json.loads("{")

@@ -14,7 +14,7 @@ from edge_autotuner.client import Connection, RegistryClient
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.deployment import read_bundle
 from edge_autotuner.errors import ModelBundleError, ServiceBadReply, ServiceRefused, ServiceUnreachable, StorageError
-from edge_autotuner.wire.messages import DeployedBundle
+from edge_autotuner.wire.registry_messages import DeployedBundle
 from support.service.registry_samples import Parts, description, open_parts, small_service, smallest_model
 
 CAMERA = "gate"

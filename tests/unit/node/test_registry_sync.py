@@ -15,7 +15,7 @@ from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.deployment import deploy, deployed_bundle
 from edge_autotuner.deployment.signing import SigningKey, create_key
 from edge_autotuner.node.camera_folder import CameraFolder
-from edge_autotuner.node.registry_sync import CameraSync
+from edge_autotuner.node.registry_sync import CameraSync, RegistrySync
 from support.service.registry_samples import Parts, open_parts, small_service, stages
 from unit.deployment.test_bundle import made
 
@@ -41,6 +41,15 @@ def client(parts: Parts, tmp_path: Path) -> Iterator[RegistryClient]:
         config = ServiceConfig(url="http://testserver", allow_http=True, token_file=token)
         with Connection(config, transport=served._transport) as connection:
             yield RegistryClient(connection)
+
+
+def test_advice_names_the_settings_of_the_registry() -> None:
+    service = ServiceConfig(url="https://registry.example")
+    sync = RegistrySync({}, (), RegistryConfig(service=service, allow_unsigned=True))
+    try:
+        assert sync._connection._setting_of("url") == "registry.service.url"
+    finally:
+        sync.stop()
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from edge_autotuner.server.annotation.pictures import Upload
 from edge_autotuner.server.annotation.result_cache import ResultKey
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.services import Services
-from edge_autotuner.wire.messages import AnnotationReply, BatchReply, ModelList, ProblemReply
+from edge_autotuner.wire.annotation_messages import AnnotationReply, BatchReply, ModelList
+from edge_autotuner.wire.messages import ProblemReply
 from support.service.service_samples import (
     MIME,
     MODEL_SHA256,

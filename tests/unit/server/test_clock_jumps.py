@@ -15,7 +15,7 @@ from edge_autotuner.server.annotation.quotas import Quotas
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.retention import DAY_S, RetentionRules
 from edge_autotuner.server.tokens import REVOCATION_DELAY_S
-from edge_autotuner.wire.messages import BundleRequest
+from edge_autotuner.wire.registry_messages import BundleRequest
 from support.service.registry_samples import Parts, add_bundle, description, open_parts, stages
 
 YEAR_S = 365 * DAY_S

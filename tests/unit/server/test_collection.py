@@ -13,7 +13,7 @@ from edge_autotuner.server.collection import CONFIRM_S, LOOK_S, MAX_LATE_S, RETR
 from edge_autotuner.server.metrics import Metrics
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.retention import DAY_S, RetentionRules
-from edge_autotuner.wire.messages import CollectedGarbage
+from edge_autotuner.wire.registry_messages import CollectedGarbage
 from support.service.registry_samples import Parts, open_parts
 from support.service.service_samples import WAIT_S
 

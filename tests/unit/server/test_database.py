@@ -25,7 +25,7 @@ from edge_autotuner.server.migrations import STEPS
 from edge_autotuner.server.retention import RetentionRules
 from edge_autotuner.server.schema import audit, cameras, metadata, schema_version
 from edge_autotuner.wire.job_messages import JobProgress, OutputFile
-from edge_autotuner.wire.messages import BundleRequest, CameraRequest
+from edge_autotuner.wire.registry_messages import BundleRequest, CameraRequest
 from support.service.job_parts import NODE, RESULT, open_jobs
 from support.service.registry_samples import add_bundle, description, url_of
 

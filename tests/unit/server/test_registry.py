@@ -21,7 +21,7 @@ from edge_autotuner.deployment.signing import create_key
 from edge_autotuner.server import registry as registry_module
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.schema import bundles
-from edge_autotuner.wire.messages import BundleRequest, CameraInfo, CameraRequest, DeployedBundle
+from edge_autotuner.wire.registry_messages import BundleRequest, CameraInfo, CameraRequest, DeployedBundle
 from support.service.registry_samples import Parts, add_bundle, bearer, description, open_parts, small_service, stages
 
 SIGNATURE = "A" * 86 + "=="

@@ -15,7 +15,7 @@ from edge_autotuner.errors import StorageError
 from edge_autotuner.server import garbage
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.server.retention import DAY_S, BundleUse, RetentionRules, bundles_to_remove
-from edge_autotuner.wire.messages import BundleRequest, Stage
+from edge_autotuner.wire.registry_messages import BundleRequest, Stage
 from support.service.registry_samples import Parts, add_bundle, description, open_parts, stages
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

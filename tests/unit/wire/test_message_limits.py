@@ -15,10 +15,19 @@ from edge_autotuner.core.json_limits import check_json
 from edge_autotuner.errors import ServiceBadReply
 from edge_autotuner.server.json_bodies import parse_message
 from edge_autotuner.server.problems import Problem
-from edge_autotuner.wire import job_messages, messages, run_description
+from edge_autotuner.wire import annotation_messages, job_messages, messages, registry_messages, run_description
+from edge_autotuner.wire.annotation_messages import BatchRequest
 from edge_autotuner.wire.job_messages import TuneRequest
-from edge_autotuner.wire.messages import BatchRequest, BlobQuestion, BundleRequest, CameraRequest, Reply
+from edge_autotuner.wire.messages import Reply
+from edge_autotuner.wire.registry_messages import (
+    MAX_DESCRIPTION,
+    MAX_QUESTIONS,
+    BlobQuestion,
+    BundleRequest,
+    CameraRequest,
+)
 
+MODULES = (messages, annotation_messages, registry_messages, job_messages)
 BODIES = (BatchRequest, BlobQuestion, BundleRequest, CameraRequest, TuneRequest)
 
 
@@ -43,7 +52,7 @@ def sequences(schema: Any) -> Iterator[dict[str, Any]]:
             yield from sequences(value)
 
 
-@pytest.mark.parametrize("model", models_of(messages, job_messages, run_description))
+@pytest.mark.parametrize("model", models_of(*MODULES, run_description))
 def test_every_sequence_has_a_length_and_fails_fast(model: type[BaseModel]) -> None:
     for schema in sequences(model.__pydantic_core_schema__):
         assert schema.get("fail_fast"), f"{model.__name__}: {schema}"
@@ -63,8 +72,8 @@ def test_sequences_are_found() -> None:
             ),
             id="BatchRequest",
         ),
-        pytest.param(BlobQuestion(sha256=("a" * 64,) * messages.MAX_QUESTIONS), id="BlobQuestion"),
-        pytest.param(BundleRequest(description='{"a":"\\n"}' * (messages.MAX_DESCRIPTION // 10)), id="BundleRequest"),
+        pytest.param(BlobQuestion(sha256=("a" * 64,) * MAX_QUESTIONS), id="BlobQuestion"),
+        pytest.param(BundleRequest(description='{"a":"\\n"}' * (MAX_DESCRIPTION // 10)), id="BundleRequest"),
         pytest.param(
             CameraRequest(place="\N{GRINNING FACE}" * 200, shows="\N{GRINNING FACE}" * 200), id="CameraRequest"
         ),
@@ -106,7 +115,7 @@ def test_unknown_fields_are_not_echoed(message: type[messages.Request]) -> None:
 
 
 def replies() -> list[type[Reply]]:
-    return [one for one in models_of(messages, job_messages) if issubclass(one, Reply)]
+    return [one for one in models_of(*MODULES) if issubclass(one, Reply)]
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge_autotuner.core.tasks import task_of
 from edge_autotuner.server.annotation.service import Annotated
 from edge_autotuner.server.problems import Problem
-from edge_autotuner.wire.messages import AnnotationReply, ModelInfo, Placement
+from edge_autotuner.wire.annotation_messages import AnnotationReply, ModelInfo, Placement
 
 
 def make_reply(

@@ -25,7 +25,7 @@ from edge_autotuner.server.annotation.result_cache import ResultCache, ResultKey
 from edge_autotuner.server.annotation.shared_work import SharedWork
 from edge_autotuner.server.metrics import Metrics
 from edge_autotuner.server.problems import Problem
-from edge_autotuner.wire.messages import ModelInfo
+from edge_autotuner.wire.annotation_messages import ModelInfo
 
 logger = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from edge_autotuner.storage import DiskReserve, child_path, written_bytes
 from edge_autotuner.storage.atomic import atomic_write_bytes
 from edge_autotuner.storage.child_process import MessagingProcess, module_command
 from edge_autotuner.wire.job_messages import JobError, JobProgress, JobResult, OutputFile, OutputRole
-from edge_autotuner.wire.messages import BundleRequest
+from edge_autotuner.wire.registry_messages import BundleRequest
 
 logger = logging.getLogger(__name__)
 

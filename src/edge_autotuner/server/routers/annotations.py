@@ -17,7 +17,8 @@ from edge_autotuner.server.disconnects import ClientGone, while_connected
 from edge_autotuner.server.problems import GONE, Problem, invalid
 from edge_autotuner.server.routers.documented import named, problems
 from edge_autotuner.server.routers.forms import read_batch
-from edge_autotuner.wire.messages import AnnotationReply, BatchReply, BatchRequest, Placement, ProblemReply
+from edge_autotuner.wire.annotation_messages import AnnotationReply, BatchReply, BatchRequest, Placement
+from edge_autotuner.wire.messages import ProblemReply
 
 router = APIRouter(prefix="/models/{model}/annotations", tags=["annotations"])
 

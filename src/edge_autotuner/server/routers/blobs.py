@@ -12,7 +12,7 @@ from edge_autotuner.server.access import caller_with
 from edge_autotuner.server.downloads import open_download
 from edge_autotuner.server.json_bodies import json_body
 from edge_autotuner.server.routers.documented import takes
-from edge_autotuner.wire.messages import BlobQuestion, MissingBlobs, StoredBlob
+from edge_autotuner.wire.registry_messages import BlobQuestion, MissingBlobs, StoredBlob
 
 router = APIRouter(prefix="/blobs", tags=["blobs"])
 

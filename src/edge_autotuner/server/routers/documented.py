@@ -8,8 +8,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from edge_autotuner.server.problems import MEDIA_TYPE
+from edge_autotuner.wire.annotation_messages import BatchRequest
 from edge_autotuner.wire.job_messages import TuneRequest
-from edge_autotuner.wire.messages import BatchRequest, BlobQuestion, BundleRequest, CameraRequest, ProblemReply
+from edge_autotuner.wire.messages import ProblemReply
+from edge_autotuner.wire.registry_messages import BlobQuestion, BundleRequest, CameraRequest
 
 _REF = "#/components/schemas/{model}"
 _MESSAGES: tuple[type[BaseModel], ...] = (

@@ -14,7 +14,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from edge_autotuner.server.annotation.pictures import Upload
 from edge_autotuner.server.json_bodies import parse_message
 from edge_autotuner.server.problems import Problem
-from edge_autotuner.wire.messages import BatchRequest, Placement
+from edge_autotuner.wire.annotation_messages import BatchRequest, Placement
 
 _CHARSETS = {b"utf-8", b"utf8", b"us-ascii"}
 _MAX_REQUEST_BYTES = BatchRequest.json_limits.max_bytes

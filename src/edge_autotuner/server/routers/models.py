@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 
 from edge_autotuner.server.access import caller_with
 from edge_autotuner.server.routers.documented import problems
-from edge_autotuner.wire.messages import ModelList
+from edge_autotuner.wire.annotation_messages import ModelList
 
 router = APIRouter(tags=["models"])
 

@@ -11,7 +11,7 @@ from edge_autotuner.server.access import Caller, caller_with
 from edge_autotuner.server.json_bodies import json_body
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.server.routers.documented import takes
-from edge_autotuner.wire.messages import (
+from edge_autotuner.wire.registry_messages import (
     BundleAdded,
     BundleList,
     BundleRequest,

@@ -15,7 +15,7 @@ from edge_autotuner.deployment.signing import PublicKey, SigningKey, create_key
 from edge_autotuner.models.weights_store import locate
 from edge_autotuner.server.jobs.vouching import JobKeys, Vouching
 from edge_autotuner.wire.job_messages import StartBundle, StartWeights, TuneRequest
-from edge_autotuner.wire.messages import BundleRequest, CameraRequest
+from edge_autotuner.wire.registry_messages import BundleRequest, CameraRequest
 from support.service.registry_samples import Parts, description, open_parts
 
 CATALOGUE = "street-nano"

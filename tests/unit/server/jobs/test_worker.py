@@ -20,7 +20,7 @@ from edge_autotuner.server.jobs import worker as worker_module
 from edge_autotuner.server.jobs.vouching import JobKeys, Vouching
 from edge_autotuner.server.jobs.worker import Worker
 from edge_autotuner.storage import DiskReserve
-from edge_autotuner.wire.messages import BundleRequest
+from edge_autotuner.wire.registry_messages import BundleRequest
 from support.service.job_parts import NODE, JobParts, open_jobs
 from support.service.registry_samples import description
 
