@@ -23,6 +23,7 @@ import pytest
 from edge_autotuner.config.node import MqttConfig, WebhookConfig
 from edge_autotuner.core import Backoff, FakeClock, LabelMap
 from edge_autotuner.node.camera_health import CameraState
+from edge_autotuner.node.outputs import mqtt_link
 from edge_autotuner.node.outputs.mqtt import MqttOutput
 from edge_autotuner.node.outputs.webhook import FRESH_S, WebhookOutput
 from helpers import REPOSITORY
@@ -52,7 +53,7 @@ def impatient() -> Backoff:
 @contextlib.contextmanager
 def publishing(port: int, *, clock: FakeClock | None = None, **settings: object) -> Iterator[MqttOutput]:
     config = MqttConfig.model_validate({"host": "127.0.0.1", "port": port, "topic": "node"} | settings)
-    output = MqttOutput(config, [FRONT, GARAGE], clock=clock, backoff=impatient())
+    output = MqttOutput(config, [FRONT, GARAGE], clock=clock, retry_s=(0.02, 0.1))
     try:
         yield output
     finally:
@@ -205,6 +206,34 @@ def test_older_states_never_come_after_newer_ones(broker: CameraServer) -> None:
                 ))  # fmt: skip
 
 
+def read_packets(connection: socket.socket, *, until_s: float) -> list[tuple[int, bytes]]:
+    """Return the first byte and the body of the MQTT packets that come within a time."""
+    connection.settimeout(until_s)
+    stream, packets = connection.makefile("rb"), []
+    with contextlib.suppress(TimeoutError):
+        while first := stream.read(1):
+            length, shift, more = 0, 0, 128
+            while more:
+                byte = stream.read(1)[0]
+                length, shift, more = length | (byte & 127) << shift, shift + 7, byte & 128
+            packets.append((first[0], stream.read(length)))
+    return packets
+
+
+def test_nothing_of_a_lost_connection_is_repeated_on_the_next_one() -> None:
+    """Paho would repeat it, and an old state could come after a newer one."""
+    with socket.create_server(("127.0.0.1", 0)) as server, publishing(server.getsockname()[1]) as output:
+        for life in range(3):
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"\x20\x02\x00\x00")  # accepted; nothing is ever acknowledged
+                wait_until(lambda life=life: output.status.n_failures == life)
+                output.take(make_report(*[0] * life))
+                published = [first for first, _ in read_packets(connection, until_s=0.3) if first >> 4 == 3]
+                assert len(published) > 10
+                assert not any(first & 0x08 for first in published), "a duplicate"
+
+
 def test_a_broker_that_freezes_delays_nothing(broker: CameraServer) -> None:
     """The kernel takes some megabytes for it, and then reports are dropped."""
     with publishing(broker.port) as output:
@@ -225,34 +254,49 @@ def test_a_broker_that_freezes_delays_nothing(broker: CameraServer) -> None:
             wait_until(lambda: output.status.n_sent > n_sent)
 
 
-def test_a_broker_that_does_not_acknowledge_is_left(broker: CameraServer) -> None:
-    clock = FakeClock()
-
-    def time_passes() -> bool:
-        clock.advance(1.0)
-        return output.status.problem is None
-
-    with publishing(broker.port, clock=clock, clear_after_s=1e6) as output:
+def test_a_broker_that_is_silent_is_left(broker: CameraServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt_link, "KEEPALIVE_S", 1)
+    with publishing(broker.port, clear_after_s=1e6) as output:
         output.take(make_report(0))
         with Listener(broker.port) as listener:
             listener.expect(node__front__person__count=b"1")
         broker.send(signal.SIGSTOP)
         output.take(make_report(0, 0))
-        wait_until(lambda: not time_passes())
-        assert output.status.last_error == f"127.0.0.1:{broker.port} does not acknowledge what it gets"
+        wait_until(lambda: output.status.problem)
+        assert output.status.last_error == f"127.0.0.1:{broker.port}: the connection broke: Keep alive timeout"
         broker.send(signal.SIGCONT)
-        wait_until(time_passes)
+        wait_until(lambda: output.status.problem is None)
         with Listener(broker.port) as listener:
             listener.expect(node__front__person__count=b"2", node__status=b"online")
 
 
-def test_something_else_at_the_address_is_said_so() -> None:
-    clock = FakeClock()
+def test_something_else_at_the_address_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt_link, "KEEPALIVE_S", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        with publishing(port, clock=clock) as output:
-            wait_until(lambda: clock.advance(0.1) or output.status.problem)
+        with publishing(port) as output:
+            wait_until(lambda: output.status.problem)
             assert output.status.problem == f"127.0.0.1:{port} accepts connections, but does not speak MQTT"
+
+
+def test_a_broker_that_breaks_the_protocol_ends_nothing() -> None:
+    """Whatever comes as an answer, the output goes on trying."""
+    connack = b"\x20\x02\x00\x00"
+    answers = [
+        b"\xff" * 64,
+        connack + b"\x40\x02\x00",
+        connack + b"\x30\x04\x00\x09no",
+        connack + b"\x90\x00",
+        b"GET /",
+    ]
+    with socket.create_server(("127.0.0.1", 0)) as server, publishing(server.getsockname()[1]) as output:
+        for index, answer in enumerate(answers * 2):
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(100)
+                connection.sendall(answer)
+                connection.shutdown(socket.SHUT_WR)
+                wait_until(lambda index=index: output.status.n_failures > index)
 
 
 def test_attempts_to_connect_leave_nothing_open(broker: CameraServer) -> None:

@@ -177,8 +177,7 @@ class JsonLinesStream:
         except Exception as exc:  # the thread's edge
             logger.exception("output %s ends after an unexpected error", self.name)
             self._tally.add_failure(f"unexpected {type(exc).__name__}")
-        finally:
-            self._mailbox.release()
+            self._mailbox.close()
 
     def _write_waiting(self) -> None:
         for text in self._mailbox.take_all():

@@ -6,15 +6,14 @@ import json
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from edge_autotuner.client.credentials import make_ssl_context, read_secret
 from edge_autotuner.config.node import CameraConfig, MqttConfig
-from edge_autotuner.core import Backoff, Clock, LabelMap, SystemClock
-from edge_autotuner.core.backoff import UNEVEN
+from edge_autotuner.core import Clock, LabelMap, SystemClock
 from edge_autotuner.node.camera_health import CameraState
 from edge_autotuner.node.fault_domain import FIRST_RETRY_S, LONGEST_RETRY_S
 from edge_autotuner.node.outputs.discovery import (
@@ -29,7 +28,7 @@ from edge_autotuner.node.outputs.discovery import (
     discovery_messages,
 )
 from edge_autotuner.node.outputs.mailbox import Mailbox
-from edge_autotuner.node.outputs.mqtt_link import LinkLost, MqttLink, require_paho
+from edge_autotuner.node.outputs.mqtt_link import Connected, Disconnected, MqttLink, Received
 from edge_autotuner.node.outputs.presence import Presence
 from edge_autotuner.node.outputs.report import DetectionReport
 from edge_autotuner.node.outputs.retained import RetainedMessages
@@ -40,6 +39,8 @@ logger = logging.getLogger(__name__)
 _CAPACITY = 256
 _CLOSE_S = 3.0
 _GOODBYE_S = 2.0
+_GOODBYE_TICK_S = 0.02
+_TICK_S = 1.0  # how often presence is checked when nothing happens
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,13 @@ class _Seen:
 
 
 class MqttOutput:
-    """Publishes from a thread of its own; while the broker is away, reports are dropped and states are remembered.
+    """Publishes from its own thread; while the broker is away, reports are dropped and states are remembered.
 
     Args:
         config: where to.
         cameras: the only ones of which reports may come.
         clock: of presence and time limits.
-        backoff: waits between attempts to connect.
+        retry_s: first and longest delay between attempts to connect.
 
     Raises:
         MissingDependency: paho-mqtt is not installed.
@@ -80,18 +81,23 @@ class MqttOutput:
         cameras: Sequence[CameraConfig],
         *,
         clock: Clock | None = None,
-        backoff: Backoff | None = None,
+        retry_s: tuple[float, float] = (FIRST_RETRY_S, LONGEST_RETRY_S),
     ) -> None:
-        require_paho()
-        self._config, self._clock = config, clock or SystemClock()
-        self._password = read_secret(config.password_file) if config.password_file else None
-        self._ssl_context = make_ssl_context(config.ca_file) if config.tls else None
-        self._backoff = backoff or Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, jitter=UNEVEN)
-        self._client_id = f"edge-autotuner-{secrets.token_hex(4)}"  # MQTT 3.1 allows 23 characters
+        self._clock = clock or SystemClock()
         self._tally = Tally(self.name)
         self._states = _States(config, cameras)
         self._names = {camera.name for camera in cameras}
         self._mailbox: Mailbox[_Seen | _Announcement | CameraState] = Mailbox(_CAPACITY)
+        self._link = MqttLink(
+            config,
+            client_id=f"edge-autotuner-{secrets.token_hex(4)}",  # MQTT 3.1 allows 23 characters
+            password=read_secret(config.password_file) if config.password_file else None,
+            ssl_context=make_ssl_context(config.ca_file) if config.tls else None,
+            will=(self._states.topics.status, OFFLINE),
+            subscriptions=self._states.topics.of_interest,
+            retry_s=retry_s,
+            wake=self._mailbox.wake,
+        )
         self._thread = threading.Thread(target=self._run, name=f"output {self.name}", daemon=True)
         self._thread.start()
 
@@ -128,92 +134,70 @@ class MqttOutput:
         try:
             while not self._mailbox.is_closed:
                 self._run_once()
+            self._say_goodbye()
         finally:
             self._tally.add_dropped(len(self._mailbox.take_all()))
-            self._mailbox.release()
+            self._link.close()
 
     def _run_once(self) -> None:
-        """Connect, and publish until the connection ends; after a failure, wait."""
         try:
-            self._publish()
-        except LinkLost as exc:
-            self._tally.add_failure(str(exc))
-        except Exception as exc:  # the thread's edge: the next connection starts afresh
+            self._link.revive()
+            self._react()
+            if self._link.is_up is not None:  # what came during the first attempt waits for its end
+                self._absorb()
+                self._say_states()
+        except Exception as exc:  # the thread's edge
             logger.exception("output %s: unexpected error", self.name)
             self._tally.add_failure(f"unexpected {type(exc).__name__}")
-        until_s = self._clock.monotonic_s() + self._backoff.next_wait_s()
-        while not self._mailbox.is_closed and self._clock.monotonic_s() < until_s:
-            self._mailbox.wait(until_s - self._clock.monotonic_s())
-            self._absorb(None)
+        self._mailbox.wait(_TICK_S)
 
-    def _publish(self) -> None:
-        link = MqttLink(
-            self._config,
-            client_id=self._client_id,
-            password=self._password,
-            ssl_context=self._ssl_context,
-            will=(self._states.topics.status, OFFLINE),
-            clock=self._clock,
-        )
-        try:
-            self._backoff.reset()
-            self._tally.set_working()
-            link.subscribe(self._states.topics.of_interest)
-            self._states.say_all()
-            while not self._mailbox.is_closed:
-                self._absorb(link)
-                self._say_states(link)
-                link.pump(float("inf"), wake=self._mailbox.fileno())
-                self._states.listen(link.received)
-                link.received.clear()
-            self._say_goodbye(link)
-        finally:
-            link.close()
+    def _react(self) -> None:
+        """React to what the broker did."""
+        for event in self._link.take_events():
+            match event:
+                case Connected():
+                    self._tally.set_working()
+                    self._states.say_all()
+                case Disconnected(reason):
+                    self._tally.add_failure(reason)
+                case Received(topic, payload, was_retained):
+                    self._states.listen(topic, payload, was_retained=was_retained)
 
-    def _absorb(self, link: MqttLink | None) -> None:
+    def _absorb(self) -> None:
         """Take over what has come in; reports are published if there is a connection that keeps up."""
         for item in self._mailbox.take_all():
-            if isinstance(item, _Announcement):
-                self._states.set_labels(item.camera, item.labels)
-                continue
-            if isinstance(item, CameraState):
-                self._states.set_condition(item)
-                if item.event_type is not None:
-                    self._say_event(item, link)
-                continue
-            self._states.see(item.report, item.at_s)
-            topic = self._states.topics.detections(item.report.camera)
-            if link is not None and link.publish_event(topic, item.report.json_text):
-                self._tally.add_sent()
-            else:
-                self._tally.add_dropped()
+            match item:
+                case _Announcement(camera, labels):
+                    self._states.set_labels(camera, labels)
+                case CameraState():
+                    self._states.set_condition(item)
+                    if item.event_type is not None:  # while there is no connection, the retained state says it later
+                        topic = self._states.topics.events(item.camera)
+                        self._count(was_sent=self._link.publish_notice(topic, item.event_text))
+                case _Seen(report, at_s):
+                    self._states.see(report, at_s)
+                    topic = self._states.topics.detections(report.camera)
+                    self._count(was_sent=self._link.publish_event(topic, report.json_text))
 
-    def _say_event(self, state: CameraState, link: MqttLink | None) -> None:
-        topic = self._states.topics.events(state.camera)
-        if link is None:  # the state that is retained says it later
-            self._tally.add_dropped()
-            return
-        link.publish_notice(topic, state.event_text)
-        self._tally.add_sent()
+    def _count(self, *, was_sent: bool) -> None:
+        (self._tally.add_sent if was_sent else self._tally.add_dropped)()
 
-    def _say_states(self, link: MqttLink) -> None:
+    def _say_states(self) -> None:
         self._states.update()
-        while link.takes_states and (message := self._states.retained.next_unsaid()):
-            link.publish_state(*message)
+        while self._link.takes_states and (message := self._states.retained.next_unsaid()):
+            self._link.publish_state(*message)
 
-    def _say_goodbye(self, link: MqttLink) -> None:
-        self._absorb(link)
-        self._states.update()
+    def _say_goodbye(self) -> None:
+        self._absorb()
         self._states.retained.set(self._states.topics.status, OFFLINE)
         until_s = self._clock.monotonic_s() + _GOODBYE_S
-        with suppress(LinkLost):
-            while self._clock.monotonic_s() < until_s:
-                while link.takes_states and (message := self._states.retained.next_unsaid()):
-                    link.publish_state(*message)
-                if link.is_settled:
-                    link.disconnect()
-                    return
-                link.pump(until_s - self._clock.monotonic_s())
+        while self._link.is_up and self._clock.monotonic_s() < until_s:
+            self._say_states()
+            if self._link.is_settled:
+                return
+            time.sleep(_GOODBYE_TICK_S)
+            for _ in self._link.take_events():
+                pass  # only acknowledgements matter now
 
 
 class _States:
@@ -275,20 +259,19 @@ class _States:
         self.retained.set(self.topics.status, ONLINE)
         self.retained.repeat_all(last=self.topics.status)
 
-    def listen(self, messages: Sequence[tuple[str, bytes, bool]]) -> None:
-        """React to what came from the broker."""
-        for topic, payload, was_retained in messages:
-            if topic == self.topics.status:
-                if payload != ONLINE:  # the will of an earlier connection, whose end the broker noticed late
-                    self.retained.repeat(topic)
-            elif topic in self.topics.births:
-                if payload == ONLINE and not was_retained:
-                    self.say_all()
-            elif was_retained and payload:
-                self._announced[topic] = payload
-                made_by = camera_of_announcement(payload)
-                if made_by is not None and made_by[0] in self._labels:
-                    self._remove_leftovers(made_by[0])
+    def listen(self, topic: str, payload: bytes, *, was_retained: bool) -> None:
+        """React to a message from the broker."""
+        if topic == self.topics.status:
+            if payload != ONLINE:  # the will of an earlier connection, whose end the broker noticed late
+                self.retained.repeat(topic)
+        elif topic in self.topics.births:
+            if payload == ONLINE and not was_retained:
+                self.say_all()
+        elif was_retained and payload:
+            self._announced[topic] = payload
+            made_by = camera_of_announcement(payload)
+            if made_by is not None and made_by[0] in self._labels:
+                self._remove_leftovers(made_by[0])
 
     def _remove_leftovers(self, camera: str) -> None:
         wanted = discovery_messages(self._config, self._cameras[camera], self._labels[camera])

@@ -1,61 +1,72 @@
-"""One connection to an MQTT broker, from start to end.
+"""A connection to an MQTT broker, which paho's network thread opens, keeps alive and opens again.
 
-It belongs to one thread, which is paho's network loop as well: nothing waits for a lock, and nothing of a lost
-connection is repeated on the next one, where paho would send old retained states after newer ones.
+paho would send retained states of a lost connection after newer ones of the next. So whatever is unacknowledged is
+dropped on connecting (`drop_out_messages`, the reason for paho-mqtt 2.2), and the owner publishes its states again.
 """
 
 from __future__ import annotations
 
-import select
+import random
 import ssl
-from typing import TYPE_CHECKING, Any
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 from edge_autotuner.config.node import MqttConfig
-from edge_autotuner.core import Clock
+from edge_autotuner.core.backoff import UNEVEN
 from edge_autotuner.core.link_failures import connection_failure
-from edge_autotuner.errors import EdgeAutotunerError, MissingDependency
+from edge_autotuner.errors import MissingDependency
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
 
-_KEEPALIVE_S = 30
+KEEPALIVE_S = 15
+"""After this long in silence the broker is asked for a sign of life, and has as long again to give one."""
+
 _CONNECT_S = 5.0
-_ACKNOWLEDGE_S = 30.0
-_MAX_UNACKNOWLEDGED = 16  # paho's own limit is 20
-_TICK_S = 1.0  # paho checks its keep-alive when it is asked to
+_MAX_UNACKNOWLEDGED = 16
+_MAX_UNSENT = 64  # passing messages; paho's own queue of them has no limit
+_MAX_RECEIVED = 10_000
 
 
-def require_paho() -> None:
-    """Check that the MQTT library is there.
-
-    Raises:
-        MissingDependency: paho-mqtt is not installed.
-    """
-    try:
-        import paho.mqtt.client  # noqa: F401
-    except ImportError as exc:
-        raise MissingDependency(
-            "the MQTT output needs paho-mqtt; install it with: pip install 'edge-autotuner[edge]'"
-        ) from exc
+@dataclass(frozen=True)
+class Connected:
+    """The broker accepted a new connection; it may know nothing."""
 
 
-class LinkLost(EdgeAutotunerError):
-    """There is no connection, or no longer; the message says why, without secrets."""
+@dataclass(frozen=True)
+class Disconnected:
+    """An attempt failed or the connection ended; `reason` contains no secrets."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Received:
+    """A message from a subscribed topic."""
+
+    topic: str
+    payload: bytes
+    was_retained: bool
 
 
 class MqttLink:
-    """A connection to the broker; one that is lost stays lost.
+    """Connects at once and until `close`, from paho's thread; all methods are for one other thread.
 
     Args:
         config: where to, and how to log in.
-        client_id: how the broker tells clients apart; a new connection of the same ends the old one.
+        client_id: a new connection with the same ID ends the old one.
         password: for `config.username`.
         ssl_context: None: not encrypted.
-        will: topic and retained message that the broker publishes when this connection breaks.
-        clock: of time limits.
+        will: topic and retained message that the broker publishes when the connection breaks.
+        subscriptions: topics; a broker that forbids one is no problem.
+        retry_s: first and longest delay between attempts to connect.
+        wake: called from paho's thread when `take_events` has something new.
 
     Raises:
-        LinkLost: the broker cannot be reached or refuses.
+        MissingDependency: paho-mqtt is not installed.
     """
 
     def __init__(
@@ -66,136 +77,130 @@ class MqttLink:
         password: str | None,
         ssl_context: ssl.SSLContext | None,
         will: tuple[str, bytes],
-        clock: Clock,
+        subscriptions: Sequence[str],
+        retry_s: tuple[float, float],
+        wake: Callable[[], None],
     ) -> None:
-        self.received: list[tuple[str, bytes, bool]] = []
-        """Topic, message, and whether it was retained before: what came since the owner last looked."""
+        self.is_up: bool | None = None
+        """Whether there is a connection, as of the last `take_events`; None during the first attempt."""
         self._where = f"{config.host}:{config.port}"
-        self._clock = clock
-        self._is_up = False
-        self._end: str | None = None
+        self._subscriptions = [(topic, 1) for topic in subscriptions]
+        self._wake = wake
+        self._events: deque[Connected | Disconnected | Received | int] = deque()
         self._unacknowledged: set[int] = set()
-        self._acknowledged_s = clock.monotonic_s()
+        self._unsent: set[int] = set()
+        self._state: Literal["connecting", "up", "over"] = "connecting"  # of an attempt; only for paho's thread
         self._client = self._make_client(client_id)
         if config.username is not None:
             self._client.username_pw_set(config.username, password)
         if ssl_context is not None:
             self._client.tls_set_context(ssl_context)
         self._client.will_set(will[0], will[1], qos=1, retain=True)
-        try:
-            self._connect(config)
-        except BaseException:
-            self.close()
-            raise
+        share = random.uniform(1 - UNEVEN, 1.0)  # nodes that lose their broker together return at different times
+        self._client.reconnect_delay_set(retry_s[0] * share, retry_s[1] * share)  # type: ignore[arg-type]  # any number
+        self._client.connect_async(config.host, config.port, keepalive=KEEPALIVE_S)
+        self._client.loop_start()
 
     @property
     def takes_states(self) -> bool:
         """Whether another retained message can be published now."""
-        return len(self._unacknowledged) < _MAX_UNACKNOWLEDGED
+        return bool(self.is_up) and len(self._unacknowledged) < _MAX_UNACKNOWLEDGED
 
     @property
     def is_settled(self) -> bool:
-        """Whether the broker has acknowledged all that it must."""
+        """Whether the broker has acknowledged everything that it must."""
         return not self._unacknowledged
 
-    def subscribe(self, topics: list[str]) -> None:
-        """Ask for messages; a broker that forbids it is no problem."""
-        self._client.subscribe([(topic, 1) for topic in topics])
+    def take_events(self) -> Iterator[Connected | Disconnected | Received]:
+        """Yield what happened since the last call."""
+        while self._events:
+            event = self._events.popleft()
+            if isinstance(event, int):
+                self._unacknowledged.discard(event)
+                self._unsent.discard(event)
+                continue
+            if not isinstance(event, Received):
+                self.is_up = isinstance(event, Connected)
+                self._unacknowledged.clear()
+                self._unsent.clear()
+            yield event
 
     def publish_state(self, topic: str, payload: bytes) -> None:
         """Publish a retained message that the broker must acknowledge; only while `takes_states`."""
-        if self.is_settled:
-            self._acknowledged_s = self._clock.monotonic_s()
         self._unacknowledged.add(self._client.publish(topic, payload, qos=1, retain=True).mid)
 
     def publish_event(self, topic: str, payload: str) -> bool:
-        """Publish a passing message, unless earlier ones still wait for the network; return whether."""
-        if self._client.want_write():
+        """Publish a passing message, unless too many earlier ones wait for the network; return whether."""
+        if not self.is_up or len(self._unsent) >= _MAX_UNSENT:
             return False
-        return self._client.publish(topic, payload, qos=0).rc == 0
+        sent = self._client.publish(topic, payload, qos=0)
+        if sent.rc == 0:
+            self._unsent.add(sent.mid)
+        return sent.rc == 0
 
-    def publish_notice(self, topic: str, payload: str) -> None:
-        """Publish a passing message that is rare and matters: the broker must acknowledge it, and it waits its turn."""
-        self._client.publish(topic, payload, qos=1)
+    def publish_notice(self, topic: str, payload: str) -> bool:
+        """Publish a rare passing message that the broker must acknowledge; return whether there is a connection."""
+        return bool(self.is_up) and self._client.publish(topic, payload, qos=1).rc == 0
 
-    def pump(self, timeout_s: float, wake: int | None = None) -> None:
-        """Let bytes flow: wait until some come, `wake` is readable, or so much time has passed.
-
-        Raises:
-            LinkLost: the connection has ended.
-        """
-        socket = self._client.socket()
-        if socket is not None:
-            handle = socket.fileno()
-            poll = select.poll()
-            poll.register(handle, select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
-            if wake is not None:
-                poll.register(wake, select.POLLIN)
-            is_buffered = isinstance(socket, ssl.SSLSocket) and socket.pending() > 0
-            ready = dict(poll.poll(0 if is_buffered else max(0.0, min(timeout_s, _TICK_S)) * 1000))
-            if is_buffered or ready.get(handle, 0) & ~select.POLLOUT:
-                self._client.loop_read()
-            if ready.get(handle, 0) & select.POLLOUT:
-                self._client.loop_write()
-            self._client.loop_misc()
-        self._check()
-
-    def disconnect(self) -> None:
-        """Say goodbye, so that the broker does not publish the will."""
-        self._client.disconnect()
+    def revive(self) -> None:
+        """Start paho's thread again if an error ended it; nothing happens while it runs."""
+        self._client.loop_start()
 
     def close(self) -> None:
-        """Give the socket back."""
-        socket = self._client.socket()
-        if socket is not None:
-            socket.close()
-
-    def _connect(self, config: MqttConfig) -> None:
-        try:
-            self._client.connect(config.host, config.port, keepalive=_KEEPALIVE_S)
-        except OSError as exc:  # ssl.SSLError is one
-            raise LinkLost(f"no connection to {self._where}: {connection_failure(exc)}") from exc
-        until_s = self._clock.monotonic_s() + _CONNECT_S
-        while not self._is_up:
-            self.pump(_TICK_S)
-            if not self._is_up and self._clock.monotonic_s() >= until_s:
-                raise LinkLost(f"{self._where} accepts connections, but does not speak MQTT")
-
-    def _check(self) -> None:
-        if self._end is not None:
-            raise LinkLost(f"{self._where}: {self._end}")
-        if self._client.socket() is None:
-            raise LinkLost(f"{self._where}: the connection was closed")
-        waits_s = self._clock.monotonic_s() - self._acknowledged_s
-        if self._unacknowledged and waits_s >= _ACKNOWLEDGE_S:
-            raise LinkLost(f"{self._where} does not acknowledge what it gets")
+        """Say goodbye, so that the broker does not publish the will; waits for what paho is doing."""
+        self._client.disconnect()
+        self._client.loop_stop()
 
     def _make_client(self, client_id: str) -> Client:
-        from paho.mqtt import client as paho
-        from paho.mqtt.enums import CallbackAPIVersion
-
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True, reconnect_on_failure=False
-        )
+        try:
+            from paho.mqtt import client as paho
+            from paho.mqtt.enums import CallbackAPIVersion
+        except ImportError as exc:
+            raise MissingDependency(
+                "the MQTT output needs paho-mqtt; install it with: pip install 'edge-autotuner[edge]'"
+            ) from exc
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True)
         client.connect_timeout = _CONNECT_S
+        client.max_inflight_messages_set(0)  # `takes_states` is the limit
+        client.on_pre_connect = self._on_pre_connect
         client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_message = self._on_message
         return client
 
-    def _on_connect(self, _client: Client, _data: object, _flags: object, reason: Any, _more: object) -> None:  # noqa: ANN401
+    def _on_pre_connect(self, _client: Client, _data: object) -> None:
+        self._state = "connecting"
+
+    def _on_connect(self, client: Client, _data: object, _flags: object, reason: Any, _more: object) -> None:  # noqa: ANN401
         if reason.is_failure:
-            self._end = f"the broker refuses: {reason}"
-        else:
-            self._is_up = True
+            self._state = "over"
+            self._add(Disconnected(f"{self._where}: the broker refuses: {reason}"))
+            return
+        self._state = "up"
+        client.drop_out_messages()
+        client.subscribe(self._subscriptions)
+        self._add(Connected())
+
+    def _on_connect_fail(self, _client: Client, _data: object) -> None:
+        error = sys.exception() or OSError()  # paho calls this while it handles the exception
+        self._add(Disconnected(f"no connection to {self._where}: {connection_failure(error)}"))
 
     def _on_disconnect(self, _client: Client, _data: object, _flags: object, reason: Any, _more: object) -> None:  # noqa: ANN401
-        self._end = self._end or f"the connection broke: {reason}"
+        if self._state == "connecting" and reason == "Keep alive timeout":
+            self._add(Disconnected(f"{self._where} accepts connections, but does not speak MQTT"))
+        elif self._state != "over":  # paho 2.2.0 calls this twice when the keep-alive times out
+            self._add(Disconnected(f"{self._where}: the connection broke: {reason}"))
+        self._state = "over"
 
     def _on_publish(self, _client: Client, _data: object, mid: int, _reason: object, _more: object) -> None:
-        self._unacknowledged.discard(mid)
-        self._acknowledged_s = self._clock.monotonic_s()
+        self._add(mid)
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        self.received.append((message.topic, bytes(message.payload), message.retain))
+        if len(self._events) < _MAX_RECEIVED:
+            self._add(Received(message.topic, bytes(message.payload), message.retain))
+
+    def _add(self, event: Connected | Disconnected | Received | int) -> None:
+        self._events.append(event)
+        self._wake()

@@ -96,7 +96,6 @@ class WebhookOutput:
             self._run_once()
         finally:
             self._tally.add_dropped(self._schedule.drop_all() + len(self._mailbox.take_all()))
-            self._mailbox.release()
             self._post.close()
 
     def _run_once(self) -> None:
