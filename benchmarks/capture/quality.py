@@ -19,9 +19,9 @@ from benchmarks.capture.scenes import SCENES, MeasuredScene, Truth
 from benchmarks.machine import describe_machine, one_core
 from benchmarks.scenes import data_folder
 from edge_autotuner.capture import MotionGate, MotionResult
-from edge_autotuner.capture.background import BACKGROUND_MODELS
 from edge_autotuner.config import BackgroundConfig, MotionConfig
 from edge_autotuner.core import CaptureEvent, Progress, covered_fraction
+from edge_autotuner.core.plugins import BACKGROUNDS
 from edge_autotuner.core.types import BoolArray
 from edge_autotuner.storage.atomic import atomic_write_json
 
@@ -60,7 +60,7 @@ class Variant:
 def variants(*, quick: bool) -> Iterator[Variant]:
     """Yield everything that is measured, with the default settings first; quick: not the ablations."""
     yield Variant("default", "default")
-    for method in BACKGROUND_MODELS:
+    for method in BACKGROUNDS.built_in:
         yield Variant("method", method, background={"method": method})
     for sensitivity in ("low", "medium", "high"):
         yield Variant("sensitivity", sensitivity, motion={"sensitivity": sensitivity})

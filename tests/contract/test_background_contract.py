@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-from edge_autotuner.capture.background import BACKGROUND_MODELS, BackgroundKeeper, make_background
+from edge_autotuner.capture.background import BackgroundKeeper, make_background
 from edge_autotuner.config import BackgroundConfig
 from edge_autotuner.core import BackgroundModel
+from edge_autotuner.core.plugins import BACKGROUNDS
 from edge_autotuner.core.types import ImageArray
 from support.cameras.capture_samples import frame_of
+from support.machine.installed_plugin import NAME as EXAMPLE
+from support.machine.installed_plugin import installed_example
 
 N_FRAMES = 120
 SCENE = (60 + np.arange(48 * 64).reshape(48, 64) % 97).astype(np.uint8)
 
 
-@pytest.fixture(params=sorted(BACKGROUND_MODELS))
+@pytest.fixture(scope="module", autouse=True)
+def _example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with installed_example(tmp_path_factory.mktemp("example") / "site"):
+        yield
+
+
+@pytest.fixture(params=[*BACKGROUNDS.names, EXAMPLE])
 def method(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -157,20 +167,6 @@ def test_keeper_gives_the_background_of_the_frames_before(keeper: BackgroundKeep
     for number, luma in enumerate(_frames(with_object=False)):
         before = keeper.background
         assert keeper.see(luma, frame_of(luma, number)) is before
-
-
-def test_frozen_means_bit_equal_and_unfrozen_goes_on(keeper: BackgroundKeeper, method: str) -> None:
-    _show(keeper, _frames(with_object=False))
-    assert keeper.background is not None
-    frozen = keeper.background.copy()
-    keeper.freeze()
-    brighter = [frame + np.uint8(15) for frame in _frames(with_object=True, seed=1)]
-    for background in _show(keeper, brighter, N_FRAMES):
-        np.testing.assert_array_equal(background, frozen)
-    keeper.unfreeze()
-    _show(keeper, brighter * 6, 2 * N_FRAMES)
-    learnt = 0 if method == "first" else 15
-    assert keeper.background.mean() == pytest.approx(frozen.mean() + learnt, abs=4)
 
 
 def test_another_size_starts_over_and_so_does_the_way_back(keeper: BackgroundKeeper) -> None:

@@ -16,10 +16,13 @@ from edge_autotuner.capture import PictureFolder, VideoFile
 from edge_autotuner.capture.live import CameraFeed, Feed, LiveSource, RealtimeFeed, parse_live_address
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.core import Clock, Damage, FakeClock, Frame, FrameSource, SystemClock
+from edge_autotuner.core.plugins import SOURCES
 from edge_autotuner.simulation import SimulatedCamera
 from support.cameras.capture_samples import grey_pictures, write_video
 from support.cameras.live_feeds import ScriptedFeed, Visit, pictures
 from support.cameras.live_servers import CameraServer
+from support.machine.installed_plugin import NAME as EXAMPLE
+from support.machine.installed_plugin import installed_example
 
 N_FRAMES = 12
 
@@ -39,6 +42,12 @@ def _simulated(_: Path, clock: Clock) -> Feed:
     return RealtimeFeed(SimulatedCamera((80, 64), N_FRAMES, seed=1), clock=clock)
 
 
+def _example(folder: Path, clock: Clock) -> Feed:
+    with installed_example(folder / "site"):
+        feed: Feed = SOURCES.load(EXAMPLE)(parse_live_address(f"{EXAMPLE}://80x64"), StreamConfig(), clock=clock)
+    return feed
+
+
 def _scripted(_: Path, clock: Clock) -> Feed:
     assert isinstance(clock, FakeClock)
     return ScriptedFeed(Visit(pictures(N_FRAMES)), clock=clock)
@@ -49,6 +58,7 @@ FEEDS: dict[str, Callable[[Path, Clock], Feed]] = {
     "folder": _folder,
     "simulated": _simulated,
     "scripted": _scripted,
+    "another package's": _example,
 }
 
 

@@ -18,11 +18,15 @@ from edge_autotuner.annotation.region_teacher import RegionTeacher
 from edge_autotuner.annotation.second_look import UsualClasses, fuse_with_student, look_again
 from edge_autotuner.annotation.static_places import StaticPlaces, find_static_places, is_static
 from edge_autotuner.annotation.teachers import (
+    check_plugin_teacher,
+    find_teacher_model,
+    is_plugin_teacher,
     known_classes,
     make_onnx_teacher,
     make_transformers_teacher,
     make_zoom_teacher,
     open_detector_teacher,
+    open_plugin_teacher,
 )
 from edge_autotuner.annotation.temporal import TemporalCounts, refine_over_time
 from edge_autotuner.annotation.views import View, plan_views
@@ -42,10 +46,13 @@ __all__ = [
     "UsualClasses",
     "View",
     "annotate_dataset",
+    "check_plugin_teacher",
     "drop_cut_boxes",
     "find_static_places",
+    "find_teacher_model",
     "fuse_boxes",
     "fuse_with_student",
+    "is_plugin_teacher",
     "is_static",
     "known_classes",
     "look_again",
@@ -54,6 +61,7 @@ __all__ = [
     "make_zoom_teacher",
     "merge_views",
     "open_detector_teacher",
+    "open_plugin_teacher",
     "plan_views",
     "refine_dataset",
     "refine_over_time",

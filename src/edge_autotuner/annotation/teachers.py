@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from edge_autotuner.annotation.region_teacher import RegionTeacher
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.config.annotation import ZOOM
 from edge_autotuner.core import Detector, LabelMap
+from edge_autotuner.core.plugins import TEACHERS
 from edge_autotuner.errors import ConfigError
+from edge_autotuner.models import KnownModel, find_model, list_models
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.onnx_detector import OnnxDetector
 
@@ -45,6 +48,58 @@ def open_detector_teacher(
         raise ConfigError(f"teacher {config.teacher} needs a model file and an adapter; see the list of known models")
     make_teacher = make_transformers_teacher if model_path.is_dir() else make_onnx_teacher
     return make_teacher(model_path, spec, config, labels, n_threads)
+
+
+def is_plugin_teacher(name: str) -> bool:
+    """Whether an installed distribution opens this teacher: neither zoom, a service, a file, nor a known model."""
+    family = _family_of(name)
+    is_model = Path(name).exists() or name in {model.name for model in list_models()}
+    return family not in TEACHERS.built_in and not is_model and family in TEACHERS
+
+
+def open_plugin_teacher(
+    config: AnnotationConfig, choose_labels: Callable[[LabelMap], LabelMap], *, n_threads: int | None
+) -> tuple[RegionTeacher, str]:
+    """Return the teacher of an installed distribution, and a text that changes whenever its answers may.
+
+    Args:
+        config: its teacher is a name of `TEACHERS`, or NAME:ARGUMENT.
+        choose_labels: returns the classes to ask it for, from those that it knows.
+        n_threads: CPU threads; None for all cores.
+
+    Raises:
+        ConfigError: the distribution does not work, or the teacher lacks a class.
+    """
+    family, _, argument = config.teacher.partition(":")
+    detector, version = TEACHERS.load(family)(argument, config, n_threads=n_threads)
+    labels = choose_labels(detector.labels)
+    teacher = RegionTeacher(detector, config, labels=labels, name=config.teacher)
+    return teacher, f"{config.teacher} {TEACHERS.distribution_of(family)} {version}"
+
+
+def check_plugin_teacher(name: str) -> None:
+    """Import what opens a teacher, without opening it.
+
+    Raises:
+        ConfigError: the distribution does not work.
+    """
+    TEACHERS.load(_family_of(name))
+
+
+def find_teacher_model(name: str) -> KnownModel:
+    """Return the known model of this name.
+
+    Raises:
+        ConfigError: there is none; the message lists everything that can teach.
+    """
+    try:
+        return find_model(name)
+    except ConfigError as exc:
+        raise ConfigError(f"{exc}; other teachers: {', '.join(TEACHERS.names)}") from exc
+
+
+def _family_of(name: str) -> str:
+    return name.partition(":")[0]
 
 
 def known_classes(labels: LabelMap, detector_labels: LabelMap, *, teacher: str) -> LabelMap:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_autotuner.capture.live import CameraFeed, LiveSource, RealtimeFeed, is_live_address, parse_live_address
-from edge_autotuner.capture.live.address import SCHEMES
+from edge_autotuner.capture.live import Feed, LiveSource, RealtimeFeed, is_live_address, parse_live_address
 from edge_autotuner.capture.picture_folder import PictureFolder
 from edge_autotuner.capture.picture_listing import PICTURE_SUFFIXES
 from edge_autotuner.capture.video_file import VideoFile
@@ -13,9 +12,8 @@ from edge_autotuner.capture.video_packets import require_regular
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.core import Clock, FrameSource, OnEvent, ignore_event
 from edge_autotuner.core.arguments import checked_arguments
+from edge_autotuner.core.plugins import SOURCES
 from edge_autotuner.errors import VideoError
-
-_SCHEME_PARTS = {f"{scheme}:" for scheme in SCHEMES}
 
 
 @checked_arguments
@@ -46,17 +44,18 @@ def open_source(
         end_time_s: when to stop, seconds.
 
     Raises:
-        ConfigError: the address makes no sense.
+        ConfigError: the address makes no sense, or the distribution that opens it does not work.
         TypeError: an address was given as a `Path`.
         VideoError: it does not exist, cannot be read, or has no frames; one line that says what to do.
     """
     stream = stream or StreamConfig()
-    if isinstance(path_or_address, Path) and _SCHEME_PARTS.intersection(path_or_address.parts[:1]):
+    if isinstance(path_or_address, Path) and any(map(_is_scheme, path_or_address.parts[:1])):
         raise TypeError("pass a camera address as str; Path removes one of its slashes")
     if not str(path_or_address):
         raise VideoError("the source is empty; give a video file, a folder of pictures, or an address")
     if is_live_address(str(path_or_address)):
-        feed: CameraFeed | RealtimeFeed = CameraFeed(parse_live_address(str(path_or_address)), stream, clock=clock)
+        address = parse_live_address(str(path_or_address))
+        feed: Feed = SOURCES.load(address.scheme)(address, stream, clock=clock)
     else:
         recording = _open_recording(Path(path_or_address), on_event)
         if not stream.realtime:
@@ -72,6 +71,10 @@ def open_source(
         start_time_s=start_time_s,
         end_time_s=end_time_s,
     )
+
+
+def _is_scheme(part: str) -> bool:
+    return part.endswith(":") and part.removesuffix(":") in SOURCES.built_in
 
 
 def _open_recording(path: Path, on_event: OnEvent) -> FrameSource:

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from edge_autotuner.config.base import FrameRange, FrozenConfig, Seconds
+from edge_autotuner.core.plugins import BACKGROUNDS
 
-BackgroundMethod = Literal["median", "percentile", "running", "first", "mog2", "knn"]
+BackgroundMethod = Annotated[str, AfterValidator(BACKGROUNDS.require)]
 Sensitivity = Literal["low", "medium", "high"]
 ScoreName = Literal["uniform", "random", "motion-area", "confident", "unsure", "near-threshold", "disagreement"]
 Point = tuple[float, float]

@@ -15,13 +15,13 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from edge_autotuner.annotation import find_teacher_model, is_plugin_teacher
 from edge_autotuner.capture import is_live_address
 from edge_autotuner.capture.live.address import parse_live_address
 from edge_autotuner.config.annotation import REMOTE, ZOOM
 from edge_autotuner.config.node import CameraConfig, NodeConfig, OutputsConfig, RegistryConfig
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.errors import ConfigError, EdgeAutotunerError, errors_about
-from edge_autotuner.models import find_model
 from edge_autotuner.node.own_names import holds_camera, is_free_for_camera, is_kept_for_node, lines_files
 from edge_autotuner.pipeline.edge_weights import find_weights
 from edge_autotuner.storage.lock import LOCK_NAME, FolderLock
@@ -117,8 +117,8 @@ def _check_learning(config: NodeConfig, camera: CameraConfig) -> None:
             continue
         if teacher.startswith(REMOTE):
             _check_service(run.annotation.service, "annotation.service")
-        else:
-            find_model(teacher)
+        elif not is_plugin_teacher(teacher):
+            find_teacher_model(teacher)
 
 
 def _check_folder(folder: Path) -> None:

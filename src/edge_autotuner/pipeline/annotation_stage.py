@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,12 @@ from edge_autotuner.annotation import (
     ProtectedTeacher,
     RegionTeacher,
     annotate_dataset,
+    check_plugin_teacher,
+    find_teacher_model,
+    is_plugin_teacher,
     known_classes,
     open_detector_teacher,
+    open_plugin_teacher,
     refine_dataset,
 )
 from edge_autotuner.config import AnnotationConfig, RunConfig
@@ -20,7 +25,7 @@ from edge_autotuner.config.annotation import REMOTE, ZOOM
 from edge_autotuner.core import Deadline, LabelMap
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import ConfigError
-from edge_autotuner.models import DetectorSpec, describe_onnx, find_model, locate
+from edge_autotuner.models import DetectorSpec, describe_onnx, locate
 from edge_autotuner.models.transformers_folder import is_detector_folder, read_detector_folder
 from edge_autotuner.pipeline.edge_weights import check_labels, choose_labels, find_weights, model_sha256
 from edge_autotuner.pipeline.privacy import guard_teacher, guarding_fingerprint
@@ -102,6 +107,8 @@ def check_teacher(config: RunConfig, labels: LabelMap | None = None) -> None:
         for name in config.annotation.teachers:
             if remote is not None and name.startswith(REMOTE):
                 remote.open(_alone(config, name), lambda labels: labels)
+            elif is_plugin_teacher(name):
+                check_plugin_teacher(name)
             elif name != ZOOM and labels is None:
                 _find_teacher(config, name)
     if labels is not None:
@@ -131,12 +138,17 @@ def labels_to_learn(config: RunConfig) -> LabelMap:
 def frames_at_once(config: RunConfig) -> int:
     """Return how many frames are looked at at the same time: one for each core.
 
-    Motion crops come one frame after the other, and torch spreads each picture over all cores by itself.
+    Motion crops come one frame after the other, torch spreads each picture over all cores by itself, and a teacher of
+    another package may not bear several threads.
     """
     local = [name for name in config.annotation.teachers if name != ZOOM and not name.startswith(REMOTE)]
-    if config.annotation.look == "crops" or any(_find_teacher(config, name)[0].is_dir() for name in local):
+    if config.annotation.look == "crops" or any(_is_asked_alone(config, name) for name in local):
         return 1
     return cores_of(config)
+
+
+def _is_asked_alone(config: RunConfig, name: str) -> bool:
+    return is_plugin_teacher(name) or _find_teacher(config, name)[0].is_dir()
 
 
 def cores_of(config: RunConfig) -> int:
@@ -208,13 +220,17 @@ def _classes_of(config: RunConfig, labels: LabelMap, known: LabelMap, name: str)
 
 
 def _open_local(config: RunConfig, labels: LabelMap, name: str) -> tuple[RegionTeacher, str]:
+    n_threads = threads_of_detector(config, frames_at_once(config))
+    if is_plugin_teacher(name):
+        classes = partial(_classes_of, config, labels, name=name)
+        return open_plugin_teacher(_alone(config, name), classes, n_threads=n_threads)
     path, spec = _find_teacher(config, name)
     teacher = open_detector_teacher(
         _alone(config, name),
         _classes_of(config, labels, spec.labels, name),
         model_path=path,
         spec=spec,
-        n_threads=threads_of_detector(config, frames_at_once(config)),
+        n_threads=n_threads,
     )
     return teacher, model_sha256(path)
 
@@ -252,7 +268,7 @@ def _find_teacher(config: RunConfig, name: str) -> tuple[Path, DetectorSpec]:
             f"teacher {path} does not exist; give an ONNX file, the folder of a detector of the "
             "transformers library, a known model's name, or zoom"
         )
-    model = find_model(name)
+    model = find_teacher_model(name)
     if model.detector is None:
         raise ConfigError(
             f"{model.name} is an edge model without an ONNX file; to let it teach, use --edge-model {model.name} "

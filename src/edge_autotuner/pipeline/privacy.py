@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from edge_autotuner.annotation import EnsembleTeacher, PrivacyFilter, ProtectedTeacher, RegionTeacher
+from edge_autotuner.annotation import EnsembleTeacher, PrivacyFilter, ProtectedTeacher, RegionTeacher, is_plugin_teacher
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Detector
 from edge_autotuner.deployment import load_edge_detector
@@ -118,7 +118,7 @@ def stored_settings(config: RunConfig) -> dict[str, object]:
 def guard_teacher(
     config: RunConfig, folder: Path, teacher: RegionTeacher | EnsembleTeacher
 ) -> RegionTeacher | EnsembleTeacher | ProtectedTeacher:
-    """Return the teacher as it may be asked: behind the privacy filter if it is, or one of it is, at a service.
+    """Return the teacher as it may be asked: behind the privacy filter if pictures may leave this machine.
 
     Raises:
         As `open_filter`.
@@ -127,4 +127,7 @@ def guard_teacher(
 
 
 def _guards(config: RunConfig) -> bool:
-    return bool(config.annotation.remote_models) and config.privacy.is_on
+    """Whether a teacher is at a service, or is another package's, which may ask anybody."""
+    annotation = config.annotation
+    leaves = bool(annotation.remote_models) or any(map(is_plugin_teacher, annotation.teachers))
+    return config.privacy.is_on and leaves

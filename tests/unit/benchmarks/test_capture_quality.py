@@ -11,8 +11,8 @@ import pytest
 from benchmarks.capture.quality import Tally, Variant, measure, seen, variants
 from benchmarks.capture.scenes import MeasuredScene, Truth
 from edge_autotuner.capture import MotionResult
-from edge_autotuner.capture.background import BACKGROUND_MODELS
 from edge_autotuner.config import BackgroundConfig, MotionConfig
+from edge_autotuner.core.plugins import BACKGROUNDS
 from edge_autotuner.core.types import FloatArray
 from support.cameras.capture_samples import scene_with_square
 
@@ -79,7 +79,7 @@ def test_a_square_that_crosses_an_empty_scene_is_seen() -> None:
 
 def test_every_background_method_is_compared_and_settings_are_valid() -> None:
     everything = list(variants(quick=False))
-    assert [one.name for one in everything if one.group == "method"] == list(BACKGROUND_MODELS)
+    assert [one.name for one in everything if one.group == "method"] == list(BACKGROUNDS.built_in)
     assert len({(one.group, one.name) for one in everything}) == len(everything)
     assert everything[0] == Variant("default", "default")
     thresholds = [MotionConfig(**one.motion).threshold for one in everything if one.group == "threshold"]

@@ -1,12 +1,11 @@
-"""The background of one camera over years: learnt, frozen, forgotten, and recalled."""
+"""The background of one camera over years: learnt, frozen, forgotten and recalled."""
 
 from __future__ import annotations
 
-from edge_autotuner.capture.background.earlier import EarlierBackgrounds
-from edge_autotuner.capture.background.factory import make_background
-from edge_autotuner.capture.background.scene_guard import SceneChange, SceneGuard
+from edge_autotuner.capture.background.scene_guard import SceneChange, SceneGuard, misfit
 from edge_autotuner.config import BackgroundConfig
 from edge_autotuner.core import BackgroundModel, CaptureEvent, EventKind, Frame, OnEvent, ignore_event
+from edge_autotuner.core.plugins import BACKGROUNDS
 from edge_autotuner.core.types import ImageArray
 
 _MIN_LIFE_S = 30.0  # a background that held shorter is not remembered: a lorry stood in front of the camera
@@ -20,7 +19,6 @@ class BackgroundKeeper:
     as it was. Once the change is certain, the newcomer, or a remembered model that fits the new scene,
     takes over, and one event tells of it.
 
-    `freeze` holds the background as it is: no learning, no timer, no scene change. Freezing by
     `freeze_after_s` only stops the learning; after a reset or a scene change there is learning for that time again.
     A change of the frame size always starts over, as no background fits any more.
 
@@ -34,7 +32,6 @@ class BackgroundKeeper:
         self._on_event = on_event
         self._guard = None if config.scene_change_fraction is None else SceneGuard(config.scene_change_fraction)
         self._earlier = EarlierBackgrounds(config.n_remembered)
-        self._is_held = False
         self._shape: tuple[int, ...] | None = None
         self._use(make_background(config), since_s=None)
 
@@ -51,15 +48,6 @@ class BackgroundKeeper:
         """How many earlier backgrounds can be recalled."""
         return len(self._earlier)
 
-    def freeze(self) -> None:
-        """Hold the background as it is until `unfreeze`; one that is not known yet is learnt first."""
-        self._is_held = True
-        self._forget_suspicion()
-
-    def unfreeze(self) -> None:
-        """Go on learning from where it stopped."""
-        self._is_held = False
-
     def see(self, small_luma: ImageArray, frame: Frame) -> ImageArray | None:
         """Return the background of the frames before this one, then learn from it.
 
@@ -71,8 +59,6 @@ class BackgroundKeeper:
             self._shape = small_luma.shape
             self._earlier.forget()
             self._use(make_background(self._config), since_s=frame.time_s)
-        if self._is_held and self.background is not None:
-            return self.background
         self._reset_when_due(frame.time_s)
         is_learnt = self._follow_scene(small_luma, frame)
         background = self.background
@@ -142,3 +128,50 @@ class BackgroundKeeper:
 
     def _tell(self, kind: EventKind, detail: str, frame: Frame) -> None:
         self._on_event(CaptureEvent(kind, frame.time_s, frame.captured_at, detail))
+
+
+class EarlierBackgrounds:
+    """Backgrounds that a camera had before (day and night, lights on and off): a few, the last used longest.
+
+    Args:
+        n_max: how many; 0 for none.
+    """
+
+    def __init__(self, n_max: int) -> None:
+        self._n_max = n_max
+        self._models: list[BackgroundModel] = []  # the last used at the end
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def keep(self, model: BackgroundModel) -> None:
+        """Remember a model that knows its background; the one that was not used for longest makes room."""
+        self._models.append(model)
+        del self._models[: max(0, len(self._models) - self._n_max)]
+
+    def take_fitting(self, background: ImageArray) -> BackgroundModel | None:
+        """Remove and return the model whose background is like this (h, w) one; None if there is none."""
+        misfits: dict[int, float] = {}
+        for number, model in enumerate(self._models):
+            difference = None if model.background is None else misfit(model.background, background)
+            if difference is not None:
+                misfits[number] = difference
+        return self._models.pop(min(misfits, key=misfits.__getitem__)) if misfits else None
+
+    def forget(self) -> None:
+        """Remove all."""
+        self._models.clear()
+
+
+def make_background(config: BackgroundConfig, *, quick_start: bool = False) -> BackgroundModel:
+    """Return a new background model as configured.
+
+    Args:
+        config: method and its numbers.
+        quick_start: know the background within five frames, less well; for a scene that has just changed.
+
+    Raises:
+        ConfigError: the method comes from a distribution that does not work.
+    """
+    model: BackgroundModel = BACKGROUNDS.load(config.method)(config, quick_start=quick_start)
+    return model

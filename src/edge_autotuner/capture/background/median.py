@@ -3,12 +3,42 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Self
 
 import numpy as np
 
 from edge_autotuner.capture.background.pixel_rank import pixel_median, pixel_rank
-from edge_autotuner.capture.background.sampling import MIN_SAMPLES, EveryKth
+from edge_autotuner.config import BackgroundConfig
 from edge_autotuner.core.types import ImageArray
+
+MIN_SAMPLES = 3
+"""With fewer samples a median cannot outvote a passing object."""
+
+
+class EveryKth:
+    """Counts frames and picks the first one and then every k-th: neighbouring frames show almost the same.
+
+    Args:
+        k: distance of the picked frames, at least 1.
+        n_at_once: number of frames at the start that are picked without gaps.
+    """
+
+    def __init__(self, k: int, n_at_once: int = 1) -> None:
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        self._k = k
+        self._n_at_once = n_at_once
+        self._n_seen = 0
+
+    def count(self) -> bool:
+        """Count one frame and return whether it is picked."""
+        is_picked = self._n_seen < self._n_at_once or self._n_seen % self._k == 0
+        self._n_seen += 1
+        return is_picked
+
+    def reset(self) -> None:
+        """Make the next frame the first."""
+        self._n_seen = 0
 
 
 class MedianBackground:
@@ -57,6 +87,17 @@ class MedianBackground:
         self._n_samples = 0
         self._pictures: deque[ImageArray] = deque(maxlen=n_backgrounds)
         self._background: ImageArray | None = None
+
+    @classmethod
+    def configured(cls, config: BackgroundConfig, *, quick_start: bool) -> Self:
+        """Make one that takes the median, as configured."""
+        return cls(config.n_frames, config.every_k_frames, config.n_backgrounds, quick_start=quick_start)
+
+    @classmethod
+    def at_percentile(cls, config: BackgroundConfig, *, quick_start: bool) -> Self:
+        """Make one that takes the configured percentile."""
+        numbers = config.n_frames, config.every_k_frames, config.n_backgrounds
+        return cls(*numbers, percentile=config.percentile, quick_start=quick_start)
 
     def update(self, luma: ImageArray) -> None:
         """Count the frame, and learn from it if it is a sample.

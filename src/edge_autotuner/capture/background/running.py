@@ -1,12 +1,14 @@
-"""The running median: the cheapest background, which needs no memory of frames."""
+"""Backgrounds that keep no frames: the running median, and the first frame."""
 
 from __future__ import annotations
+
+from typing import Self
 
 import cv2
 import numpy as np
 
-from edge_autotuner.capture.background.median import MedianBackground
-from edge_autotuner.capture.background.sampling import MIN_SAMPLES, EveryKth
+from edge_autotuner.capture.background.median import MIN_SAMPLES, EveryKth, MedianBackground
+from edge_autotuner.config import BackgroundConfig
 from edge_autotuner.core.types import ImageArray
 
 
@@ -34,6 +36,11 @@ class RunningBackground:
         self._start: MedianBackground | None = None
         self._background: ImageArray | None = None
         self.reset()
+
+    @classmethod
+    def configured(cls, config: BackgroundConfig, *, quick_start: bool) -> Self:
+        """Make one as configured."""
+        return cls(config.n_frames, config.every_k_frames, quick_start=quick_start)
 
     def update(self, luma: ImageArray) -> None:
         """Count the frame, and move towards it if it is a sample.
@@ -77,3 +84,29 @@ def _moved_towards(background: ImageArray, luma: ImageArray) -> ImageArray:
     up = cv2.min(cv2.subtract(luma, background), 1)  # subtract stops at 0
     down = cv2.min(cv2.subtract(background, luma), 1)
     return np.asarray(cv2.subtract(cv2.add(background, up), down), np.uint8)
+
+
+class FirstFrame:
+    """Takes the first frame after the start or a reset for the background: for cameras that start on an empty scene."""
+
+    def __init__(self) -> None:
+        self._background: ImageArray | None = None
+
+    @classmethod
+    def configured(cls, config: BackgroundConfig, *, quick_start: bool) -> Self:
+        """Make one; there is nothing to configure, and every start is quick."""
+        return cls()
+
+    def update(self, luma: ImageArray) -> None:
+        """Keep a copy of the frame if it is the first."""
+        if self._background is None:
+            self._background = luma.copy()
+
+    @property
+    def background(self) -> ImageArray | None:
+        """The first frame."""
+        return self._background
+
+    def reset(self) -> None:
+        """Make the next frame the first."""
+        self._background = None

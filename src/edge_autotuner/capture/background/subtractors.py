@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import cv2
 import numpy as np
 
+from edge_autotuner.config import BackgroundConfig
 from edge_autotuner.core.types import ImageArray
 
 _MIN_FRAMES = 10  # their first pictures still show what was moving
@@ -28,6 +29,11 @@ class _Subtractor:
         self._min_frames = _QUICK_MIN_FRAMES if quick_start else _MIN_FRAMES
         self._background: ImageArray | None = None
         self.reset()
+
+    @classmethod
+    def configured(cls, config: BackgroundConfig, *, quick_start: bool) -> Self:
+        """Make one; OpenCV's own numbers are used."""
+        return cls(quick_start=quick_start)
 
     def update(self, luma: ImageArray) -> None:
         """Learn from the frame."""

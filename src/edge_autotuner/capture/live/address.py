@@ -14,13 +14,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
+from edge_autotuner.core.plugins import SOURCES
 from edge_autotuner.core.redaction import STARS, remember_secret, remember_secrets_in, without_secret_value
 from edge_autotuner.errors import ConfigError
 
-SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "srt")
-"""How pictures can come over a network."""
-
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_WEBCAM_SCHEME = "webcam"
 _WEBCAM = re.compile(r"(?:webcam:|/dev/video)([0-9]{1,6})|(/dev/v4l/\S+)")
 _NAME = re.compile(r"\$\{(\w+)\}")
 _END_OF_HOST = re.compile(r"[/?#]")
@@ -37,7 +36,7 @@ class LiveAddress:
     """Where a camera is.
 
     Attributes:
-        scheme: one of `SCHEMES`, or "webcam".
+        scheme: one of `SOURCES`.
         url: the complete address with its secrets, for FFmpeg only; the device file of a webcam.
         shown: the address without secrets.
         secrets: every text that must not be shown, longest first.
@@ -51,7 +50,7 @@ class LiveAddress:
     @property
     def is_webcam(self) -> bool:
         """Whether it is a camera of this machine."""
-        return self.scheme == "webcam"
+        return self.scheme == _WEBCAM_SCHEME
 
     @property
     def sha256(self) -> str:
@@ -103,7 +102,7 @@ def parse_live_address(text: str, environ: Mapping[str, str] | None = None) -> L
     webcam = _WEBCAM.fullmatch(text)
     if webcam:
         device = webcam[2] or f"/dev/video{int(webcam[1])}"
-        return LiveAddress("webcam", device, device)
+        return LiveAddress(_WEBCAM_SCHEME, device, device)
     match = _ADDRESS.fullmatch(text)
     if match is None:
         raise ConfigError(f"'{redact(text)}' is not a camera address; use e.g. rtsp://host:554/path")
@@ -144,8 +143,9 @@ class _Variables:
 
 
 def _parse_network_address(scheme: str, rest: str, lookup: _Variables) -> LiveAddress:
-    if scheme not in SCHEMES:
-        raise ConfigError(f"'{scheme}://' is not supported; use one of {', '.join(SCHEMES)}, or webcam:0")
+    if scheme == _WEBCAM_SCHEME or scheme not in SOURCES:
+        known = ", ".join(name for name in SOURCES.names if name != _WEBCAM_SCHEME)
+        raise ConfigError(f"'{scheme}://' is not supported; use one of {known}, or webcam:0")
     authority, tail = _split_authority(rest)
     if "@" in tail:
         raise ConfigError(
@@ -176,7 +176,7 @@ def _require_host(scheme: str, host: str) -> None:
             f"invalid host or port in the address {scheme}://...; use e.g. {example}, put an IPv6 address in [ ], and "
             "percent-encode special characters in a password (/ %2F, ? %3F, # %23)"
         )
-    if not match[1] and scheme not in _ANY_HOST:
+    if not match[1] and scheme in SOURCES.built_in and scheme not in _ANY_HOST:
         raise ConfigError(f"the address {scheme}://... has no host; use e.g. {example}")
     if not match[2] and scheme in _WITH_PORT:
         raise ConfigError(f"the address {scheme}://{match[1]} has no port; use e.g. {example}")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_autotuner.capture.background import FirstFrame
-from edge_autotuner.capture.background.earlier import EarlierBackgrounds
+from edge_autotuner.capture.background.keeper import EarlierBackgrounds
 from edge_autotuner.core.types import ImageArray
 from support.cameras.scene_changes import Street
 

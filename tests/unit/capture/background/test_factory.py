@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import numpy as np
 import pytest
 
 from edge_autotuner.capture.background import (
-    BACKGROUND_MODELS,
     FirstFrame,
     KnnBackground,
     MedianBackground,
@@ -18,6 +15,7 @@ from edge_autotuner.capture.background import (
 )
 from edge_autotuner.config import BackgroundConfig
 from edge_autotuner.core import BackgroundModel
+from edge_autotuner.core.plugins import BACKGROUNDS
 
 CLASSES: dict[str, type[BackgroundModel]] = {
     "median": MedianBackground,
@@ -39,7 +37,7 @@ def _shown(model: BackgroundModel, *levels: int) -> list[int | None]:
 
 
 def test_every_configured_method_can_be_made() -> None:
-    assert set(BACKGROUND_MODELS) == set(get_args(BackgroundConfig.model_fields["method"].annotation)) == set(CLASSES)
+    assert set(BACKGROUNDS.built_in) == set(CLASSES)
 
 
 @pytest.mark.parametrize("quick_start", [False, True])

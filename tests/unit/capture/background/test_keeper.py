@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,10 +11,11 @@ import pytest
 from edge_autotuner.capture.background import BackgroundKeeper
 from edge_autotuner.config import BackgroundConfig
 from edge_autotuner.core import CaptureEvent
+from edge_autotuner.core.plugins import BACKGROUNDS
 from support.cameras.capture_samples import frame_of
 from support.cameras.scene_changes import Picture, Street, Watch, with_bus
 
-METHODS = get_args(BackgroundConfig.model_fields["method"].annotation)
+METHODS = tuple(BACKGROUNDS.built_in)
 DAY = Street().seen()
 NIGHT = 0.35 * DAY
 INFRARED = 210 - 0.8 * DAY
@@ -181,40 +181,6 @@ def test_freezing_after_some_time_stops_the_learning_but_not_the_guard() -> None
     assert watch.background_error(NIGHT) < 3
     watch.show_still(NIGHT + 15, 5)
     assert watch.keeper.background is frozen_again
-
-
-def test_a_frozen_background_stays_whatever_happens() -> None:
-    watch = Watch(config_of("median", reset_every_s=4))
-    watch.show_still(DAY, 3)
-    watch.keeper.freeze()
-    frozen = watch.keeper.background
-    watch.show_still(NIGHT, 6)
-    assert watch.keeper.background is frozen
-    assert watch.kinds == []
-    watch.keeper.unfreeze()
-    watch.show_still(NIGHT, 6)
-    assert watch.background_error(NIGHT) < 3
-
-
-def test_a_suspicion_from_before_freezing_is_forgotten() -> None:
-    watch = Watch()
-    watch.show_still(DAY, 6)
-    watch.show_still(NIGHT, 1)
-    watch.keeper.freeze()
-    watch.show_still(NIGHT, 3)
-    watch.keeper.unfreeze()
-    watch.show_still(NIGHT, 3)
-    assert [event.time_s for event in watch.events] == [12.0]  # two seconds after 10.0
-
-
-def test_freezing_an_unknown_background_learns_it_first() -> None:
-    watch = Watch(config_of("median"))
-    watch.keeper.freeze()
-    watch.show_still(DAY, 2)
-    assert watch.background_error(DAY) < 3
-    frozen = watch.keeper.background
-    watch.show_still(NIGHT, 2)
-    assert watch.keeper.background is frozen
 
 
 def test_remembered_backgrounds_do_not_survive_a_change_of_size() -> None:

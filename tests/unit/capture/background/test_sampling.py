@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_autotuner.capture.background.sampling import EveryKth
+from edge_autotuner.capture.background.median import EveryKth
 
 
 @pytest.mark.parametrize(

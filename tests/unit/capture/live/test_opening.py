@@ -13,13 +13,13 @@ import pytest
 from av.format import ContainerFormat
 
 from edge_autotuner.capture.live import CameraFeed, FeedError, LiveAddress, LiveSource, parse_live_address
-from edge_autotuner.capture.live.address import SCHEMES
 from edge_autotuner.capture.live.opening import network_options, relayed_messages, webcam_options
 from edge_autotuner.config import StreamConfig
+from edge_autotuner.core.plugins import SOURCES
 from edge_autotuner.errors import VideoError
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", [name for name in SOURCES.built_in if name != "webcam"])
 def test_no_address_may_lead_to_a_file(scheme: str) -> None:
     options = network_options(parse_live_address(f"{scheme}://cam:80/1"), StreamConfig())
     allowed = options["protocol_whitelist"].split(",")

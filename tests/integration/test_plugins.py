@@ -1,0 +1,68 @@
+"""The command line with a package that adds a background, a teacher and a kind of camera."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from support.machine.installed_plugin import installed_example
+from support.runs.cli_runs import run_cli
+from support.runs.run_samples import Samples, settings, state_of
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Iterator[None]:
+    with installed_example(tmp_path / "site"):
+        yield
+
+
+def config_file(samples: Samples, folder: Path, *, background: str = "first") -> Path:
+    values = settings(samples)
+    values["capture"]["background"]["method"] = background
+    values["annotation"] = {"look": "full", "tile_grid": 1}
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+@pytest.mark.usefixtures("example")
+def test_a_background_and_a_teacher_of_another_package(samples: Samples, tmp_path: Path) -> None:
+    config = ("--config", config_file(samples, tmp_path, background="acme"))
+    captured = run_cli("capture", samples.video, "--output", tmp_path / "run", *config)
+    assert captured.code == 0, captured.err
+    annotated = run_cli("annotate", tmp_path / "run", *config, "--teacher", "acme:120")
+    assert annotated.code == 0, annotated.err
+    state = state_of(tmp_path / "run")
+    assert state["capture"]["summary"]["n_train"] > 0
+    summary = state["annotation"]["summary"]
+    assert summary["teacher"] == "acme:120"
+    assert summary["boxes_per_class"]["car"] > 0
+    assert summary["n_calls"] == sum(summary["n_frames"].values()) > 0
+
+
+@pytest.mark.usefixtures("example")
+def test_a_camera_of_another_package(tmp_path: Path) -> None:
+    seen = run_cli("watch", "acme://192x128", "--background", "acme")
+    assert seen.code == 0, seen.err
+    assert "watching acme://192x128" in seen.err + seen.out
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "message"),
+    [
+        ("--background", "acme-broken", "background method acme-broken of the package acme-edge 1.2 cannot be loaded"),
+        ("--background", "mean", "there is no background method 'mean'; known are median, percentile"),
+        ("--teacher", "acmeee", "unknown model 'acmeee'; known models: "),
+        ("--teacher", "acmeee", "other teachers: zoom, remote, acme"),
+        ("--teacher", "acme:much", "teacher acme:much: a level is a number in 0..255"),
+    ],
+)
+@pytest.mark.usefixtures("example")
+def test_mistakes(samples: Samples, tmp_path: Path, option: str, name: str, message: str) -> None:
+    config = config_file(samples, tmp_path)
+    outcome = run_cli("run", samples.video, "--output", tmp_path / "run", "--config", config, option, name)
+    assert outcome.code == 2, outcome.err
+    assert message in " ".join(outcome.err.split())

@@ -1,0 +1,1 @@
+"""An example of another distribution that extends Edge AutoTuner: see its pyproject.toml."""
