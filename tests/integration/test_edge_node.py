@@ -186,14 +186,20 @@ def test_what_would_be_watched(samples: Samples, tmp_path: Path) -> None:
             id="a path",
         ),
         pytest.param(
-            {"cameras": [{"name": "A", "source": "a"}, {"name": "a", "source": "b"}]}, "different names", id="twice"
+            {"cameras": [{"name": "A", "source": "a"}, {"name": "a", "source": "b"}]},
+            "camera names must be unique",
+            id="twice",
         ),
         pytest.param(
             {"cameras": [{"name": "a", "source": "a", "settings": {"training": {"epochs": 3}}}]},
             "settings of camera a: training.epochs",
             id="unknown setting of one camera",
         ),
-        pytest.param({"batch": {"min_frames": 20, "max_frames": 10}}, "min_frames 20 is above", id="never full"),
+        pytest.param(
+            {"batch": {"min_frames": 20, "max_frames": 10}},
+            "min_frames must not exceed max_frames",
+            id="never full",
+        ),
     ],
 )
 def test_mistakes_in_the_settings(samples: Samples, tmp_path: Path, changes: dict[str, Any], message: str) -> None:

@@ -11,7 +11,7 @@ SOURCE = REPOSITORY / "src" / "edge_autotuner"
 
 KNOWN = {
     "node/ages.py": "the one age rule of a node",
-    "node/collecting.py": "a pause, which monotonic time ends as well",
+    "node/camera_collector.py": "a pause, which monotonic time ends as well",
     "cli/replay.py": "a person says what is old",
     "server/annotation/result_store.py": "forgets results of a cache",
     "server/blobs.py": "grace of uploads; removal waits until the collection believes the clock",

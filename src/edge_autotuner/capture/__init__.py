@@ -7,13 +7,14 @@ from edge_autotuner.capture.collect_live import collect_live, plan_end_s
 from edge_autotuner.capture.events import EventLog
 from edge_autotuner.capture.live import LiveSource, is_live_address, parse_live_address, redact
 from edge_autotuner.capture.live_progress import LiveProgress
-from edge_autotuner.capture.motion import MotionGate, MotionResult
+from edge_autotuner.capture.motion import MotionGate
 from edge_autotuner.capture.picture_folder import PictureFolder
 from edge_autotuner.capture.selection import FrameScore, FrameSelector, SelectedFrame, make_score
 from edge_autotuner.capture.sources import open_source
 from edge_autotuner.capture.split import SplitPlan, plan_split
 from edge_autotuner.capture.summary import CaptureSummary, SourceNumbers
 from edge_autotuner.capture.video_file import VideoFile
+from edge_autotuner.core import MotionResult
 
 __all__ = [
     "BatchCollector",

@@ -16,7 +16,7 @@ from edge_autotuner.capture.live_progress import LiveProgress
 from edge_autotuner.capture.summary import CaptureSummary, SourceNumbers
 from edge_autotuner.config import CaptureConfig
 from edge_autotuner.config.node import BatchConfig
-from edge_autotuner.core import Clock, Detector, Frame, FrameSource
+from edge_autotuner.core import Detector, Frame, FrameSource, MotionResult
 from edge_autotuner.dataset import DatasetStore
 
 _NOTE = "batch"
@@ -39,7 +39,7 @@ class _Plan:
 
 
 class BatchCollector:
-    """Looks at frame after frame and writes those that are wanted into a dataset, until the batch is complete.
+    """Takes frame after frame and writes the selected ones into a dataset, until the batch is complete.
 
     Everything that decides about the batch is in the dataset: after a kill, a new collector with the same store goes
     on, given frames whose times and indices continue (see `LiveProgress`).
@@ -52,7 +52,6 @@ class BatchCollector:
         config: CaptureConfig,
         batch: BatchConfig,
         *,
-        clock: Clock,
         events: EventLog,
         student: Detector | None = None,
     ) -> None:
@@ -61,9 +60,8 @@ class BatchCollector:
         Args:
             source: the camera.
             store: receives frames, backgrounds and events.
-            config: gate, selection, and the share that is kept for the evaluation.
+            config: selection, and the share that is kept for the evaluation.
             batch: when it is complete.
-            clock: measures the cost of the gate.
             events: what the source was opened with as `on_event`.
             student: the deployed model; needed by the scores that ask for its opinion.
 
@@ -81,7 +79,6 @@ class BatchCollector:
             store,
             config.model_copy(update={"max_images": batch.max_frames}),
             span_s=self._train_span_s,
-            clock=clock,
             events=events,
             student=student,
             start_s=self._plan.began_s if self._plan else None,
@@ -114,8 +111,8 @@ class BatchCollector:
         """Whether both parts are over; then no more frames are taken."""
         return self._is_complete
 
-    def see(self, frame: Frame) -> None:
-        """Look at the next frame.
+    def see(self, frame: Frame, motion: MotionResult) -> None:
+        """Take the next frame, and what the gate saw in it.
 
         Raises:
             StorageError: the disk refused; what was collected is kept, and the next frame may be tried.
@@ -126,7 +123,7 @@ class BatchCollector:
             self._keep_plan(_Plan(frame.time_s))
         assert self._plan is not None
         self._count(frame)
-        motion = self._pass.look(frame)
+        self._pass.count(frame, motion)
         if self._plan.end_s is None:
             self._pass.consider(frame, motion)
             if self._has_enough(frame.time_s - self._plan.began_s):

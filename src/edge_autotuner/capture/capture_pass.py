@@ -1,4 +1,4 @@
-"""One pass over the frames of a camera: gate, selection, recording, and the numbers of it."""
+"""One pass over the frames of a camera that the motion gate has seen: selection, recording, and statistics."""
 
 from __future__ import annotations
 
@@ -6,23 +6,22 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from edge_autotuner.capture.events import EventLog
-from edge_autotuner.capture.motion import MotionGate, MotionResult
+from edge_autotuner.capture.motion import change_threshold
 from edge_autotuner.capture.recorder import FrameRecorder
 from edge_autotuner.capture.regions import union_area
 from edge_autotuner.capture.selection import FrameSelector, SelectedFrame, make_score
 from edge_autotuner.capture.statistics import MotionStatistics
 from edge_autotuner.capture.summary import CaptureSummary, SourceNumbers
 from edge_autotuner.config import CaptureConfig
-from edge_autotuner.core import Clock, Detector, Frame, FrameSource
+from edge_autotuner.core import Clock, Detector, Frame, FrameSource, MotionResult
 from edge_autotuner.dataset import DatasetStore
 
 
 class CapturePass:
-    """Looks at frames in order and writes those that are wanted into a dataset.
+    """Takes frames in order and writes the selected ones into a dataset.
 
     Attributes:
         statistics: what the gate saw.
-        gate_s: seconds spent on motion detection.
         n_sent_regions: regions of the selected training frames that a teacher shall look at.
         pixels_captured: pixels inside those regions.
     """
@@ -34,33 +33,28 @@ class CapturePass:
         config: CaptureConfig,
         *,
         span_s: float | None,
-        clock: Clock,
         events: EventLog,
         student: Detector | None = None,
         start_s: float | None = None,
         selected_at_s: Sequence[float] = (),
     ) -> None:
-        """Start with an unknown background.
+        """Start with nothing sent.
 
         Args:
             source: the camera.
             store: receives frames, backgrounds and events.
-            config: gate and selection.
+            config: what is selected.
             span_s: length of the part that training frames are selected from, seconds; None: there is no such part.
-            clock: measures the cost of the gate.
-            events: where the source reports what happens to it; the gate's reports join them.
+            events: where source and gate report what happens to the camera.
             student: the edge model, for scores that need one.
             start_s: time at which that part begins; None: at its first frame.
             selected_at_s: times of the training frames that an interrupted watch of a live camera selected.
         """
-        self._clock = clock
         self._store = store
         self._events = events
-        self._gate = MotionGate(config.motion, config.background, on_event=events.add)
         self._selector = None if span_s is None else self._new_selector(config, span_s, start_s, student, selected_at_s)
         self._recorder = FrameRecorder(store, config.picture_format, source)
         self.statistics = MotionStatistics()
-        self.gate_s = 0.0
         self.n_sent_regions = self.pixels_captured = 0
 
     @property
@@ -93,7 +87,6 @@ class CapturePass:
         return CaptureSummary.of(
             self.statistics,
             source,
-            gate_s=self.gate_s,
             reasons=self.reasons,
             n_train=self.n_train,
             n_test=n_test,
@@ -102,14 +95,10 @@ class CapturePass:
             pixels_captured=self.pixels_captured,
         )
 
-    def look(self, frame: Frame) -> MotionResult:
-        """Compare a frame with the background."""
-        started_s = self._clock.monotonic_s()
-        motion = self._gate.look(frame)
-        self.gate_s += self._clock.monotonic_s() - started_s
+    def count(self, frame: Frame, motion: MotionResult) -> None:
+        """Take a frame into the statistics, and write the events that have come in."""
         self.statistics.add(motion, frame.size_wh)
         self._events.write_to(self._store)
-        return motion
 
     def consider(self, frame: Frame, motion: MotionResult) -> None:
         """Offer a frame for training; it, or one held back before, is written when it is selected."""
@@ -137,7 +126,7 @@ class CapturePass:
             config.selection,
             max_images=config.max_images,
             span_s=span_s,
-            threshold=self._gate.threshold,
+            threshold=change_threshold(config.motion),
             score=make_score(config.selection.score, student, config.selection),
             start_s=start_s,
             earlier=selected_at_s,

@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 from edge_autotuner.capture.capture_pass import CapturePass, finished_summary, remember_summary, timed, why_nothing
 from edge_autotuner.capture.events import EventLog
+from edge_autotuner.capture.motion import MotionGate
 from edge_autotuner.capture.split import SplitPlan, choose_test_frames, frame_range, plan_split
 from edge_autotuner.capture.summary import CaptureSummary, SourceNumbers
 from edge_autotuner.config import CaptureConfig
@@ -130,10 +131,10 @@ class _RecordedCapture:
             store,
             config,
             span_s=source.span_s(plan.train) if plan.train else None,
-            clock=deadline.clock,
             events=events,
             student=student,
         )
+        self._gate = MotionGate(config.motion, config.background, on_event=events.add, clock=deadline.clock)
 
     def run(self, progress: Progress, task: str) -> None:
         """Read the source as far as the plan needs."""
@@ -170,7 +171,9 @@ class _RecordedCapture:
         self._last_s = frame.time_s
         if frame.index == self._plan.train.stop:
             self._pass.finish_training()
-        motion = None if self._stopped_by_deadline(frame) else self._pass.look(frame)
+        motion = None if self._stopped_by_deadline(frame) else self._gate.look(frame)
+        if motion is not None:
+            self._pass.count(frame, motion)
         if frame.index in self._test:
             self._pass.keep_test(frame, motion)
         elif motion is not None and frame.index in self._plan.train:

@@ -10,6 +10,7 @@ from typing import Any
 from edge_autotuner.capture.capture_pass import CapturePass, finished_summary, remember_summary, why_nothing
 from edge_autotuner.capture.events import EventLog
 from edge_autotuner.capture.live_progress import LiveProgress
+from edge_autotuner.capture.motion import MotionGate
 from edge_autotuner.capture.summary import CaptureSummary, SourceNumbers
 from edge_autotuner.config import CaptureConfig
 from edge_autotuner.core import Clock, Deadline, Detector, Frame, FrameSource, Progress
@@ -117,12 +118,12 @@ class _Watch:
             store,
             config,
             span_s=plan.train_s,
-            clock=clock,
             events=events,
             student=student,
             start_s=0.0,
             selected_at_s=[record.time_s for record in store.frames("train")],
         )
+        self._gate = MotionGate(config.motion, config.background, on_event=events.add, clock=clock)
         test_times = [record.time_s for record in store.frames("test")]
         self._next_test_s = max([plan.train_s, *(time_s + plan.test_gap_s for time_s in test_times)])
         self._n_test = len(test_times)
@@ -172,7 +173,8 @@ class _Watch:
 
     def _see(self, frame: Frame) -> None:
         self._count(frame)
-        motion = self._pass.look(frame)
+        motion = self._gate.look(frame)
+        self._pass.count(frame, motion)
         if frame.time_s < self._plan.train_s:
             self._pass.consider(frame, motion)
         else:

@@ -6,7 +6,7 @@ come back in frame pixels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from edge_autotuner.capture.persistence import Persistence
 from edge_autotuner.capture.regions import grow_regions, join_touching, merge_all, sort_regions, union_area
 from edge_autotuner.capture.shrink import shrink
 from edge_autotuner.config import BackgroundConfig, MotionConfig
-from edge_autotuner.core import Frame, OnEvent, ignore_event, scale_boxes
-from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, SizeWH
+from edge_autotuner.core import Clock, Frame, MotionResult, OnEvent, SystemClock, ignore_event, scale_boxes
+from edge_autotuner.core.types import FloatArray, SizeWH
 
 _MIN_REGION = 1 / 12  # default of min_region_px, share of the frame's width
 _MAX_GROWTH = 4 / 3  # a joined region is at most so much larger than its parts together
@@ -44,34 +44,9 @@ PRESETS: dict[str, SensitivityPreset] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class MotionResult:
-    """What the gate saw in one frame.
-
-    Attributes:
-        regions_xyxy: (R, 4) float32, frame pixels, sorted from left to right.
-        motion_fraction: share of the frame that the regions cover, 0..1.
-        mask: (h, w) bool at working size: changed pixels of the areas that the regions are made of.
-        blurred_luma: (h, w) uint8: the frame at working size, blurred, as it was compared.
-        background: (h, w) uint8, not blurred: what the frame was compared with; None while the scene is still
-            being learned, and then there are no regions.
-    """
-
-    regions_xyxy: FloatArray
-    motion_fraction: float
-    mask: BoolArray
-    blurred_luma: ImageArray
-    background: ImageArray | None
-
-    @property
-    def background_known(self) -> bool:
-        """Whether the frame could be compared with anything."""
-        return self.background is not None
-
-    @property
-    def has_motion(self) -> bool:
-        """Whether there is anything new to see."""
-        return len(self.regions_xyxy) > 0
+def change_threshold(motion: MotionConfig) -> int:
+    """Return the smallest difference of blurred brightness that counts as a change, grey levels."""
+    return motion.threshold or PRESETS[motion.sensitivity].threshold
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,18 +81,26 @@ class MotionGate:
         of the changes before they were dilated.
     """
 
-    def __init__(self, motion: MotionConfig, background: BackgroundConfig, *, on_event: OnEvent = ignore_event) -> None:
+    def __init__(
+        self,
+        motion: MotionConfig,
+        background: BackgroundConfig,
+        *,
+        on_event: OnEvent = ignore_event,
+        clock: Clock | None = None,
+    ) -> None:
         self._motion = motion
+        self._clock = clock or SystemClock()
         self._keeper = BackgroundKeeper(background, on_event=on_event)
         self._state: _SizeState | None = None
 
-    @property
-    def threshold(self) -> int:
-        """Smallest difference of blurred brightness that counts as a change, grey levels."""
-        return self._motion.threshold or PRESETS[self._motion.sensitivity].threshold
-
     def look(self, frame: Frame) -> MotionResult:
         """Compare the frame with the background of the frames before it, then learn from it."""
+        started_s = self._clock.monotonic_s()
+        result = self._compare(frame)
+        return replace(result, gate_s=self._clock.monotonic_s() - started_s)
+
+    def _compare(self, frame: Frame) -> MotionResult:
         small = shrink(frame.luma, self._motion.working_width_px)
         state = self._state = self._state_for(frame.size_wh, (small.shape[1], small.shape[0]))
         blurred = blur(small, self._motion.blur_px)
@@ -134,17 +117,13 @@ class MotionGate:
         motion_fraction = union_area(regions) / (frame.size_wh[0] * frame.size_wh[1])
         return MotionResult(regions, motion_fraction, pixels_in_areas(changed, areas), blurred, background)
 
-    def current_background(self) -> ImageArray | None:
-        """Return the (h, w) uint8 background at working size, or None while it is unknown."""
-        return self._keeper.background
-
     def _state_for(self, size_wh: SizeWH, small_wh: SizeWH) -> _SizeState:
         if self._state is not None and (self._state.size_wh, self._state.small_wh) == (size_wh, small_wh):
             return self._state
         return _SizeState(
             size_wh,
             small_wh,
-            ChangeFinder(self._motion, threshold=self.threshold, size_wh=small_wh),
+            ChangeFinder(self._motion, threshold=change_threshold(self._motion), size_wh=small_wh),
             Persistence(self._motion.persistence_frames, slack_px=self._motion.dilate_px),
             self._min_area_fraction(size_wh) * small_wh[0] * small_wh[1],
         )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_autotuner.capture.motion import MotionResult
-from edge_autotuner.core import Frame, FrameSource
+from edge_autotuner.core import Frame, FrameSource, MotionResult
 from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset import DatasetStore, SplitName
 from edge_autotuner.dataset.pictures import PictureFormat

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_autotuner.capture.motion import MotionResult
 from edge_autotuner.capture.regions import merge_all
+from edge_autotuner.core import MotionResult
 from edge_autotuner.core.boxes import box_areas
 from edge_autotuner.core.types import FloatArray, SizeWH
 
@@ -77,6 +77,7 @@ class MotionStatistics:
 
     Attributes:
         n_looked: frames that the gate saw.
+        gate_s: seconds that it took.
         n_compared: of those, frames for which it knew the background.
         n_with_motion: of those, frames with at least one region.
         covered: share of the frame that the regions of a frame cover together, frames with motion only.
@@ -86,6 +87,7 @@ class MotionStatistics:
 
     def __init__(self) -> None:
         self.n_looked = self.n_compared = self.n_with_motion = 0
+        self.gate_s = 0.0
         self.covered = FractionHistogram()
         self.enclosing = FractionHistogram()
         self.regions = FractionHistogram()
@@ -99,6 +101,7 @@ class MotionStatistics:
             size_wh: of that frame, pixels; it may change from frame to frame.
         """
         self.n_looked += 1
+        self.gate_s += motion.gate_s
         self.n_compared += motion.background_known
         if not motion.has_motion:
             return

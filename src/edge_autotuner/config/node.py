@@ -282,6 +282,13 @@ class NodeConfig(FrozenConfig):
             "pictures. Then this machine needs no torch, and `run.edge_model` is the folder of a bundle."
         ),
     )
+    idle_motion_rate_hz: float = Field(
+        5.0,
+        gt=0,
+        le=1000,
+        description="Most frames per second that are compared with the background while no batch is open; while one "
+        "is, every frame is.",
+    )
     run: RunConfig = Field(RunConfig(), description="How all cameras learn; see the settings of `run`.")
     detect: DetectConfig = DetectConfig()
     batch: BatchConfig = BatchConfig()

@@ -17,8 +17,9 @@ from edge_autotuner.core.detections import Detections
 from edge_autotuner.core.events import EVENT_KINDS, CaptureEvent, EventKind, OnEvent, ignore_event
 from edge_autotuner.core.frame import Frame
 from edge_autotuner.core.labels import COCO_80, COCO_CATEGORY_IDS, STREET_6, LabelMap
+from edge_autotuner.core.observations import ModelFindings, MotionResult, Observation
 from edge_autotuner.core.progress import NoProgress, Progress
-from edge_autotuner.core.protocols import BackgroundModel, BatchDetector, Detector, FrameSource, Teacher
+from edge_autotuner.core.protocols import BackgroundModel, BatchDetector, Detector, FrameObserver, FrameSource, Teacher
 from edge_autotuner.core.sources import Damage, SourceBase, SourceInfo
 
 __all__ = [
@@ -40,9 +41,13 @@ __all__ = [
     "EventKind",
     "FakeClock",
     "Frame",
+    "FrameObserver",
     "FrameSource",
     "LabelMap",
+    "ModelFindings",
+    "MotionResult",
     "NoProgress",
+    "Observation",
     "OnEvent",
     "Progress",
     "SourceBase",

@@ -11,6 +11,7 @@ from edge_autotuner.core.annotations import Annotation
 from edge_autotuner.core.detections import Detections
 from edge_autotuner.core.frame import Frame
 from edge_autotuner.core.labels import LabelMap
+from edge_autotuner.core.observations import Observation
 from edge_autotuner.core.sources import Damage, SourceInfo, do_nothing
 from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 
@@ -83,6 +84,24 @@ class FrameSource(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close it."""
+        ...
+
+
+@runtime_checkable
+class FrameObserver(Protocol):
+    """Is shown every frame of a watched camera, in order, from the camera's thread.
+
+    It shares nothing with other observers: what it raises is logged, and costs them nothing. It changes neither the
+    observation nor the arrays in it.
+    """
+
+    @property
+    def needs_motion(self) -> bool:
+        """Whether the gate has to look at every frame just now; while nobody needs it, it looks at fewer."""
+        ...
+
+    def observe(self, observation: Observation) -> None:
+        """Take the next frame into account."""
         ...
 
 

@@ -1,33 +1,29 @@
-"""One camera of a node: its frames are looked at by the deployed model, and offered to the batch."""
+"""Watches one camera of a node: opens it, opens it again after failures, and passes its frames on."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from edge_autotuner.capture import EventLog, open_source, redact
+from edge_autotuner.capture import open_source, redact
 from edge_autotuner.capture.live_progress import LiveProgress
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.node import CameraConfig, NodeConfig
-from edge_autotuner.core import Backoff, CaptureEvent, Clock, Frame, FrameSource
+from edge_autotuner.core import Backoff, CaptureEvent, Clock, FrameObserver, FrameSource
 from edge_autotuner.core.backoff import UNEVEN
 from edge_autotuner.errors import EdgeAutotunerError
+from edge_autotuner.node.camera_collector import CameraCollector
 from edge_autotuner.node.camera_folder import CameraFolder
 from edge_autotuner.node.camera_health import CameraHealth, CameraState, OnChange
-from edge_autotuner.node.collecting import Collecting
-from edge_autotuner.node.deployed_model import DeployedModel, Seen
+from edge_autotuner.node.deployed_model import DeployedModel
 from edge_autotuner.node.fault_domain import FaultDomains
+from edge_autotuner.node.observations import ObservationStream
 
 logger = logging.getLogger(__name__)
 
-OnSeen = Callable[[CameraConfig, Frame, Seen], None]
-"""Told what the deployed model found in a frame, from the camera's thread."""
-
 _LOOK_FOR_MODEL_EVERY_S = 0.1
-_ROUNDING_S = 1e-3  # stamps of frames that are just far enough apart
 _SILENCE_MARGIN_S = 5.0  # beyond the time-outs of the source, which say more about what is wrong
 
 
@@ -38,13 +34,20 @@ class WatchEnded(EdgeAutotunerError):
 class CameraWatch:
     """Watches one camera until it is stopped, whatever happens to the camera, the disk or the model.
 
-    What is done with a frame besides looking at it, and with what was seen, is work of its own: its failures cost
-    neither the next frame nor the connection.
+    Args:
+        camera: what is watched.
+        run: how it learns.
+        node: everything else.
+        folder: what is kept of it.
+        clock: of stamps and pauses.
+        faults: the domains of the node.
+        outputs: is shown the frames first.
+        on_change: told whether the camera gives pictures.
 
     Attributes:
         name: of the camera.
+        model: the deployed one.
         n_frames: frames that the camera gave and that were taken.
-        n_looked: frames that the deployed model looked at.
         health: whether the camera gives pictures.
         is_over: the source was a recording and has ended, or the watch was stopped.
     """
@@ -58,24 +61,12 @@ class CameraWatch:
         *,
         clock: Clock,
         faults: FaultDomains,
-        on_seen: OnSeen,
+        outputs: FrameObserver,
         on_change: OnChange,
     ) -> None:
-        """Prepare; `start` begins.
-
-        Args:
-            camera: what is watched.
-            run: how it learns.
-            node: everything else.
-            folder: what is kept of it.
-            clock: of stamps and pauses.
-            faults: the domains of the node.
-            on_seen: where detections go.
-            on_change: told whether the camera gives pictures.
-        """
         self.name = camera.name
         self.model = DeployedModel(folder.path, node.detect)
-        self.n_frames = self.n_looked = 0
+        self.n_frames = 0
         self.is_over = False
         told = faults.of(f"{camera.name}: telling", first_retry_s=0)
 
@@ -83,14 +74,17 @@ class CameraWatch:
             told.do(lambda: on_change(state))
 
         self.health = CameraHealth(camera.name, clock, tell)
-        self._camera, self._stream, self._on_seen, self._clock = camera, run.capture.stream, on_seen, clock
-        self._min_gap_s = 1 / node.detect.max_rate_hz - _ROUNDING_S
-        self._learns = node.learns
-        self._last_look_s: float | None = None
-        self._events = EventLog()
-        self._collecting = Collecting(folder, camera.source, run, node, clock=clock, events=self._events)
-        self._collecting_faults = faults.of(f"{camera.name}: collecting")
+        self._camera, self._stream, self._clock = camera, run.capture.stream, clock
+        self._collector = CameraCollector(folder, camera.source, run, node, model=self.model, clock=clock)
+        self._collector_faults = faults.of(f"{camera.name}: collecting")
         self._report_faults = faults.of(f"{camera.name}: reporting", first_retry_s=0)
+        self._learns = node.learns
+        observers: dict[str, FrameObserver] = {"reporting": outputs}
+        if node.learns:
+            observers["collecting"] = self._collector
+        self._observations = ObservationStream(
+            camera.name, run.capture, node, model=self.model, clock=clock, faults=faults, observers=observers
+        )
         self._backoff = Backoff(self._stream.first_retry_s, self._stream.longest_retry_s, jitter=UNEVEN)
         self._source: FrameSource | None = None
         self._stop = threading.Event()
@@ -100,7 +94,7 @@ class CameraWatch:
     def state(self) -> dict[str, Any]:
         """What it is doing, JSON values."""
         bundle, health = self.model.bundle, self.health.state
-        collecting_problem = self._collecting.problem or self._collecting_faults.problem
+        collecting_problem = self._collector.problem or self._collector_faults.problem
         return {
             "source": redact(self._camera.source),
             **health.to_json(),
@@ -109,8 +103,9 @@ class CameraWatch:
             "model": bundle.folder.name if bundle else None,
             "refused_model": self.model.refused,
             "n_frames": self.n_frames,
-            "n_looked": self.n_looked,
-            **self._collecting.state,
+            "n_looked": self._observations.n_looked,
+            **self._observations.state,
+            **self._collector.state,
         }
 
     def start(self) -> None:
@@ -173,7 +168,7 @@ class CameraWatch:
         return False
 
     def _watch(self) -> None:
-        before = self._collecting_faults.attempt(self._collecting.progress, LiveProgress())
+        before = self._collector_faults.attempt(self._collector.progress, LiveProgress())
         source = open_source(
             self._camera.source,
             self._stream,
@@ -182,54 +177,30 @@ class CameraWatch:
             start_index=before.n_frames,
             start_time_s=before.watched_s,
         )
-        self._source, self._last_look_s = source, None
+        self._source = source
         self.health.begin_connection()
+        self._observations.restart()
+        self._collector.begin_source(source)
         for frame in source.frames():
             if self._stop.is_set():
                 return
-            self._see(frame, source)
+            self.n_frames += 1
+            if self.health.see(frame):
+                self._observations.show(frame)
             self._backoff.reset()
         if not self._stop.is_set() and self._learns:
-            self._collect(lambda: self._collecting.finish_source(source))
-
-    def _see(self, frame: Frame, source: FrameSource) -> None:
-        self.n_frames += 1
-        if not self.health.see(frame):
-            return
-        if self._is_time_to_look(frame.time_s):
-            seen = self.model.look(frame)
-            if seen is not None:
-                self.n_looked += 1
-                self._report_faults.do(lambda: self._on_seen(self._camera, frame, seen))
-        detector = self.model.detector
-        if self._learns and detector is not None:
-            self._collect(lambda: self._collecting.see(frame, source, detector))
-
-    def _collect(self, work: Callable[[], None]) -> None:
-        """Do something for the batch; after a failure it is closed, and goes on when the fault has passed."""
-        is_resting = self._collecting_faults.is_resting
-        if not self._collecting_faults.do(work) and not is_resting:
-            self._close_batch()
-
-    def _close_batch(self) -> None:
-        with suppress(Exception):  # why is known already: this cleans up after a failure
-            self._collecting.close()
-
-    def _is_time_to_look(self, now_s: float) -> bool:
-        if self._last_look_s is not None and 0 <= now_s - self._last_look_s < self._min_gap_s:
-            return False
-        self._last_look_s = now_s
-        return True
+            self._collector_faults.do(self._collector.finish_source)
 
     def _let_go(self) -> None:
-        self._close_batch()
+        with suppress(Exception):  # this cleans up after a failure, whose cause is known already
+            self._collector.close()
         source, self._source = self._source, None
         if source is not None:
             with suppress(EdgeAutotunerError):
                 source.close()
 
     def _take_event(self, event: CaptureEvent) -> None:
-        self._events.add(event)
+        self._observations.events.add(event)
         self.health.take_event(event)
 
     def _complain(self, problem: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_autotuner.config.node import DetectConfig
-from edge_autotuner.core import Detections, Frame, LabelMap
+from edge_autotuner.core import Frame, ModelFindings
 from edge_autotuner.deployment import ModelBundle, deployed_bundle, read_bundle
 from edge_autotuner.errors import ModelBundleError, WeightsError
 from edge_autotuner.models.onnx_detector import OnnxDetector
@@ -20,21 +20,6 @@ logger = logging.getLogger(__name__)
 class _Loaded:
     bundle: ModelBundle
     detector: OnnxDetector
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """What a model found in one frame.
-
-    Attributes:
-        model: name of its bundle's folder.
-        labels: its classes.
-        detections: in frame pixels.
-    """
-
-    model: str
-    labels: LabelMap
-    detections: Detections
 
 
 class DeployedModel:
@@ -85,13 +70,13 @@ class DeployedModel:
         logger.info("%s: model %s is in use", self._folder.name, folder.name)
         return True
 
-    def look(self, frame: Frame) -> Seen | None:
+    def look(self, frame: Frame) -> ModelFindings | None:
         """Return what the model in use finds; None before there is one."""
         loaded = self._loaded
         if loaded is None:
             return None
         found = loaded.detector.detect(frame.image_bgr)
-        return Seen(loaded.bundle.folder.name, loaded.detector.labels, found)
+        return ModelFindings(loaded.bundle.folder.name, loaded.detector.labels, found)
 
     def _load(self, folder: Path) -> _Loaded:
         bundle = read_bundle(folder)

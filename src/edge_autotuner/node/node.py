@@ -13,8 +13,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from edge_autotuner.config.node import CameraConfig, NodeConfig
-from edge_autotuner.core import Clock, Frame, SystemClock
+from edge_autotuner.config.node import NodeConfig
+from edge_autotuner.core import Clock, SystemClock
 from edge_autotuner.core.redaction import redact_values
 from edge_autotuner.node.background import (
     BackgroundWork,
@@ -25,10 +25,9 @@ from edge_autotuner.node.background import (
 )
 from edge_autotuner.node.camera_folder import CameraFolder
 from edge_autotuner.node.camera_watch import CameraWatch
-from edge_autotuner.node.deployed_model import Seen
 from edge_autotuner.node.fault_domain import FaultDomain, FaultDomains
 from edge_autotuner.node.named_bundle import NamedBundles
-from edge_autotuner.node.outputs import DetectionReport, Outputs
+from edge_autotuner.node.outputs import Outputs
 from edge_autotuner.node.requirements import check_can_start
 from edge_autotuner.node.tidying import Tidying, cameras_in
 from edge_autotuner.storage.atomic import atomic_write_json, make_folder, remove_leftovers
@@ -94,7 +93,7 @@ class Node:
                 self._folders[camera.name],
                 clock=self._clock,
                 faults=self._faults,
-                on_seen=self._report,
+                outputs=outputs,
                 on_change=outputs.tell,
             )
             for camera in config.cameras
@@ -236,20 +235,6 @@ class Node:
         self._named.install(folder, self._runs[watch.name])
         if watch.model.refresh() and watch.model.detector is not None:
             self._outputs.announce(watch.name, watch.model.detector.labels)
-
-    def _report(self, camera: CameraConfig, frame: Frame, seen: Seen) -> None:
-        self._outputs.take(
-            DetectionReport(
-                camera.name,
-                seen.model,
-                seen.labels,
-                frame.index,
-                frame.time_s,
-                frame.captured_at,
-                frame.size_wh,
-                seen.detections,
-            )
-        )
 
     def _is_over(self) -> bool:
         """Whether all sources have ended, and all that can be learned from them is learned, or failed."""

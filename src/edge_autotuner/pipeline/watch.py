@@ -74,10 +74,10 @@ class GateWatch:
         self._source = source
         self._clock = clock
         self._duration_s = duration_s
-        self._gate = MotionGate(config.motion, config.background, on_event=on_event)
+        self._gate = MotionGate(config.motion, config.background, on_event=on_event, clock=clock)
         self._first: Frame | None = None
         self._last: Frame | None = None
-        self._decode_s = self._gate_s = 0.0
+        self._decode_s = 0.0
         self.statistics = MotionStatistics()
 
     def sights(self) -> Generator[Sight]:
@@ -111,15 +111,13 @@ class GateWatch:
             began_at=first.captured_at if first else None,
             ended_at=last.captured_at if last else None,
         )
-        return CaptureSummary.of(self.statistics, read, gate_s=self._gate_s)
+        return CaptureSummary.of(self.statistics, read)
 
     def _is_over(self, watched_s: float) -> bool:
         return self._duration_s is not None and watched_s >= self._duration_s
 
     def _look(self, frame: Frame) -> MotionResult:
-        started_s = self._clock.monotonic_s()
         motion = self._gate.look(frame)
-        self._gate_s += self._clock.monotonic_s() - started_s
         self.statistics.add(motion, frame.size_wh)
         self._last = frame
         return motion

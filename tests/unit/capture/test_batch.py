@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge_autotuner.capture import BatchCollector, EventLog, LiveProgress
+from edge_autotuner.capture import BatchCollector, EventLog, LiveProgress, MotionGate
 from edge_autotuner.config import CaptureConfig
 from edge_autotuner.config.node import BatchConfig
 from edge_autotuner.core import STREET_6, FakeClock, Frame, SourceInfo
@@ -45,13 +45,13 @@ def open_store(folder: Path) -> DatasetStore:
 
 def collect(store: DatasetStore, start: int, stop: int, **batch: Any) -> BatchCollector:
     """Show the frames from `start` on to a new collector until it is complete, or `stop` comes."""
-    collector = BatchCollector(
-        CAMERA, store, capture_config(), batch_config(**batch), clock=FakeClock(), events=EventLog()
-    )
+    config, events = capture_config(), EventLog()
+    collector = BatchCollector(CAMERA, store, config, batch_config(**batch), events=events)
+    gate = MotionGate(config.motion, config.background, on_event=events.add)
     for index in range(start, stop):
         if collector.is_complete:
             break
-        collector.see(frame(index))
+        collector.see(frame(index), gate.look(frame(index)))
     return collector
 
 
@@ -97,8 +97,9 @@ def test_nothing_is_taken_after_the_end(tmp_path: Path) -> None:
     with open_store(tmp_path) as store:
         collector = collect(store, 0, 5000)
         before = [record.key for record in store.frames()]
+        gate = MotionGate(capture_config().motion, capture_config().background)
         for index in range(5000, 5100):
-            collector.see(frame(index))
+            collector.see(frame(index), gate.look(frame(index)))
         assert [record.key for record in store.frames()] == before
 
 

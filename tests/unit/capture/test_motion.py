@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_autotuner.capture import MotionGate
-from edge_autotuner.capture.motion import PRESETS
+from edge_autotuner.capture.motion import PRESETS, change_threshold
 from edge_autotuner.config import BackgroundConfig, MotionConfig
 from edge_autotuner.core import Frame
 from edge_autotuner.core.types import ImageArray
@@ -35,12 +35,11 @@ def _gate_after(luma: ImageArray, motion: MotionConfig = PLAIN) -> MotionGate:
 
 def test_first_frame_has_no_background() -> None:
     gate = MotionGate(PLAIN, FIRST)
-    assert gate.current_background() is None
     result = gate.look(frame_of(_flat(), 0))
     assert not result.background_known
     assert not result.has_motion
     assert result.regions_xyxy.shape == (0, 4)
-    np.testing.assert_array_equal(gate.current_background(), _flat())
+    np.testing.assert_array_equal(gate.look(frame_of(_flat(), 1)).background, _flat())
 
 
 def test_empty_scene_has_nothing_new() -> None:
@@ -105,7 +104,7 @@ def test_sensitivity_sets_the_threshold(difference: int, seen_by: set[str]) -> N
     ],
 )
 def test_threshold(motion: MotionConfig, threshold: int) -> None:
-    assert MotionGate(motion, FIRST).threshold == threshold
+    assert change_threshold(motion) == threshold
 
 
 def test_difference_equal_to_the_threshold_counts() -> None:

@@ -21,11 +21,11 @@ def summary_of(**counts: Any) -> CaptureSummary:
     small = np.zeros((6, 8), np.uint8)
     regions = np.array([[0, 0, 20, 10], [60, 50, 80, 60]], np.float32)
     statistics.add(MotionResult(np.zeros((0, 4), np.float32), 0.0, small > 0, small, None), (80, 60))
-    statistics.add(MotionResult(regions, 400 / 4800, small > 0, small, small), (80, 60))
+    statistics.add(MotionResult(regions, 400 / 4800, small > 0, small, small, gate_s=0.5), (80, 60))
     read: dict[str, Any] = {"n_frames": 3, "decode_s": 1.5, "size_wh": (80, 60), "watched_s": 0.2}
     return CaptureSummary.of(
         statistics, SourceNumbers(**(read | counts)),
-        reasons={"selected": 1, "background unknown": 1}, n_train=1, n_test=1, gate_s=0.5, n_backgrounds=1,
+        reasons={"selected": 1, "background unknown": 1}, n_train=1, n_test=1, n_backgrounds=1,
         n_sent_regions=2, pixels_captured=400,
     )  # fmt: skip
 

@@ -22,13 +22,14 @@ from edge_autotuner.core import LabelMap
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.node.ages import Ages
 from edge_autotuner.node.background import BackgroundWork, Command, Learner
+from edge_autotuner.node.camera_collector import CameraCollector
 from edge_autotuner.node.camera_folder import Batch, CameraFolder
 from edge_autotuner.node.camera_health import CameraHealth, CameraState
 from edge_autotuner.node.camera_watch import CameraWatch
-from edge_autotuner.node.collecting import Collecting
 from edge_autotuner.node.deployed_model import DeployedModel
 from edge_autotuner.node.named_bundle import NamedBundles
 from edge_autotuner.node.node import Node
+from edge_autotuner.node.observations import ObservationStream
 from edge_autotuner.node.outputs import DetectionReport, Outputs, OutputStatus
 from edge_autotuner.node.tidying import Tidying
 from edge_autotuner.pipeline.run_folder import StageRecord
@@ -133,7 +134,17 @@ class BrokenOutput:
         raise RuntimeError("injected")
 
 
-OF_ONE_CAMERA = (CameraWatch, DeployedModel, Collecting, CameraHealth, CameraFolder, Batch, Learner, NamedBundles)
+OF_ONE_CAMERA = (
+    CameraWatch,
+    ObservationStream,
+    DeployedModel,
+    CameraCollector,
+    CameraHealth,
+    CameraFolder,
+    Batch,
+    Learner,
+    NamedBundles,
+)
 OF_ALL = (BackgroundWork, Tidying, Ages)
 
 

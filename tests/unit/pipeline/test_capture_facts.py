@@ -18,9 +18,10 @@ NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 CAPTURE = replace(
     CaptureSummary.of(
         MotionStatistics(), SourceNumbers(n_frames=100, size_wh=(80, 60), watched_s=9.9, decode_s=0.3),
-        reasons={"selected": 4}, n_train=4, n_test=10, gate_s=0.2, n_backgrounds=1, n_sent_regions=6,
+        reasons={"selected": 4}, n_train=4, n_test=10, n_backgrounds=1, n_sent_regions=6,
         pixels_captured=9_000,
     ),
+    gate_s=0.2,
     n_looked=80, n_compared=70, n_with_motion=30, mean_motion_fraction=0.03, mean_region_fraction_with_motion=0.07,
     mean_enclosing_fraction=0.2, low_region_fraction=0.01, median_region_fraction=0.02, high_region_fraction=0.05,
 )  # fmt: skip

@@ -21,7 +21,7 @@ from edge_autotuner.pipeline.run_folder import StageRecord
 
 RECORDED = SourceInfo("video", "street.mp4", (32, 24), 100, 10.0, "0" * 64)
 CAPTURE = CaptureSummary.of(
-    MotionStatistics(), SourceNumbers(n_frames=100, size_wh=(32, 24), watched_s=9.9), gate_s=0.0, n_train=2, n_test=1
+    MotionStatistics(), SourceNumbers(n_frames=100, size_wh=(32, 24), watched_s=9.9), n_train=2, n_test=1
 )
 
 

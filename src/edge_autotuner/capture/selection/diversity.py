@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_autotuner.capture.motion import MotionResult
-from edge_autotuner.core import Frame
+from edge_autotuner.core import Frame, MotionResult
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray
 
 Vector = npt.NDArray[Any]

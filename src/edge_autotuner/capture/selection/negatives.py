@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from edge_autotuner.capture.motion import MotionResult
+from edge_autotuner.core import MotionResult
 from edge_autotuner.core.types import ImageArray
 
 _QUIET_S = 1.0

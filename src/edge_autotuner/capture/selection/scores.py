@@ -6,7 +6,6 @@ from typing import Protocol, assert_never
 
 import numpy as np
 
-from edge_autotuner.capture.motion import MotionResult
 from edge_autotuner.capture.selection.student_scores import (
     ConfidentScore,
     DisagreementScore,
@@ -15,7 +14,7 @@ from edge_autotuner.capture.selection.student_scores import (
 )
 from edge_autotuner.config import SelectionConfig
 from edge_autotuner.config.capture import ScoreName
-from edge_autotuner.core import Detector, Frame
+from edge_autotuner.core import Detector, Frame, MotionResult
 from edge_autotuner.errors import ConfigError
 
 

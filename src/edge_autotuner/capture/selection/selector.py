@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 
-from edge_autotuner.capture.motion import MotionResult
 from edge_autotuner.capture.regions import union_area
 from edge_autotuner.capture.selection.budget import Budget
 from edge_autotuner.capture.selection.diversity import SimilarFrames, Vector, make_descriptor
@@ -19,7 +18,7 @@ from edge_autotuner.capture.selection.scores import FrameScore, UniformScore, ma
 from edge_autotuner.capture.selection.sent_memory import SentMemory
 from edge_autotuner.capture.selection.slots import TimeSlots
 from edge_autotuner.config import SelectionConfig
-from edge_autotuner.core import Frame
+from edge_autotuner.core import Frame, MotionResult
 from edge_autotuner.core.types import FloatArray
 
 Reason = Literal[

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edge_autotuner.capture.motion import MotionResult
-from edge_autotuner.core import Frame, scale_boxes
+from edge_autotuner.core import Frame, MotionResult, scale_boxes
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, SizeWH
 
 _RETURN_S = 1.0

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_autotuner.capture.motion import MotionResult
-from edge_autotuner.core import Detections, Detector, Frame, box_areas, iou_matrix
+from edge_autotuner.core import Detections, Detector, Frame, MotionResult, box_areas, iou_matrix
 from edge_autotuner.core.types import BoolArray, FloatArray
 
 _N_VIEWS = 6

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from edge_autotuner.config.node import CameraConfig, OutputsConfig
-from edge_autotuner.core import Clock, LabelMap, SystemClock
+from edge_autotuner.core import Clock, LabelMap, Observation, SystemClock
 from edge_autotuner.node.camera_health import CameraState
 from edge_autotuner.node.fault_domain import FaultDomains
 from edge_autotuner.node.outputs.json_lines import JsonLinesFile, JsonLinesStream
@@ -70,6 +70,8 @@ class Outputs:
         StorageError: the file for lines cannot be opened.
     """
 
+    needs_motion = False
+
     def __init__(self, config: OutputsConfig, cameras: Sequence[CameraConfig], *, clock: Clock | None = None) -> None:
         self._outputs: list[DetectionOutput] = []
         self._names = {camera.name for camera in cameras}
@@ -107,6 +109,11 @@ class Outputs:
         """Say which classes a camera's model knows from now on; a report of it says so as well."""
         self._check_name(camera)
         self._give_to_all(lambda output: output.announce(camera, labels))
+
+    def observe(self, observation: Observation) -> None:
+        """Report what the deployed model found in a frame, if it looked at it."""
+        if observation.found is not None:
+            self.take(DetectionReport.of(observation, observation.found))
 
     def take(self, report: DetectionReport) -> None:
         """Give a report to all outputs, without waiting for any of them."""

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from edge_autotuner.core import Detections, LabelMap
+from edge_autotuner.core import Detections, LabelMap, ModelFindings, Observation
 from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import SizeWH
 
@@ -43,6 +43,21 @@ class DetectionReport:
     captured_at: datetime | None
     size_wh: SizeWH
     detections: Detections
+
+    @classmethod
+    def of(cls, observation: Observation, found: ModelFindings) -> DetectionReport:
+        """Return the report of what a model found in the frame of an observation."""
+        frame = observation.frame
+        return cls(
+            observation.camera,
+            found.model,
+            found.labels,
+            frame.index,
+            frame.time_s,
+            frame.captured_at,
+            frame.size_wh,
+            found.detections,
+        )
 
     def __post_init__(self) -> None:
         found = self.detections

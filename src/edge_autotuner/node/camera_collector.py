@@ -1,4 +1,4 @@
-"""Fills the batches of a camera, one after the other, with pauses between them."""
+"""Collects the batches of a camera, one after the other, with pauses between them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from edge_autotuner.capture import BatchCollector, EventLog, redact
 from edge_autotuner.capture.live_progress import LiveProgress
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.node import NodeConfig
-from edge_autotuner.core import Clock, Detector, Frame, FrameSource, LabelMap
+from edge_autotuner.core import Clock, Detector, Frame, FrameSource, LabelMap, MotionResult, Observation
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.dataset.treatment import PictureTreatment
 from edge_autotuner.errors import ConfigError, DatasetError, ModelBundleError, StorageError
 from edge_autotuner.node.camera_folder import Batch, CameraFolder
+from edge_autotuner.node.deployed_model import DeployedModel
 from edge_autotuner.pipeline.forgetting import forget_pictures
 from edge_autotuner.pipeline.privacy import needs_hiding_model, open_ready_filter, stored_settings
 from edge_autotuner.pipeline.run_folder import StageRecord, fingerprint_of
@@ -27,31 +28,38 @@ _LOOK_AT_DISK_EVERY_S = 10.0
 _TRY_EVERY_S = 1.0  # to begin a batch
 
 
-class Collecting:
-    """Gives the frames of one camera to its current batch.
+class CameraCollector:
+    """Observes one camera, and gives its frames to the current batch.
 
-    Frames come from one thread. A full disk stops the collecting, says so once, and lets it go on when there is space;
-    it never stops the camera.
+    A full disk stops the collecting until there is space again; it never stops the camera. After an unexpected error
+    the batch is closed; the next frame opens it again.
+
+    Args:
+        folder: of the camera.
+        address: of its source, for the records.
+        run: how the camera learns.
+        node: when a batch is complete, and how much disk to keep free.
+        model: the deployed one: its classes are the batch's, and scores ask it.
+        clock: of pauses and records.
 
     Attributes:
         problem: why nothing is collected although it should be; None if all is well.
     """
 
     def __init__(
-        self, folder: CameraFolder, address: str, run: RunConfig, node: NodeConfig, *, clock: Clock, events: EventLog
+        self,
+        folder: CameraFolder,
+        address: str,
+        run: RunConfig,
+        node: NodeConfig,
+        *,
+        model: DeployedModel,
+        clock: Clock,
     ) -> None:
-        """Look what there is.
-
-        Args:
-            folder: of the camera.
-            address: of its source, for the records.
-            run: how the camera learns.
-            node: when a batch is complete, and how much disk is left alone.
-            clock: of pauses and records.
-            events: what the source was opened with as `on_event`.
-        """
         self._folder, self._address, self._run, self._node = folder, address, run, node
-        self._clock, self._events = clock, events
+        self._model, self._clock = model, clock
+        self._events = EventLog()  # waits for the batch that is open, or for the next one
+        self._source: FrameSource | None = None
         self._open: _OpenBatch | None = None
         self._looked_at_disk_s: float | None = None
         self._tried_s: float | None = None
@@ -67,32 +75,37 @@ class Collecting:
         collector = self._open.collector
         return {"batch": self._open.batch.name, "n_train": collector.n_train, "n_test": collector.n_test}
 
-    def see(self, frame: Frame, source: FrameSource, model: Detector) -> None:
+    @property
+    def needs_motion(self) -> bool:
+        """Whether a batch is open."""
+        return self._open is not None
+
+    def begin_source(self, source: FrameSource) -> None:
+        """Take the frames from here on as those of a source that was just opened."""
+        self._source = source
+
+    def observe(self, observation: Observation) -> None:
         """Give the next frame to the batch; begin one if it is time to.
 
-        Args:
-            frame: of the camera.
-            source: the camera.
-            model: the deployed one; its classes are the batch's.
+        A frame without motion is left out: the gate failed, or no batch is open and it rests.
         """
-        if self._disk_is_full(frame.time_s):
+        for event in observation.events:
+            self._events.add(event)
+        if observation.motion is None or self._source is None or self._disk_is_full(observation.frame.time_s):
             return
         try:
-            self._give_up_if_old()
-            if self._open is None and self._may_try(frame.time_s):
-                self._open = self._begin(source, model)
-            if self._open is not None:
-                self._open.collector.see(frame)
-                if self._open.collector.is_complete:
-                    self._close_batch(self._open, source)
+            self._collect(observation.frame, observation.motion, self._source)
         except (StorageError, ConfigError, ModelBundleError) as exc:
             self._complain(str(exc))
             self.close()
+        except Exception:
+            self.close()
+            raise
 
-    def finish_source(self, source: FrameSource) -> None:
-        """Say that a recorded source is over: a batch that can be learned from is complete, too."""
-        if self._open is not None and self._open.collector.n_test:
-            self._close_batch(self._open, source)
+    def finish_source(self) -> None:
+        """Complete the batch, if it can be learned from, because a recorded source is over."""
+        if self._open is not None and self._source is not None and self._open.collector.n_test:
+            self._complete(self._open, self._source)
         self.close()
 
     def close(self) -> None:
@@ -111,6 +124,15 @@ class Collecting:
                 return LiveProgress.of(store)
         except DatasetError:  # nothing was written yet
             return LiveProgress()
+
+    def _collect(self, frame: Frame, motion: MotionResult, source: FrameSource) -> None:
+        self._give_up_if_old()
+        if self._open is None and self._may_try(frame.time_s):
+            self._open = self._begin(source)
+        if self._open is not None:
+            self._open.collector.see(frame, motion)
+            if self._open.collector.is_complete:
+                self._complete(self._open, source)
 
     def _give_up_if_old(self) -> None:
         """Delete a batch that has not become complete in all the time that pictures may wait.
@@ -137,7 +159,10 @@ class Collecting:
         self._tried_s = now_s
         return True
 
-    def _begin(self, source: FrameSource, model: Detector) -> _OpenBatch | None:
+    def _begin(self, source: FrameSource) -> _OpenBatch | None:
+        model = self._model.detector
+        if model is None:
+            return None
         batch = self._folder.collecting()
         if batch is None:
             if self._is_pause():
@@ -166,7 +191,7 @@ class Collecting:
         here_s = self._clock.monotonic_s() - self._pause_since_s
         return max(by_wall_s, here_s) < pause_s  # a clock that was set back makes no pause longer
 
-    def _close_batch(self, opened: _OpenBatch, source: FrameSource) -> None:
+    def _complete(self, opened: _OpenBatch, source: FrameSource) -> None:
         opened.record(self._address, source, self._clock)
         logger.info("%s: batch %s is complete", self._folder.path.name, opened.batch.name)
         self.close()
@@ -212,9 +237,7 @@ class _OpenBatch:
             "batch": node.batch.model_dump(mode="json"),
         }
         self.store = _open_store(batch, source, model.labels, self._settings, treatment, clock)
-        self.collector = BatchCollector(
-            source, self.store, run.capture, node.batch, clock=clock, events=events, student=model
-        )
+        self.collector = BatchCollector(source, self.store, run.capture, node.batch, events=events, student=model)
 
     def record(self, address: str, source: FrameSource, clock: Clock) -> None:
         """Write that the batch is collected, as the capture stage of a run does."""

@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge_autotuner.capture import EventLog
-from edge_autotuner.config import RunConfig
+from edge_autotuner.capture import MotionGate
+from edge_autotuner.config import CaptureConfig, RunConfig
 from edge_autotuner.config.node import CameraConfig, NodeConfig
-from edge_autotuner.core import FakeClock, Frame, LabelMap
+from edge_autotuner.core import Detector, FakeClock, Frame, LabelMap, Observation
 from edge_autotuner.dataset import DatasetStore
+from edge_autotuner.node.camera_collector import CameraCollector
 from edge_autotuner.node.camera_folder import CameraFolder
-from edge_autotuner.node.collecting import Collecting
 from support.cameras.plain_scene import GreyDetector
 from support.cameras.private_scene import n_striped, private_frame, write_figure_finder
 from support.runs.run_samples import camera
 
 CARS = GreyDetector(labels=LabelMap(("person", "car")))
+CAPTURE = CaptureConfig.model_validate({"background": {"method": "first"}, "picture_format": "png"})
 
 
-def collecting(folder: Path, clock: FakeClock, privacy: dict[str, Any], **storage: Any) -> Collecting:
+@dataclass
+class Model:
+    """The deployed model of a camera."""
+
+    detector: Detector = CARS
+
+
+def collecting(folder: Path, clock: FakeClock, privacy: dict[str, Any], **storage: Any) -> CameraCollector:
     run = RunConfig.model_validate(
         {
-            "capture": {"background": {"method": "first"}, "picture_format": "png"},
+            "capture": CAPTURE,
             "annotation": {"classes": ["car"], "min_crop_px": 16, "crop_margin": 0.0},
             "privacy": privacy,
         }
@@ -37,13 +46,16 @@ def collecting(folder: Path, clock: FakeClock, privacy: dict[str, Any], **storag
             "storage": {"min_free_mb": 0, **storage},
         }
     )
-    return Collecting(CameraFolder(folder / "gate"), "street.mp4", run, node, clock=clock, events=EventLog())
+    model: Any = Model()
+    return CameraCollector(CameraFolder(folder / "gate"), "street.mp4", run, node, model=model, clock=clock)
 
 
-def show(to: Collecting, frames: range, *, after_s: float = 0.0) -> None:
-    source = camera()
+def show(to: CameraCollector, frames: range, *, after_s: float = 0.0) -> None:
+    to.begin_source(camera())
+    gate = MotionGate(CAPTURE.motion, CAPTURE.background)
     for index in frames:
-        to.see(Frame.from_bgr(private_frame(index), index=index, time_s=index / 10 + after_s), source, CARS)
+        frame = Frame.from_bgr(private_frame(index), index=index, time_s=index / 10 + after_s)
+        to.observe(Observation("gate", frame, gate.look(frame)))
 
 
 def pictures(folder: Path) -> list[int]:

@@ -1,0 +1,77 @@
+"""What the observers of a camera are shown: its frames, and what the motion gate and the deployed model saw in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge_autotuner.core.detections import Detections
+from edge_autotuner.core.events import CaptureEvent
+from edge_autotuner.core.frame import Frame
+from edge_autotuner.core.labels import LabelMap
+from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray
+
+
+@dataclass(frozen=True, eq=False)
+class MotionResult:
+    """What the gate saw in one frame.
+
+    Attributes:
+        regions_xyxy: (R, 4) float32, frame pixels, sorted from left to right.
+        motion_fraction: share of the frame that the regions cover, 0..1.
+        mask: (h, w) bool at working size: changed pixels of the areas that the regions are made of.
+        blurred_luma: (h, w) uint8: the frame at working size, blurred, as it was compared.
+        background: (h, w) uint8, not blurred: what the frame was compared with; None while the scene is still
+            being learned, and then there are no regions.
+        gate_s: how long the gate took, seconds.
+    """
+
+    regions_xyxy: FloatArray
+    motion_fraction: float
+    mask: BoolArray
+    blurred_luma: ImageArray
+    background: ImageArray | None
+    gate_s: float = 0.0
+
+    @property
+    def background_known(self) -> bool:
+        """Whether the frame could be compared with anything."""
+        return self.background is not None
+
+    @property
+    def has_motion(self) -> bool:
+        """Whether there is anything new to see."""
+        return len(self.regions_xyxy) > 0
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFindings:
+    """The objects that a deployed model found in one frame.
+
+    Attributes:
+        model: name of its bundle's folder.
+        labels: its classes.
+        detections: in frame pixels.
+    """
+
+    model: str
+    labels: LabelMap
+    detections: Detections
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """One frame of a watched camera, with everything that is known about it.
+
+    Attributes:
+        camera: name of the camera.
+        frame: the picture; a decoder may reuse its memory, so copy what outlives the call.
+        motion: what the gate saw, and the background it compared with; None: the gate did not look at this frame.
+        found: None: the deployed model did not look at this frame.
+        events: what happened to the camera since the observation before, oldest first, without credentials.
+    """
+
+    camera: str
+    frame: Frame
+    motion: MotionResult | None = None
+    found: ModelFindings | None = None
+    events: tuple[CaptureEvent, ...] = ()

@@ -1,0 +1,120 @@
+"""The frame path of one camera: each frame becomes an observation, which every observer is shown in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from edge_autotuner.capture import EventLog, MotionGate
+from edge_autotuner.config import CaptureConfig
+from edge_autotuner.config.node import NodeConfig
+from edge_autotuner.core import CaptureEvent, Clock, Frame, FrameObserver, MotionResult, Observation
+from edge_autotuner.node.deployed_model import DeployedModel
+from edge_autotuner.node.fault_domain import FaultDomains
+
+_ROUNDING_S = 1e-3  # stamps of frames that are just far enough apart
+
+
+class ObservationStream:
+    """Shows every frame of a camera to its observers, whether a batch is open or not.
+
+    The motion gate, with its background and its scene guard, runs all the time: at every frame while an observer needs
+    its motion, else at `idle_motion_rate_hz`. Gate and observers have a fault domain each; a failure of the deployed
+    model is the caller's.
+
+    Args:
+        camera: its name.
+        capture: background and motion of the camera.
+        node: rates of the gate and of the deployed model.
+        model: the deployed one.
+        clock: measures the cost of the gate.
+        faults: the domains of the node.
+        observers: who is shown the frames, in this order, by the name of their work.
+
+    Attributes:
+        events: what happens to the camera; sources add to it, from whatever thread.
+        n_looked: frames that the deployed model looked at.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        capture: CaptureConfig,
+        node: NodeConfig,
+        *,
+        model: DeployedModel,
+        clock: Clock,
+        faults: FaultDomains,
+        observers: Mapping[str, FrameObserver],
+    ) -> None:
+        self.name = camera
+        self.events = EventLog()
+        self.n_looked = 0
+        self._capture, self._model, self._clock = capture, model, clock
+        self._gate = _new_gate(capture, self.events, clock)
+        self._gate_faults = faults.of(f"{camera}: motion")
+        self._observers = [(observer, faults.of(f"{camera}: {work}")) for work, observer in observers.items()]
+        self._detect_pace = Pace(node.detect.max_rate_hz)
+        self._idle_pace = Pace(node.idle_motion_rate_hz)
+        self._last_event: CaptureEvent | None = None
+        self._has_background = False
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What is known of the scene, JSON values."""
+        event = self._last_event
+        return {
+            "has_background": self._has_background,
+            "last_event": event and {"kind": event.kind, "time_s": round(event.time_s, 3), "detail": event.detail},
+        }
+
+    def restart(self) -> None:
+        """Start with an unknown background: the camera was opened again, and its time line may have changed."""
+        self._gate = _new_gate(self._capture, self.events, self._clock)
+        self._detect_pace.reset()
+        self._idle_pace.reset()
+
+    def show(self, frame: Frame) -> None:
+        """Show the next frame to all observers, one after the other."""
+        motion = self._look_for_motion(frame)
+        found = self._model.look(frame) if self._detect_pace.is_due(frame.time_s) else None
+        self.n_looked += found is not None
+        observation = Observation(self.name, frame, motion, found, self.events.take())
+        self._last_event = observation.events[-1] if observation.events else self._last_event
+        for observer, faults in self._observers:
+            faults.do(lambda to=observer: to.observe(observation))  # type: ignore[misc]
+
+    def _look_for_motion(self, frame: Frame) -> MotionResult | None:
+        is_due = self._idle_pace.is_due(frame.time_s)
+        if not is_due and not any(observer.needs_motion for observer, _ in self._observers):
+            return None
+        motion = self._gate_faults.attempt(lambda: self._gate.look(frame), None)
+        self._has_background = motion is not None and motion.background_known
+        return motion
+
+
+class Pace:
+    """Picks frames that are far enough apart.
+
+    Args:
+        max_rate_hz: most frames per second of the camera's time.
+    """
+
+    def __init__(self, max_rate_hz: float) -> None:
+        self._min_gap_s = 1 / max_rate_hz - _ROUNDING_S
+        self._last_s: float | None = None
+
+    def is_due(self, time_s: float) -> bool:
+        """Whether a frame of this time is picked; after a jump backwards it is."""
+        if self._last_s is not None and 0 <= time_s - self._last_s < self._min_gap_s:
+            return False
+        self._last_s = time_s
+        return True
+
+    def reset(self) -> None:
+        """Pick the next frame."""
+        self._last_s = None
+
+
+def _new_gate(capture: CaptureConfig, events: EventLog, clock: Clock) -> MotionGate:
+    return MotionGate(capture.motion, capture.background, on_event=events.add, clock=clock)
