@@ -18,7 +18,7 @@ from helpers import REPOSITORY
 from support.runs.cli_runs import Outcome, run_cli, run_script
 from support.runs.run_samples import FinishedRun, Samples, write_pictures
 
-TRAIN_ONLY = ("torch", "onnx", "safetensors", "faster_coco_eval", "jinja2")
+TRAIN_ONLY = ("torch", "onnx", "safetensors", "jinja2")
 
 
 def run_without_torch(folder: Path, *arguments: str | Path) -> Outcome:

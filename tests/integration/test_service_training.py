@@ -39,7 +39,7 @@ SOME_FAULTS: dict[Fault, float] = {**EVERY_FAULT, "pass": 12}  # each failed att
 
 WITHOUT_TRAINING_LIBRARIES = """
 import sys
-for name in ("torch", "onnx", "onnxscript", "safetensors", "jinja2", "faster_coco_eval"):
+for name in ("torch", "onnx", "onnxscript", "safetensors", "jinja2"):
     sys.modules[name] = None
 """
 

@@ -11,10 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_autotuner.core import Detections, LabelMap
-from edge_autotuner.evaluation import MatchTable, Truth, average_precision, score_detections
+from edge_autotuner.evaluation import MatchTable, Truth, score_detections
+from support.evaluation.coco_reference import reference_scores
 
 LABELS = LabelMap(("a", "b", "c"))
 Scene = tuple[list[Detections], list[Truth]]
+
+
+def average_precision(found: list[Detections], truths: list[Truth], max_detections: int = 100) -> tuple[float, float]:
+    scores = score_detections(found, truths, LABELS, max_detections=max_detections, min_score=0.0)
+    return scores.ap50, scores.ap
 
 
 @st.composite
@@ -52,8 +58,8 @@ def _untied(found: list[Detections]) -> list[Detections]:
 def test_equal_to_faster_coco_eval(scene: Scene, max_detections: int) -> None:
     found, truths = scene
     ours = average_precision(found, truths, max_detections=max_detections)
-    library = score_detections(found, truths, LABELS, max_detections=max_detections, min_score=0.0)
-    assert ours == pytest.approx((library.ap50, library.ap), abs=1e-6, nan_ok=True)
+    reference = reference_scores(found, truths, LABELS, max_detections=max_detections)
+    assert ours == pytest.approx(reference, abs=1e-9, nan_ok=True)
 
 
 @settings(max_examples=60)

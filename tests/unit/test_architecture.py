@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "cli": LOOP | {"pipeline", "node", "fleet", "server"},
 }
 
-TRAIN_ONLY = {"torch", "onnx", "onnxscript", "safetensors", "faster_coco_eval", "jinja2"}
+TRAIN_ONLY = {"torch", "onnx", "onnxscript", "safetensors", "jinja2"}
 HEAVY = TRAIN_ONLY | {"cv2", "onnxruntime", "av", "pydantic", "typer", "rich", "yaml", "numpy"}
 SERVER_ONLY = {"fastapi", "starlette", "uvicorn", "sqlalchemy", "prometheus_client"}
 EDGE_PACKAGES = ("core", "storage", "config", "wire", "capture", "dataset", "models", "deployment", "client")

@@ -170,7 +170,7 @@ TASKS = {
         merge="annotation.fusion:merge_views",
         fuse="annotation.weighted_fusion:fuse_boxes",
         draw="evaluation.report.pictures:boxes_svg",
-        score="evaluation.coco_scores:score_detections",
+        score="evaluation.average_precision:score_detections",
     ),
 }
 

@@ -1,8 +1,7 @@
 """What counts as right, how good detectors are, whether a candidate is promoted, and the report page."""
 
-from edge_autotuner.evaluation.average_precision import MatchTable, average_precision
+from edge_autotuner.evaluation.average_precision import MatchTable, score_detections
 from edge_autotuner.evaluation.class_merge import ClassMerge, merge_classes
-from edge_autotuner.evaluation.coco_scores import score_detections
 from edge_autotuner.evaluation.comparison import (
     AGAINST_HUMAN,
     AGAINST_TEACHER,
@@ -39,7 +38,6 @@ __all__ = [
     "PromotionDecision",
     "Scores",
     "Truth",
-    "average_precision",
     "compare_detectors",
     "count_found",
     "decide_promotion",

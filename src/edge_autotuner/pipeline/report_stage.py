@@ -41,7 +41,7 @@ from edge_autotuner.pipeline.training_stage import require_training
 _N_FRAMES_SHOWN = 6
 _N_MOTION_EXAMPLES = 3
 _MAX_TIMELINE_FRAMES = 1500
-_VERSIONS_OF = ("numpy", "opencv-python-headless", "av", "onnxruntime", "torch", "faster-coco-eval")
+_VERSIONS_OF = ("numpy", "opencv-python-headless", "av", "onnxruntime", "torch")
 
 
 def report(session: Session) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 
-import faster_coco_eval  # noqa: F401
 import jinja2  # noqa: F401
 import onnx  # noqa: F401
 import torch.onnx

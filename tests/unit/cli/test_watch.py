@@ -184,7 +184,7 @@ def test_no_frame_no_numbers() -> None:
 WITHOUT_TORCH = """
 import sys
 import edge_autotuner.cli.app, edge_autotuner.cli.watch_screen
-print(sorted({"torch", "onnx", "jinja2", "faster_coco_eval", "safetensors"} & set(sys.modules)))
+print(sorted({"torch", "onnx", "jinja2", "safetensors"} & set(sys.modules)))
 """
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from edge_autotuner.core import STREET_6, Detections
 from edge_autotuner.errors import ConfigError
-from edge_autotuner.evaluation import Truth, average_precision, merge_classes
+from edge_autotuner.evaluation import Truth, merge_classes, score_detections
 
 CARS = {"bus": "car", "truck": "car"}
 
@@ -37,7 +37,9 @@ def test_the_same_object_as_car_and_truck_is_one_false_alarm() -> None:
     truth = Truth([[0, 0, 10, 10], [50, 0, 60, 10]], [2, 2], [False, False])
     # ranks TP FP TP, 2 truths: precision 1 up to recall .5 (51 of 101 levels), then 2/3
     expected = (51 + 50 * 2 / 3) / 101
-    assert average_precision([merge.detections(found)], [merge.truth(truth)])[0] == pytest.approx(expected)
+    assert score_detections([merge.detections(found)], [merge.truth(truth)], merge.labels).ap50 == pytest.approx(
+        expected
+    )
 
 
 def test_unknown_class_is_named_with_the_known_ones() -> None:

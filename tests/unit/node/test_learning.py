@@ -22,7 +22,7 @@ from helpers import REPOSITORY
 from support.service.job_samples import FakeJobs, training_service
 from unit.deployment.test_bundle import made
 
-NEEDED_TO_TRAIN = ("torch", "onnx", "safetensors", "jinja2", "faster_coco_eval")
+NEEDED_TO_TRAIN = ("torch", "onnx", "safetensors", "jinja2")
 SERVICE = {"url": "http://127.0.0.1:1"}
 AT_SERVICE = {"trains_on": "service", "registry": {"service": SERVICE, "allow_unsigned": True}}
 REMOTE = {"annotation": {"teacher": "remote:big", "service": SERVICE}}

@@ -1,18 +1,16 @@
-"""Scores through faster-coco-eval, and their JSON form."""
+"""Scores of a detector, and their JSON form."""
 
 from __future__ import annotations
 
 import json
-import logging
 import math
-import sys
 
 import numpy as np
 import pytest
 
 from edge_autotuner.core import Detections, LabelMap
-from edge_autotuner.errors import EvaluationError, MissingDependency
-from edge_autotuner.evaluation import ClassScores, MatchTable, Scores, Truth, average_precision, score_detections
+from edge_autotuner.errors import EvaluationError
+from edge_autotuner.evaluation import ClassScores, MatchTable, Scores, Truth, score_detections
 
 LABELS = LabelMap(("person", "car", "bus"))
 ROW = np.array([[20 * i, 0, 20 * i + 10, 10] for i in range(150)], np.float32)
@@ -36,7 +34,6 @@ def test_the_limit_of_detections_is_the_one_given(limit: int, ap: float) -> None
     # recall 100/150 reaches levels 0 .. .66 (67 of 101), recall 3/150 reaches 0, .01 and .02
     found, truths = _all_right(150)
     assert score_detections(found, truths, LABELS, max_detections=limit).ap == pytest.approx(ap)
-    assert average_precision(found, truths, max_detections=limit)[1] == pytest.approx(ap)
 
 
 def test_low_scores_are_left_out() -> None:
@@ -66,13 +63,6 @@ def test_damaged_json_is_explained(damaged: object) -> None:
         Scores.from_json(damaged)  # type: ignore[arg-type]
 
 
-def test_nothing_is_printed_or_logged(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
-        score_detections(*_all_right(3), LABELS)
-    assert capfd.readouterr() == ("", "")
-    assert caplog.records == []
-
-
 def test_inputs_are_untouched() -> None:
     found, truths = _all_right(3)
     score_detections(found, truths, LABELS)
@@ -92,9 +82,3 @@ def test_lengths_must_agree() -> None:
 def test_class_ids_must_fit_the_labels() -> None:
     with pytest.raises(EvaluationError, match="from 7 to 7, but there are 3 labels"):
         score_detections([Detections(ROW[:1], [0.9], [7])], [Truth.empty()], LABELS)
-
-
-def test_missing_library_gives_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
-    with pytest.raises(MissingDependency, match=r"pip install 'edge-autotuner\[train\]'"):
-        score_detections(*_all_right(1), LABELS)
