@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import select
 import stat
@@ -13,20 +12,16 @@ from pathlib import Path
 from edge_autotuner.core import LabelMap
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.node.camera_health import CameraState
-from edge_autotuner.node.outputs.mailbox import Mailbox
+from edge_autotuner.node.outputs.queued_output import QueuedOutput
 from edge_autotuner.node.outputs.report import DetectionReport
 from edge_autotuner.node.outputs.tally import OutputStatus, Tally
 from edge_autotuner.storage.atomic import make_folder, storage_errors, write_all
-
-logger = logging.getLogger(__name__)
 
 ROTATED_SUFFIX = ".1"
 
 _NAME = "json_lines"
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC  # readable: how the file ends decides how to go on
-_CAPACITY = 256
 _STANDARD_OUTPUT = 1
-_CLOSE_S = 2.0
 _POLL_S = 0.2
 
 
@@ -130,56 +125,35 @@ class JsonLinesFile:
             self._is_torn = True
 
 
-class JsonLinesStream:
-    """Writes one line for each report to standard output, from a thread: a reader that is slow only loses lines.
+class JsonLinesStream(QueuedOutput[str]):
+    """Writes one line for each report to standard output; a slow reader loses lines.
 
     Args:
-        handle: where to; stays open.
+        handle: file descriptor to write to; stays open.
     """
 
     name = _NAME
+    close_s = 2.0
 
     def __init__(self, handle: int = _STANDARD_OUTPUT) -> None:
+        super().__init__()
         self._handle = handle
-        self._tally = Tally(self.name)
-        self._mailbox: Mailbox[str] = Mailbox(_CAPACITY)
-        self._thread = threading.Thread(target=self._run, name=f"output {self.name}", daemon=True)
-        self._thread.start()
-
-    @property
-    def status(self) -> OutputStatus:
-        """Its counts."""
-        return self._tally.status
-
-    def announce(self, camera: str, labels: LabelMap) -> None:
-        """Do nothing: each line says what it is about."""
+        self._start()
 
     def take(self, report: DetectionReport) -> None:
         """Have a line written soon."""
-        self._tally.add_dropped(self._mailbox.put(report.json_text))
+        self._put(report.json_text)
 
     def tell(self, state: CameraState) -> None:
         """Have a line written when a camera is lost or back."""
         if state.event_type is not None:
-            self._tally.add_dropped(self._mailbox.put(state.event_text))
+            self._put(state.event_text)
 
-    def close(self) -> None:
-        """Write what is still there, if the reader takes it within two seconds."""
-        self._mailbox.close()
-        self._thread.join(_CLOSE_S)
+    def _work(self) -> None:
+        self._mailbox.wait(None)
+        self._finish()
 
-    def _run(self) -> None:
-        try:
-            while not self._mailbox.is_closed:
-                self._mailbox.wait(None)
-                self._write_waiting()
-            self._write_waiting()
-        except Exception as exc:  # the thread's edge
-            logger.exception("output %s ends after an unexpected error", self.name)
-            self._tally.add_failure(f"unexpected {type(exc).__name__}")
-            self._mailbox.close()
-
-    def _write_waiting(self) -> None:
+    def _finish(self) -> None:
         for text in self._mailbox.take_all():
             try:
                 self._write(text.encode("ascii") + b"\n")

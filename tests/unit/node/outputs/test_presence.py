@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_autotuner.node.outputs.presence import Presence
+from edge_autotuner.node.outputs.mqtt_states import Presence
 
 
 def counts_of(looks: list[tuple[float, int]]) -> list[int]:

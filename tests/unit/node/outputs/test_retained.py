@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_autotuner.node.outputs.retained import RetainedMessages
+from edge_autotuner.node.outputs.mqtt_states import RetainedMessages
 
 
 def say_all(messages: RetainedMessages) -> list[tuple[str, bytes]]:
