@@ -1,38 +1,33 @@
-"""Outputs against real brokers, addresses and files, which are slow, refuse, break and die."""
+"""The MQTT output against real brokers, which are slow, refuse, break and die."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
 import json
-import logging
 import os
 import shutil
 import signal
 import socket
-import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from edge_autotuner.config.node import MqttConfig, WebhookConfig
-from edge_autotuner.core import Backoff, FakeClock, LabelMap
+from edge_autotuner.config.node import MqttConfig
+from edge_autotuner.core import FakeClock, LabelMap
 from edge_autotuner.node.camera_health import CameraState
 from edge_autotuner.node.outputs import mqtt_link
 from edge_autotuner.node.outputs.mqtt import MqttOutput
-from edge_autotuner.node.outputs.webhook import FRESH_S, WebhookOutput
 from helpers import REPOSITORY
 from support.cameras.live_servers import CameraServer
-from support.machine.mount_namespace import shell_in_mount_namespace
-from support.service.output_samples import FRONT, GARAGE, LABELS, Hook, Listener, make_report, wait_until
+from support.service.certificates import make_certificate
+from support.service.output_samples import FRONT, GARAGE, LABELS, Listener, make_report, wait_until
 
 pytest.importorskip("paho.mqtt.client")
-pytest.importorskip("httpx2")
 
 STUB = "mqtt_broker.py"
 
@@ -43,11 +38,6 @@ def broker(request: pytest.FixtureRequest) -> Iterator[CameraServer]:
         pytest.skip("Mosquitto is not installed (scripts/test_servers)")
     with CameraServer(request.param) as server:
         yield server
-
-
-def impatient() -> Backoff:
-    """Return short waits between attempts."""
-    return Backoff(0.02, 0.1)
 
 
 @contextlib.contextmanager
@@ -295,7 +285,8 @@ def test_a_broker_that_breaks_the_protocol_ends_nothing() -> None:
             with connection:
                 connection.recv(100)
                 connection.sendall(answer)
-                connection.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(OSError):  # the other side was faster
+                    connection.shutdown(socket.SHUT_WR)
                 wait_until(lambda index=index: output.status.n_failures > index)
 
 
@@ -440,35 +431,6 @@ def certificate(tmp_path: Path) -> Path:
     return make_certificate(tmp_path / "server.pem", "127.0.0.1")
 
 
-def make_certificate(path: Path, address: str) -> Path:
-    import datetime
-    import ipaddress
-
-    x509 = pytest.importorskip("cryptography.x509")
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, address)])
-    now = datetime.datetime.now(datetime.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    plain = serialization.NoEncryption()
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    path.write_bytes(pem + made.public_bytes(serialization.Encoding.PEM))
-    return path
-
-
 @pytest.fixture
 def collected() -> Iterator[None]:
     """Collect garbage before the test is over: what it warns about belongs to this test, not to a later one."""
@@ -500,248 +462,3 @@ def test_tls_is_used_and_certificates_are_checked(certificate: Path, tmp_path: P
     ):
         wait_until(lambda: output.status.problem)
         assert "its certificate is not accepted: IP address mismatch" in str(output.status.problem)
-
-
-@contextlib.contextmanager
-def posting(hook: Hook, *, clock: FakeClock | None = None, **settings: object) -> Iterator[WebhookOutput]:
-    config = WebhookConfig.model_validate({"url": hook.url, "min_gap_s": 0.001} | settings)
-    output = WebhookOutput(config, [FRONT, GARAGE], clock=clock, backoff=impatient())
-    try:
-        yield output
-    finally:
-        output.close()
-
-
-def counts_of(hook: Hook) -> list[int]:
-    return [len(body["objects"]) for body in hook.bodies]
-
-
-def test_changes_are_posted(tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("hunter2\n")
-    with Hook() as hook, posting(hook, token_file=tmp_path / "token") as output:
-        for index, class_ids in enumerate([(), (0,), (0,), (0, 0)]):
-            output.take(make_report(*class_ids, index=index))
-            wait_until(lambda index=index: len(hook.bodies) == min(index + 1, 2) + (index == 3))
-        assert hook.bodies[-1] == make_report(0, 0, index=3).to_json()
-        assert hook.headers["Authorization"] == "Bearer hunter2"
-        assert hook.headers["Content-Type"] == "application/json"
-        wait_until(lambda: output.status.n_sent == 3)
-    assert counts_of(hook) == [0, 1, 2]
-
-
-def test_the_newest_waits_for_the_gap() -> None:
-    clock = FakeClock()
-    with Hook() as hook, posting(hook, clock=clock, min_gap_s=10, when="detection") as output:
-        output.take(make_report(0))
-        wait_until(lambda: hook.bodies)
-        for n in (2, 3, 4):
-            output.take(make_report(*[0] * n))
-        output.take(make_report(0, camera="garage.2"))
-        wait_until(lambda: len(hook.bodies) == 2)  # the other camera does not wait
-        clock.advance(10.0)
-        output.take(make_report(camera="garage.2"))  # wakes the thread, whose clock it does not see
-        wait_until(lambda: len(hook.bodies) == 3)
-    assert counts_of(hook) == [1, 1, 4]
-    assert output.status.n_dropped == 0
-
-
-def test_what_waits_is_posted_at_the_end() -> None:
-    with Hook() as hook:
-        with posting(hook, min_gap_s=3600) as output:
-            output.take(make_report(0))
-            wait_until(lambda: hook.bodies)
-            output.take(make_report(0, 0))
-        assert counts_of(hook) == [1, 2]
-
-
-def test_an_address_that_died_gets_the_newest_when_it_lives_again() -> None:
-    with Hook() as hook, posting(hook) as output:
-        output.take(make_report(0))
-        wait_until(lambda: output.status.n_sent == 1)
-        hook.stop()
-        for n in (2, 3, 4):
-            output.take(make_report(*[0] * n))
-        wait_until(lambda: output.status.n_failures >= 3)
-        assert f"{hook.origin}: connection refused" in str(output.status.problem)
-        hook.start()
-        wait_until(lambda: output.status.n_sent == 2)
-        assert output.status.problem is None
-    assert counts_of(hook) == [1, 4]
-
-
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_an_answer_that_asks_for_patience_is_tried_again(status: int) -> None:
-    with Hook() as hook, posting(hook) as output:
-        hook.answer = status, {"Retry-After": "0"}
-        output.take(make_report(0))
-        wait_until(lambda: hook.n_requests >= 3)
-        hook.answer = 200, {}
-        wait_until(lambda: output.status.n_sent == 1)
-        assert output.status.n_dropped == 0
-        assert output.status.last_error == f"{hook.url.partition('/hooks')[0]} answered {status}"
-    assert counts_of(hook) == [1]
-
-
-def test_the_wait_that_an_answer_asks_for_is_kept() -> None:
-    clock = FakeClock()
-    with Hook() as hook, posting(hook, clock=clock) as output:
-        hook.answer = 429, {"Retry-After": "20"}
-        output.take(make_report(0))
-        wait_until(lambda: output.status.n_failures == 1)
-        clock.advance(19.9)
-        output.take(make_report(0, 0))
-        wait_until(lambda: output.status.n_dropped == 1)  # the first, which this one replaces
-        hook.answer = 200, {}
-        clock.advance(0.1)
-        output.take(make_report(0, 0, 0))
-        wait_until(lambda: output.status.n_sent == 1)
-        assert hook.n_requests == 2
-    assert counts_of(hook) == [3]
-
-
-@pytest.mark.parametrize("status", [301, 307, 400, 401, 404])
-def test_a_refusal_is_final(status: int) -> None:
-    with Hook() as elsewhere, Hook() as hook, posting(hook) as output:
-        hook.answer = status, {"Location": elsewhere.url}
-        output.take(make_report(0))
-        wait_until(lambda: output.status.n_dropped == 1)
-        output.take(make_report(0, index=1))  # no change
-        output.take(make_report(0, camera="garage.2"))
-        wait_until(lambda: output.status.n_dropped == 2)
-        hook.answer = 200, {}
-        output.take(make_report(0, 0, index=2))
-        wait_until(lambda: output.status.n_sent == 1)
-        assert hook.n_requests == 3
-        assert elsewhere.n_requests == 0
-    assert counts_of(hook) == [2]
-
-
-def test_stale_reports_are_dropped() -> None:
-    clock = FakeClock()
-    with Hook() as hook, posting(hook, clock=clock, when="detection") as output:
-        hook.answer = 503, {}
-        output.take(make_report(0))
-        wait_until(lambda: output.status.n_failures >= 1)
-        clock.advance(FRESH_S)
-        hook.answer = 200, {}
-        output.take(make_report(0, camera="garage.2", index=1))
-        wait_until(lambda: output.status.n_sent == 1)
-        assert output.status.n_dropped == 1
-    assert [body["camera"] for body in hook.bodies] == ["garage.2"]
-
-
-def test_an_address_that_never_answers_delays_nothing() -> None:
-    with Hook() as hook:
-        hook.gate.clear()
-        with posting(hook, timeout_s=0.2, when="detection") as output:
-            output.take(make_report(0))
-            wait_until(lambda: hook.n_requests)
-            for index in range(5000):
-                output.take(make_report(0, index=index))
-            wait_until(lambda: output.status.n_failures >= 2)
-            hook.gate.set()
-            wait_until(lambda: output.status.n_sent >= 1)
-            assert output.status.n_dropped > 4000
-
-
-def test_nothing_secret_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "token").write_text("hunter2")
-    with caplog.at_level(logging.DEBUG), Hook() as hook, posting(hook, token_file=tmp_path / "token") as output:
-        output.take(make_report(0))
-        wait_until(lambda: output.status.n_sent == 1)
-        hook.answer = 404, {}
-        output.take(make_report(0, 0))
-        wait_until(lambda: output.status.n_failures)
-        hook.stop()
-        output.take(make_report())
-        wait_until(lambda: "refused" in str(output.status.problem))
-    assert "secret" not in caplog.text + str(output.status)
-    assert "hunter2" not in caplog.text
-
-
-def test_certificates_of_addresses_are_checked(certificate: Path) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    with Hook(context) as hook:
-        with posting(hook) as output:
-            output.take(make_report(0))
-            wait_until(lambda: output.status.problem)
-            assert "its certificate is not accepted: self-signed certificate" in str(output.status.problem)
-        with posting(hook, ca_file=certificate) as output:
-            output.take(make_report(0))
-            wait_until(lambda: output.status.n_sent == 1)
-    assert counts_of(hook) == [1]
-
-
-WRITE_FOR_EVER = """
-import sys
-from itertools import count
-from pathlib import Path
-from edge_autotuner.node.outputs.json_lines import JsonLinesFile
-from support.service.output_samples import make_report
-output = JsonLinesFile(Path(sys.argv[1]), max_bytes=100_000_000)
-for index in count(int(sys.argv[2])):
-    output.take(make_report(*[0] * 100, index=index))
-"""
-
-
-def test_killed_writers_tear_one_line_each_at_most(tmp_path: Path) -> None:
-    path = tmp_path / "seen.jsonl"
-    paths = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY / "tests")])
-    n_lives = 3
-    for life in range(n_lives):
-        size = path.stat().st_size if path.exists() else 0
-        command = [sys.executable, "-c", WRITE_FOR_EVER, str(path), str(life * 1_000_000)]
-        writer = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": paths})
-        wait_until(lambda size=size: path.exists() and path.stat().st_size > size + 100_000)
-        writer.kill()
-        writer.wait()
-    indices, n_torn = [], 0
-    for line in path.read_bytes().splitlines():
-        try:
-            indices.append(json.loads(line)["frame_index"])
-        except ValueError:
-            n_torn += 1
-    assert n_torn <= n_lives
-    assert {index // 1_000_000 for index in indices} == set(range(n_lives))
-    gaps = [later - earlier for earlier, later in pairwise(indices)]
-    assert all(gap == 1 or gap > 500_000 for gap in gaps)  # within a life, no line is missing
-
-
-FILL_AND_GO_ON = """
-import os, sys
-from pathlib import Path
-from edge_autotuner.node.outputs.json_lines import JsonLinesFile
-from support.service.output_samples import make_report
-disk = Path(sys.argv[1])
-ballast = disk / "ballast"
-ballast.write_bytes(bytes(40_000))
-output = JsonLinesFile(disk / "seen.jsonl", max_bytes=100_000_000)
-index = 0
-while output.status.n_dropped < 3:
-    output.take(make_report(*[0] * 20, index=index))
-    index += 1
-print(output.status.problem)
-ballast.unlink()
-output.take(make_report(index=index))
-print(output.status.problem, output.status.n_dropped)
-sys.stdout.write((disk / "seen.jsonl").read_text())
-"""
-
-
-def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
-    """A file system of 64 KB that only the writer's own mount namespace sees."""
-    in_namespace = shell_in_mount_namespace(tmp_path)
-    mount = f'mount -t tmpfs -o size=64k tmpfs "{tmp_path}"'
-    environment = {
-        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-        "PYTHONPATH": os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY / "tests")]),
-        "CODE": FILL_AND_GO_ON,
-    }
-    command = f'{mount} && "{sys.executable}" -c "$CODE" "{tmp_path}"'
-    done = subprocess.run([*in_namespace, command], env=environment, capture_output=True, text=True, check=False)
-    problem, end, *lines = done.stdout.splitlines()
-    assert problem.endswith("seen.jsonl: No space left on device"), done.stderr
-    assert end == "None 3"
-    indices = [json.loads(line)["frame_index"] for line in lines]
-    assert indices == [*range(len(indices) - 1), indices[-2] + 4]
