@@ -17,10 +17,9 @@ from edge_autotuner.deployment import deployed_bundle, read_bundle
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.server.audit import AuditEntry, AuditLog
 from edge_autotuner.server.blobs import Blobs
-from edge_autotuner.server.data_folder import BLOBS_FOLDER, DATABASE_FILE, RESULTS_FILE
+from edge_autotuner.server.data_folder import BLOBS_FOLDER, DATABASE_FILE, RESULTS_FILE, database_url
 from edge_autotuner.server.database import Database
 from edge_autotuner.server.registry import Registry
-from edge_autotuner.server.services import database_url
 from edge_autotuner.storage.journal import read_journal
 
 

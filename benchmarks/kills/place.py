@@ -31,8 +31,8 @@ from benchmarks.kills.points import Point
 from benchmarks.kills.processes import TIMEOUT_S, Life, StuckError, Work
 from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.server.audit import AuditLog
+from edge_autotuner.server.data_folder import database_url
 from edge_autotuner.server.database import Database
-from edge_autotuner.server.services import database_url
 from edge_autotuner.server.tokens import Tokens
 
 MODEL = "changes"

@@ -20,8 +20,8 @@ from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.core import STREET_6, Detections
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.server.annotation.models import LoadedModel
+from edge_autotuner.server.data_folder import database_url
 from edge_autotuner.server.process import run_server
-from edge_autotuner.server.services import database_url
 from edge_autotuner.server.tokens import open_authenticator
 
 MODEL = "stub"

@@ -235,7 +235,7 @@ def test_the_command_serves_a_real_model(tmp_path: Path) -> None:
     model = shared_data("models/deimv2_atto_320/deimv2_atto.onnx")
     (tmp_path / "tokens").mkdir()
     from edge_autotuner.config.server import ServerConfig
-    from edge_autotuner.server.services import database_url
+    from edge_autotuner.server.data_folder import database_url
     from edge_autotuner.server.tokens import open_authenticator
 
     config = tmp_path / "serve.yaml"

@@ -25,6 +25,6 @@ def work(
     from edge_autotuner.cli.server_settings import merge_server_settings
 
     resolved = merge_server_settings(config, setting, {"data": data}, models=None)
-    services, process = load_server_part("services"), load_server_part("jobs.process")
+    process = load_server_part("jobs.process")
     logging.getLogger("edge_autotuner").setLevel(logging.INFO)
-    process.run_worker(resolved, blobs_folder=services.BLOBS_FOLDER, database_url=services.database_url(resolved))
+    process.run_worker(resolved)

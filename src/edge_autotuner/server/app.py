@@ -17,13 +17,13 @@ from edge_autotuner.server.access import caller_with
 from edge_autotuner.server.limits import BodyLimit
 from edge_autotuner.server.observing import Observing
 from edge_autotuner.server.problems import answer_problems
+from edge_autotuner.server.routers.annotations import models_router
 from edge_autotuner.server.routers.annotations import router as annotations_router
 from edge_autotuner.server.routers.blobs import router as blobs_router
 from edge_autotuner.server.routers.documented import add_messages, problems
 from edge_autotuner.server.routers.health import metrics_router
 from edge_autotuner.server.routers.health import router as health_router
 from edge_autotuner.server.routers.jobs import router as jobs_router
-from edge_autotuner.server.routers.models import router as models_router
 from edge_autotuner.server.routers.registry import router as registry_router
 from edge_autotuner.server.services import Services
 from edge_autotuner.wire.messages import API_PREFIX

@@ -19,9 +19,9 @@ from edge_autotuner.core.redaction import redacting_handler
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.server.annotation.models import ModelLoader
 from edge_autotuner.server.app import create_app
-from edge_autotuner.server.data_folder import is_of_service
+from edge_autotuner.server.data_folder import check_data_folder, is_of_service
 from edge_autotuner.server.jobs.process import WorkerProcesses, worker_starter
-from edge_autotuner.server.services import Services, check_data_folder, find_loaders, open_services, trusted_signers
+from edge_autotuner.server.services import Services, find_loaders, open_services, trusted_signers
 from edge_autotuner.server.slow_clients import patient_protocol
 from edge_autotuner.storage import keep_private
 

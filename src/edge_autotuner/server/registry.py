@@ -1,40 +1,36 @@
-"""The model registry: which bundles each camera has, which one it shall run, and what it can return to.
+"""The model registry: the bundles of each camera, and which one is deployed.
 
-A bundle begins as a candidate. `promote` deploys it and archives the one before; `roll_back` deploys that one again.
-The bundles that a camera ran lie on a pile: promoting puts one on top, rolling back takes it away. Whatever is done is
-one transaction together with its line in the audit log, so a kill leaves the old state or the new one.
+A bundle begins as a candidate. `promote` deploys it and archives the previous one; `roll_back` deploys that one again.
+Deployments form a stack per camera: promoting pushes, rolling back pops. Every change is one transaction with its entry
+in the audit log, so a kill leaves the old state or the new one.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from starlette.concurrency import run_in_threadpool
 
 from edge_autotuner.core.clock import Clock, SystemClock
-from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.deployment.acceptance import signature_from_text
-from edge_autotuner.deployment.bundle import ModelBundle, parse_description
+from edge_autotuner.deployment.bundle import ModelBundle
 from edge_autotuner.deployment.signing import PublicKey, find_signer
-from edge_autotuner.errors import ModelBundleError
+from edge_autotuner.server import registry_rows as rows
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.blobs import Blobs
-from edge_autotuner.server.database import Database, from_stored_time, to_stored_time
+from edge_autotuner.server.database import Database, to_stored_time
 from edge_autotuner.server.deployment_news import DeploymentNews
-from edge_autotuner.server.garbage import GarbageCollector
-from edge_autotuner.server.listing import MAX_BUNDLES, MAX_CAMERAS, ShownMetrics
+from edge_autotuner.server.garbage_collection import GarbageCollector
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.retention import ProtectedBlobs, RetentionRules
 from edge_autotuner.server.schema import bundle_files, bundles, cameras, deployments
 from edge_autotuner.wire.registry_messages import (
     BundleAdded,
-    BundleFileInfo,
     BundleInfo,
     BundleRequest,
     CameraInfo,
@@ -45,20 +41,20 @@ from edge_autotuner.wire.registry_messages import (
 )
 
 RECHECK_S = 5.0
-"""How late a waiting request learns of a promotion that another process made; of one in this process, at once."""
+"""Polling interval of a waiting request for promotions by other processes; those of this process wake it at once."""
 
 
 class Registry:
     """Cameras and their bundles; safe to share between threads.
 
     Args:
-        database: where they are kept.
+        database: stores them.
         blobs: their files.
-        audit: where changes are logged.
-        rules: what garbage collection keeps.
+        audit: records changes.
+        rules: of garbage collection.
         protected: finds contents that are needed although no bundle refers to them.
-        trusted: keys, one of which must have made every signature that is added; none: signatures are not checked, and
-            only who added a bundle, or may deploy, signs it.
+        trusted: keys, one of which must have made every signature; none: signatures are not checked, and only the
+            client that added a bundle, or one that may deploy, signs it.
         clock: for times of changes.
     """
 
@@ -78,11 +74,13 @@ class Registry:
         self._audit = audit
         self._trusted = tuple(trusted)
         self._clock = clock or SystemClock()
-        self._garbage = GarbageCollector(database, blobs, audit, rules or RetentionRules(), protected, self._clock)
+        self._garbage = GarbageCollector(
+            database, blobs, audit, rules=rules or RetentionRules(), protected=protected, clock=self._clock
+        )
         self._news = DeploymentNews()
 
     def put_camera(self, camera: str, facts: CameraRequest, *, client: str) -> CameraInfo:
-        """Add a camera, or change what is known about it.
+        """Add a camera, or change its facts.
 
         Raises:
             Problem: 409 it is new, and there are too many; 507 it is new, and the disk has no room.
@@ -92,42 +90,42 @@ class Registry:
             there = connection.execute(select(cameras).where(cameras.c.camera == camera)).first()
             if there is None:
                 self._blobs.check_room()
-                _check_number_of_cameras(connection)
+                rows.check_number_of_cameras(connection)
                 connection.execute(insert(cameras).values(camera=camera, added_at=self._now(), **values))
             else:
                 connection.execute(update(cameras).where(cameras.c.camera == camera).values(values))
             if there is None or (there.place, there.shows) != (facts.place, facts.shows):
                 action = "camera-added" if there is None else "camera-changed"
                 self._audit.append(connection, action, client=client, subject=camera)
-            return CameraInfo(camera=camera, deployed=_deployed_id(connection, camera), **values)
+            return CameraInfo(camera=camera, deployed=rows.deployed_id(connection, camera), **values)
 
     def cameras(self) -> list[CameraInfo]:
         """Return all cameras, by name."""
         joined = cameras.outerjoin(bundles, (bundles.c.camera == cameras.c.camera) & (bundles.c.stage == "deployed"))
         query = select(cameras.c.camera, cameras.c.place, cameras.c.shows, bundles.c.id).select_from(joined)
         with self._database.reading() as connection:
-            rows = connection.execute(query.order_by(cameras.c.camera)).all()
-        return [CameraInfo(camera=row.camera, place=row.place, shows=row.shows, deployed=row.id) for row in rows]
+            found = connection.execute(query.order_by(cameras.c.camera)).all()
+        return [CameraInfo(camera=row.camera, place=row.place, shows=row.shows, deployed=row.id) for row in found]
 
     def add(self, camera: str, request: BundleRequest, *, client: str, may_sign_others: bool = False) -> BundleAdded:
         """Add a bundle as a candidate; the same description again gives the same answer, and adds its signature.
 
         Args:
-            camera: whose it is.
+            camera: that the bundle is for.
             request: the bundle.
-            client: who asks.
-            may_sign_others: whether the client may sign what others have added: one who deploys may.
+            client: that adds it.
+            may_sign_others: whether the client may sign bundles of other clients.
 
         Raises:
-            Problem: 403 somebody else added the bundle; 404 there is no such camera; 409 files have not been uploaded,
-                or somebody else has signed the bundle; 422 the description is not one, or the signature is of no
-                trusted key; 507 the disk has no room.
+            Problem: 403 another client added the bundle; 404 there is no such camera; 409 files have not been uploaded,
+                or another client has signed the bundle; 422 the description is wrong, or the signature is of no trusted
+                key; 507 the disk has no room.
         """
-        content, bundle, summary = _checked(request)
+        content, bundle, summary = rows.checked_description(request)
         self._check_signature(content, request.signature)
         sha256 = hashlib.sha256(content).hexdigest()
         with self._database.writing() as connection:
-            _check_camera(connection, camera)
+            rows.check_camera(connection, camera)
             there = connection.execute(
                 select(bundles).where(bundles.c.camera == camera, bundles.c.description_sha256 == sha256)
             ).first()
@@ -161,7 +159,7 @@ class Registry:
         return BundleAdded(id=bundle_id, stage="candidate")
 
     def is_signed_by(self, description: bytes, description_sha256: str, trusted: Sequence[PublicKey]) -> bool:
-        """Whether a bundle with this description is here with a signature of one of these keys."""
+        """Whether there is a bundle with this description and a signature of one of these keys."""
         query = select(bundles.c.signature).where(
             bundles.c.description_sha256 == description_sha256, bundles.c.signature.is_not(None)
         )
@@ -170,45 +168,45 @@ class Registry:
         return any(find_signer(description, signature_from_text(text), trusted) for text in signatures)
 
     def bundles(self, camera: str) -> list[BundleInfo]:
-        """Return the newest bundles of a camera, as many as a list may have, newest first.
+        """Return the bundles of a camera, newest first, at most `MAX_BUNDLES`.
 
         Raises:
             Problem: 404 there is no such camera.
         """
         query = select(bundles).where(bundles.c.camera == camera).order_by(bundles.c.added_at.desc(), bundles.c.id)
         with self._database.reading() as connection:
-            _check_camera(connection, camera)
-            rows = connection.execute(query.limit(MAX_BUNDLES)).all()
-            files = _files_of(connection, [row.id for row in rows])
-        shown = ShownMetrics()
-        return [BundleInfo(**_facts(row, files[row.id], shown)) for row in rows]
+            rows.check_camera(connection, camera)
+            found = connection.execute(query.limit(rows.MAX_BUNDLES)).all()
+            files = rows.files_of(connection, [row.id for row in found])
+        shown = rows.ShownMetrics()
+        return [BundleInfo(**rows.facts_of(row, files[row.id], shown)) for row in found]
 
     def deployed(self, camera: str) -> DeployedBundle | None:
-        """Return the bundle that a camera shall run; None before the first promotion.
+        """Return the deployed bundle of a camera; None before the first promotion.
 
         Raises:
             Problem: 404 there is no such camera.
         """
         query = select(bundles).where(bundles.c.camera == camera, bundles.c.stage == "deployed")
         with self._database.reading() as connection:
-            _check_camera(connection, camera)
+            rows.check_camera(connection, camera)
             row = connection.execute(query).first()
             if row is None:
                 return None
-            files = _files_of(connection, [row.id])[row.id]
+            files = rows.files_of(connection, [row.id])[row.id]
         return DeployedBundle(
-            **_facts(row, files, ShownMetrics()), description=row.description, signature=row.signature
+            **rows.facts_of(row, files, rows.ShownMetrics()), description=row.description, signature=row.signature
         )
 
     async def wait_for_deployed(self, camera: str, *, after: str | None, wait_s: float) -> DeployedBundle | None:
-        """Return the deployed bundle as soon as it is another one than `after`; None when the time is over.
+        """Wait up to `wait_s` for a deployed bundle other than `after`; None if there is none.
 
         Raises:
             Problem: 404 there is no such camera.
         """
         ends_at_s = self._clock.monotonic_s() + wait_s
         while True:
-            with self._news.subscribed(camera) as news:  # first listen, then look: nothing falls between
+            with self._news.subscribed(camera) as news:  # subscribe before looking, so that no news is missed
                 found = await run_in_threadpool(self.deployed, camera)
                 if found is not None and found.id != after:
                     return found
@@ -218,13 +216,13 @@ class Registry:
                 await _wait(news, min(left_s, RECHECK_S))
 
     def promote(self, camera: str, bundle_id: str, *, client: str) -> BundleAdded:
-        """Deploy a bundle and archive the one before; one that is deployed stays so.
+        """Deploy a bundle and archive the previous one; nothing changes if it is deployed already.
 
         Raises:
             Problem: 404 there is no such camera or bundle.
         """
         with self._database.writing() as connection:
-            row = _bundle(connection, camera, bundle_id)
+            row = rows.bundle_row(connection, camera, bundle_id)
             if row.stage != "deployed":
                 former = self._deploy(connection, camera, bundle_id)
                 query = select(func.coalesce(func.max(deployments.c.position), 0))
@@ -245,23 +243,22 @@ class Registry:
         return BundleAdded(id=bundle_id, stage="deployed")
 
     def roll_back(self, camera: str, *, leaving: str | None = None, client: str) -> BundleAdded:
-        """Deploy again what was deployed before, and archive the one that is deployed.
+        """Deploy the previous bundle again, and archive the deployed one.
 
         Args:
             camera: its name.
-            leaving: id of the bundle to go away from: with it, a request that is repeated because its answer was lost
-                does not go back twice.
-            client: who asks.
+            leaving: ID of the deployed bundle; with it, a repeated request does not roll back twice.
+            client: that requests it.
 
         Raises:
-            Problem: 404 there is no such camera; 409 there is nothing to return to, or `leaving` is not deployed.
+            Problem: 404 there is no such camera; 409 there is no previous bundle, or `leaving` is not deployed.
         """
         with self._database.writing() as connection:
-            _check_camera(connection, camera)
-            deployed = _deployed_id(connection, camera)
+            rows.check_camera(connection, camera)
+            deployed = rows.deployed_id(connection, camera)
             if leaving is not None and leaving != deployed:
                 raise Problem(409, "deployed-differs", f"'{leaving}' is not deployed, but {deployed or 'nothing'}")
-            target = self._take_from_pile(connection, camera, deployed)
+            target = self._pop_deployment(connection, camera, deployed)
             if target is None:
                 raise Problem(409, "nothing-before", f"camera '{camera}' has no earlier bundle to return to")
             self._deploy(connection, camera, target)
@@ -272,13 +269,13 @@ class Registry:
         return BundleAdded(id=target, stage="deployed")
 
     def archive(self, camera: str, bundle_id: str, *, client: str) -> BundleAdded:
-        """Say that a bundle is not in use any more; one that is archived stays so.
+        """Mark a bundle as no longer in use; nothing changes if it is archived already.
 
         Raises:
             Problem: 404 there is no such camera or bundle; 409 it is deployed.
         """
         with self._database.writing() as connection:
-            row = _bundle(connection, camera, bundle_id)
+            row = rows.bundle_row(connection, camera, bundle_id)
             if row.stage == "deployed":
                 raise Problem(409, "is-deployed", f"'{bundle_id}' is deployed; promote another one, or roll back")
             if row.stage == "candidate":
@@ -287,18 +284,18 @@ class Registry:
         return BundleAdded(id=bundle_id, stage="archived")
 
     def collect_garbage(self, *, client: str, should_stop: Callable[[], bool] = lambda: False) -> CollectedGarbage:
-        """Remove what the rules do not keep; see `GarbageCollector.collect`."""
+        """Delete what the retention rules do not keep; see `GarbageCollector.collect`."""
         return self._garbage.collect(client=client, should_stop=should_stop)
 
     def close(self) -> None:
-        """Answer those who wait, and let nobody wait from now on."""
+        """Answer all waiting requests; later ones do not wait."""
         self._news.close()
 
     def _now(self) -> str:
         return to_stored_time(self._clock.now())
 
     def _check_files(self, bundle: ModelBundle) -> None:
-        """Check that all files are here, and keep them until the transaction refers to them."""
+        """Check that all files are there, and keep them until the transaction refers to them."""
         files = (bundle.model, bundle.weights)
         there = self._blobs.claim(file.sha256 for file in files)
         missing = [file for file in files if file.sha256 not in there]
@@ -321,7 +318,7 @@ class Registry:
     def _add_signature(
         self, connection: Connection, row: Row[Any], signature: str | None, client: str, *, may_sign_others: bool
     ) -> None:
-        """Replace the signature of a bundle, by one that was checked, or for the client that added it."""
+        """Replace the signature of a bundle, if the new one was checked, or its client may sign the bundle."""
         if signature is None or signature == row.signature:
             return
         if not self._trusted and client != row.added_by and not may_sign_others:
@@ -332,8 +329,8 @@ class Registry:
         self._audit.append(connection, "bundle-signed", client=client, subject=f"{row.camera}/{row.id}")
 
     def _deploy(self, connection: Connection, camera: str, bundle_id: str) -> str | None:
-        """Make a bundle the deployed one, and return the one that was."""
-        former = _deployed_id(connection, camera)
+        """Make a bundle the deployed one, and return the previous one."""
+        former = rows.deployed_id(connection, camera)
         if former is not None:
             self._set_stage(connection, former, "archived")
         self._set_stage(connection, bundle_id, "deployed")
@@ -343,19 +340,19 @@ class Registry:
         values = {"stage": stage, "stage_since": self._now()}
         connection.execute(update(bundles).where(bundles.c.id == bundle_id).values(values))
 
-    def _take_from_pile(self, connection: Connection, camera: str, deployed: str | None) -> str | None:
-        """Take the deployed bundle from the pile and return what lies below; None where nothing does."""
+    def _pop_deployment(self, connection: Connection, camera: str, deployed: str | None) -> str | None:
+        """Pop the deployed bundle from the stack and return the one below; None if there is none."""
         of_camera = deployments.c.camera == camera
-        pile = connection.execute(
+        below = connection.execute(
             select(deployments.c.position, deployments.c.bundle_id)
-            .where(of_camera, deployments.c.bundle_id != deployed)  # it lies twice where what was between is gone
+            .where(of_camera, deployments.c.bundle_id != deployed)  # twice where those between were deleted
             .order_by(deployments.c.position.desc())
             .limit(1)
         ).first()
-        if pile is None:
+        if below is None:
             return None
-        connection.execute(delete(deployments).where(of_camera, deployments.c.position > pile.position))
-        return str(pile.bundle_id)
+        connection.execute(delete(deployments).where(of_camera, deployments.c.position > below.position))
+        return str(below.bundle_id)
 
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> None:
@@ -363,75 +360,3 @@ async def _wait(event: asyncio.Event, timeout_s: float) -> None:
         await asyncio.wait_for(event.wait(), timeout_s)
     except TimeoutError:
         return
-
-
-def _checked(request: BundleRequest) -> tuple[bytes, ModelBundle, str]:
-    """Return a description's bytes, what it says, and what lists of bundles show of it."""
-    try:
-        content = request.description.encode()
-        bundle = parse_description(content)
-        summary = json.dumps({"name": bundle.name, "metrics": bundle.metrics}, allow_nan=False)
-        load_json(summary.encode()), bundle.name.encode(), json.dumps(bundle.metrics, ensure_ascii=False).encode()
-    except (ModelBundleError, ValueError, RecursionError) as exc:  # ValueError: no UTF-8, or an infinite number
-        raise Problem(422, "not-a-bundle", f"the description cannot be used: {exc!s:.500}") from exc
-    return content, bundle, summary
-
-
-def _check_number_of_cameras(connection: Connection) -> None:
-    if connection.execute(select(func.count()).select_from(cameras)).scalar_one() >= MAX_CAMERAS:
-        detail = f"there are {MAX_CAMERAS} cameras, the most of a service; use another service for this one"
-        raise Problem(409, "too-many-cameras", detail)
-
-
-def _check_camera(connection: Connection, camera: str) -> None:
-    if connection.execute(select(cameras.c.camera).where(cameras.c.camera == camera)).first() is None:
-        raise Problem(404, "unknown-camera", f"there is no camera '{camera}'; PUT /v1/cameras/{camera} adds one")
-
-
-def _bundle(connection: Connection, camera: str, bundle_id: str) -> Row[Any]:
-    _check_camera(connection, camera)
-    query = select(bundles.c.stage).where(bundles.c.camera == camera, bundles.c.id == bundle_id)
-    row = connection.execute(query).first()
-    if row is None:
-        raise Problem(404, "unknown-bundle", f"camera '{camera}' has no bundle '{bundle_id}'")
-    return row
-
-
-def _deployed_id(connection: Connection, camera: str) -> str | None:
-    query = select(bundles.c.id).where(bundles.c.camera == camera, bundles.c.stage == "deployed")
-    return connection.execute(query).scalar_one_or_none()
-
-
-def _files_of(connection: Connection, ids: Iterable[str]) -> dict[str, list[BundleFileInfo]]:
-    files: dict[str, list[BundleFileInfo]] = {bundle_id: [] for bundle_id in ids}
-    query = select(bundle_files).where(bundle_files.c.bundle_id.in_(files)).order_by(bundle_files.c.name)
-    for row in connection.execute(query):
-        files[row.bundle_id].append(BundleFileInfo(name=row.name, n_bytes=row.n_bytes, sha256=row.sha256))
-    return files
-
-
-def _summary_of(row: Row[Any], shown: ShownMetrics) -> tuple[str, dict[str, Any]]:
-    """Return name and metrics as replies may show them."""
-    try:
-        summary = load_json(row.summary)
-    except ValueError:
-        return row.id, {}
-    return summary["name"], shown.of(summary["metrics"])
-
-
-def _facts(row: Row[Any], files: Sequence[BundleFileInfo], shown: ShownMetrics) -> dict[str, Any]:
-    name, metrics = _summary_of(row, shown)
-    return {
-        "id": row.id,
-        "camera": row.camera,
-        "stage": row.stage,
-        "name": name,
-        "metrics": metrics,
-        "files": tuple(files),
-        "description_sha256": row.description_sha256,
-        "is_signed": row.signature is not None,
-        "parent": row.parent,
-        "data_sha256": row.data_sha256,
-        "added_at": from_stored_time(row.added_at),
-        "added_by": row.added_by,
-    }

@@ -1,4 +1,4 @@
-"""Which bundles and contents may go: by age and by space, and never what a camera needs or may return to."""
+"""Retention rules: which bundles and contents are deleted, by age and size, never what a camera may roll back to."""
 
 from __future__ import annotations
 
@@ -6,32 +6,34 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
 from sqlalchemy import Connection, select
 
+from edge_autotuner.config.server import RetentionConfig
 from edge_autotuner.server.blobs import Blob
 from edge_autotuner.server.database import from_stored_time
 from edge_autotuner.server.schema import bundle_files, bundles, deployments
 from edge_autotuner.wire.registry_messages import Stage
 
 ProtectedBlobs = Callable[[Connection], Collection[str]]
-"""Returns hashes of contents that something else than a bundle refers to, such as a training that still runs."""
+"""Returns hashes of contents that something else than a bundle refers to, such as a running job."""
 
 DAY_S = 86400.0
 
 
 @dataclass(frozen=True)
 class RetentionRules:
-    """How long what is kept.
+    """Retention limits of bundles and contents.
 
     Attributes:
-        max_age_s: a bundle that has not been in use for so long is removed.
-        min_age_s: a bundle that came, or was in use, so lately stays, whatever the disk says.
-        n_rollbacks: so many earlier deployed bundles of each camera stay, whatever their age.
-        max_bytes: while contents take more, the oldest bundles that may go are removed; None for no limit.
-        grace_s: a content that nothing refers to stays for so long after it was uploaded or claimed.
-        pictures_max_age_s: a content that belongs to no bundle is removed so long after it was uploaded or claimed,
-            even if something refers to it: what is not a model may be a picture.
+        max_age_s: bundles unused for longer are deleted.
+        min_age_s: bundles added or used within this time are kept, whatever their size.
+        n_rollbacks: number of earlier deployed bundles that each camera keeps, whatever their age.
+        max_bytes: while contents take more, the oldest bundles are deleted; None for no limit.
+        grace_s: unused contents are kept for this time after they were uploaded or claimed.
+        pictures_max_age_s: contents of no bundle are deleted this long after they were uploaded or claimed, even if
+            something refers to them: they may be pictures.
     """
 
     max_age_s: float = 90 * DAY_S
@@ -49,17 +51,29 @@ class RetentionRules:
         if self.pictures_max_age_s < self.grace_s:
             raise ValueError(f"pictures_max_age_s {self.pictures_max_age_s} must be at least grace_s {self.grace_s}")
 
+    @classmethod
+    def from_config(cls, config: RetentionConfig) -> Self:
+        """Return the rules of the settings."""
+        return cls(
+            max_age_s=config.max_age_s,
+            min_age_s=config.min_age_s,
+            n_rollbacks=config.n_rollbacks,
+            max_bytes=None if config.max_contents_mb is None else int(config.max_contents_mb * 1e6),
+            grace_s=config.grace_s,
+            pictures_max_age_s=config.pictures_max_age_s,
+        )
+
 
 @dataclass(frozen=True)
 class BundleUse:
-    """What retention needs to know of a bundle.
+    """The use of a bundle.
 
     Attributes:
         id: of the bundle.
-        stage: where it stands.
-        since: when it came to this stage.
+        stage: see `Stage`.
+        since: start of this stage.
         blobs: hashes of its files.
-        is_rollback: whether it is one of the bundles that a rollback of its camera returns to.
+        is_rollback: whether a rollback of its camera may return to it.
     """
 
     id: str
@@ -76,13 +90,13 @@ def bundles_to_remove(
     rules: RetentionRules,
     now: datetime,
 ) -> list[str]:
-    """Return ids of bundles to remove, oldest first.
+    """Return IDs of bundles to delete, oldest first.
 
     Args:
         uses: all bundles.
         sizes: bytes of every content on the disk.
-        other_blobs: hashes of contents that stay in any case.
-        rules: what stays how long.
+        other_blobs: hashes of contents that are kept in any case.
+        rules: the limits.
         now: aware time.
     """
     uses = sorted(uses, key=lambda use: (use.since, use.id))
@@ -107,7 +121,7 @@ def _may_go(use: BundleUse, rules: RetentionRules, now: datetime) -> bool:
 
 
 def read_uses(connection: Connection, n_rollbacks: int) -> list[BundleUse]:
-    """Return all bundles."""
+    """Return the uses of all bundles."""
     blobs: dict[str, set[str]] = {}
     for bundle_id, sha256 in connection.execute(select(bundle_files.c.bundle_id, bundle_files.c.sha256)):
         blobs.setdefault(bundle_id, set()).add(sha256)
@@ -126,30 +140,30 @@ def read_uses(connection: Connection, n_rollbacks: int) -> list[BundleUse]:
 
 
 def _rollback_ids(connection: Connection, n_rollbacks: int) -> set[str]:
-    """Return the different bundles that come below the deployed one of each camera, so many of each."""
+    """Return, for each camera, the last distinct bundles below the deployed one."""
     query = select(deployments.c.camera, deployments.c.bundle_id).order_by(
         deployments.c.camera, deployments.c.position.desc()
     )
-    piles: dict[str, list[str]] = {}
+    stacks: dict[str, list[str]] = {}
     for camera, bundle_id in connection.execute(query):
-        pile = piles.setdefault(camera, [])
-        if bundle_id not in pile:
-            pile.append(bundle_id)
-    return {bundle_id for pile in piles.values() for bundle_id in pile[1 : n_rollbacks + 1]}
+        stack = stacks.setdefault(camera, [])
+        if bundle_id not in stack:
+            stack.append(bundle_id)
+    return {bundle_id for stack in stacks.values() for bundle_id in stack[1 : n_rollbacks + 1]}
 
 
 def blobs_of_bundles(connection: Connection) -> set[str]:
-    """Return hashes of all contents that bundles consist of."""
+    """Return hashes of the contents of all bundles."""
     return set(connection.execute(select(bundle_files.c.sha256)).scalars())
 
 
 def blobs_of_others(connection: Connection, protected: Sequence[ProtectedBlobs]) -> set[str]:
-    """Return hashes of all contents that something else refers to."""
+    """Return hashes of all protected contents."""
     return set[str]().union(*(find(connection) for find in protected))
 
 
 def sizes_and_young(blobs: Iterable[Blob], grace_s: float) -> tuple[dict[str, int], set[str]]:
-    """Return the sizes of contents, and which are too young to go."""
+    """Return the sizes of contents, and which are within the grace period."""
     sizes, young = {}, set()
     for blob in blobs:
         sizes[blob.sha256] = blob.n_bytes

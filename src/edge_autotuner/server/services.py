@@ -1,17 +1,15 @@
-"""The collaborators of the HTTP interface, in one place: routes find them in `app.state.services`."""
+"""The collaborators of the HTTP interface; routes find them in `app.state.services`."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 
-from edge_autotuner.config.server import RetentionConfig, ServedModel, ServerConfig
+from edge_autotuner.config.server import ServedModel, ServerConfig
 from edge_autotuner.core.clock import Clock
 from edge_autotuner.deployment.signing import PublicKey, trusted_keys
 from edge_autotuner.errors import EdgeAutotunerError, StorageError
@@ -24,46 +22,50 @@ from edge_autotuner.server.annotation.result_store import ResultStore
 from edge_autotuner.server.annotation.service import AnnotationService
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.blobs import Blobs
-from edge_autotuner.server.collection import CollectionSchedule
-from edge_autotuner.server.data_folder import BLOBS_FOLDER, DATABASE_FILE, OWN_NAMES, RESULTS_FILE
-from edge_autotuner.server.database import Database, check_known_database
-from edge_autotuner.server.jobs.folder import JOBS_FOLDER
+from edge_autotuner.server.collection_schedule import CollectionSchedule
+from edge_autotuner.server.data_folder import (
+    BLOBS_FOLDER,
+    JOBS_FOLDER,
+    RESULTS_FILE,
+    ReadinessCheck,
+    database_check,
+    database_url,
+    disk_check,
+    room_check,
+)
+from edge_autotuner.server.database import Database
+from edge_autotuner.server.garbage_collection import StaleJobFolders
 from edge_autotuner.server.jobs.rows import protected_blobs
 from edge_autotuner.server.jobs.store import JobStore
 from edge_autotuner.server.jobs.vouching import JobKeys
 from edge_autotuner.server.metrics import Metrics
-from edge_autotuner.server.old_folders import OldFolders
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.server.retention import RetentionRules
 from edge_autotuner.server.tokens import Tokens
 from edge_autotuner.storage import DiskReserve
-from edge_autotuner.storage.atomic import make_folder, storage_errors
-from edge_autotuner.storage.outputs import check_output_folder
+from edge_autotuner.storage.atomic import make_folder
 
 logger = logging.getLogger(__name__)
-
-ReadinessCheck = Callable[[], str | None]
-"""Says what does not work, None for nothing; may take a while."""
 
 
 @dataclass
 class Services:
-    """What routes call.
+    """The parts of a running service.
 
     Attributes:
         config: all settings.
-        authenticator: knows the tokens.
+        authenticator: recognises tokens.
         annotations: the groundtruth models.
-        metrics: what is counted.
+        metrics: counters for Prometheus.
         blobs: uploaded contents; None: the service only annotates.
         registry: cameras and their bundles; None: the service only annotates.
-        jobs: tunings that clients leave to the service; None: the service only annotates.
-        schedule: removes what is not to be kept; None: nothing does by itself.
-        checks: what readiness depends on, beside the models.
-        on_failure: called when the service cannot go on; it is then to be stopped.
-        failure: why it cannot.
+        jobs: tuning jobs; None: the service only annotates.
+        schedule: of the garbage collection; None: it runs on request only.
+        checks: of readiness, beside the models.
+        on_failure: called when the service must be stopped because of `failure`.
+        failure: why the service cannot continue.
         stopping: set when the service is being stopped.
-        closers: called when it has stopped.
+        closers: called when it has stopped, the last one first.
     """
 
     config: ServerConfig
@@ -82,7 +84,7 @@ class Services:
     _asking: asyncio.Task[list[str]] | None = None
 
     async def load(self) -> None:
-        """Load the models; where one cannot be loaded, say so and ask to be stopped."""
+        """Load the models; one that cannot be loaded stops the service."""
         try:
             await self.annotations.load()
         except EdgeAutotunerError as exc:
@@ -92,12 +94,12 @@ class Services:
             logger.exception("a model cannot be loaded")
 
     def start(self) -> None:
-        """Begin what goes on beside requests."""
+        """Start the work beside requests."""
         if self.schedule is not None:
             self.schedule.start()
 
     def stop(self) -> None:
-        """Let those who wait for news wait no longer: the service is being stopped."""
+        """Answer the requests that wait for news: the service is being stopped."""
         self.stopping.set()
         if self.schedule is not None:
             self.schedule.stop()
@@ -107,12 +109,12 @@ class Services:
             self.jobs.close()
 
     def close(self) -> None:
-        """Write what is pending, and let go of files and threads; once more does nothing."""
+        """Write what is pending, and close files and threads; a second call does nothing."""
         while self.closers:
             self.closers.pop()()
 
     def has_jobs(self) -> bool:
-        """Whether there are tuning jobs; without any, nobody needs a worker."""
+        """Whether there are tuning jobs; without any, no worker is started."""
         try:
             return self.jobs is not None and any(self.jobs.counts().values())
         except StorageError as exc:
@@ -120,7 +122,7 @@ class Services:
             return False
 
     async def not_ready(self) -> list[str]:
-        """Return why not all of the service can be used now, nothing when it can; who asks meanwhile gets the same."""
+        """Return what cannot be used now; concurrent calls share one answer."""
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._check_all())
         return await asyncio.shield(self._asking)
@@ -134,12 +136,12 @@ class Services:
 def open_services(
     config: ServerConfig, *, loaders: Mapping[str, ModelLoader] | None = None, clock: Clock | None = None
 ) -> Services:
-    """Return all that the settings ask for; models are found and not loaded yet.
+    """Return the services of some settings; models are found and not loaded yet.
 
     Args:
         config: all settings.
-        loaders: other models than those of the settings, by the same names.
-        clock: of what is kept: tokens, audit log, registry, contents, results.
+        loaders: of models, instead of those of the settings, by the same names.
+        clock: of tokens, audit log, registry, contents and results.
 
     Raises:
         ConfigError, WeightsError, ModelBundleError, MissingDependency: a model is not there, or a setting does not fit.
@@ -156,14 +158,14 @@ def open_services(
         database,
         blobs,
         audit,
-        rules=retention_rules(config.retention),
+        rules=RetentionRules.from_config(config.retention),
         protected=[protected_blobs()],
         trusted=trusted_signers(config),
         clock=clock,
     )
     jobs = JobStore(database, blobs, audit, config.jobs, clock=clock)
     metrics.watch("jobs", "Tuning jobs by state.", "state", jobs.counts)
-    old_folders = OldFolders(
+    stale = StaleJobFolders(
         config.data / JOBS_FOLDER, database, max_age_s=config.retention.pictures_max_age_s, clock=clock
     )
     schedule = CollectionSchedule(
@@ -173,7 +175,7 @@ def open_services(
         metrics,
         every_s=config.retention.every_s,
         first_after_s=config.retention.first_after_s,
-        also=(old_folders.remove,),
+        also=(stale.remove,),
         chores=(blobs.remove_leftovers, annotations.forget_old_results),
         clock=clock,
     )
@@ -196,7 +198,7 @@ def open_services(
 
 
 def trusted_signers(config: ServerConfig) -> tuple[PublicKey, ...]:
-    """Return whose signatures the registry takes; none where the settings name nobody: then it takes any.
+    """Return the keys whose signatures the registry accepts; none: any.
 
     Raises:
         ConfigError: a key cannot be used.
@@ -204,23 +206,6 @@ def trusted_signers(config: ServerConfig) -> tuple[PublicKey, ...]:
     if not config.trusted_keys:
         return ()
     return (*trusted_keys(config.trusted_keys), *JobKeys.from_config(config.jobs).public)
-
-
-def retention_rules(config: RetentionConfig) -> RetentionRules:
-    """Return how long what is kept."""
-    return RetentionRules(
-        max_age_s=config.max_age_s,
-        min_age_s=config.min_age_s,
-        n_rollbacks=config.n_rollbacks,
-        max_bytes=None if config.max_contents_mb is None else int(config.max_contents_mb * 1e6),
-        grace_s=config.grace_s,
-        pictures_max_age_s=config.pictures_max_age_s,
-    )
-
-
-def database_url(config: ServerConfig) -> str:
-    """Return where tokens, registry and jobs are kept."""
-    return config.database_url or f"sqlite:///{(config.data / DATABASE_FILE).absolute()}"
 
 
 def open_annotations(
@@ -234,9 +219,9 @@ def open_annotations(
 
     Args:
         config: all settings.
-        metrics: told of everything.
-        loaders: other models than those of the settings, by the same names.
-        clock: its wall time says which results are old.
+        metrics: of the service.
+        loaders: of models, instead of those of the settings, by the same names.
+        clock: for ages of results.
 
     Raises:
         ConfigError, WeightsError, ModelBundleError, MissingDependency: a model is not there.
@@ -259,68 +244,8 @@ def open_annotations(
 
 
 def find_loaders(config: ServerConfig) -> dict[str, ModelLoader]:
-    """Return what loads the models that the settings name, by their names; raises as `find_loader`."""
+    """Return the loaders of the models in the settings, by name; raises as `find_loader`."""
     return {name: find_loader(name, model, config.models_dir) for name, model in config.models.items()}
-
-
-def check_data_folder(config: ServerConfig) -> None:
-    """Make sure that the data folder can be made and written, and that its database is one that is understood.
-
-    Raises:
-        ConfigError, StorageError: it cannot.
-    """
-    check_output_folder(config.data, option="data", reads={}, own=OWN_NAMES)
-    check_known_database(database_url(config))
-
-
-def disk_check(folder: Path) -> ReadinessCheck:
-    """Return a check that a folder can be written to."""
-
-    def check() -> str | None:
-        try:
-            with storage_errors(folder), tempfile.TemporaryFile(dir=folder) as file:
-                file.write(b"ready")
-                file.flush()
-        except StorageError as exc:
-            logger.error("not ready: %s", exc)
-            return f"{_what(folder)} cannot be written to"
-        return None
-
-    return check
-
-
-def room_check(folder: Path, config: ServerConfig) -> ReadinessCheck:
-    """Return a check that the reserve of a folder's disk is whole: without it, uploads and jobs are refused."""
-    reserve = DiskReserve(folder, int(config.blobs.reserve_mb * 1e6))
-
-    def check() -> str | None:
-        try:
-            has_room = reserve.has_room()
-        except StorageError as exc:
-            logger.error("not ready: %s", exc)
-            has_room = False
-        return None if has_room else f"less than the reserve is free on the disk of {_what(folder)}"
-
-    return check
-
-
-def database_check(database: Database) -> ReadinessCheck:
-    """Return a check that the database can be written to."""
-
-    def check() -> str | None:
-        try:
-            database.check_writable()
-        except StorageError as exc:
-            logger.error("not ready: %s", exc)
-            return "the database cannot be written to"
-        return None
-
-    return check
-
-
-def _what(folder: Path) -> str:
-    """Return what clients are told of a folder: never its path."""
-    return "the folder of uploads" if folder.name == BLOBS_FOLDER else "the data folder"
 
 
 def _rules(config: ServerConfig, model: ServedModel) -> BatchRules:

@@ -21,8 +21,8 @@ from edge_autotuner.core.clock import SystemClock
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.server.annotation.models import LoadedModel
+from edge_autotuner.server.data_folder import database_url
 from edge_autotuner.server.process import run_server
-from edge_autotuner.server.services import database_url
 from edge_autotuner.server.tokens import open_authenticator
 from support.service.service_samples import MODEL_SHA256, StubDetector
 

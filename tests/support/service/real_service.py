@@ -15,8 +15,8 @@ import yaml
 
 from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.server.audit import AuditLog
+from edge_autotuner.server.data_folder import database_url
 from edge_autotuner.server.database import Database
-from edge_autotuner.server.services import database_url
 from edge_autotuner.server.tokens import Tokens
 from helpers import REPOSITORY
 from support.machine.free_ports import free_port

@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 
 from edge_autotuner.core import FakeClock
 from edge_autotuner.errors import StorageError
+from edge_autotuner.server import blob_transfers
 from edge_autotuner.server import blobs as blobs_module
 from edge_autotuner.server.blobs import Blobs
 from edge_autotuner.server.problems import Problem
@@ -139,7 +140,7 @@ def test_a_disk_that_refuses_leaves_nothing(
     def refuse(*_arguments: object) -> None:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(f"edge_autotuner.server.blobs.{call}", refuse)
+    monkeypatch.setattr(f"edge_autotuner.server.blob_transfers.{call}", refuse)
     expected = StorageError if code == errno.EIO else Problem
     with pytest.raises(expected) as caught:
         receive(blobs, HASH, CONTENT)
@@ -170,7 +171,7 @@ def test_an_upload_that_is_given_up_ends_after_its_last_write(tmp_path: Path, mo
         go_on.wait()
         open_while_writing.append(os.fstat(handle).st_size)
 
-    monkeypatch.setattr(blobs_module, "write_all", write_slowly)
+    monkeypatch.setattr(blob_transfers, "write_all", write_slowly)
     threads = [threading.Thread(target=upload.write, args=(CONTENT,)), threading.Thread(target=upload.abort)]
     threads[0].start()
     is_writing.wait()

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_autotuner.server.data_folder import BLOBS_FOLDER, DATABASE_FILE, RESULTS_FILE, is_of_service
-from edge_autotuner.server.jobs.folder import JOBS_FOLDER
+from edge_autotuner.server.data_folder import BLOBS_FOLDER, DATABASE_FILE, JOBS_FOLDER, RESULTS_FILE, is_of_service
 
 
 @pytest.mark.parametrize("name", [JOBS_FOLDER, BLOBS_FOLDER, DATABASE_FILE, RESULTS_FILE, f"{DATABASE_FILE}-wal"])

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from starlette.requests import Request
 
-from edge_autotuner.server.disconnects import ClientGone, while_connected
+from edge_autotuner.server.routers.annotations import ClientGone, while_connected
 
 GONE = {"type": "http.disconnect"}
 

@@ -19,6 +19,7 @@ from edge_autotuner.core.printable import is_printable
 from edge_autotuner.deployment.acceptance import signature_to_text
 from edge_autotuner.deployment.signing import create_key
 from edge_autotuner.server import registry as registry_module
+from edge_autotuner.server import registry_rows
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.schema import bundles
 from edge_autotuner.wire.registry_messages import BundleRequest, CameraInfo, CameraRequest, DeployedBundle
@@ -579,7 +580,7 @@ def test_scopes(parts: Parts, scopes: list[str], allowed: list[tuple[str, str]])
 
 
 def test_more_cameras_than_a_list_has_are_not_taken(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry_module, "MAX_CAMERAS", 2)
+    monkeypatch.setattr(registry_rows, "MAX_CAMERAS", 2)
     for camera in ("gate", "alley"):
         parts.registry.put_camera(camera, CameraRequest(), client="trainer")
     with pytest.raises(Problem) as refused:

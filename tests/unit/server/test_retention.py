@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection
 
 from edge_autotuner.errors import StorageError
-from edge_autotuner.server import garbage
+from edge_autotuner.server import garbage_collection
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.server.retention import DAY_S, BundleUse, RetentionRules, bundles_to_remove
 from edge_autotuner.wire.registry_messages import BundleRequest, Stage
@@ -206,7 +206,7 @@ def test_what_came_while_the_clock_was_ahead_ages_when_it_is_right_again(parts: 
 
 
 def test_a_collection_that_is_to_stop_leaves_the_rest(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(garbage, "_REMOVED_AT_ONCE", 1)
+    monkeypatch.setattr(garbage_collection, "_REMOVED_AT_ONCE", 1)
     hashes = sorted(parts.blobs.store(bytes([number])) for number in range(3))
     parts.clock.advance(DAY_S)
     answers = iter([False, True, True])

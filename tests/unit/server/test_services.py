@@ -16,7 +16,7 @@ from edge_autotuner.core import FakeClock
 from edge_autotuner.server.annotation.models import LoadedModel
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.retention import RetentionRules
-from edge_autotuner.server.services import Services, open_services, retention_rules
+from edge_autotuner.server.services import Services, open_services
 from support.service.service_samples import MODEL_SHA256, StubDetector
 
 HOUR_S = 3600.0
@@ -34,12 +34,12 @@ def opened(folder: Path, clock: FakeClock | None = None, **settings: Any) -> Ite
 
 
 def test_the_default_settings_are_the_default_rules() -> None:
-    assert retention_rules(RetentionConfig()) == RetentionRules()
+    assert RetentionRules.from_config(RetentionConfig()) == RetentionRules()
 
 
 def test_each_setting_is_a_rule() -> None:
     values = {"max_age_s": 5, "min_age_s": 4, "n_rollbacks": 2, "grace_s": 1, "pictures_max_age_s": 3}
-    rules = retention_rules(RetentionConfig.model_validate({**values, "max_contents_mb": 7}))
+    rules = RetentionRules.from_config(RetentionConfig.model_validate({**values, "max_contents_mb": 7}))
     assert asdict(rules) == {**values, "max_bytes": 7_000_000}
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from edge_autotuner.client.replies import read_json
 from edge_autotuner.core.json_limits import check_json
 from edge_autotuner.errors import ServiceBadReply
-from edge_autotuner.server.json_bodies import parse_message
+from edge_autotuner.server.bodies import parse_message
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.wire import annotation_messages, job_messages, messages, registry_messages, run_description
 from edge_autotuner.wire.annotation_messages import BatchRequest

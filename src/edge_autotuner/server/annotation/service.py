@@ -35,7 +35,7 @@ _LOADING_RETRY_S = 5.0
 
 
 @dataclass(frozen=True, eq=False)
-class Annotated:
+class AnnotatedPicture:
     """What a model says about one picture.
 
     Attributes:
@@ -157,7 +157,7 @@ class AnnotationService:
             *(f"model {name} has not answered for more than {longest_s:g} s" for name in stuck),
         ]
 
-    async def annotate(self, name: str, uploads: Sequence[Upload], *, client: str) -> list[Annotated | Problem]:
+    async def annotate(self, name: str, uploads: Sequence[Upload], *, client: str) -> list[AnnotatedPicture | Problem]:
         """Return an answer for each picture; a picture that cannot be looked at has a problem of its own.
 
         The pictures of one request are admitted together or not at all. A caller who is cancelled is forgotten: what
@@ -179,7 +179,9 @@ class AnnotationService:
             wait = {"Retry-After": whole_seconds(model.batcher.retry_after_s)}
             raise Problem(503, "too-slow", f"model {name} did not come to this request", headers=wait) from exc
 
-    async def _answer(self, model: _ReadyModel, uploads: Sequence[Upload], client: str) -> list[Annotated | Problem]:
+    async def _answer(
+        self, model: _ReadyModel, uploads: Sequence[Upload], client: str
+    ) -> list[AnnotatedPicture | Problem]:
         checks = await asyncio.gather(*(self._threads.run(self._question(model, upload, client)) for upload in uploads))
         checks = [self._seen_again(check) for check in checks]
         questions = [check for check in checks if isinstance(check, _Question)]
@@ -192,7 +194,7 @@ class AnnotationService:
             for key, task in joined:
                 self._shared.leave(key, task)
         by_key = {question.key: result for question, result in zip(asked, results, strict=True)}
-        answers: list[Annotated | Problem] = []
+        answers: list[AnnotatedPicture | Problem] = []
         for check in checks:
             if isinstance(check, Problem):
                 answers.append(check)
@@ -258,7 +260,7 @@ class AnnotationService:
         result: Detections | BaseException | None,
         how: How,
         client: str,
-    ) -> Annotated | Problem:
+    ) -> AnnotatedPicture | Problem:
         found = question.known if question.known is not None else result
         if isinstance(found, Problem):
             return found
@@ -267,7 +269,7 @@ class AnnotationService:
         if not isinstance(found, Detections):
             raise asyncio.CancelledError  # the service is being stopped
         self._metrics.pictures.labels(model.info.name, client, how).inc()
-        return Annotated(found, question.picture.sha256, question.picture.header.size_wh, how)
+        return AnnotatedPicture(found, question.picture.sha256, question.picture.header.size_wh, how)
 
     def _model(self, name: str) -> _ReadyModel:
         if name in self._ready:

@@ -21,9 +21,6 @@ from edge_autotuner.storage import child_path
 from edge_autotuner.storage.atomic import atomic_write_text
 from edge_autotuner.wire.job_messages import TuneRequest
 
-JOBS_FOLDER = "jobs"
-"""In the data folder: the folders of all jobs."""
-
 
 @dataclass(frozen=True)
 class JobOrder:

@@ -22,9 +22,8 @@ from edge_autotuner.deployment.signing import trusted_keys
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.blobs import Blobs
-from edge_autotuner.server.data_folder import is_of_service
+from edge_autotuner.server.data_folder import BLOBS_FOLDER, JOBS_FOLDER, database_url, is_of_service
 from edge_autotuner.server.database import Database
-from edge_autotuner.server.jobs.folder import JOBS_FOLDER
 from edge_autotuner.server.jobs.queue import JobQueue
 from edge_autotuner.server.jobs.rows import protected_blobs
 from edge_autotuner.server.jobs.vouching import JobKeys, Vouching
@@ -44,13 +43,8 @@ _ENDING_S = 15.0  # a worker gives its job's process some seconds to end
 StartProcess = Callable[[], ChildProcess]
 
 
-def run_worker(config: ServerConfig, *, blobs_folder: str, database_url: str) -> None:
-    """Do jobs until SIGTERM or SIGINT; the one at hand is then left for the next worker.
-
-    Args:
-        config: all settings.
-        blobs_folder: name of the folder of contents in the data folder.
-        database_url: where jobs are kept.
+def run_worker(config: ServerConfig) -> None:
+    """Run jobs until SIGTERM or SIGINT; the current one is then left to the next worker.
 
     Raises:
         ConfigError: a key cannot be used, or the database is that of another version.
@@ -65,10 +59,10 @@ def run_worker(config: ServerConfig, *, blobs_folder: str, database_url: str) ->
         signal.signal(number, set_stop)
     keep_private(config.data, is_own=is_of_service, for_group=config.group_access)
     vouching = Vouching(JobKeys.from_config(config.jobs), trusted_keys(config.trusted_keys), config.models_dir)
-    database = Database(database_url)
+    database = Database(database_url(config))
     try:
         audit = AuditLog(database)
-        folder = config.data / blobs_folder
+        folder = config.data / BLOBS_FOLDER
         blobs = Blobs.from_config(folder, config.blobs)
         registry = Registry(database, blobs, audit, protected=[protected_blobs()])
         queue = JobQueue(database, audit, config.data / JOBS_FOLDER, config.jobs)
@@ -178,9 +172,6 @@ def worker_starter(config: ServerConfig) -> StartProcess:
 
 def main(arguments: Sequence[str]) -> int:
     """Be a worker of `serve`; return the exit code."""
-    from edge_autotuner.server.data_folder import BLOBS_FOLDER
-    from edge_autotuner.server.services import database_url
-
     die_with(int(arguments[0]))
     guard_tracebacks()
     layout = "%(asctime)s %(levelname)s %(name)s %(message)s"
@@ -188,7 +179,7 @@ def main(arguments: Sequence[str]) -> int:
     config = ServerConfig.model_validate_json(sys.stdin.read())
     remember_secrets_in(config.database_url or "")
     try:
-        run_worker(config, blobs_folder=BLOBS_FOLDER, database_url=database_url(config))
+        run_worker(config)
     except EdgeAutotunerError as exc:
         logger.error("a worker cannot go on: %s", exc)
         return exc.exit_code

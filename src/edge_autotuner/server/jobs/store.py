@@ -32,7 +32,8 @@ from edge_autotuner.server.database import Database, to_stored_time
 from edge_autotuner.server.jobs import rows
 from edge_autotuner.server.jobs.dataset_check import DatasetFacts, read_dataset
 from edge_autotuner.server.problems import Problem
-from edge_autotuner.server.schema import cameras, job_events, jobs
+from edge_autotuner.server.registry_rows import check_camera
+from edge_autotuner.server.schema import job_events, jobs
 from edge_autotuner.storage import is_plain_name
 from edge_autotuner.wire.job_messages import (
     JobEvents,
@@ -86,7 +87,7 @@ class JobStore:
         needed = self._check(request)
         now = self._clock.now()
         with self._database.writing() as connection:
-            _check_camera(connection, request.camera)
+            check_camera(connection, request.camera)
             twin = connection.execute(_by_key(client, request.key)).first()
             if twin is not None:  # another request of the same client came between
                 return _same(twin, digest), False
@@ -301,11 +302,6 @@ def _same(row: Row[Any], digest: str) -> JobInfo:
     if row.request_sha256 != digest:
         raise Problem(409, "key-used", f"the key is that of job {row.id}, which has another content; choose another")
     return rows.info_of(row)
-
-
-def _check_camera(connection: Connection, camera: str) -> None:
-    if connection.execute(select(cameras).where(cameras.c.camera == camera)).first() is None:
-        raise Problem(404, "unknown-camera", f"there is no camera '{camera}'; PUT /v1/cameras/{camera} adds one")
 
 
 def _job(connection: Connection, job_id: str, caller: Caller) -> Row[Any]:

@@ -9,8 +9,8 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from edge_autotuner.server.access import caller_with
-from edge_autotuner.server.downloads import open_download
-from edge_autotuner.server.json_bodies import json_body
+from edge_autotuner.server.blob_transfers import open_download
+from edge_autotuner.server.bodies import json_body
 from edge_autotuner.server.routers.documented import takes
 from edge_autotuner.wire.registry_messages import BlobQuestion, MissingBlobs, StoredBlob
 

@@ -12,8 +12,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from edge_autotuner.server.access import Caller, caller_with
+from edge_autotuner.server.bodies import json_body
 from edge_autotuner.server.jobs.store import JobStore
-from edge_autotuner.server.json_bodies import json_body
 from edge_autotuner.server.routers.documented import takes
 from edge_autotuner.wire.job_messages import JobEvents, JobInfo, JobList, JobState, TuneRequest
 

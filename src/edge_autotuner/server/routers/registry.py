@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from edge_autotuner.server.access import Caller, caller_with
-from edge_autotuner.server.json_bodies import json_body
+from edge_autotuner.server.bodies import json_body
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.server.routers.documented import takes
 from edge_autotuner.wire.registry_messages import (

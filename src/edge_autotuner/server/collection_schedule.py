@@ -1,10 +1,10 @@
-"""The service removes by itself what its rules do not keep.
+"""Scheduled garbage collection.
 
-Each process looks now and then. The audit log says whether a collection is due, and whoever adds the entry that it has
-begun carries it out: so processes with one database take turns.
+Every process checks now and then whether a collection is due by the audit log. The one that adds the entry of its begin
+carries it out, so processes with one database take turns.
 
 A clock that jumps ahead makes everything look old. A collection that comes much later than planned, or before the last
-one, therefore removes nothing and is only noted; the next one removes, if the clock has gone on as it should.
+one, therefore deletes nothing and is only recorded; the next one deletes, if the clock was steady in between.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _Result = TypeVar("_Result")
 logger = logging.getLogger(__name__)
 
 SCHEDULE = "(schedule)"
-"""Who acts when nobody asked; no client can have this name."""
+"""Client of scheduled collections in the audit log; no client can have this name."""
 
 LOOK_S = 900.0
-"""Longest time between two looks of a process."""
+"""Longest time between two checks of a process."""
 
 RETRY_S = 300.0
-"""Time until the next attempt after one that failed."""
+"""Time from a failed attempt to the next one."""
 
 CONFIRM_S = 3600.0
-"""Time from a collection that was only noted to the next one."""
+"""Time from a collection that was only recorded to the next one."""
 
 MAX_LATE_S = 3600.0
-"""How much later than planned a collection may be for its clock to be believed."""
+"""Delay of a collection up to which its clock is trusted."""
 
 _MAX_EARLY_S = 60.0  # by which the clocks of two machines with one database may differ
 _CLOSE_WAIT_S = 20.0
@@ -50,17 +50,17 @@ _BEGUN, _ONLY_NOTED = "begun", "only-noted"
 
 
 class CollectionSchedule:
-    """Collects garbage from a thread of its own, from `start` to `stop`.
+    """Collects garbage in a thread, from `start` to `stop`.
 
     Args:
-        registry: removes bundles and contents.
+        registry: deletes bundles and contents.
         database: of the registry.
-        audit: says when the last collection was.
-        metrics: told of each.
+        audit: records the collections.
+        metrics: count them.
         every_s: time between two collections; None: never.
-        first_after_s: time from the start to the first look.
-        also: what a collection removes besides.
-        chores: what each process does at each look, for what only it has, such as its result cache.
+        first_after_s: time from the start to the first check.
+        also: further work of a collection.
+        chores: work of each process at each check, for what it does not share, such as its result cache.
         clock: its wall time decides what is due.
     """
 
@@ -92,21 +92,21 @@ class CollectionSchedule:
         self._thread = threading.Thread(target=self._run, name="collection", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Begin nothing any more; a collection under way ends after its next step."""
+        """Start no further collection; one that runs ends after its next step."""
         self._is_stopping.set()
 
     def close(self) -> None:
-        """Stop, and wait a while for what is under way."""
+        """Stop, and wait a while for a collection that runs."""
         self.stop()
         if self._thread.is_alive():
             self._thread.join(_CLOSE_WAIT_S)
 
     def look(self) -> float:
-        """Do the chores, and collect if it is due; errors are logged. Return the seconds until the next look."""
+        """Do the chores, and collect if due; errors are logged. Return the seconds until the next check."""
         for chore in self._chores:
             _attempt(chore)
         every_s = self._every_s
@@ -125,7 +125,7 @@ class CollectionSchedule:
             wait_s = _attempt(self.look) or RETRY_S
 
     def _wait_or_collect(self, every_s: float) -> float:
-        """Return the time until a collection is due, after carrying one out that is."""
+        """Carry out a collection that is due; return the time until the next one."""
         wait_s, is_begun = self._begin(every_s)
         if is_begun:
             removed = self._registry.collect_garbage(client=SCHEDULE, should_stop=self._is_stopping.is_set)
@@ -136,7 +136,7 @@ class CollectionSchedule:
         return wait_s
 
     def _begin(self, every_s: float) -> tuple[float, bool]:
-        """Return the time until the next look, and whether this process has begun a collection."""
+        """Return the time until the next check, and whether this process has begun a collection."""
         with self._database.writing() as connection:
             last = self._audit.last_of(connection, _ACTION)
             planned_s = every_s if last is not None and last.outcome == _BEGUN else min(every_s, CONFIRM_S)
@@ -151,7 +151,7 @@ class CollectionSchedule:
         if doubt is None:
             return every_s, True
         wait_s = min(every_s, CONFIRM_S)
-        logger.warning("nothing is removed now, but in %.0f s if the clock stays steady: %s", wait_s, doubt)
+        logger.warning("nothing is deleted now, but in %.0f s if the clock stays steady: %s", wait_s, doubt)
         self._metrics.collections.labels(_ONLY_NOTED).inc()
         return wait_s, False
 
@@ -168,18 +168,18 @@ class CollectionSchedule:
 
 
 def _attempt(work: Callable[[], _Result]) -> _Result | None:
-    """Return what some work returns, None where it failed."""
+    """Return the result of some work, None if it failed."""
     try:
         return work()
     except (EdgeAutotunerError, Problem) as exc:
-        logger.error("what may go could not be removed; next attempt in %.0f s: %s", RETRY_S, exc)
+        logger.error("garbage collection failed; next attempt in %.0f s: %s", RETRY_S, exc)
     except Exception:  # the edge of the thread
-        logger.exception("what may go could not be removed; next attempt in %.0f s", RETRY_S)
+        logger.exception("garbage collection failed; next attempt in %.0f s", RETRY_S)
     return None
 
 
 def _doubt(passed_s: float | None, planned_s: float) -> str | None:
-    """Return why the clock is not to be believed yet, None if it is."""
+    """Return why the clock is not trusted yet, None if it is."""
     if passed_s is None:
         return "there was no collection before"
     if passed_s < -_MAX_EARLY_S:

@@ -10,7 +10,7 @@ import pytest
 
 from edge_autotuner.core import FakeClock
 from edge_autotuner.server.database import Database
-from edge_autotuner.server.old_folders import OldFolders
+from edge_autotuner.server.garbage_collection import StaleJobFolders
 from edge_autotuner.storage.lock import FolderLock
 from support.service.registry_samples import url_of
 
@@ -23,9 +23,9 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def old_folders(tmp_path: Path, clock: FakeClock) -> Iterator[OldFolders]:
+def stale(tmp_path: Path, clock: FakeClock) -> Iterator[StaleJobFolders]:
     database = Database(url_of(tmp_path))
-    yield OldFolders(tmp_path / "jobs", database, max_age_s=MAX_AGE_S, clock=clock)
+    yield StaleJobFolders(tmp_path / "jobs", database, max_age_s=MAX_AGE_S, clock=clock)
     database.close()
 
 
@@ -45,46 +45,46 @@ def job(tmp_path: Path, clock: FakeClock) -> Path:
     return folder
 
 
-def test_a_folder_goes_when_nothing_was_written_for_long(old_folders: OldFolders, clock: FakeClock, job: Path) -> None:
+def test_a_folder_goes_when_nothing_was_written_for_long(stale: StaleJobFolders, clock: FakeClock, job: Path) -> None:
     clock.advance(MAX_AGE_S - 1)
-    old_folders.remove()
+    stale.remove()
     assert (job / "run" / "picture.png").exists()
     clock.advance(1)
-    old_folders.remove()
+    stale.remove()
     assert list(job.parent.iterdir()) == []
 
 
-def test_a_folder_in_which_something_was_written_stays(old_folders: OldFolders, clock: FakeClock, job: Path) -> None:
+def test_a_folder_in_which_something_was_written_stays(stale: StaleJobFolders, clock: FakeClock, job: Path) -> None:
     clock.advance(MAX_AGE_S)
     os.utime(job / "order.json", (clock.now().timestamp(),) * 2)
-    old_folders.remove()
+    stale.remove()
     assert job.exists()
 
 
-def test_a_folder_in_which_somebody_works_stays(old_folders: OldFolders, clock: FakeClock, job: Path) -> None:
+def test_a_folder_in_which_somebody_works_stays(stale: StaleJobFolders, clock: FakeClock, job: Path) -> None:
     clock.advance(MAX_AGE_S)
     lock = FolderLock(job)
-    old_folders.remove()
+    stale.remove()
     assert job.exists()
     lock.release()
-    old_folders.remove()
+    stale.remove()
     assert not job.exists()
 
 
-def test_a_folder_of_a_clock_that_was_ahead_ages_as_well(old_folders: OldFolders, clock: FakeClock, job: Path) -> None:
+def test_a_folder_of_a_clock_that_was_ahead_ages_as_well(stale: StaleJobFolders, clock: FakeClock, job: Path) -> None:
     set_times(job, clock.now().timestamp() + 1e8)
-    old_folders.remove()
+    stale.remove()
     clock.advance(MAX_AGE_S)
-    old_folders.remove()
+    stale.remove()
     assert not job.exists()
 
 
-def test_what_a_kill_left_half_removed_goes(old_folders: OldFolders, job: Path) -> None:
+def test_what_a_kill_left_half_removed_goes(stale: StaleJobFolders, job: Path) -> None:
     job.rename(job.with_name("j1.removed"))
-    old_folders.remove()
+    stale.remove()
     assert list(job.parent.iterdir()) == []
 
 
-def test_without_jobs_there_is_nothing_to_do(old_folders: OldFolders, tmp_path: Path) -> None:
-    old_folders.remove()
+def test_without_jobs_there_is_nothing_to_do(stale: StaleJobFolders, tmp_path: Path) -> None:
+    stale.remove()
     assert not (tmp_path / "jobs").exists()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edge_autotuner.core.json_limits import check_json
-from edge_autotuner.server.listing import MAX_BUNDLES, MAX_BYTES, MAX_CAMERAS, MAX_VALUES, ShownMetrics
+from edge_autotuner.server.registry_rows import MAX_BUNDLES, MAX_BYTES, MAX_CAMERAS, MAX_VALUES, ShownMetrics
 from edge_autotuner.wire.messages import LONG_LIST
 from edge_autotuner.wire.registry_messages import (
     BundleFileInfo,

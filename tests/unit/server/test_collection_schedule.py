@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_autotuner.errors import StorageError
-from edge_autotuner.server.collection import CONFIRM_S, LOOK_S, MAX_LATE_S, RETRY_S, CollectionSchedule
+from edge_autotuner.server.collection_schedule import CONFIRM_S, LOOK_S, MAX_LATE_S, RETRY_S, CollectionSchedule
 from edge_autotuner.server.metrics import Metrics
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.retention import DAY_S, RetentionRules
