@@ -9,16 +9,16 @@ import pytest
 
 from edge_autotuner.core import Detections, LabelMap
 from edge_autotuner.core.json_fields import Fields
-from edge_autotuner.core.tasks import TASKS, Task, task_of
+from edge_autotuner.core.tasks import TASKS, Task, task_named, task_of
 from edge_autotuner.errors import ConfigError
 from support.task_values import LABELS, SIZE_WH, VALUES
 
 SOME = 5
 
 
-@pytest.fixture(params=sorted(TASKS))
+@pytest.fixture(params=TASKS.names)
 def task(request: pytest.FixtureRequest) -> Task:
-    return TASKS[request.param]
+    return task_named(request.param)
 
 
 @pytest.fixture(params=[0, 1, SOME], ids=["empty", "one", "some"])
@@ -31,7 +31,7 @@ def labels_of(task: Task) -> LabelMap:
 
 
 def test_every_task_has_sample_values() -> None:
-    assert set(VALUES) == set(TASKS), "tests/support/task_values.py makes values of every task"
+    assert set(VALUES) == set(TASKS.names), "tests/support/task_values.py makes values of every task"
 
 
 def test_every_part_is_there(task: Task) -> None:
@@ -143,5 +143,5 @@ def test_drawing_names_every_item(task: Task, found: Detections) -> None:
 
 
 def test_an_unknown_task_is_refused() -> None:
-    with pytest.raises(ConfigError, match="unknown task 'cubes'; known tasks: boxes"):
+    with pytest.raises(ConfigError, match="there is no task 'cubes'; known are boxes"):
         task_of(LabelMap(("a",), "cubes"))

@@ -12,17 +12,14 @@ import numpy as np
 
 from edge_autotuner.annotation.ahead import look_ahead
 from edge_autotuner.annotation.background_labels import BackgroundLabels
-from edge_autotuner.annotation.ensemble import EnsembleTeacher
-from edge_autotuner.annotation.privacy import ProtectedTeacher, without_hidden
-from edge_autotuner.annotation.region_teacher import RegionTeacher
+from edge_autotuner.annotation.privacy import without_hidden
 from edge_autotuner.config import AnnotationConfig
-from edge_autotuner.core import Annotation, Deadline, LabelMap, Progress, Teacher
+from edge_autotuner.core import Annotation, Deadline, LabelMap, Progress, Scene, Teacher
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.errors import ConfigError, DatasetError, NoLabelsFound, TeacherTimeout
 
 NOTE_KEY = "annotation"
 N_SCORE_BINS = 20
-_CHOOSABLE = RegionTeacher | EnsembleTeacher | ProtectedTeacher
 
 
 @dataclass(frozen=True)
@@ -159,10 +156,9 @@ class _Looker:
     def __init__(self, store: DatasetStore, teacher: Teacher, config: AnnotationConfig) -> None:
         self._store = store
         self._teacher = teacher
-        self._whole_frame_teacher = _looking_at_tiles(teacher)
+        self._in_tiles = teacher.looking("tiles")
         self._crops_only = config.look == "crops"
-        self._guarded = teacher if isinstance(teacher, ProtectedTeacher) else None
-        self._background = BackgroundLabels(store, self._whole_frame_teacher, config)
+        self._background = BackgroundLabels(store, self._in_tiles, config)
 
     @property
     def is_parallel(self) -> bool:
@@ -173,25 +169,22 @@ class _Looker:
         return without_hidden(self._look_at(record), record.hidden)
 
     def _look_at(self, record: FrameRecord) -> Annotation:
-        if self._guarded is not None and self._is_about_regions(record, self._guarded):
-            return self._guarded.annotate_frame(self._store, record)
         image_bgr = self._store.read_image(record)
+        is_about_crops = self._crops_only and record.split == "train"
+        if not self._teacher.may_see_whole_frames or (is_about_crops and not self._teacher.may_see_backgrounds):
+            asked = record.regions if record.split == "test" else record.sent
+            return self._teacher.annotate(image_bgr, asked, scene=self._scene_of(record))
         if record.split == "test":
-            return self._whole_frame_teacher.annotate(image_bgr, None)
+            return self._in_tiles.annotate(image_bgr, None)
         if not self._crops_only:
             return self._teacher.annotate(image_bgr, None)
         if record.background is None and len(record.sent) == 0:
-            return self._whole_frame_teacher.annotate(image_bgr, None)  # else nobody would have looked anywhere
+            return self._in_tiles.annotate(image_bgr, None)  # otherwise no place would have been looked at
         return self._background.complete(self._teacher.annotate(image_bgr, record.sent), record)
 
-    def _is_about_regions(self, record: FrameRecord, guarded: ProtectedTeacher) -> bool:
-        """Whether a teacher that may not see everything is asked about what moves; never about the background then."""
-        return guarded.shows_regions_only or (self._crops_only and record.split == "train")
-
-
-def _looking_at_tiles(teacher: Teacher) -> Teacher:
-    """Return the same teacher looking at whole frames in tiles, if it lets us choose."""
-    return teacher.looking("tiles") if isinstance(teacher, _CHOOSABLE) else teacher
+    def _scene_of(self, record: FrameRecord) -> Scene:
+        name = record.background
+        return Scene(record.regions, lambda: None if name is None else self._store.read_background(name))
 
 
 def _in_order(store: DatasetStore) -> list[FrameRecord]:

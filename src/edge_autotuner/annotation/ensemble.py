@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 
-from edge_autotuner.annotation.region_teacher import RegionTeacher
 from edge_autotuner.config import AnnotationConfig
-from edge_autotuner.core import Annotation, LabelMap
+from edge_autotuner.core import Annotation, LabelMap, Look, Scene, Teacher, TeacherBase
 from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 from edge_autotuner.errors import ConfigError
 
 
-class EnsembleTeacher:
+class EnsembleTeacher(TeacherBase):
     """Asks every member and fuses what they say; a core `Teacher`.
 
     Args:
@@ -27,7 +25,7 @@ class EnsembleTeacher:
         ConfigError: no member knows a class, or there is not one weight for each member.
     """
 
-    def __init__(self, members: Sequence[RegionTeacher], config: AnnotationConfig, *, labels: LabelMap) -> None:
+    def __init__(self, members: Sequence[Teacher], config: AnnotationConfig, *, labels: LabelMap) -> None:
         missing = [label for label in labels if not any(label in member.labels for member in members)]
         if missing:
             names = ", ".join(member.name for member in members)
@@ -42,6 +40,8 @@ class EnsembleTeacher:
         self._config = config
         self._labels = labels
         self._weights = weights
+        self.may_see_whole_frames = all(member.may_see_whole_frames for member in members)
+        self.may_see_backgrounds = all(member.may_see_backgrounds for member in members)
         self._knows = np.array([[label in member.labels for label in labels] for member in members], np.bool_)
 
     @property
@@ -59,17 +59,19 @@ class EnsembleTeacher:
         """The largest size that a member resizes its views to, pixels."""
         return max((member.input_size_wh for member in self._members), key=lambda size_wh: size_wh[0] * size_wh[1])
 
-    def looking(self, look: Literal["tiles", "crops", "full"]) -> EnsembleTeacher:
+    def looking(self, look: Look) -> EnsembleTeacher:
         """Return the same teachers with another way to look."""
         return EnsembleTeacher([member.looking(look) for member in self._members], self._config, labels=self._labels)
 
-    def annotate(self, image_bgr: ImageArray, regions_xyxy: FloatArray | None) -> Annotation:
+    def annotate(
+        self, image_bgr: ImageArray, regions_xyxy: FloatArray | None, *, scene: Scene | None = None
+    ) -> Annotation:
         """Look at a (H, W, 3) frame with every member; as `RegionTeacher.annotate`.
 
         `looked_xyxy` is what the first member has seen: all have looked at the same views, apart from magnifying tiles
         inside them. Calls and pixels of all members add up.
         """
-        answers = [member.annotate(image_bgr, regions_xyxy) for member in self._members]
+        answers = [member.annotate(image_bgr, regions_xyxy, scene=scene) for member in self._members]
         fused = task_of(self._labels).fuse(
             [
                 answer.detections.relabelled(member.labels, self._labels)

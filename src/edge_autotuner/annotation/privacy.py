@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import cv2
 import numpy as np
 
-from edge_autotuner.annotation.ensemble import EnsembleTeacher
 from edge_autotuner.annotation.hiding import hide_boxes_inplace_, hide_outside, whole_pixels, widened
-from edge_autotuner.annotation.region_teacher import RegionTeacher
 from edge_autotuner.annotation.views import grid_of_tiles, shown_rectangles
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.config.run import PrivacyConfig
-from edge_autotuner.core import Annotation, Detector, LabelMap, subtract_boxes
+from edge_autotuner.core import Annotation, Detector, Look, Scene, Teacher, subtract_boxes
 from edge_autotuner.core.boxes import as_boxes, covered_together
-from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
-from edge_autotuner.dataset import DatasetStore, FrameRecord
+from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset.treatment import TreatedPicture
 
 _LOOK_GRID = 2, 2  # besides the whole picture, so that small objects are found, too
@@ -92,65 +87,42 @@ class PrivacyFilter:
 
 
 class ProtectedTeacher:
-    """A teacher that gets to see what the filter lets through, and nothing else; a core `Teacher`.
+    """A teacher that sees what the filter lets through, and nothing else; a core `Teacher`.
 
     Args:
         teacher: gives the labels, perhaps at another machine.
         privacy: what it may see.
     """
 
-    def __init__(self, teacher: RegionTeacher | EnsembleTeacher, privacy: PrivacyFilter) -> None:
+    may_see_backgrounds = False
+
+    def __init__(self, teacher: Teacher, privacy: PrivacyFilter) -> None:
         self._teacher, self._filter = teacher, privacy
+        self.name, self.labels, self.input_size_wh = teacher.name, teacher.labels, teacher.input_size_wh
+        self.may_see_whole_frames = not privacy.config.shows_regions_only
 
-    @property
-    def name(self) -> str:
-        """How reports and manifests call it."""
-        return self._teacher.name
-
-    @property
-    def labels(self) -> LabelMap:
-        """The classes of its annotations."""
-        return self._teacher.labels
-
-    @property
-    def input_size_wh(self) -> SizeWH:
-        """The size that views are resized to, pixels."""
-        return self._teacher.input_size_wh
-
-    @property
-    def shows_regions_only(self) -> bool:
-        """Whether it is asked about what moves only; then `annotate_frame` is the way to ask."""
-        return self._filter.config.shows_regions_only
-
-    def looking(self, look: Literal["tiles", "crops", "full"]) -> ProtectedTeacher:
+    def looking(self, look: Look) -> ProtectedTeacher:
         """Return the same teacher with another way to look, which the filter may still forbid."""
         return ProtectedTeacher(self._teacher.looking(look), self._filter)
 
-    def annotate(self, image_bgr: ImageArray, regions_xyxy: FloatArray | None) -> Annotation:
-        """Look at a (H, W, 3) picture as `RegionTeacher.annotate`; at regions only, where nothing else may be seen."""
-        return self._look(image_bgr, regions_xyxy, regions_xyxy, None)
-
-    def annotate_frame(self, store: DatasetStore, record: FrameRecord) -> Annotation:
-        """Look at a stored frame, where something moves in it."""
-        wants_background = self._filter.config.outside == "background" and record.background is not None
-        background = store.read_background(record.background) if wants_background and record.background else None
-        asked = record.regions if record.split == "test" else record.sent
-        return self._look(store.read_image(record), asked, record.regions, background)
-
-    def _look(
-        self,
-        image_bgr: ImageArray,
-        asked_xyxy: FloatArray | None,
-        moving_xyxy: FloatArray | None,
-        background: ImageArray | None,
+    def annotate(
+        self, image_bgr: ImageArray, regions_xyxy: FloatArray | None, *, scene: Scene | None = None
     ) -> Annotation:
-        if self.shows_regions_only and (asked_xyxy is None or len(asked_xyxy) == 0):
+        """Look at what may be seen of a (H, W, 3) picture; of the scene, only what the filter needs is read.
+
+        Args:
+            image_bgr: not changed.
+            regions_xyxy: as of `RegionTeacher.annotate`; where only regions may be seen, None stands for none.
+            scene: what moves is shown, and the background takes the place of the rest; None: the regions move, and
+                the background is unknown.
+        """
+        if not self.may_see_whole_frames and (regions_xyxy is None or len(regions_xyxy) == 0):
             return Annotation.nothing_seen()
-        seen = self._filter.treat(image_bgr, moving_xyxy, background)
-        teacher = self._teacher
-        if self._filter.config.send == "crops":
-            teacher = teacher.looking("crops")
-        return without_hidden(teacher.annotate(seen.image_bgr, asked_xyxy), seen.hidden_xyxy)
+        scene = scene or Scene(as_boxes([] if regions_xyxy is None else regions_xyxy), lambda: None)
+        background = scene.read_background() if self._filter.config.outside == "background" else None
+        seen = self._filter.treat(image_bgr, scene.moving_xyxy, background)
+        teacher = self._teacher.looking("crops") if self._filter.config.send == "crops" else self._teacher
+        return without_hidden(teacher.annotate(seen.image_bgr, regions_xyxy), seen.hidden_xyxy)
 
 
 def without_hidden(annotation: Annotation, hidden_xyxy: FloatArray) -> Annotation:

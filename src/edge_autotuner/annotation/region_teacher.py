@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from edge_autotuner.annotation.fusion import is_cut
 from edge_autotuner.annotation.uncertain import as_uncertain
 from edge_autotuner.annotation.views import View, looked_rectangles, plan_views
 from edge_autotuner.config import AnnotationConfig
-from edge_autotuner.core import Annotation, BatchDetector, Detections, Detector, LabelMap, covered_fraction
+from edge_autotuner.core import Annotation, Detections, Detector, LabelMap, Look, Scene, TeacherBase, covered_fraction
 from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 from edge_autotuner.errors import ConfigError, TeacherError
@@ -20,7 +19,7 @@ _VIEWS_AT_ONCE = 16  # copies of views in memory; as many as frames are usually 
 _EXPLAINED_FRACTION = 0.5  # a cut box that lies this much inside a kept box of its class shows that same object
 
 
-class RegionTeacher:
+class RegionTeacher(TeacherBase):
     """Runs a detector on views of a frame and merges what it finds; a core `Teacher`.
 
     The views see small objects larger than the full frame does, which is why even the student's own weights
@@ -64,18 +63,21 @@ class RegionTeacher:
         """The size that the detector resizes every view to, pixels."""
         return self._detector.input_size_wh
 
-    def looking(self, look: Literal["tiles", "crops", "full"]) -> RegionTeacher:
+    def looking(self, look: Look) -> RegionTeacher:
         """Return the same teacher with another way to look."""
         config = self._config.model_copy(update={"look": look})
         return RegionTeacher(self._detector, config, labels=self._labels, name=self._name)
 
-    def annotate(self, image_bgr: ImageArray, regions_xyxy: FloatArray | None) -> Annotation:
+    def annotate(
+        self, image_bgr: ImageArray, regions_xyxy: FloatArray | None, *, scene: Scene | None = None
+    ) -> Annotation:
         """Look at a (H, W, 3) frame and return its labels, by falling score, down to `uncertain_score`.
 
         Args:
             image_bgr: not changed.
             regions_xyxy: (R, 4) what moves, frame pixels, of which `look: crops` makes crops. None: look
                 at the whole frame. R = 0: nothing to look at.
+            scene: not used.
 
         Raises:
             TeacherError: the detector returned numbers that are not finite.
@@ -98,13 +100,8 @@ class RegionTeacher:
         """Yield what each view shows, in frame pixels and classes of the dataset."""
         for start in range(0, len(views), _VIEWS_AT_ONCE):
             group = views[start : start + _VIEWS_AT_ONCE]
-            for view, found in zip(group, self._detect([_cut_out(image_bgr, view) for view in group]), strict=True):
-                yield self._placed(found, view)
-
-    def _detect(self, pictures: list[ImageArray]) -> list[Detections]:
-        if isinstance(self._detector, BatchDetector):
-            return self._detector.detect_batch(pictures)
-        return [self._detector.detect(picture) for picture in pictures]
+            found = self._detector.detect_batch([_cut_out(image_bgr, view) for view in group])
+            yield from (self._placed(one, view) for one, view in zip(found, group, strict=True))
 
     def _placed(self, found: Detections, view: View) -> Detections:
         x1, y1, x2, y2 = view.rect_xyxy

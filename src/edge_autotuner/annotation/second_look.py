@@ -21,9 +21,8 @@ import numpy as np
 from edge_autotuner.annotation.ahead import look_ahead
 from edge_autotuner.annotation.annotate import spread_order
 from edge_autotuner.annotation.refine import find_places, refine_frames
-from edge_autotuner.annotation.region_teacher import RegionTeacher
 from edge_autotuner.config import AnnotationConfig
-from edge_autotuner.core import Annotation, Deadline, Detections, Progress, covered_fraction, iou_matrix
+from edge_autotuner.core import Annotation, Deadline, Detections, Progress, Teacher, covered_fraction, iou_matrix
 from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, IntArray
 from edge_autotuner.dataset import DatasetStore, FrameRecord
@@ -36,7 +35,7 @@ Labelled = tuple[FrameRecord, Annotation]
 
 def look_again(
     store: DatasetStore,
-    student: RegionTeacher,
+    student: Teacher,
     config: AnnotationConfig,
     *,
     teacher: str,
@@ -109,7 +108,7 @@ class UsualClasses:
 
 
 def fuse_with_student(
-    annotation: Annotation, student: RegionTeacher, image_bgr: ImageArray, config: AnnotationConfig, usual: UsualClasses
+    annotation: Annotation, student: Teacher, image_bgr: ImageArray, config: AnnotationConfig, usual: UsualClasses
 ) -> Annotation:
     """Return what teacher and student say together about a (H, W, 3) frame.
 

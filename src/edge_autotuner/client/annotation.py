@@ -44,7 +44,7 @@ _TOLERANCE_PX = 1.0  # by which a box may leave its picture: rounding of a model
 
 
 class RemoteDetector:
-    """A model of the service as a core `BatchDetector`; may be used by several threads.
+    """A model of the service as a core `Detector`; may be used by several threads.
 
     An answer of another model than the one given here is an error, because labels of two models must not be mixed.
 

@@ -1,14 +1,19 @@
-"""What a teacher said about one frame, and where it looked."""
+"""What a teacher says about one frame, what it is told of it, and the base of teachers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, Self
 
 import numpy as np
 
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.core.detections import Detections
-from edge_autotuner.core.types import FloatArray
+from edge_autotuner.core.types import FloatArray, ImageArray
+
+Look = Literal["tiles", "crops", "full"]
+"""Where a teacher looks: at the frame and tiles of it, at crops around what moves, or at the frame alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,3 +41,27 @@ class Annotation:
     def nothing_seen(cls) -> Annotation:
         """Return the annotation of a frame that no teacher has looked at."""
         return cls(Detections.empty(), np.zeros((0, 4), np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What is known of a frame besides its picture.
+
+    Attributes:
+        moving_xyxy: (M, 4) everything that moves in it, frame pixels.
+        read_background: returns the (h, w) brightness of the empty scene; None where it is unknown.
+    """
+
+    moving_xyxy: FloatArray
+    read_background: Callable[[], ImageArray | None]
+
+
+class TeacherBase:
+    """A `Teacher` that may see everything and looks in one way."""
+
+    may_see_whole_frames = True
+    may_see_backgrounds = True
+
+    def looking(self, look: Look) -> Self:
+        """Return itself."""
+        return self

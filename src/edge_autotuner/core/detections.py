@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edge_autotuner.core.boxes import as_boxes, clip_boxes, iou_matrix
 from edge_autotuner.core.labels import LabelMap
-from edge_autotuner.core.types import BoolArray, FloatArray, IntArray, SizeWH
+from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, IntArray, SizeWH
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +136,18 @@ class Detections:
     def _with_points(self, move: Callable[[FloatArray], FloatArray]) -> Self:
         """Return them with every (..., 2) place moved."""
         return self.with_boxes(move(self.boxes_xyxy.reshape(-1, 2, 2)).reshape(-1, 4))
+
+
+class DetectorBase:
+    """A `Detector` that looks at several pictures one by one."""
+
+    def detect(self, image_bgr: ImageArray) -> Detections:
+        """Look at one picture; a subclass does it."""
+        raise NotImplementedError
+
+    def detect_batch(self, images: Sequence[ImageArray]) -> list[Detections]:
+        """Return what `detect` returns for each picture."""
+        return [self.detect(image) for image in images]
 
 
 def box_similarity(some: Detections, others: Detections) -> FloatArray:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
-from edge_autotuner.core.annotations import Annotation
+from edge_autotuner.core.annotations import Annotation, Look, Scene
 from edge_autotuner.core.detections import Detections
 from edge_autotuner.core.frame import Frame
 from edge_autotuner.core.labels import LabelMap
@@ -125,7 +125,7 @@ class BackgroundModel(Protocol):
 
 @runtime_checkable
 class Detector(Protocol):
-    """A model that finds objects in one picture."""
+    """A model that finds objects in pictures. `DetectorBase` asks about several pictures one by one."""
 
     @property
     def labels(self) -> LabelMap:
@@ -141,11 +141,6 @@ class Detector(Protocol):
         """Return the objects of a (H, W, 3) uint8 picture, in its pixels, by falling score."""
         ...
 
-
-@runtime_checkable
-class BatchDetector(Detector, Protocol):
-    """A detector that looks at several pictures in one call, in less time than one after the other."""
-
     def detect_batch(self, images: Sequence[ImageArray]) -> list[Detections]:
         """Return what `detect` would for each of the pictures, which may differ in size, in their order."""
         ...
@@ -153,7 +148,10 @@ class BatchDetector(Detector, Protocol):
 
 @runtime_checkable
 class Teacher(Protocol):
-    """Gives labels that a student learns from."""
+    """Gives labels that a student learns from.
+
+    `TeacherBase` has defaults for everything but `name`, `labels`, `input_size_wh` and `annotate`.
+    """
 
     @property
     def name(self) -> str:
@@ -165,9 +163,33 @@ class Teacher(Protocol):
         """The classes of its annotations."""
         ...
 
-    def annotate(self, image_bgr: ImageArray, regions_xyxy: FloatArray | None) -> Annotation:
+    @property
+    def input_size_wh(self) -> SizeWH:
+        """The size that it resizes what it looks at to, pixels; the largest of several."""
+        ...
+
+    @property
+    def may_see_whole_frames(self) -> bool:
+        """Whether it may be asked without regions; else it is asked about what moves only."""
+        ...
+
+    @property
+    def may_see_backgrounds(self) -> bool:
+        """Whether it may be shown the empty scene as a picture of its own."""
+        ...
+
+    def looking(self, look: Look) -> Teacher:
+        """Return the same teacher with another way to look; itself, where it has only one."""
+        ...
+
+    def annotate(
+        self, image_bgr: ImageArray, regions_xyxy: FloatArray | None, *, scene: Scene | None = None
+    ) -> Annotation:
         """Look at a frame, or at (R, 4) regions of it in pixels, and return labels in frame coordinates.
 
-        `regions_xyxy` None means the whole frame; (0, 4) means that there is nothing to look at.
+        Args:
+            image_bgr: (H, W, 3) uint8, not changed.
+            regions_xyxy: None: the whole frame; R = 0: nothing to look at.
+            scene: what else is known of the frame.
         """
         ...

@@ -1,21 +1,21 @@
 """What models are trained for, as one object per task: today boxes.
 
 A `LabelMap` names its task, so a stage finds the task where it finds the classes: in a dataset, a bundle, a detector.
-`TASKS` names the parts of each task as "module:object" below this package. They are in the packages that do the work,
-and loaded on first use.
+A `Task` names its parts as "module:object". They are in the packages that do the work, and loaded on first use.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from edge_autotuner.core.detections import Detections
 from edge_autotuner.core.json_fields import Fields
 from edge_autotuner.core.labels import LabelMap
+from edge_autotuner.core.plugins import PluginTable
 from edge_autotuner.core.types import BoolArray, FloatArray
-from edge_autotuner.errors import ConfigError
 
 _PartT = TypeVar("_PartT")
 
@@ -126,7 +126,7 @@ class _Part(Generic[_PartT]):
 
     def __get__(self, task: Task, owner: type) -> _PartT:
         module, _, name = task.parts[self._name].partition(":")
-        loaded = getattr(import_module(f"edge_autotuner.{module}"), name)
+        loaded = getattr(import_module(module), name)
         task.__dict__[self._name] = loaded  # found before this descriptor from now on
         return cast(_PartT, loaded)
 
@@ -161,27 +161,31 @@ class Task:
         self.parts = parts
 
 
-TASKS = {
-    "boxes": Task(
-        "boxes",
-        value="core.detections:Detections",
-        codec="core.box_codec:BOX_CODEC",
-        similarity="core.detections:box_similarity",
-        merge="annotation.fusion:merge_views",
-        fuse="annotation.weighted_fusion:fuse_boxes",
-        draw="evaluation.report.pictures:boxes_svg",
-        score="evaluation.average_precision:score_detections",
-    ),
-}
+BOXES = Task(
+    "boxes",
+    value="edge_autotuner.core.detections:Detections",
+    codec="edge_autotuner.core.box_codec:BOX_CODEC",
+    similarity="edge_autotuner.core.detections:box_similarity",
+    merge="edge_autotuner.annotation.fusion:merge_views",
+    fuse="edge_autotuner.annotation.weighted_fusion:fuse_boxes",
+    draw="edge_autotuner.evaluation.report.pictures:boxes_svg",
+    score="edge_autotuner.evaluation.average_precision:score_detections",
+)
+
+TASKS = PluginTable("task", "edge_autotuner.tasks", {"boxes": "edge_autotuner.core.tasks:BOXES"})
+"""An entry point names a `Task`. `LabelMap.task` is one of these names."""
+
+
+@cache
+def task_named(name: str) -> Task:
+    """Return a task.
+
+    Raises:
+        ConfigError: there is no such task here.
+    """
+    return TASKS.load(name)  # type: ignore[no-any-return]
 
 
 def task_of(labels: LabelMap) -> Task:
-    """Return the task of a detector, a dataset or a bundle.
-
-    Raises:
-        ConfigError: this version does not know it.
-    """
-    task = TASKS.get(labels.task)
-    if task is None:
-        raise ConfigError(f"unknown task '{labels.task}'; known tasks: {', '.join(TASKS)}")
-    return task
+    """Return the task of a detector, a dataset or a bundle. Raises as `task_named`."""
+    return task_named(labels.task)

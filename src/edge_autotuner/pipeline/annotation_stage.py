@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 from edge_autotuner.annotation import (
     EnsembleTeacher,
-    ProtectedTeacher,
-    RegionTeacher,
     annotate_dataset,
     check_plugin_teacher,
     find_teacher_model,
@@ -22,7 +20,7 @@ from edge_autotuner.annotation import (
 )
 from edge_autotuner.config import AnnotationConfig, RunConfig
 from edge_autotuner.config.annotation import REMOTE, ZOOM
-from edge_autotuner.core import Deadline, LabelMap
+from edge_autotuner.core import Deadline, LabelMap, Teacher
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.models import DetectorSpec, describe_onnx, locate
@@ -190,11 +188,10 @@ def _labels_of_bundle(config: RunConfig, of_dataset: LabelMap | None) -> LabelMa
 
 def _open_teacher(
     session: Session, edge: EdgeModel | None, labels: LabelMap, remote: RemoteTeachers | None
-) -> tuple[RegionTeacher | EnsembleTeacher | ProtectedTeacher, str]:
+) -> tuple[Teacher, str]:
     """Return the teacher or teachers that the settings name, guarded where needed, and a hash of what they are."""
     config = session.config.annotation
     opened = [_open_member(session, edge, labels, remote, name) for name in config.teachers]
-    teacher: RegionTeacher | EnsembleTeacher
     teacher, teacher_hash = opened[0]
     if len(opened) > 1:
         teacher = EnsembleTeacher([member for member, _ in opened], config, labels=labels)
@@ -204,7 +201,7 @@ def _open_teacher(
 
 def _open_member(
     session: Session, edge: EdgeModel | None, labels: LabelMap, remote: RemoteTeachers | None, name: str
-) -> tuple[RegionTeacher, str]:
+) -> tuple[Teacher, str]:
     config = session.config
     alone = _alone(config, name)
     if name == ZOOM:
@@ -219,7 +216,7 @@ def _classes_of(config: RunConfig, labels: LabelMap, known: LabelMap, name: str)
     return labels if len(config.annotation.teachers) == 1 else known_classes(labels, known, teacher=name)
 
 
-def _open_local(config: RunConfig, labels: LabelMap, name: str) -> tuple[RegionTeacher, str]:
+def _open_local(config: RunConfig, labels: LabelMap, name: str) -> tuple[Teacher, str]:
     n_threads = threads_of_detector(config, frames_at_once(config))
     if is_plugin_teacher(name):
         classes = partial(_classes_of, config, labels, name=name)
@@ -246,7 +243,7 @@ def _alone(config: RunConfig, name: str) -> AnnotationConfig:
     return config.annotation.model_copy(update={"teacher": name})
 
 
-def _open_zoom(session: Session, edge: EdgeModel, annotation: AnnotationConfig) -> tuple[RegionTeacher, str]:
+def _open_zoom(session: Session, edge: EdgeModel, annotation: AnnotationConfig) -> tuple[Teacher, str]:
     from edge_autotuner.pipeline.edge_model import open_as_detector
 
     size = annotation.zoom_input

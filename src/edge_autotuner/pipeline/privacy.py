@@ -11,9 +11,9 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from edge_autotuner.annotation import EnsembleTeacher, PrivacyFilter, ProtectedTeacher, RegionTeacher, is_plugin_teacher
+from edge_autotuner.annotation import PrivacyFilter, ProtectedTeacher, is_plugin_teacher
 from edge_autotuner.config import RunConfig
-from edge_autotuner.core import Detector
+from edge_autotuner.core import Detector, Teacher
 from edge_autotuner.deployment import load_edge_detector
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE
 from edge_autotuner.errors import ConfigError
@@ -115,9 +115,7 @@ def stored_settings(config: RunConfig) -> dict[str, object]:
     return {"privacy": {**config.privacy.model_dump(mode="json", exclude={"send"}), **margins}}
 
 
-def guard_teacher(
-    config: RunConfig, folder: Path, teacher: RegionTeacher | EnsembleTeacher
-) -> RegionTeacher | EnsembleTeacher | ProtectedTeacher:
+def guard_teacher(config: RunConfig, folder: Path, teacher: Teacher) -> Teacher:
     """Return the teacher as it may be asked: behind the privacy filter if pictures may leave this machine.
 
     Raises:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_autotuner.annotation import EnsembleTeacher, make_zoom_teacher
+from edge_autotuner.annotation import EnsembleTeacher, PrivacyFilter, ProtectedTeacher, make_zoom_teacher
 from edge_autotuner.config import AnnotationConfig
-from edge_autotuner.core import Annotation, Teacher
+from edge_autotuner.config.run import PrivacyConfig
+from edge_autotuner.core import Annotation, Scene, Teacher
 from support.cameras.plain_scene import LABELS, GreyDetector, TogetherDetector, paint
 
 OBJECTS = [("car", (20, 20, 60, 50)), ("person", (200, 100, 215, 140))]
@@ -19,11 +20,16 @@ REGIONS = np.array([[10, 10, 70, 60], [190, 90, 230, 150]], np.float32)
 LOOKS = ("tiles", "crops", "full")
 
 
-@pytest.fixture(params=[f"{kind}, {look}" for kind in ("one by one", "together", "ensemble") for look in LOOKS])
+KINDS = ("one by one", "together", "ensemble", "behind a filter")
+
+
+@pytest.fixture(params=[f"{kind}, {look}" for kind in KINDS for look in LOOKS])
 def teacher(request: pytest.FixtureRequest) -> Teacher:
     kind, look = request.param.split(", ")
     detector = TogetherDetector() if kind == "together" else GreyDetector()
     zoom = make_zoom_teacher(detector, AnnotationConfig(look=look), LABELS)
+    if kind == "behind a filter":
+        return ProtectedTeacher(zoom, PrivacyFilter(PrivacyConfig(), AnnotationConfig(look=look), None))
     if kind != "ensemble":
         return zoom
     other = make_zoom_teacher(GreyDetector(score=0.6), AnnotationConfig(look=look), LABELS)
@@ -31,19 +37,31 @@ def teacher(request: pytest.FixtureRequest) -> Teacher:
 
 
 def same(a: Annotation, b: Annotation) -> bool:
-    pairs = [
-        (a.detections.boxes_xyxy, b.detections.boxes_xyxy),
-        (a.detections.scores, b.detections.scores),
-        (a.detections.class_ids, b.detections.class_ids),
-        (a.looked_xyxy, b.looked_xyxy),
-    ]
-    return all(np.array_equal(x, y) for x, y in pairs) and (a.n_calls, a.n_pixels) == (b.n_calls, b.n_pixels)
+    is_same = a.detections.equals(b.detections) and np.array_equal(a.looked_xyxy, b.looked_xyxy)
+    return is_same and (a.n_calls, a.n_pixels) == (b.n_calls, b.n_pixels)
 
 
 def test_is_a_teacher(teacher: Teacher) -> None:
     assert isinstance(teacher, Teacher)
     assert teacher.name
     assert teacher.labels == LABELS
+    assert teacher.input_size_wh == (100, 100)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_another_way_to_look_is_another_teacher(teacher: Teacher, look: Any) -> None:
+    image = paint((300, 200), OBJECTS)  # type: ignore[arg-type]
+    before = teacher.annotate(image, REGIONS)
+    other = teacher.looking(look)
+    assert (other.name, other.labels) == (teacher.name, teacher.labels)
+    assert same(other.looking(look).annotate(image, REGIONS), other.annotate(image, REGIONS))
+    assert same(teacher.annotate(image, REGIONS), before), "the teacher itself stays as it was"
+
+
+def test_a_scene_that_hides_nothing_changes_nothing(teacher: Teacher) -> None:
+    image = paint((300, 200), OBJECTS)  # type: ignore[arg-type]
+    scene = Scene(REGIONS, lambda: image[:, :, 0])
+    assert same(teacher.annotate(image, REGIONS, scene=scene), teacher.annotate(image, REGIONS))
 
 
 @pytest.mark.parametrize("regions", [None, REGIONS, REGIONS[:1]])

@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge_autotuner.core import Detections, LabelMap
+from edge_autotuner.core import Detections, DetectorBase, LabelMap
 from edge_autotuner.core.types import ImageArray, SizeWH
 
 LABELS = LabelMap(("person", "car"))
@@ -28,7 +28,7 @@ def paint(size_wh: SizeWH, objects: list[tuple[str, Box]]) -> ImageArray:
     return image
 
 
-class GreyDetector:
+class GreyDetector(DetectorBase):
     """Sees the grey rectangles of a picture that are large enough after resizing to its input.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_autotuner.capture import MotionResult
 from edge_autotuner.capture.regions import union_area
-from edge_autotuner.core import STREET_6, Detections, Frame, LabelMap
+from edge_autotuner.core import STREET_6, Detections, DetectorBase, Frame, LabelMap
 from edge_autotuner.core.types import ImageArray, SizeWH
 
 SIZE_WH = (96, 64)
@@ -51,7 +51,7 @@ def motion_of(*squares: Square, known: bool = True, size_wh: SizeWH = SIZE_WH) -
     return MotionResult(regions, fraction, mask, luma, scene(size_wh=size_wh) if known else None)
 
 
-class BrightSquares:
+class BrightSquares(DetectorBase):
     """A student: bright areas are cars, and the brighter, the surer. In a large picture it misses small ones."""
 
     labels: LabelMap = STREET_6

@@ -13,7 +13,7 @@ import httpx2
 import numpy as np
 
 from edge_autotuner.config.server import ServerConfig
-from edge_autotuner.core import Detections, LabelMap
+from edge_autotuner.core import Detections, DetectorBase, LabelMap
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.server.access import SCOPES, Caller, Scope
 from edge_autotuner.server.annotation.models import LoadedModel
@@ -85,11 +85,15 @@ class StubDetector:
         return [whole_picture(image) for image in images]
 
 
-class OneByOne:
+class OneByOne(DetectorBase):
     """A stub that knows no batches."""
 
     def __init__(self, stub: StubDetector) -> None:
-        self.labels, self.input_size_wh, self.detect = stub.labels, stub.input_size_wh, stub.detect
+        self.labels, self.input_size_wh, self._stub = stub.labels, stub.input_size_wh, stub
+
+    def detect(self, image_bgr: ImageArray) -> Detections:
+        """Ask the stub."""
+        return self._stub.detect(image_bgr)
 
 
 def score_of(image: ImageArray) -> float:

@@ -16,7 +16,7 @@ from edge_autotuner.annotation import (
     spread_order,
 )
 from edge_autotuner.config import AnnotationConfig
-from edge_autotuner.core import Annotation, Deadline, FakeClock, LabelMap, NoProgress
+from edge_autotuner.core import Annotation, Deadline, FakeClock, LabelMap, NoProgress, Scene, TeacherBase
 from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.dataset.records import annotation_to_json
@@ -49,18 +49,21 @@ def run(store: DatasetStore, teacher: RegionTeacher, config: AnnotationConfig, *
     return annotate_dataset(store, teacher, config, **arguments)  # type: ignore[arg-type]
 
 
-class SlowTeacher:
+class SlowTeacher(TeacherBase):
     """Takes 10 s for a frame, and remembers which frames it saw by their time."""
 
     name = "slow"
     labels = LABELS
+    input_size_wh = (100, 100)
 
     def __init__(self, clock: FakeClock, *, fails_after: int | None = None) -> None:
         self.clock = clock
         self.n_seen = 0
         self.fails_after = fails_after
 
-    def annotate(self, image_bgr: ImageArray, regions_xyxy: FloatArray | None) -> Annotation:
+    def annotate(
+        self, image_bgr: ImageArray, regions_xyxy: FloatArray | None, *, scene: Scene | None = None
+    ) -> Annotation:
         if self.n_seen == self.fails_after:
             raise TeacherError("the teacher broke")
         self.n_seen += 1

@@ -12,7 +12,7 @@ from edge_autotuner.annotation.labels import split_labels
 from edge_autotuner.annotation.second_look import UsualClasses, fuse_with_student
 from edge_autotuner.annotation.static_places import find_static_places
 from edge_autotuner.config import AnnotationConfig
-from edge_autotuner.core import Annotation, Detections, Detector, LabelMap
+from edge_autotuner.core import Annotation, Detections, DetectorBase, LabelMap
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.core.types import ImageArray
 from support.marked_detections import Marked, marked, three
@@ -23,7 +23,7 @@ IMAGE = np.zeros((48, 64, 3), np.uint8)
 WHOLE = as_boxes([[0, 0, 64, 48]])
 
 
-class MarkingDetector(Detector):
+class MarkingDetector(DetectorBase):
     """Sees the same three objects in every picture."""
 
     labels = LABELS

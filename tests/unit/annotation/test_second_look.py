@@ -11,7 +11,7 @@ import pytest
 from edge_autotuner.annotation import RegionTeacher, UsualClasses, fuse_with_student, look_again
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.config.annotation import NO_REFINEMENT
-from edge_autotuner.core import Annotation, Deadline, Detections, FakeClock, LabelMap, NoProgress
+from edge_autotuner.core import Annotation, Deadline, Detections, DetectorBase, FakeClock, LabelMap, NoProgress
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.dataset.records import annotation_to_json
@@ -22,7 +22,7 @@ Row = tuple[float, float, float, float, float, int]
 WALKER: Row = (10.0, 10.0, 20.0, 34.0, 0.8, 0)
 
 
-class Student:
+class Student(DetectorBase):
     """Says the same about every picture, and counts how often it is asked."""
 
     input_size_wh: SizeWH = (64, 48)

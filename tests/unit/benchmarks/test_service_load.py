@@ -8,7 +8,7 @@ import numpy as np
 from benchmarks.service import load, tables
 from benchmarks.service.cameras import CROP_SIZE_WH, Crops, Measured
 from benchmarks.service.stub import N_BOXES, CallCost, StubTeacher
-from edge_autotuner.core import BatchDetector
+from edge_autotuner.core import Detector
 from edge_autotuner.dataset.picture_header import read_header
 
 
@@ -23,7 +23,7 @@ def test_every_crop_is_another_file_with_the_same_picture() -> None:
 
 def test_the_stub_sees_boxes_in_every_picture_of_a_batch() -> None:
     stub = StubTeacher(CallCost(0, 0))
-    assert isinstance(stub, BatchDetector)
+    assert isinstance(stub, Detector)
     image = np.zeros((10, 10, 3), np.uint8)
     assert [len(found) for found in stub.detect_batch([image] * 3)] == [N_BOXES] * 3
 

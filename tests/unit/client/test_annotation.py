@@ -15,7 +15,7 @@ from edge_autotuner.client import Connection, RemoteDetector, find_remote_model
 from edge_autotuner.client.annotation import check_answer
 from edge_autotuner.client.pictures import EncodedPicture, encode_for_travel, travelling_size
 from edge_autotuner.config.service import ServiceConfig
-from edge_autotuner.core import BatchDetector, Deadline, Detections, LabelMap
+from edge_autotuner.core import Deadline, Detections, Detector, LabelMap
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.errors import (
     ConfigError,
@@ -82,7 +82,7 @@ def test_the_boxes_are_those_of_the_local_model(
     local = OnnxDetector(samples.teacher, spec, n_threads=1, min_score=MIN_SCORE)
     expected = [local.detect(np.ascontiguousarray(picture)) for picture in pictures()]
     there = remote(stub, picture_format=picture_format)
-    assert isinstance(there, BatchDetector)
+    assert isinstance(there, Detector)
     assert (there.labels, there.input_size_wh) == (local.labels, local.input_size_wh)
     assert sum(len(found) for found in expected) > 10
     assert all(map(same, [there.detect(picture) for picture in pictures()], expected))

@@ -12,7 +12,7 @@ from typing import Any
 
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.core.detections import Detections
-from edge_autotuner.core.protocols import BatchDetector, Detector
+from edge_autotuner.core.protocols import Detector
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.server.annotation.batch_queue import BatchQueue, BatchRules, Place
 from edge_autotuner.server.annotation.call_threads import CallThreads
@@ -194,7 +194,7 @@ def whole_seconds(seconds: float) -> str:
 
 def detect_all(detector: Detector, images: list[ImageArray], name: str) -> list[Answer]:
     """Return an answer for each picture; where a batch fails, each is looked at alone: only the bad one fails then."""
-    if len(images) > 1 and isinstance(detector, BatchDetector):
+    if len(images) > 1:
         try:
             answers = detector.detect_batch(images)
             if len(answers) == len(images):

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from edge_autotuner.core.detections import Detections
-from edge_autotuner.core.tasks import TASKS
+from edge_autotuner.core.tasks import task_named
 from edge_autotuner.server.annotation.result_store import ResultStore
 
 logger = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class ResultCache:
         if packed is None:
             return None
         with suppress(ValueError):
-            found = TASKS[key.task].codec.from_bytes(packed)
+            found = task_named(key.task).codec.from_bytes(packed)
             self._remember(key.to_bytes(), packed)
             return found
         logger.warning("a damaged result in the cache is ignored")
@@ -85,11 +85,11 @@ class ResultCache:
             if packed is None:
                 return None
             self._packed.move_to_end(name)
-        return TASKS[key.task].codec.from_bytes(packed)
+        return task_named(key.task).codec.from_bytes(packed)
 
     def put(self, key: ResultKey, found: Detections) -> None:
         """Remember a result; it reaches the disk a little later."""
-        name, packed = key.to_bytes(), TASKS[key.task].codec.to_bytes(found)
+        name, packed = key.to_bytes(), task_named(key.task).codec.to_bytes(found)
         self._remember(name, packed)
         if self._store is not None:
             self._store.put(name, packed)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from edge_autotuner.config import AnnotationConfig
-from edge_autotuner.core import STREET_6, Detections, LabelMap
+from edge_autotuner.core import STREET_6, Detections, DetectorBase, LabelMap
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.errors import ConfigError
 
@@ -22,7 +22,7 @@ def open_teacher(argument: str, config: AnnotationConfig, *, n_threads: int | No
     return BrightThings(int(level)), level
 
 
-class BrightThings:
+class BrightThings(DetectorBase):
     """Finds bright areas; a core `Detector`."""
 
     def __init__(self, level: int) -> None:

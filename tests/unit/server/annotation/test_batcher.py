@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from edge_autotuner.core import BatchDetector, Detections, Detector
+from edge_autotuner.core import Detections, Detector
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.server.annotation.batch_queue import BatchRules
 from edge_autotuner.server.annotation.batcher import Batcher, ModelFailed, QueueFull
@@ -58,7 +58,6 @@ def test_a_detector_without_batches_is_called_one_by_one() -> None:
     stub = StubDetector(is_open=False)
     alone = OneByOne(stub)
     assert isinstance(alone, Detector)
-    assert not isinstance(alone, BatchDetector)
 
     async def scenario() -> None:
         batcher = Batcher(alone, RULES, name="stub")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_autotuner.config.server import ServedModel
-from edge_autotuner.core import BatchDetector
+from edge_autotuner.core import Detector
 from edge_autotuner.errors import ConfigError, EdgeAutotunerError
 from edge_autotuner.server.annotation.models import LoadedModel, find_loader
 from helpers import shared_data
@@ -23,7 +23,7 @@ def test_an_onnx_file_and_its_name_in_the_catalogue_are_one_model() -> None:
     by_path = load(source=str(path), adapter="deim")
     assert by_path.sha256 == "b114aa6610ac7c2bd9b3186ffb001afa872430db957407ef2473f7148d00646e"
     assert (by_path.detector.input_size_wh, by_path.resize) == ((320, 320), "stretch")
-    assert isinstance(by_path.detector, BatchDetector)
+    assert isinstance(by_path.detector, Detector)
     assert len(by_path.detector.detect_batch([noise(seed=1), noise((50, 60), seed=2)])) == 2
 
 
