@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge_autotuner.capture.event_teller import EventTeller
+from edge_autotuner.capture.events import EventTeller
 from edge_autotuner.capture.levels import DeepImage, Levels, as_bgr, find_levels, is_grey
 from edge_autotuner.capture.picture_listing import list_pictures
 from edge_autotuner.core import Damage, Frame, OnEvent, SourceBase, SourceInfo, ignore_event

@@ -9,15 +9,22 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+from av.stream import Disposition
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
-from edge_autotuner.capture.event_teller import EventTeller
+from edge_autotuner.capture.events import EventTeller
 from edge_autotuner.capture.levels import Levels, find_levels
-from edge_autotuner.capture.planes import deep_grey_of, is_deep_grey, scale_max_of
-from edge_autotuner.capture.shown import shown_picture
-from edge_autotuner.capture.stated_facts import say_what_is_not_followed
+from edge_autotuner.capture.shown import deep_grey_of, is_deep_grey, scale_max_of, shown_picture
 from edge_autotuner.capture.upright import orientation_of
-from edge_autotuner.capture.video_packets import FrameNumbers, decoded_pictures, read_packet_times, stamp_of
+from edge_autotuner.capture.video_packets import (
+    FrameNumbers,
+    decoded_pictures,
+    open_video,
+    read_packet_times,
+    stamp_of,
+    video_stream,
+)
 from edge_autotuner.core import Damage, Frame, OnEvent, SourceBase, SourceInfo, ignore_event
 from edge_autotuner.core.file_names import text_of_name
 from edge_autotuner.core.sources import do_nothing
@@ -25,6 +32,8 @@ from edge_autotuner.errors import VideoError
 
 logger = logging.getLogger(__name__)
 
+_VISIBLE_STRETCH = 0.01  # of pixels: encoders state 16384:16383 and mean 1:1
+_HDR_CURVES = {16: "PQ", 18: "HLG"}  # transfer characteristics of ITU-T H.273
 _LEVEL_SAMPLES = 16  # frames at the start that show which of its 65,536 values a thermal camera uses
 
 
@@ -50,7 +59,7 @@ class VideoFile(SourceBase):
         self._on_event = on_event
         self.damage = Damage()
         first = next(decoded_pictures(path, Damage()))
-        say_what_is_not_followed(path, first)
+        _warn_of_what_is_not_followed(path, first)
         self._levels = _find_levels(path, first)
         packets = self._packets = read_packet_times(path)
         self.info = SourceInfo(
@@ -127,3 +136,43 @@ def _hash_file(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as exc:
         raise VideoError(f"{path} cannot be read: {exc.strerror}; check the file's permissions and the disk") from exc
+
+
+def _warn_of_what_is_not_followed(path: Path, first: VideoFrame) -> None:
+    """Log a warning for each property that a video states and the reader does not apply.
+
+    Rotation, cropping by the codec, colour matrix and range, edit lists and stamps are applied.
+    """
+    with open_video(path) as container:
+        stream = video_stream(container, path)
+        others = [other for other in container.streams.video if other.index != stream.index]
+        for words in (*_facts_of_stream(stream, others), *_facts_of_picture(first)):
+            logger.warning("%s: %s", path, words)
+
+
+def _facts_of_stream(stream: VideoStream, others: list[VideoStream]) -> list[str]:
+    """Return what the stream states and is not followed, one sentence each."""
+    found = []
+    n_films = sum(not other.disposition & Disposition.attached_pic for other in others)
+    if n_films:
+        found.append(f"holds {n_films + 1} video streams; stream {stream.index} is read, the first one")
+    ratio = stream.sample_aspect_ratio
+    if ratio and abs(ratio - 1) > _VISIBLE_STRETCH:
+        found.append(
+            f"has non-square pixels ({ratio.numerator}:{ratio.denominator}); they are used as stored, and boxes are "
+            f"in stored pixels"
+        )
+    return found
+
+
+def _facts_of_picture(picture: VideoFrame) -> list[str]:
+    """Return what a picture states and is not followed, one sentence each."""
+    found = []
+    if picture.interlaced_frame:
+        found.append("is interlaced; both fields are used as one picture, so moving objects have combed edges")
+    curve = _HDR_CURVES.get(int(picture.color_trc))
+    if curve:
+        found.append(f"is HDR ({curve}); it is not tone-mapped and looks flat")
+    if not orientation_of(picture).is_exact:
+        found.append("asks for a rotation that is not a multiple of 90 degrees; it is ignored")
+    return found

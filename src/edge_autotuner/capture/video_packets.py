@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 
@@ -17,13 +18,13 @@ import numpy as np
 from av.container import InputContainer
 from av.error import EOFError as EndOfFile
 from av.error import FFmpegError
+from av.format import formats_available
 from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from edge_autotuner.capture.containers import one_file_options
 from edge_autotuner.capture.frame_times import LONGEST_GAP_S, LONGEST_STREAM_GAP_S, RESTART_S, FrameTimes
 from edge_autotuner.core import Damage
 from edge_autotuner.errors import VideoError
@@ -43,6 +44,24 @@ _KINDS = (
     (stat.S_ISCHR, "a device that is not a camera"),
     (stat.S_ISBLK, "a disk"),
 )
+
+
+# Containers that lead FFmpeg to other files: a playlist that a camera sends, or that is named like a video, could make
+# it read any file of this machine, or request data from another one.
+_LEADING_ELSEWHERE = frozenset(
+    {"concat", "dash", "hls", "image2", "imf", "mlv", "rtp", "rtsp", "sap", "sdp", "vobsub", "webm_dash_manifest"}
+)
+
+
+@cache
+def self_contained_formats() -> str:
+    """Return the names of all formats whose pictures are in the one file, as FFmpeg's `format_whitelist` wants them."""
+    return ",".join(sorted(set(formats_available) - _LEADING_ELSEWHERE))
+
+
+def one_file_options() -> dict[str, str]:
+    """Return options of FFmpeg under which it reads the file that it is given, and no other."""
+    return {"protocol_whitelist": "file", "format_whitelist": self_contained_formats()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import av
 import pytest
 
 from edge_autotuner.capture import VideoFile
-from edge_autotuner.capture.containers import one_file_options, self_contained_formats
+from edge_autotuner.capture.video_packets import one_file_options, self_contained_formats
 from edge_autotuner.errors import VideoError
 from support.cameras.capture_samples import grey_pictures, write_video
 

@@ -18,8 +18,7 @@ from edge_autotuner.capture.live.address import LiveAddress
 from edge_autotuner.capture.live.failures import OpenError, explain_reading
 from edge_autotuner.capture.live.feed import FeedError, Picture
 from edge_autotuner.capture.live.opening import open_camera, relayed_messages
-from edge_autotuner.capture.live.pace import Pace
-from edge_autotuner.capture.live.waiting import Wait, wait_by
+from edge_autotuner.capture.live.waiting import Pace, Wait, wait_by
 from edge_autotuner.capture.shown import LevelsOfFirst, shown_picture
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.core import Clock, SystemClock

@@ -6,12 +6,19 @@ code. A `FeedError` must be raised after the `except` block has been left, or Py
 
 from __future__ import annotations
 
+import base64
 import errno
+import http.client
+import socket
+import ssl
+from contextlib import closing
+from urllib.parse import unquote, urlsplit
 
 from av import error as av_error
 
 from edge_autotuner.capture.live.address import LiveAddress
 from edge_autotuner.capture.live.feed import FeedError
+from edge_autotuner.core.link_failures import connection_failure, redirect_words
 
 OpenError = (av_error.FFmpegError, OSError, ValueError)
 """What PyAV raises when something cannot be opened or read."""
@@ -58,6 +65,7 @@ _WEBCAM_REFUSAL = (
     "the camera does not support the requested size or rate; check capture.stream.webcam_size and "
     "capture.stream.webcam_rate_hz"
 )
+_DIAGNOSIS_LIMIT_S = 3.0
 _WEBCAM_BUSY = "the camera is in use by another program; close it"
 
 
@@ -119,3 +127,51 @@ def _fixed_words(failure: Exception) -> str:
     if isinstance(failure, av_error.FFmpegError | OSError) and failure.strerror:
         return str(failure.strerror)
     return type(failure).__name__
+
+
+def diagnose(address: LiveAddress, *, limit_s: float = _DIAGNOSIS_LIMIT_S) -> str | None:
+    """Find out what is wrong with an address for which FFmpeg says "input/output error", which says nothing.
+
+    Args:
+        address: a camera of the network.
+        limit_s: longest wait of each step.
+
+    Returns:
+        Words without its path, query and login; None: nothing is found.
+    """
+    parts = urlsplit(address.url)
+    if not parts.hostname:
+        return None
+    try:
+        socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return "cannot resolve the host name; check the address and this machine's DNS"
+    if parts.scheme not in {"http", "https"}:
+        return None
+    try:
+        return _words_of_answer(address.url, limit_s)
+    except (OSError, http.client.HTTPException, ValueError) as exc:
+        return f"the server there does not respond like a camera ({connection_failure(exc)}); check the address"
+
+
+def _words_of_answer(url: str, limit_s: float) -> str | None:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        unchecked = ssl._create_unverified_context()  # as FFmpeg does unless told otherwise
+        link: http.client.HTTPConnection = http.client.HTTPSConnection(
+            host, parts.port, timeout=limit_s, context=unchecked
+        )
+    else:
+        link = http.client.HTTPConnection(host, parts.port, timeout=limit_s)
+    headers = {}
+    if parts.username is not None:
+        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
+    with closing(link):
+        link.request("GET", f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}", headers=headers)
+        with closing(link.getresponse()) as answer:
+            if not 300 <= answer.status < 400:
+                return None
+            where = redirect_words(answer.getheader("Location"), url)
+    return f"{where}, in a loop or too often; use the final address"

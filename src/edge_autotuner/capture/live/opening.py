@@ -11,11 +11,10 @@ import av
 import av.logging
 from av.container import InputContainer
 
-from edge_autotuner.capture.containers import self_contained_formats
 from edge_autotuner.capture.live.address import LiveAddress
-from edge_autotuner.capture.live.diagnosis import diagnose
-from edge_autotuner.capture.live.failures import OpenError, SettingsRefused, explain_opening
+from edge_autotuner.capture.live.failures import OpenError, SettingsRefused, diagnose, explain_opening
 from edge_autotuner.capture.live.feed import FeedError
+from edge_autotuner.capture.video_packets import self_contained_formats
 from edge_autotuner.config import StreamConfig
 from edge_autotuner.core import Clock
 

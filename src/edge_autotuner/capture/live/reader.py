@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
 from edge_autotuner.capture.live.feed import Connection, Feed, FeedError, Picture
 from edge_autotuner.capture.live.freeze import FreezeWatch
 from edge_autotuner.capture.live.latest_frame import LatestFrame
-from edge_autotuner.capture.live.stamps import Stamp, StampMaker
 from edge_autotuner.capture.live.waiting import Wait
 from edge_autotuner.config import StreamConfig
-from edge_autotuner.core import Backoff, CaptureEvent, Clock, EventKind, Frame, OnEvent
+from edge_autotuner.core import Backoff, CaptureEvent, Clock, ClockJumps, EventKind, Frame, OnEvent
 from edge_autotuner.core.backoff import UNEVEN
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import VideoError
@@ -22,6 +23,7 @@ from edge_autotuner.errors import VideoError
 logger = logging.getLogger(__name__)
 
 _SAME_RATE = 0.05  # stated rates that differ by a smaller share mean the same (29.97 and 30)
+_JUMP_S = 2.0  # time servers move a clock by less than this between two pictures
 _LEVELS: dict[EventKind, int] = {"connected": logging.INFO, "ended": logging.INFO}
 
 
@@ -200,3 +202,46 @@ class FeedReader:
 
     def _sign_on(self) -> None:
         self.signed_on_s = self._clock.monotonic_s()
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """When something happened.
+
+    Attributes:
+        time_s: seconds since the start of the source; never goes back.
+        captured_at: aware UTC wall time.
+    """
+
+    time_s: float
+    captured_at: datetime
+
+
+class StampMaker:
+    """Counts seconds by the monotonic clock, reads the wall clock, and notices when the latter was set."""
+
+    def __init__(self, clock: Clock, *, start_time_s: float = 0.0, on_jump: Callable[[float, Stamp], None]) -> None:
+        """Start now.
+
+        Args:
+            clock: where time comes from.
+            start_time_s: what the time of this moment is.
+            on_jump: told by how many seconds the wall clock was set, negative for back, and when.
+        """
+        self._clock = clock
+        self._start_time_s = start_time_s
+        self._on_jump = on_jump
+        self._started_s = clock.monotonic_s()
+        self._jumps = ClockJumps(clock, min_jump_s=_JUMP_S)
+
+    @property
+    def time_s(self) -> float:
+        """Seconds since the start of the source, now."""
+        return self._start_time_s + self._clock.monotonic_s() - self._started_s
+
+    def now(self) -> Stamp:
+        """Return a stamp of this moment."""
+        stamp = Stamp(self.time_s, self._clock.now())
+        if jump_s := self._jumps.look():
+            self._on_jump(jump_s, stamp)
+        return stamp

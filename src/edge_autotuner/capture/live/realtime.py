@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from edge_autotuner.capture.live.feed import Picture
-from edge_autotuner.capture.live.pace import Pace
-from edge_autotuner.capture.live.waiting import Wait, wait_by
+from edge_autotuner.capture.live.waiting import Pace, Wait, wait_by
 from edge_autotuner.core import Clock, Frame, FrameSource, SystemClock
 
 

@@ -1,7 +1,8 @@
-"""Waits that end early when somebody asks, and that tests need not sit through."""
+"""Waits that a stop event ends early, and that simulated time skips."""
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 
@@ -29,3 +30,26 @@ def wait_in_simulated_time(clock: FakeClock) -> Wait:
             clock.advance(max(0.0, seconds))
 
     return wait
+
+
+class Pace:
+    """Delays pictures until they are due by the times that they carry; the first is due at once.
+
+    All times are compared with the same start, so that rounding does not add up.
+    """
+
+    def __init__(self, clock: Clock, wait: Wait, *, resync_s: float = math.inf) -> None:
+        """Start with the next picture, and again with one that is early or late by more than `resync_s` seconds."""
+        self._clock = clock
+        self._wait = wait
+        self._resync_s = resync_s
+        self._start_s: float | None = None
+
+    def wait_for(self, time_s: float, stop: threading.Event) -> None:
+        """Wait until a picture is due; a late one is due at once."""
+        now_s = self._clock.monotonic_s()
+        if self._start_s is None or abs(self._start_s + time_s - now_s) > self._resync_s:
+            self._start_s = now_s - time_s
+        early_s = self._start_s + time_s - now_s
+        if early_s > 0:
+            self._wait(early_s, stop)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from edge_autotuner.capture.live.stamps import Stamp, StampMaker
+from edge_autotuner.capture.live.reader import Stamp, StampMaker
 from edge_autotuner.core import FakeClock
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from edge_autotuner.capture.live import wait_by, wait_in_real_time, wait_in_simulated_time
-from edge_autotuner.capture.live.pace import Pace
+from edge_autotuner.capture.live.waiting import Pace
 from edge_autotuner.core import FakeClock, SystemClock
 
 GO = threading.Event()  # never set

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_autotuner.capture.planes import bgr_of, luma_of
+from edge_autotuner.capture.shown import bgr_of, luma_of
 
 
 def sample_bgr(size_wh: tuple[int, int]) -> np.ndarray:

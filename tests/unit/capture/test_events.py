@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_autotuner.capture.event_teller import EventTeller
+from edge_autotuner.capture.events import EventTeller
 from edge_autotuner.core import CaptureEvent
 
 
