@@ -13,17 +13,19 @@ from typing import Any
 from benchmarks.kills.faults import Watch, wrap_method
 
 _LOOK_S = 0.1  # of a worker for jobs: nobody else is disturbed here
-_LEARNING = ("client annotation", "training", "evaluation", "export")  # as `training_here` goes through them
+_LEARNING = {"annotation": "client annotation", "training": "training", "evaluation": "evaluation"}
+"""Stage of the loop -> stage of the harness; those behind are its "export"."""
 
 
 def be_worker(watch: Watch, camera: Path, settings: Path) -> None:
     """Be the node's learning process."""
-    from edge_autotuner.node import learning, training_here, worker
+    from edge_autotuner.node import learning, worker
+    from edge_autotuner.pipeline import session
+    from edge_autotuner.pipeline.loop import STAGES
     from edge_autotuner.storage import child_process
 
-    stages = zip(_LEARNING, training_here._STAGES, strict=True)
-    training_here._STAGES = tuple(watch.stage(name, work) for name, work in stages)
-    _replace(training_here, "report", watch.stage("export", training_here.__dict__["report"]))
+    watched = {name: watch.stage(_LEARNING.get(name, "export"), session.run_stage) for name in STAGES}
+    _replace(session, "run_stage", lambda at_work, stage: watched[stage.name](at_work, stage))
     learning._settle = watch.stage("installation", learning._settle)
     learning._finish = watch.stage("installation", learning._finish)
     progress = child_process.StepMessages

@@ -13,10 +13,11 @@ import edge_autotuner.cli.app
 import edge_autotuner.cli.edge_screen
 import edge_autotuner.node.learning
 import edge_autotuner.node.registry_sync
-import edge_autotuner.node.training_here
 import edge_autotuner.node.training_service
 import edge_autotuner.node.worker
+import edge_autotuner.pipeline.export_stage
 import edge_autotuner.pipeline.remote_training.training
+import edge_autotuner.pipeline.report_stage
 import edge_autotuner.pipeline.stages
 import edge_autotuner.server.jobs.process
 import edge_autotuner.server.jobs.tuning

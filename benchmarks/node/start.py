@@ -22,7 +22,7 @@ from benchmarks.scenes import data_folder
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Progress
 from edge_autotuner.errors import EdgeAutotunerError
-from edge_autotuner.pipeline.edge_model import open_edge_model, write_unchanged
+from edge_autotuner.pipeline.edge_model import open_edge_model
 from edge_autotuner.simulation import SimulatedCamera
 
 WAYS: Mapping[str, bool] = {"detects only": False, "learns as well": True}
@@ -70,8 +70,7 @@ def run_start(*, quick: bool, progress: Progress) -> dict[str, Any]:
 
 def _make_bundle(folder: Path) -> Path:
     config = RunConfig(models_dir=data_folder() / "models")
-    edge = open_edge_model(config)
-    return write_unchanged(edge, config.input_size, folder / "bundle", name="street-nano").folder
+    return open_edge_model(config).write_bundle(config.input_size, folder / "bundle", name="street-nano").folder
 
 
 def _time_imports(video: Path) -> float:

@@ -16,6 +16,7 @@ from benchmarks.specialization.piece import Measure, Piece
 from benchmarks.specialization.trial import FEMTO, ZOOM, Trial
 from benchmarks.specialization.workplace import Workplace
 from edge_autotuner.config import AnnotationConfig, RunConfig, TrainingConfig
+from edge_autotuner.pipeline.loop import CAPTURE
 
 BUDGET_DIVISOR = 3
 DEFAULT = "default"
@@ -142,8 +143,8 @@ def _piece(ablation: Ablation, scene: Scene) -> Piece:
 def _measured(trial: Trial) -> Measure:
     def measure(place: Workplace) -> dict[str, Any]:
         done = place.carry_out(trial)
-        captured = done.folder.require("capture", before="the benchmark").summary
-        return {**describe(done, place), "reasons": captured["reasons"]}
+        captured = done.folder.result(CAPTURE, before="the benchmark").numbers
+        return {**describe(done, place), "reasons": dict(captured.reasons)}
 
     return measure
 

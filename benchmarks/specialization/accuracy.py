@@ -18,7 +18,7 @@ from benchmarks.specialization.scoring import (
 from benchmarks.specialization.trial import SSDLITE, ZOOM, Trial
 from benchmarks.specialization.workplace import Finished, Workplace
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.pipeline.run_folder import STAGES
+from edge_autotuner.pipeline.loop import TRAINING
 from edge_autotuner.pipeline.training_stage import split_for_validation
 
 SEEDS = (0, 1, 2)
@@ -104,9 +104,7 @@ def _measured(trial: Trial) -> Measure:
 
 def describe(done: Finished, place: Workplace) -> dict[str, Any]:
     """Return what a trial was and what it gave, as JSON values without paths."""
-    stages = {name: done.folder.stage(name) for name in STAGES}
-    training = stages["training"]
-    assert training is not None, "the trial was carried out"
+    training = done.folder.result(TRAINING, before="the benchmark")
     evaluation = done.evaluation
     return {
         "scene": done.trial.scene.name,
@@ -118,14 +116,14 @@ def describe(done: Finished, place: Workplace) -> dict[str, Any]:
         "training": done.config.training.model_dump(mode="json", exclude={"n_threads": True, "replay": {"folder"}}),
         "scores": evaluation.comparison.to_json(),
         "one_box": _one_box(done, place),
-        "validation": {"teacher_ap": training.summary["best_val_ap"], "human": _human_validation(done, place)},
+        "validation": {"teacher_ap": training.best_val_ap, "human": _human_validation(done, place)},
         "promotion": evaluation.promotion.to_json(),
         "ms_per_frame": {"before": evaluation.ms_before, "after": evaluation.ms_after},
-        "seconds": {name: round(record.seconds, 1) for name, record in stages.items() if record},
-        "layers": training.summary["layers"],
-        "best_epoch": training.summary["best_epoch"],
-        "stopped_by": training.summary["stopped_by"],
-        "n_training_frames": training.summary["n_training_frames"],
+        "seconds": {name: round(seconds, 1) for name, seconds in done.folder.seconds().items()},
+        "layers": training.layers,
+        "best_epoch": training.best_epoch,
+        "stopped_by": training.stopped_by,
+        "n_training_frames": training.n_training_frames,
         "n_test_frames": evaluation.n_frames,
     }
 

@@ -21,12 +21,15 @@ from benchmarks.specialization.piece import Measure, Piece
 from benchmarks.specialization.scoring import TestSet, run_test_set, score, specialized_detector, start_detector
 from benchmarks.specialization.trial import Trial
 from benchmarks.specialization.workplace import Finished, Workplace
+from edge_autotuner.annotation import AnnotationSummary
 from edge_autotuner.capture import open_source
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import STREET_6, Annotation, Detections
 from edge_autotuner.dataset import CocoTruth, DatasetStore, FrameRecord, load_coco_truth
 from edge_autotuner.pipeline import stages
+from edge_autotuner.pipeline.loop import TRAINING
 from edge_autotuner.pipeline.run_folder import RunFolder, StageRecord, fingerprint_of
+from edge_autotuner.pipeline.stage_results import AnnotationResult
 
 BLOCK = 15
 N_TRAINED = 90  # six blocks of the twelve
@@ -84,9 +87,13 @@ def _others(trial: Trial) -> Measure:
 
 
 def _scored(done: Finished, test_set: TestSet) -> dict[str, Any]:
-    record = done.folder.require("training", before="the benchmark")
-    numbers = {key: record.summary[key] for key in ("n_training_frames", "n_validation_frames", "best_epoch")}
-    return {**score(specialized_detector(done), test_set), **numbers}
+    training = done.folder.result(TRAINING, before="the benchmark")
+    return {
+        **score(specialized_detector(done), test_set),
+        "n_training_frames": training.n_training_frames,
+        "n_validation_frames": training.n_validation_frames,
+        "best_epoch": training.best_epoch,
+    }
 
 
 def halves(place: Workplace, trial: Trial) -> tuple[RunFolder, RunConfig]:
@@ -117,7 +124,7 @@ def _capture(folder: RunFolder, source_path: Path, *, n_pictures: int) -> None:
                 reason="half",
                 original=source_path / str(frame.file_name),
             )
-    folder.finish("capture", _record(fingerprint_of("halves", BLOCK), reasons={"half": n_pictures}))
+    folder.finish("capture", _record(fingerprint_of("halves", BLOCK), {}))
 
 
 def _label_by_hand(place: Workplace, folder: RunFolder, config: RunConfig) -> None:
@@ -131,7 +138,20 @@ def _label_by_hand(place: Workplace, folder: RunFolder, config: RunConfig) -> No
         for record in store.frames():
             store.add_annotation(record, _human_annotation(truth, record), teacher=_HUMAN, fingerprint=fingerprint)
         n_frames = {split: len(store.frames(split)) for split in ("train", "test")}
-    folder.finish("annotation", _record(fingerprint, n_frames=n_frames))
+    said = AnnotationSummary(
+        teacher=_HUMAN,
+        fingerprint=fingerprint,
+        n_frames=n_frames,
+        n_left={},
+        n_calls=0,
+        n_pixels=0,
+        boxes_per_class={},
+        n_uncertain=0,
+        n_negatives=0,
+        score_histogram=(),
+        seconds=0.0,
+    )
+    folder.finish("annotation", _record(fingerprint, AnnotationResult(said, None).to_json()))
 
 
 def _human_annotation(truth: CocoTruth, record: FrameRecord) -> Annotation:
@@ -151,5 +171,5 @@ def _scored_half(folder: RunFolder, config: RunConfig) -> TestSet:
     return run_test_set(folder, config, _HALVES)
 
 
-def _record(fingerprint: str, **summary: Any) -> StageRecord:  # noqa: ANN401 (JSON)
+def _record(fingerprint: str, summary: dict[str, Any]) -> StageRecord:
     return StageRecord(fingerprint, 0.0, datetime.now(UTC).isoformat(), summary)

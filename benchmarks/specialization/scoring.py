@@ -23,7 +23,7 @@ from edge_autotuner.evaluation import Scores, Truth, merge_classes, score_detect
 from edge_autotuner.models import nms_per_class
 from edge_autotuner.models.trainable import NMS_IOU
 from edge_autotuner.models.trainable_weights import load_network
-from edge_autotuner.pipeline.edge_model import EdgeModel, open_as_detector, open_edge_model
+from edge_autotuner.pipeline.edge_model import EdgeModel, open_edge_model
 from edge_autotuner.pipeline.run_folder import RunFolder
 
 MIN_SCORE, MAX_DETECTIONS = 0.05, 300
@@ -152,7 +152,7 @@ def score(detector: Detector, test_set: TestSet) -> dict[str, Any]:
 
 
 def _as_detector(edge: EdgeModel, config: RunConfig, path: Path) -> Detector:
-    return open_as_detector(edge, config.input_size, path, min_score=MIN_SCORE, n_threads=None)
+    return edge.as_detector(config.input_size, path, min_score=MIN_SCORE)
 
 
 def _only(truth: Truth, class_ids: Sequence[int]) -> Truth:

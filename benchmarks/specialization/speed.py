@@ -29,6 +29,7 @@ from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.models.yolox import Yolox
 from edge_autotuner.pipeline.edge_model import open_edge_model
+from edge_autotuner.pipeline.loop import TRAINING
 from edge_autotuner.pipeline.samples import make_sample
 from edge_autotuner.pipeline.training_stage import split_for_validation
 from edge_autotuner.training import TrainingSample, canvas_size, tune
@@ -160,12 +161,12 @@ def _network_ms(network: Yolox, side: int, memory_format: torch.memory_format, n
 def _cuda(place: Workplace) -> dict[str, Any]:
     """Return what a CUDA device trains per second, validation left out, and how good the result is."""
     done = place.carry_out(_CUDA_TRIAL)
-    training = done.folder.require("training", before="the benchmark").summary
-    seconds = sum(epoch["seconds"] for epoch in training["history"])
+    training = done.folder.result(TRAINING, before="the benchmark")
+    seconds = sum(epoch.seconds for epoch in training.history)
     return {
         **describe(done, place),
         "device": torch.cuda.get_device_name(),
-        "images_per_s": training["n_steps"] * done.config.training.batch_size / seconds,
+        "images_per_s": training.n_steps * done.config.training.batch_size / seconds,
     }
 
 
@@ -176,7 +177,7 @@ def _material(place: Workplace) -> tuple[TrainableNetwork, list[TrainingSample],
     store = DatasetStore.open(folder.dataset)
     labelled, _ = split_for_validation(store, annotated.fingerprint, config)
     samples = [make_sample(store, record, annotation, config.annotation) for record, annotation in labelled]
-    return open_edge_model(config, of_dataset=store.labels).network, samples, config
+    return open_edge_model(config).network, samples, config
 
 
 def _whole_run(settings: dict[str, Any]) -> Callable[[Workplace], dict[str, Any]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.machine import memory_mb
 from edge_autotuner.config import resolve_config
 from edge_autotuner.pipeline import stages
-from edge_autotuner.pipeline.run_folder import STAGES, RunFolder
+from edge_autotuner.pipeline.run_folder import RunFolder
 
 
 def main(video: Path, output: Path, settings: str) -> None:
@@ -25,10 +25,9 @@ def main(video: Path, output: Path, settings: str) -> None:
     began_s = time.perf_counter()
     result = stages.run(video, output, config)
     wall_s = time.perf_counter() - began_s
-    records = {name: RunFolder(output).stage(name) for name in STAGES}
     measured = {
         "wall_s": wall_s,
-        "seconds": {name: record.seconds for name, record in records.items() if record},
+        "seconds": RunFolder(output).seconds(),
         "peak_mb": memory_mb("VmHWM"),
         "promoted": result.promotion.promoted,
         "reason": result.promotion.reason,

@@ -20,7 +20,6 @@ from edge_autotuner.core import NoProgress, Progress
 from edge_autotuner.pipeline import stages
 from edge_autotuner.pipeline.evaluation_result import Evaluation
 from edge_autotuner.pipeline.run_folder import RunFolder
-from edge_autotuner.pipeline.training_stage import CANDIDATE_WEIGHTS
 
 _WRITTEN_ONCE = {"frames", "backgrounds", "teacher", "student"}
 
@@ -45,7 +44,7 @@ class Finished:
     def weights(self) -> Path:
         """The weights that were found."""
         record = self.folder.require("training", before="the benchmark")
-        return self.folder.training(record.fingerprint) / CANDIDATE_WEIGHTS
+        return self.folder.candidate_weights(record.fingerprint)
 
 
 @dataclass(frozen=True)

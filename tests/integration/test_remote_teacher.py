@@ -17,9 +17,10 @@ from edge_autotuner.core import Annotation, FakeClock, NoProgress
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import ConfigError, TeacherError, TeacherTimeout
 from edge_autotuner.pipeline import stages
-from edge_autotuner.pipeline.annotation_stage import annotate, check_teacher
+from edge_autotuner.pipeline.annotation_stage import check_teacher
+from edge_autotuner.pipeline.loop import ANNOTATION
 from edge_autotuner.pipeline.run_folder import RunFolder
-from edge_autotuner.pipeline.session import Session
+from edge_autotuner.pipeline.session import Session, run_stage
 from edge_autotuner.storage.journal import read_journal
 from support.runs.cli_runs import CliProcess
 from support.runs.run_samples import Samples, state_of
@@ -248,7 +249,7 @@ def test_a_deadline_leaves_frames_for_the_next_run(
         proxy.on_fault = lambda fault: clock.advance(1e6) if fault == "drop request" else None
         config = settings(folder, samples, **at(service, proxy.url))
         short = config.model_copy(update={"deadline_s": 1000.0})
-        annotate(Session(RunFolder(folder), short, clock=clock, progress=AfterFrames(10, proxy.cut)))
+        run_stage(Session(RunFolder(folder), short, clock=clock, progress=AfterFrames(10, proxy.cut)), ANNOTATION)
         assert proxy.happened["drop request"] == 1, "nothing is asked after the deadline"
         left = state_of(folder)["annotation"]["summary"]["n_left"]
         assert sum(left.values()) == len(local) - 10

@@ -24,7 +24,8 @@ from edge_autotuner.deployment.bundle import parse_description
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.models import transformers_folder
 from edge_autotuner.pipeline.evaluation_result import read_evaluation
-from edge_autotuner.pipeline.run_folder import STAGES, RunFolder
+from edge_autotuner.pipeline.loop import STAGES
+from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.storage.journal import encode_line
 
 JSON = Any

@@ -15,6 +15,7 @@ from edge_autotuner.annotation.background_labels import BackgroundLabels
 from edge_autotuner.annotation.privacy import without_hidden
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Deadline, LabelMap, Progress, Scene, Teacher
+from edge_autotuner.core.json_fields import Fields
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.errors import ConfigError, DatasetError, NoLabelsFound, TeacherTimeout
 
@@ -58,8 +59,24 @@ class AnnotationSummary:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> AnnotationSummary:
-        """Read what `to_json` returned, for example from the note "annotation" of a dataset."""
-        return cls(**{**values, "score_histogram": tuple(values["score_histogram"])})
+        """Read what `to_json` returned, for example from the note "annotation" of a dataset.
+
+        Raises:
+            FieldError: a value is missing, or makes no sense.
+        """
+        read = Fields(values, "")
+        counts = {name: read.inner(name) for name in ("n_frames", "n_left", "boxes_per_class")}
+        return cls(
+            teacher=read.text("teacher"),
+            fingerprint=read.text("fingerprint"),
+            **{name: {key: of.whole(key, at_least=0) for key in of.values} for name, of in counts.items()},
+            n_calls=read.whole("n_calls", at_least=0),
+            n_pixels=read.whole("n_pixels", at_least=0),
+            n_uncertain=read.whole("n_uncertain", at_least=0),
+            n_negatives=read.whole("n_negatives", default=0, at_least=0),  # older datasets lack it
+            score_histogram=tuple(read.wholes("score_histogram")),
+            seconds=read.number("seconds", at_least=0),
+        )
 
 
 def annotate_dataset(

@@ -7,7 +7,7 @@ so that a rule can be changed without asking the teacher again, and everything t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from edge_autotuner.annotation.temporal import TemporalCounts, refine_over_time
 from edge_autotuner.annotation.uncertain import as_uncertain
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Detections
+from edge_autotuner.core.json_fields import Fields
 from edge_autotuner.core.types import BoolArray
 from edge_autotuner.dataset import DatasetStore, FrameRecord, SplitName
 from edge_autotuner.dataset.records import SPLIT_NAMES
@@ -56,8 +57,21 @@ class RefinementSummary:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> RefinementSummary:
-        """Read what `to_json` returned, for example from the note "refinement" of a dataset."""
-        return cls(**{**values, "temporal": TemporalCounts(**values["temporal"])})
+        """Read what `to_json` returned, for example from the note "refinement" of a dataset.
+
+        Raises:
+            FieldError: a value is missing, or makes no sense.
+        """
+        read = Fields(values, "")
+        film, temporal = read.inner("is_film"), read.inner("temporal")
+        names = ("n_static_places", "n_static_labels", "n_labels", "n_negatives")
+        rules = [rule.name for rule in fields(TemporalCounts)]
+        return cls(
+            fingerprint=read.text("fingerprint"),
+            is_film={split: film.flag(split) for split in film.values},
+            **{name: read.whole(name, at_least=0) for name in names},
+            temporal=TemporalCounts(**{rule: temporal.whole(rule, default=0, at_least=0) for rule in rules}),
+        )
 
 
 def refine_dataset(

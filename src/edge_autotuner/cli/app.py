@@ -15,6 +15,7 @@ from edge_autotuner.cli import keys as keys_command
 from edge_autotuner.cli import models as models_command
 from edge_autotuner.cli import registry as registry_command
 from edge_autotuner.cli import replay as replay_command
+from edge_autotuner.cli import stages as stage_commands
 from edge_autotuner.cli import tokens as tokens_command
 from edge_autotuner.cli.detect import detect
 from edge_autotuner.cli.edge import edge
@@ -23,10 +24,10 @@ from edge_autotuner.cli.run import run
 from edge_autotuner.cli.serve import serve
 from edge_autotuner.cli.settings import config_app
 from edge_autotuner.cli.simulate import simulate
-from edge_autotuner.cli.stages import annotate, capture, evaluate, export, report, tune
 from edge_autotuner.cli.watch import watch
 from edge_autotuner.cli.work import work
 from edge_autotuner.core.redaction import RedactingFormatter
+from edge_autotuner.pipeline.loop import LOOP
 
 app = typer.Typer(
     name="edge-autotuner",
@@ -37,8 +38,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(run)
-for _stage in (capture, annotate, tune, evaluate, export, report):
-    app.command(rich_help_panel="One stage at a time, on the folder of a run")(_stage)
+for _stage in LOOP:
+    app.command(rich_help_panel="One stage at a time, on the folder of a run")(getattr(stage_commands, _stage.command))
 app.command()(watch)
 app.command()(detect)
 app.command()(edge)

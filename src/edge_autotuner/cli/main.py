@@ -16,11 +16,12 @@ from types import FrameType
 from edge_autotuner.cli.streams import OUTPUT_CLOSED, drop_output, flush_output, is_closed_output, standard_streams
 from edge_autotuner.core.redaction import guard_tracebacks, remember_secrets_in, safe_text
 from edge_autotuner.errors import ConfigError, EdgeAutotunerError, StorageError
+from edge_autotuner.pipeline.loop import COMMANDS
 
 INTERRUPTED = 130
 UNEXPECTED = 70
 
-_RUN_COMMANDS = {"run", "capture", "annotate", "tune", "evaluate", "export", "report"}
+_RUN_COMMANDS = {"run", *COMMANDS.values()}
 
 
 class Interrupted(KeyboardInterrupt):

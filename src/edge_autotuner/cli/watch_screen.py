@@ -13,7 +13,7 @@ from edge_autotuner.core import CaptureEvent, SystemClock
 from edge_autotuner.evaluation.report import MotionFacts, motion_rows
 from edge_autotuner.evaluation.report.charts import clock_text
 from edge_autotuner.evaluation.report.wording import percent_text
-from edge_autotuner.pipeline.capture_facts import motion_facts
+from edge_autotuner.pipeline.report_facts import motion_facts
 from edge_autotuner.pipeline.watch import GateWatch, StatusTicker, WatchStatus, advice
 from edge_autotuner.pipeline.watch_outputs import SightPictures, SightVideo
 from edge_autotuner.storage.outputs import check_output_file, check_output_folder, check_outputs_differ

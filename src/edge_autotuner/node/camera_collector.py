@@ -17,8 +17,10 @@ from edge_autotuner.errors import ConfigError, DatasetError, ModelBundleError, S
 from edge_autotuner.node.camera_folder import Batch, CameraFolder
 from edge_autotuner.node.deployed_model import DeployedModel
 from edge_autotuner.pipeline.forgetting import forget_pictures
+from edge_autotuner.pipeline.loop import CAPTURE
 from edge_autotuner.pipeline.privacy import needs_hiding_model, open_ready_filter, stored_settings
 from edge_autotuner.pipeline.run_folder import StageRecord, fingerprint_of
+from edge_autotuner.pipeline.stage_results import CaptureResult
 from edge_autotuner.storage import free_bytes
 
 logger = logging.getLogger(__name__)
@@ -242,16 +244,11 @@ class _OpenBatch:
     def record(self, address: str, source: FrameSource, clock: Clock) -> None:
         """Write that the batch is collected, as the capture stage of a run does."""
         self.store.export()
-        summary = self.collector.summary()
-        width, height = source.info.size_wh
-        numbers = {
-            **summary.to_json(),
-            "n_source_pixels": summary.n_frames * width * height,
-            "source": redact(address),
-        }
+        collected = self.collector.summary()
         fingerprint = fingerprint_of(source.info.sha256, self._settings, self.store.labels.names, self.batch.name)
-        record = StageRecord(fingerprint, summary.watched_s, clock.now().isoformat(), numbers)
-        self.batch.run.finish("capture", record)
+        result = CaptureResult(collected, redact(address)).to_json()
+        record = StageRecord(fingerprint, collected.watched_s, clock.now().isoformat(), result)
+        self.batch.run.finish(CAPTURE.name, record)
 
 
 def _open_store(

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Clock, Progress, SystemClock
-from edge_autotuner.deployment import deploy, deployed_bundle, install_bundle, read_bundle
+from edge_autotuner.deployment import deploy, deployed_bundle, install_bundle, new_bundle_folder, read_bundle
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE
 from edge_autotuner.deployment.deployed import note_registry_id, registry_id
 from edge_autotuner.errors import ConfigError, DeadlineTooShort, NoLabelsFound, TrainingDiverged
 from edge_autotuner.node.camera_folder import Batch, BatchOutcome, CameraFolder
-from edge_autotuner.pipeline.annotation_stage import annotate
 from edge_autotuner.pipeline.evaluation_result import read_evaluation
+from edge_autotuner.pipeline.loop import ANNOTATION
 from edge_autotuner.pipeline.privacy import export_hiding_model
-from edge_autotuner.pipeline.session import Session
+from edge_autotuner.pipeline.session import Session, run_stage, run_stages
 from edge_autotuner.storage.lock import FolderLock
 
 if TYPE_CHECKING:
@@ -82,9 +82,11 @@ def deploy_start_model(folder: CameraFolder, config: RunConfig, *, clock: Clock 
     """
     if deployed_bundle(folder.path) is not None:
         return
-    from edge_autotuner.node.training_here import export_start_model
+    from edge_autotuner.pipeline.edge_model import open_edge_model  # torch
 
-    deploy(folder.path, export_start_model(folder, config, name=_START, clock=clock or SystemClock()).folder.name)
+    target = new_bundle_folder(folder.path, _START)
+    open_edge_model(config).write_bundle(config.input_size, target, name=_START, clock=clock or SystemClock())
+    deploy(folder.path, target.name)
 
 
 def deploy_start_bundle(folder: CameraFolder, config: RunConfig) -> None:
@@ -137,16 +139,16 @@ def learn_from(
         return _finish(batch, BatchOutcome("useless", lost, None, clock.now().isoformat()))
     start = _start_of(batch, folder)
     settings = _settings(config, start, folder)
-    session = Session(batch.run, settings, clock=clock, progress=progress, camera=folder.path.name)
+    session = Session(
+        batch.run, settings, clock=clock, progress=progress, camera=folder.path.name, trains_here=service is None
+    )
     try:
         if service is None:
-            from edge_autotuner.node.training_here import train_here  # torch
-
-            train_here(session)
+            run_stages(session, first=ANNOTATION.name)
         else:
             from edge_autotuner.pipeline.remote_training.training import tune_at_service  # the HTTP library
 
-            annotate(session, opens_edge=False)
+            run_stage(session, ANNOTATION)
             tune_at_service(session, service)
     except (NoLabelsFound, DeadlineTooShort, TrainingDiverged) as exc:
         return _finish(batch, BatchOutcome("useless", str(exc), None, clock.now().isoformat()))

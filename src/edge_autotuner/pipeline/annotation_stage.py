@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edge_autotuner.annotation import (
     EnsembleTeacher,
@@ -26,51 +27,42 @@ from edge_autotuner.errors import ConfigError
 from edge_autotuner.models import DetectorSpec, describe_onnx, locate
 from edge_autotuner.models.transformers_folder import is_detector_folder, read_detector_folder
 from edge_autotuner.pipeline.edge_weights import check_labels, choose_labels, find_weights, model_sha256
+from edge_autotuner.pipeline.loop import ANNOTATION, CAPTURE
 from edge_autotuner.pipeline.privacy import guard_teacher, guarding_fingerprint
 from edge_autotuner.pipeline.remote_teacher import RemoteTeachers, remote_teachers
 from edge_autotuner.pipeline.run_folder import fingerprint_of
-from edge_autotuner.pipeline.session import Session
-
-if TYPE_CHECKING:
-    from edge_autotuner.pipeline.edge_model import EdgeModel
+from edge_autotuner.pipeline.session import Prepared, Session
+from edge_autotuner.pipeline.stage_results import AnnotationResult
 
 _ONNX_SUFFIX = ".onnx"
 _ATTEMPTS_BEFORE_CAPTURE = 3
 
 
-def annotate(session: Session, *, opens_edge: bool = True) -> None:
-    """Let the teacher look at every frame that it has not seen.
-
-    Args:
-        session: of the run.
-        opens_edge: whether the edge model is loaded, with torch, to find out early that it can be trained. Else it must
-            be a bundle, whose description says enough for any teacher but zoom.
+@contextmanager
+def prepare(session: Session) -> Iterator[Prepared[AnnotationResult]]:
+    """Open the teacher, to let it look at every frame that it has not seen.
 
     Raises:
         TeacherError: the teacher cannot be loaded, or finds nothing to learn from.
         ConfigError: there is no such teacher, or it does not know the classes.
         NoLabelsFound: the teacher found nothing to learn from, or the refinement leaves nothing.
     """
-    captured = session.folder.require("capture", before="annotation")
+    captured = session.folder.require(CAPTURE.name, before=ANNOTATION.name)
     config = session.config
-    deadline = session.annotation_deadline()
+    deadline = session.deadline(ANNOTATION)
     with (
         remote_teachers(config.annotation, deadline) as remote,
         DatasetStore.open(session.folder.dataset) as store,
     ):
-        edge = _open_edge(config, store.labels) if opens_edge else None
-        labels = edge.labels if edge is not None else _labels_of_bundle(config, store.labels)
-        teacher, teacher_hash = _open_teacher(session, edge, labels, remote)
+        labels = _labels(session, store.labels)  # opens the edge model early, to find out that it can be trained
+        teacher, teacher_hash = _open_teacher(session, labels, remote)
         guarding = guarding_fingerprint(config)
         raw = fingerprint_of(captured.fingerprint, config.annotation.teacher_fingerprint(), teacher_hash, *guarding)
         rules = config.annotation.refine
         fingerprint = fingerprint_of(raw, rules.fingerprint()) if rules.is_on else raw
-        session.keep_settings()
-        if session.is_done("annotation", fingerprint) and not _may_continue(session):
-            store.refresh()
-            return
-        with session.stage("annotation", fingerprint) as summary:
-            done = annotate_dataset(
+
+        def work() -> AnnotationResult:
+            numbers = annotate_dataset(
                 store,
                 teacher,
                 config.annotation,
@@ -80,12 +72,17 @@ def annotate(session: Session, *, opens_edge: bool = True) -> None:
                 n_parallel=frames_at_once(config),
                 stop=remote.stop if remote is not None else lambda: None,
             )
-            summary.update(done.to_json(), input_size_wh=list(teacher.input_size_wh))
+            refinement = None
             if rules.is_on:
-                refined = refine_dataset(
+                refinement = refine_dataset(
                     store, config.annotation, teacher=teacher.name, raw_fingerprint=raw, fingerprint=fingerprint
                 )
-                summary.update(refinement=refined.to_json())
+            return AnnotationResult(numbers, teacher.input_size_wh, refinement, seconds=numbers.seconds)
+
+        is_kept = not _may_continue(session)
+        if is_kept and session.is_done(ANNOTATION, fingerprint):
+            store.refresh()
+        yield Prepared(work, fingerprint, is_kept=is_kept)
 
 
 def check_teacher(config: RunConfig, labels: LabelMap | None = None) -> None:
@@ -161,14 +158,21 @@ def threads_of_detector(config: RunConfig, n_parallel: int) -> int | None:
 
 def _may_continue(session: Session) -> bool:
     """Whether a deadline left frames without labels, and there is no deadline this time."""
-    record = session.folder.stage("annotation")
-    return record is not None and sum(record.summary["n_left"].values()) > 0 and session.config.deadline_s is None
+    if session.config.deadline_s is not None:
+        return False
+    done = session.folder.find_result(ANNOTATION)
+    return done is not None and sum(done.numbers.n_left.values()) > 0
 
 
-def _open_edge(config: RunConfig, of_dataset: LabelMap) -> EdgeModel:
-    from edge_autotuner.pipeline.edge_model import open_edge_model  # loads torch, which an edge node may not have
+def _labels(session: Session, of_dataset: LabelMap) -> LabelMap:
+    """Return the classes to learn, which are those of the dataset.
 
-    return open_edge_model(config, of_dataset=of_dataset)
+    Raises:
+        ConfigError: they are not.
+    """
+    if session.trains_here:
+        return session.edge_model(of_dataset=of_dataset).labels
+    return _labels_of_bundle(session.config, of_dataset)
 
 
 def _labels_of_bundle(config: RunConfig, of_dataset: LabelMap | None) -> LabelMap:
@@ -186,12 +190,10 @@ def _labels_of_bundle(config: RunConfig, of_dataset: LabelMap | None) -> LabelMa
     return labels
 
 
-def _open_teacher(
-    session: Session, edge: EdgeModel | None, labels: LabelMap, remote: RemoteTeachers | None
-) -> tuple[Teacher, str]:
+def _open_teacher(session: Session, labels: LabelMap, remote: RemoteTeachers | None) -> tuple[Teacher, str]:
     """Return the teacher or teachers that the settings name, guarded where needed, and a hash of what they are."""
     config = session.config.annotation
-    opened = [_open_member(session, edge, labels, remote, name) for name in config.teachers]
+    opened = [_open_member(session, labels, remote, name) for name in config.teachers]
     teacher, teacher_hash = opened[0]
     if len(opened) > 1:
         teacher = EnsembleTeacher([member for member, _ in opened], config, labels=labels)
@@ -199,15 +201,12 @@ def _open_teacher(
     return guard_teacher(session.config, session.folder.path, teacher), teacher_hash
 
 
-def _open_member(
-    session: Session, edge: EdgeModel | None, labels: LabelMap, remote: RemoteTeachers | None, name: str
-) -> tuple[Teacher, str]:
+def _open_member(session: Session, labels: LabelMap, remote: RemoteTeachers | None, name: str) -> tuple[Teacher, str]:
     config = session.config
-    alone = _alone(config, name)
     if name == ZOOM:
-        return _open_zoom(session, edge or _open_edge(config, labels), alone)
+        return _open_zoom(session, labels)
     if remote is not None and name.startswith(REMOTE):
-        return remote.open(alone, lambda known: _classes_of(config, labels, known, name))
+        return remote.open(_alone(config, name), lambda known: _classes_of(config, labels, known, name))
     return _open_local(config, labels, name)
 
 
@@ -243,14 +242,16 @@ def _alone(config: RunConfig, name: str) -> AnnotationConfig:
     return config.annotation.model_copy(update={"teacher": name})
 
 
-def _open_zoom(session: Session, edge: EdgeModel, annotation: AnnotationConfig) -> tuple[Teacher, str]:
-    from edge_autotuner.pipeline.edge_model import open_as_detector
-
+def _open_zoom(session: Session, labels: LabelMap) -> tuple[Teacher, str]:
+    config, edge = session.config, session.edge_model(of_dataset=labels)
+    annotation = _alone(config, ZOOM)
     size = annotation.zoom_input
-    name = f"zoom-{fingerprint_of(edge.sha256, edge.labels.names, size)}{_ONNX_SUFFIX}"
-    path = session.folder.path / "teacher" / name
-    n_threads = threads_of_detector(session.config, frames_at_once(session.config))
-    detector = open_as_detector(edge, size, path, min_score=annotation.uncertain_score, n_threads=n_threads)
+    detector = edge.as_detector(
+        size,
+        session.folder.path / "teacher" / f"zoom-{fingerprint_of(edge.sha256, edge.labels.names, size)}{_ONNX_SUFFIX}",
+        min_score=annotation.uncertain_score,
+        n_threads=threads_of_detector(config, frames_at_once(config)),
+    )
     return open_detector_teacher(annotation, edge.labels, edge_detector=detector), edge.sha256
 
 

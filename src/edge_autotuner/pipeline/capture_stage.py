@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge_autotuner.capture import (
@@ -18,15 +19,16 @@ from edge_autotuner.capture import (
     redact,
 )
 from edge_autotuner.config import RunConfig
-from edge_autotuner.core import Detector, FrameSource, LabelMap
+from edge_autotuner.core import Detector, FrameSource
 from edge_autotuner.core.file_names import text_of_name
 from edge_autotuner.dataset import CocoTruth, DatasetStore, load_coco_truth
 from edge_autotuner.dataset.replay import OWN_NAMES
 from edge_autotuner.errors import ConfigError, DatasetError
-from edge_autotuner.pipeline.edge_model import EdgeModel, open_as_detector, open_edge_model
+from edge_autotuner.pipeline.loop import CAPTURE
 from edge_autotuner.pipeline.privacy import open_filter, stored_settings
 from edge_autotuner.pipeline.run_folder import fingerprint_of
-from edge_autotuner.pipeline.session import Session
+from edge_autotuner.pipeline.session import Prepared, Session
+from edge_autotuner.pipeline.stage_results import CaptureResult
 from edge_autotuner.storage.outputs import check_output_folder
 
 GROUND_TRUTH_OF_LIVE = (
@@ -53,8 +55,9 @@ def check_places(source: Path | str, output: Path, config: RunConfig) -> None:
         check_output_folder(config.training.replay.folder, option="--replay", reads=reads, own=OWN_NAMES)
 
 
-def capture(session: Session, source_path: Path | str) -> None:
-    """Fill the dataset folder with frames of a source.
+@contextmanager
+def prepare(session: Session) -> Iterator[Prepared[CaptureResult]]:
+    """Open the source of a session, to fill the dataset folder with its frames.
 
     A live source is watched for `capture.stream.duration_s`; when that is done, or when the settings have not
     changed since, the camera is not asked again.
@@ -64,89 +67,99 @@ def capture(session: Session, source_path: Path | str) -> None:
         DatasetError: the folder holds a capture with other settings.
         EvaluationError: the ground truth does not fit the frames.
     """
-    if is_live_address(str(source_path)) and _was_watched(session, source_path):
-        session.keep_settings()
+    assert session.source is not None, "a capture needs a source"
+    watched = _finished_watch(session, session.source) if is_live_address(str(session.source)) else None
+    if watched is not None:
+        yield Prepared(None, watched)
         return
-    events = EventLog()
-    with _opened(session, source_path, events) as (source, end_s):
-        _capture(session, source, source_path, events, end_s)
-
-
-def _capture(session: Session, source: FrameSource, source_path: Path | str, events: EventLog, end_s: float) -> None:
-    config = session.config
-    test_source = open_source(config.evaluation.test_source) if config.evaluation.test_source else None
-    edge = open_edge_model(config)
-    truth = _ground_truth(session, edge.labels)
-    if source.info.is_live and truth is not None and test_source is None:
-        raise ConfigError(GROUND_TRUTH_OF_LIVE)
-    settings = _settings(session, source, test_source, _labelled_indices(truth, test_source or source))
-    fingerprint = fingerprint_of(source.info.sha256, settings, edge.labels.names)
-    if session.is_done("capture", fingerprint) and session.folder.dataset.is_dir():
-        session.keep_settings()
-        return
-    student = _student(session, edge) if config.capture.selection.asks_student else None
-    with (
-        DatasetStore.create(
+    with _opened(session, session.source) as sources:
+        config, labels = session.config, session.edge_model().labels
+        if sources.main.info.is_live and sources.truth is not None and sources.test is None:
+            raise ConfigError(GROUND_TRUTH_OF_LIVE)
+        settings = _settings(session, sources)
+        fingerprint = fingerprint_of(sources.main.info.sha256, settings, labels.names)
+        if session.is_done(CAPTURE, fingerprint) and session.folder.dataset.is_dir():
+            yield Prepared(None, fingerprint)
+            return
+        student = _student(session) if config.capture.selection.asks_student else None
+        with DatasetStore.create(
             session.folder.dataset,
-            source=source.info,
-            labels=edge.labels,
+            source=sources.main.info,
+            labels=labels,
             settings=settings,
             treatment=open_filter(config, session.folder.path) if config.privacy.treats_stored_pictures else None,
-        ) as store,
-        session.stage("capture", fingerprint) as summary,
-    ):
-        session.keep_settings()
-        if source.info.is_live:
-            collected = collect_live(
-                source,
-                store,
-                config.capture,
-                events=events,
-                end_s=end_s,
-                keep_test=test_source is None,
-                student=student,
-                clock=session.clock,
-                progress=session.progress,
-            )
-        else:
-            collected = collect_frames(
-                source,
-                store,
-                config.capture,
-                keep_test=test_source is None,
-                labelled_indices=_labelled_indices(truth, source) if test_source is None else None,
-                student=student,
-                events=events,
-                deadline=session.capture_deadline(),
-                progress=session.progress,
-            )
-        if test_source is not None:
-            collect_test_frames(
-                test_source,
-                store,
-                config.capture,
-                ground_truth_frames=_labelled_indices(truth, test_source),
-                progress=session.progress,
-            )
-        if truth is not None:
-            truth.check_frames(store.frames("test"))
-        store.export()
-        width, height = source.info.size_wh
-        n_source_pixels = collected.n_frames * width * height
-        summary.update(collected.to_json(), n_source_pixels=n_source_pixels, source=_name_of(source_path))
+        ) as store:
+            yield Prepared(lambda: _capture(session, sources, store, student), fingerprint, is_kept=False)
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What is read.
+
+    Attributes:
+        main: frames to train on, and to test on where there is no other source for that.
+        end_s: until when a live one is watched, seconds of the source.
+        events: what happens to it.
+        test: frames to test on.
+        truth: human boxes.
+    """
+
+    main: FrameSource
+    end_s: float
+    events: EventLog
+    test: FrameSource | None
+    truth: CocoTruth | None
+
+    @property
+    def labelled(self) -> set[int] | None:
+        """Test frames that have human boxes; None without a ground truth."""
+        return _labelled_indices(self.truth, self.test or self.main)
+
+
+def _capture(session: Session, sources: _Sources, store: DatasetStore, student: Detector | None) -> CaptureResult:
+    config, source = session.config.capture, sources.main
+    if source.info.is_live:
+        collected = collect_live(
+            source,
+            store,
+            config,
+            events=sources.events,
+            end_s=sources.end_s,
+            keep_test=sources.test is None,
+            student=student,
+            clock=session.clock,
+            progress=session.progress,
+        )
+    else:
+        collected = collect_frames(
+            source,
+            store,
+            config,
+            keep_test=sources.test is None,
+            labelled_indices=sources.labelled if sources.test is None else None,
+            student=student,
+            events=sources.events,
+            deadline=session.deadline(CAPTURE),
+            progress=session.progress,
+        )
+    if sources.test is not None:
+        collect_test_frames(
+            sources.test, store, config, ground_truth_frames=sources.labelled, progress=session.progress
+        )
+    if sources.truth is not None:
+        sources.truth.check_frames(store.frames("test"))
+    store.export()
+    return CaptureResult(collected, _name_of(session.source or ""))
 
 
 @contextmanager
-def _opened(session: Session, source_path: Path | str, events: EventLog) -> Iterator[tuple[FrameSource, float]]:
-    """Open a source until the end of the block, and yield it with the time at which a watch of it ends.
-
-    A live one continues where an interrupted watch stopped.
-    """
-    before = _watched_before(session)
-    end_s = plan_end_s(session.config.capture, before, session.capture_deadline())
+def _opened(session: Session, source_path: Path | str) -> Iterator[_Sources]:
+    """Open what is read; a live source goes on where an interrupted watch stopped, and is let go at the end."""
+    config, before, events = session.config, _watched_before(session), EventLog()
+    end_s = plan_end_s(config.capture, before, session.deadline(CAPTURE))
     source = open_source(
         source_path,
-        session.config.capture.stream,
+        config.capture.stream,
         clock=session.clock,
         on_event=events.add,
         start_index=before.n_frames,
@@ -154,7 +167,8 @@ def _opened(session: Session, source_path: Path | str, events: EventLog) -> Iter
         end_time_s=end_s,
     )
     with source:
-        yield source, end_s
+        test = open_source(config.evaluation.test_source) if config.evaluation.test_source else None
+        yield _Sources(source, end_s, events, test, _ground_truth(session))
 
 
 def _watched_before(session: Session) -> LiveProgress:
@@ -170,48 +184,53 @@ def _name_of(source_path: Path | str) -> str:
     return text_of_name(redact(str(source_path)))
 
 
-def _was_watched(session: Session, address: Path | str) -> bool:
-    """Whether this camera was watched to the end with these settings, so that it need not be there any more."""
-    record = session.folder.stage("capture")
-    if record is None or record.summary["source"] != _name_of(address) or not session.folder.dataset.is_dir():
-        return False
+def _finished_watch(session: Session, address: Path | str) -> str | None:
+    """Return the fingerprint of a camera's finished watch with these settings: the camera need not be there any more.
+
+    None where it has to be watched.
+    """
+    record, result = session.folder.stage(CAPTURE.name), session.folder.find_result(CAPTURE)
+    if record is None or result is None or result.source != _name_of(address) or not session.folder.dataset.is_dir():
+        return None
     old = session.folder.settings()
     same_privacy = stored_settings(old) == stored_settings(session.config)
-    return same_privacy and (old.capture, old.edge_model) == (session.config.capture, session.config.edge_model)
+    same = same_privacy and (old.capture, old.edge_model) == (session.config.capture, session.config.edge_model)
+    return record.fingerprint if same else None
 
 
-def _student(session: Session, edge: EdgeModel) -> Detector:
+def _student(session: Session) -> Detector:
     """Return the edge model as it would run beside the camera, for scores that ask for its opinion."""
-    size = session.config.input_size
-    path = session.folder.path / "student" / f"{fingerprint_of(edge.sha256, edge.labels.names, size)}.onnx"
-    config = session.config
-    return open_as_detector(
-        edge, size, path, min_score=config.annotation.uncertain_score, n_threads=config.training.n_threads
+    edge, config = session.edge_model(), session.config
+    name = f"{fingerprint_of(edge.sha256, edge.labels.names, config.input_size)}.onnx"
+    return edge.as_detector(
+        config.input_size,
+        session.folder.path / "student" / name,
+        min_score=config.annotation.uncertain_score,
+        n_threads=config.training.n_threads,
     )
 
 
-def _settings(
-    session: Session, source: FrameSource, test_source: FrameSource | None, labelled: set[int] | None
-) -> dict[str, object]:
+def _settings(session: Session, sources: _Sources) -> dict[str, object]:
     """Return what decides which frames are stored.
 
     A deadline does not, it only stops earlier; nor does how a camera is connected to, or for how long.
     """
-    config = session.config.capture.model_dump(mode="json", exclude={"deadline_s", "stream"})
+    labelled = sources.labelled
     return {
-        **config,
+        **session.config.capture.model_dump(mode="json", exclude={"deadline_s", "stream"}),
         **stored_settings(session.config),
-        "live": source.info.is_live,
-        "test_source": test_source.info.sha256 if test_source else None,
+        "live": sources.main.info.is_live,
+        "test_source": sources.test.info.sha256 if sources.test else None,
         "ground_truth": f"{len(labelled)} frames {fingerprint_of(sorted(labelled))}" if labelled is not None else None,
     }
 
 
-def _ground_truth(session: Session, labels: LabelMap) -> CocoTruth | None:
-    path = session.config.evaluation.ground_truth
-    if path is None:
+def _ground_truth(session: Session) -> CocoTruth | None:
+    evaluation = session.config.evaluation
+    if evaluation.ground_truth is None:
         return None
-    return load_coco_truth(path, labels=labels, map_classes=session.config.evaluation.map_classes)
+    labels = session.edge_model().labels
+    return load_coco_truth(evaluation.ground_truth, labels=labels, map_classes=evaluation.map_classes)
 
 
 def _labelled_indices(truth: CocoTruth | None, source: FrameSource) -> set[int] | None:

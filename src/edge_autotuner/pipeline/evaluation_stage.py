@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 
 from edge_autotuner.config import RunConfig
-from edge_autotuner.core import Annotation, Detections, Detector
+from edge_autotuner.core import Detections, Detector
 from edge_autotuner.dataset import DatasetStore, FrameRecord, load_coco_truth
 from edge_autotuner.deployment import ModelBundle, load_edge_detector
 from edge_autotuner.errors import DatasetError
@@ -29,70 +30,72 @@ from edge_autotuner.evaluation import (
     in_looked_area,
     truth_from_annotation,
 )
-from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model, open_exported
+from edge_autotuner.pipeline.edge_model import EdgeModel
 from edge_autotuner.pipeline.evaluation_result import Evaluation
 from edge_autotuner.pipeline.incumbent import find_incumbent
+from edge_autotuner.pipeline.loop import ANNOTATION, EVALUATION, TRAINING
+from edge_autotuner.pipeline.rounds import LabelledFrame
 from edge_autotuner.pipeline.run_folder import fingerprint_of
-from edge_autotuner.pipeline.session import Session
-from edge_autotuner.pipeline.training_stage import candidate_weights, load_candidate, require_training
+from edge_autotuner.pipeline.session import Prepared, Session
+from edge_autotuner.pipeline.stage_results import EvaluationResult
+from edge_autotuner.pipeline.training_stage import load_candidate, require_training
 from edge_autotuner.storage.atomic import atomic_write_json
 
 DISPLAY_SCORE = 0.3
 
-LabelledFrame = tuple[FrameRecord, Annotation]
 
-
-def evaluate(session: Session) -> None:
-    """Score the models on the test frames and decide about the promotion.
+@contextmanager
+def prepare(session: Session) -> Iterator[Prepared[EvaluationResult]]:
+    """Open the test frames and their labels, to score the models on them and decide about the promotion.
 
     Raises:
         DatasetError: there are no annotated test frames, or the training was done with other settings.
         EvaluationError: the ground truth does not fit the frames.
     """
-    annotated = session.folder.require("annotation", before="evaluation")
+    annotated = session.folder.require(ANNOTATION.name, before=EVALUATION.name)
     config = session.config
     with DatasetStore.open(session.folder.dataset) as store:
         store.refresh()
-        edge = open_edge_model(config, of_dataset=store.labels)
-        trained = require_training(session, edge, before="evaluation")
+        session.edge_model(of_dataset=store.labels)
+        trained = require_training(session, before=EVALUATION.name)
         frames = _labelled_test_frames(store, annotated.fingerprint)
         truths = _truths(frames, store, config)
-        session.keep_settings()
         rival = find_incumbent(session, trained.fingerprint, store.labels)
         fingerprint = fingerprint_of(
             trained.fingerprint, config.evaluation.fingerprint(), _hash_of_truth(config), rival and rival.model.sha256
         )
-        if session.is_done("evaluation", fingerprint) and session.folder.evaluation.is_file():
-            return
-        with session.stage("evaluation", fingerprint) as summary:
-            before, after = edge_detectors(session, edge)
+
+        def work() -> EvaluationResult:
+            before, after = edge_detectors(session)
             detections, ms = _detect_all(session, store, [record for record, _ in frames], before, after)
             detections[TEACHER] = [annotation.detections for _, annotation in frames]
             deployed = _detect_with(rival, store, frames, config) if rival else detections[OFF_THE_SHELF]
             detections = {name: _where_known(found, frames) for name, found in detections.items()}
-            deployed = _where_known(deployed, frames)
-            result = _judge(detections, deployed, truths, store, config, ms)
+            result = _judge(detections, _where_known(deployed, frames), truths, store, config, ms)
             if rival is not None:
                 result = _compared_with(rival, result)
             atomic_write_json(session.folder.evaluation, result.to_json(), indent=2)
-            summary.update(promoted=result.promotion.promoted, n_frames=result.n_frames)
+            return EvaluationResult(result.promotion.promoted, result.n_frames)
+
+        yield Prepared(work, fingerprint, is_kept=session.folder.evaluation.is_file())
 
 
-def edge_detectors(session: Session, edge: EdgeModel) -> tuple[Detector, Detector]:
+def edge_detectors(session: Session) -> tuple[Detector, Detector]:
     """Return the old and the new edge model as the edge runtime runs them."""
     config = session.config
-    new_network, _ = load_candidate(session)
-    folder = candidate_weights(session).parent
-    size, n_threads = config.input_size, config.training.n_threads
-    old_path = export_network(edge.network, size, folder / "start.onnx")
-    new_path = export_network(new_network, size, folder / "candidate.onnx")
-    old_spec = edge.network.detector_spec(OFF_THE_SHELF, edge.labels, size)
-    new_spec = new_network.detector_spec(SPECIALIZED, edge.labels, size)
-    low = config.evaluation.min_score
-    return (
-        open_exported(old_path, old_spec, min_score=low, n_threads=n_threads),
-        open_exported(new_path, new_spec, min_score=low, n_threads=n_threads),
-    )
+    record = session.folder.require(TRAINING.name, before=EVALUATION.name)
+    folder = session.folder.training(record.fingerprint)
+    start, candidate = session.edge_model(), load_candidate(session, before=EVALUATION.name)
+
+    def opened(model: EdgeModel, file_name: str) -> Detector:
+        return model.as_detector(
+            config.input_size,
+            folder / file_name,
+            min_score=config.evaluation.min_score,
+            n_threads=config.training.n_threads,
+        )
+
+    return opened(start, "start.onnx"), opened(candidate, "candidate.onnx")
 
 
 def _labelled_test_frames(store: DatasetStore, fingerprint: str) -> list[LabelledFrame]:

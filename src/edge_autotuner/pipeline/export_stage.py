@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,44 +20,46 @@ from edge_autotuner.deployment import (
 from edge_autotuner.deployment.acceptance import CAMERA
 from edge_autotuner.errors import DatasetError, ModelBundleError
 from edge_autotuner.models.detector_spec import DetectorSpec
-from edge_autotuner.models.torch_weights import network_bytes
-from edge_autotuner.pipeline.edge_model import EdgeModel, export_network, open_edge_model
+from edge_autotuner.pipeline.edge_model import EdgeModel
 from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
 from edge_autotuner.pipeline.incumbent import REPLACED, find_incumbent
+from edge_autotuner.pipeline.loop import EVALUATION, EXPORT, TRAINING
 from edge_autotuner.pipeline.run_folder import fingerprint_of
-from edge_autotuner.pipeline.session import Session
-from edge_autotuner.pipeline.training_stage import candidate_weights, load_candidate, require_training
+from edge_autotuner.pipeline.session import Prepared, Session
+from edge_autotuner.pipeline.stage_results import ExportResult
+from edge_autotuner.pipeline.training_stage import load_candidate, require_training
 from edge_autotuner.storage import child_path
 
 logger = logging.getLogger(__name__)
 
 
-def export(session: Session) -> None:
-    """Write the bundles and deploy the winner.
+@contextmanager
+def prepare(session: Session) -> Iterator[Prepared[ExportResult]]:
+    """Open both models, to write their bundles and deploy the winner.
 
     Raises:
         DatasetError: the training was done with other settings than the session's.
         ModelBundleError: a bundle cannot be written or deployed; the deployed one stays.
     """
-    evaluated = session.folder.require("evaluation", before="export")
-    result = read_evaluation(session.folder.evaluation)
-    candidate, labels = load_candidate(session)
-    edge = open_edge_model(session.config, of_dataset=labels)
-    trained = require_training(session, edge, before="export")
-    session.keep_settings()
-    fingerprint = fingerprint_of("export", evaluated.fingerprint)
-    if session.is_done("export", fingerprint) and _is_deployed(session.folder.path):
-        return
-    with session.stage("export", fingerprint) as summary:
-        rival = find_incumbent(session, trained.fingerprint, labels)
-        start = _write(session, edge, "start", result, rival)
-        old = rival or start
-        candidate_model = EdgeModel(edge.name, candidate, labels, edge.sha256)
-        new = _write(session, candidate_model, "candidate", result, rival)
+    folder = session.folder
+    evaluated = folder.require(EVALUATION.name, before=EXPORT.name)
+    result = read_evaluation(folder.evaluation)
+    candidate = load_candidate(session, before=EVALUATION.name)
+    start = session.edge_model(of_dataset=candidate.labels)
+    trained = require_training(session, before=EXPORT.name)
+
+    def work() -> ExportResult:
+        rival = find_incumbent(session, trained.fingerprint, candidate.labels)
+        old_start = _write(session, start, "start", result, rival)
+        old = rival or old_start
+        new = _write(session, candidate, "candidate", result, rival)
         winner = new if result.promotion.promoted else old
-        deploy(session.folder.path, winner.folder.name)
-        names = {"deployed": winner, "candidate": new, "previous": old, "start": start}
-        summary.update({role: bundle.folder.name for role, bundle in names.items()})
+        deploy(folder.path, winner.folder.name)
+        return ExportResult(*(bundle.folder.name for bundle in (winner, new, old, old_start)))
+
+    fingerprint = fingerprint_of("export", evaluated.fingerprint)
+    is_kept = session.is_done(EXPORT, fingerprint) and _is_deployed(folder.path)
+    yield Prepared(work, fingerprint, is_kept=is_kept)
 
 
 def _write(session: Session, edge: EdgeModel, kind: str, result: Evaluation, rival: ModelBundle | None) -> ModelBundle:
@@ -63,13 +67,14 @@ def _write(session: Session, edge: EdgeModel, kind: str, result: Evaluation, riv
 
     Equal is only what is equal in everything: in a job, a client chooses the names of bundles that are there before.
     """
-    trained = session.folder.require("training", before="export")
-    evaluated = session.folder.require("evaluation", before="export")
+    trained = session.folder.require(TRAINING.name, before=EXPORT.name)
+    evaluated = session.folder.require(EVALUATION.name, before=EXPORT.name)
     is_candidate = kind == "candidate"
     name = f"{'specialized' if is_candidate else 'start'}-{evaluated.fingerprint[:8]}"
     size = session.config.input_size
-    model = export_network(edge.network, size, candidate_weights(session).parent / f"{kind}.onnx").read_bytes()
-    weights = network_bytes(edge.network, edge.labels)
+    model = edge.export(size, session.folder.training(trained.fingerprint) / f"{kind}.onnx").read_bytes()
+    weights = edge.weights
+    layers = session.folder.result(TRAINING, before=EXPORT.name).layers if is_candidate else None
     facts: dict[str, Any] = {
         "name": name,
         "architecture": edge.network.architecture,
@@ -82,7 +87,7 @@ def _write(session: Session, edge: EdgeModel, kind: str, result: Evaluation, riv
             "edge_model": edge.name,
             "edge_model_sha256": edge.sha256,
             "training": trained.fingerprint,
-            "trained_layers": trained.summary["layers"] if is_candidate else None,
+            "trained_layers": layers,
             REPLACED: rival.folder.name if rival and is_candidate else None,
             **({CAMERA: session.camera} if session.camera else {}),
         },

@@ -80,7 +80,7 @@ def export_hiding_model(config: RunConfig, folder: Path) -> None:
         raise ConfigError(
             "privacy.hide_classes needs a model that runs without torch: give a bundle's folder as privacy.hide_with"
         )
-    from edge_autotuner.pipeline.edge_model import open_edge_model, write_unchanged  # they load torch
+    from edge_autotuner.pipeline.edge_model import open_edge_model  # loads torch
 
     privacy = config.privacy
     annotation = config.annotation.model_copy(update={"classes": privacy.hide_classes, "teacher": "none"})
@@ -93,9 +93,7 @@ def export_hiding_model(config: RunConfig, folder: Path) -> None:
             "training": config.training.model_copy(update={"second_look": second_look}),
         }
     )
-    edge = open_edge_model(finder)
-    target = hiding_bundle(config, folder)
-    write_unchanged(edge, config.input_size, target, name=HIDING_FOLDER)
+    open_edge_model(finder).write_bundle(config.input_size, hiding_bundle(config, folder), name=HIDING_FOLDER)
 
 
 def guarding_fingerprint(config: RunConfig) -> tuple[str, ...]:

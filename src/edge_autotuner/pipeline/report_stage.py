@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import platform
 import shlex
-from contextlib import suppress
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
 from edge_autotuner._version import __version__
-from edge_autotuner.annotation import RefinementSummary
 from edge_autotuner.capture import CaptureSummary
+from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Detector
 from edge_autotuner.core.file_names import text_of_name
 from edge_autotuner.core.types import FloatArray, ImageArray
@@ -22,20 +23,18 @@ from edge_autotuner.deployment import deployed_bundle, read_bundle
 from edge_autotuner.evaluation.report import (
     Costs,
     FrameComparison,
-    LearningCurve,
     MotionExample,
-    RefinementFacts,
     ReportData,
-    SecondLookFacts,
     TimelineFrame,
     write_report,
 )
-from edge_autotuner.pipeline.capture_facts import motion_facts, pixels_of_frames, read_capture, sent_facts
-from edge_autotuner.pipeline.edge_model import open_edge_model
 from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
 from edge_autotuner.pipeline.evaluation_stage import DISPLAY_SCORE, edge_detectors
-from edge_autotuner.pipeline.run_folder import STAGES, RunFolder, StageRecord
-from edge_autotuner.pipeline.session import Session
+from edge_autotuner.pipeline.loop import ANNOTATION, CAPTURE, EVALUATION, REPORT, TRAINING
+from edge_autotuner.pipeline.report_facts import learning_curve, motion_facts, refinement_facts, sent_facts
+from edge_autotuner.pipeline.run_folder import RunFolder
+from edge_autotuner.pipeline.session import Prepared, Session
+from edge_autotuner.pipeline.stage_results import AnnotationResult, CaptureResult, TrainingResult
 from edge_autotuner.pipeline.training_stage import require_training
 
 _N_FRAMES_SHOWN = 6
@@ -44,30 +43,46 @@ _MAX_TIMELINE_FRAMES = 1500
 _VERSIONS_OF = ("numpy", "opencv-python-headless", "av", "onnxruntime", "torch")
 
 
-def report(session: Session) -> Path:
-    """Write `report.html` from what the stages have left so far, and return its path.
+@contextmanager
+def prepare(session: Session) -> Iterator[Prepared[None]]:
+    """Open the dataset, to write `report.html` from what the stages have left so far.
 
     Raises:
         DatasetError: not even the capture is finished.
     """
     folder = session.folder
-    folder.require("capture", before="report")
-    evaluation = read_evaluation(folder.evaluation) if folder.stage("evaluation") else None
     with DatasetStore.open(folder.dataset) as store:
-        data = _collect(session, store, evaluation)
-    write_report(folder.report, data)
-    return folder.report
+        yield Prepared(lambda: write_report(folder.report, _collect(session, store)))
 
 
-def _collect(session: Session, store: DatasetStore, evaluation: Evaluation | None) -> ReportData:
+@dataclass(frozen=True)
+class _Results:
+    """What the stages have left; None for those that are not done."""
+
+    capture: CaptureResult
+    annotation: AnnotationResult | None
+    training: TrainingResult | None
+    evaluation: Evaluation | None
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> _Results:
+        evaluation = read_evaluation(folder.evaluation) if folder.stage(EVALUATION.name) else None
+        capture = folder.result(CAPTURE, before=REPORT.name)
+        return cls(capture, folder.find_result(ANNOTATION), folder.find_result(TRAINING), evaluation)
+
+
+def _collect(session: Session, store: DatasetStore) -> ReportData:
     config, folder = session.config, session.folder
-    capture = read_capture(folder, before="report")
+    done = _Results.of(folder)
+    evaluation, capture = done.evaluation, done.capture.numbers
     return ReportData(
         title=store.source.name,
         source=store.source,
         labels=store.labels,
         edge_model=Path(config.edge_model).name,
-        teacher=_teacher_name(folder, config.annotation.teacher),
+        teacher=done.annotation.numbers.teacher
+        if done.annotation
+        else text_of_name(Path(config.annotation.teacher).stem),
         display_score=DISPLAY_SCORE,
         comparison=evaluation.comparison if evaluation else None,
         found_before=evaluation.found_before if evaluation else None,
@@ -79,32 +94,27 @@ def _collect(session: Session, store: DatasetStore, evaluation: Evaluation | Non
         selection_counts={reason: count for reason, count in capture.reasons.items() if count},
         timeline=_timeline(store, capture),
         motion=motion_facts(capture),
-        sent=sent_facts(capture, folder.stage("annotation")),
+        sent=sent_facts(done.capture, done.annotation),
         events=tuple(store.events()),
         teacher_scores=_teacher_scores(store),
         min_score=config.annotation.min_score,
         uncertain_score=config.annotation.uncertain_score,
-        refinement=_refinement(folder.stage("annotation")),
-        learning=_learning(folder.stage("training")),
-        costs=_costs(folder, capture, evaluation),
-        settings=_settings(session),
-        command=session.command or _command(folder),
+        refinement=refinement_facts(done.annotation),
+        learning=learning_curve(done.training),
+        costs=_costs(folder, done),
+        settings=_settings(config, done.training),
+        command=session.command or _command(folder, done.capture.source),
         versions=_versions(),
         hashes=_hashes(store, folder),
         created_at=session.clock.now(),
     )
 
 
-def _teacher_name(folder: RunFolder, configured: str) -> str:
-    record = folder.stage("annotation")
-    return str(record.summary["teacher"]) if record else text_of_name(Path(configured).stem)
-
-
 def _compared_frames(session: Session, store: DatasetStore) -> tuple[FrameComparison, ...]:
     """Run both models on some test frames, spread over the kept part, and show the boxes side by side."""
-    edge = open_edge_model(session.config, of_dataset=store.labels)
-    require_training(session, edge, before="report")
-    before, after = edge_detectors(session, edge)
+    session.edge_model(of_dataset=store.labels)
+    require_training(session, before=REPORT.name)
+    before, after = edge_detectors(session)
     return tuple(_compare(store, record, before, after) for record in _spread(store.frames("test"), _N_FRAMES_SHOWN))
 
 
@@ -155,51 +165,18 @@ def _teacher_scores(store: DatasetStore) -> FloatArray | None:
     return np.concatenate(scores) if scores else None
 
 
-def _refinement(record: StageRecord | None) -> RefinementFacts | None:
-    """Return what the rules changed; None before the annotation, and where they are switched off."""
-    if record is None or "refinement" not in record.summary:
-        return None
-    refined = RefinementSummary.from_json(record.summary["refinement"])
-    return RefinementFacts(
-        n_static_places=refined.n_static_places,
-        n_static_labels=refined.n_static_labels,
-        n_labels=refined.n_labels,
-        n_empty_frames=refined.n_negatives,
-        is_followed=any(refined.is_film.values()),
-        **asdict(refined.temporal),
-    )
-
-
-def _learning(record: StageRecord | None) -> LearningCurve | None:
-    if record is None:
-        return None
-    history = record.summary["history"]
-    best = int(record.summary["best_epoch"])
-    look = record.summary.get("second_look")
-    return LearningCurve(
-        train_loss=tuple(epoch["loss"] for epoch in history[1:]),
-        val_ap=tuple(epoch["val_ap"] for epoch in history[1:]),
-        best_epoch=best or None,
-        start_ap=history[0]["val_ap"],
-        second_look=SecondLookFacts(**look) if look else None,
-    )
-
-
-def _costs(folder: RunFolder, capture: CaptureSummary, evaluation: Evaluation | None) -> Costs:
-    records = {name: record for name in STAGES if (record := folder.stage(name)) is not None}
-    annotation = records["annotation"].summary if "annotation" in records else {}
+def _costs(folder: RunFolder, done: _Results) -> Costs:
     return Costs(
-        stage_seconds={name: record.seconds for name, record in records.items()},
-        teacher_calls=annotation.get("n_calls"),
-        pixels_sent=annotation.get("n_pixels"),
-        pixels_captured=pixels_of_frames(capture),
-        edge_ms_before=evaluation.ms_before if evaluation else None,
-        edge_ms_after=evaluation.ms_after if evaluation else None,
+        stage_seconds=folder.seconds(),
+        teacher_calls=done.annotation.numbers.n_calls if done.annotation else None,
+        pixels_sent=done.annotation.numbers.n_pixels if done.annotation else None,
+        pixels_captured=done.capture.n_source_pixels,
+        edge_ms_before=done.evaluation.ms_before if done.evaluation else None,
+        edge_ms_after=done.evaluation.ms_after if done.evaluation else None,
     )
 
 
-def _settings(session: Session) -> dict[str, str]:
-    config, trained = session.config, session.folder.stage("training")
+def _settings(config: RunConfig, training: TrainingResult | None) -> dict[str, str]:
     values = {
         "edge input": f"{config.input_size[0]}x{config.input_size[1]}",
         "background": config.capture.background.method,
@@ -208,16 +185,15 @@ def _settings(session: Session) -> dict[str, str]:
         "label threshold": str(config.annotation.min_score),
         "seed": str(config.training.seed),
     }
-    if trained:
-        values["trained layers"] = f"{trained.summary['layers']} ({trained.summary['n_parameters']:,} parameters)"
-        values["training frames"] = str(trained.summary["n_training_frames"])
-        values["training ended by"] = str(trained.summary["stopped_by"])
+    if training is not None:
+        values["trained layers"] = f"{training.layers} ({training.n_parameters:,} parameters)"
+        values["training frames"] = str(training.n_training_frames)
+        values["training ended by"] = training.stopped_by
     return values
 
 
-def _command(folder: RunFolder) -> str:
+def _command(folder: RunFolder, source: str) -> str:
     """Return a command that gives the same result, for a run that was made stage by stage."""
-    source = str(folder.require("capture", before="report").summary["source"])
     settings = ["--config", str(folder.path / "settings.yaml"), "--output", str(folder.path)]
     return shlex.join(["edge-autotuner", "run", source, *settings])
 

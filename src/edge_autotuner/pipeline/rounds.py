@@ -10,9 +10,8 @@ import copy
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from edge_autotuner.annotation import RegionTeacher, look_again
 from edge_autotuner.core import Annotation, Deadline
@@ -22,10 +21,12 @@ from edge_autotuner.errors import DeadlineTooShort, TrainingDiverged
 from edge_autotuner.models.torch_weights import network_bytes, save_network
 from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.pipeline.annotation_stage import cores_of, threads_of_detector
-from edge_autotuner.pipeline.edge_model import EdgeModel, open_as_detector
+from edge_autotuner.pipeline.edge_model import EdgeModel
+from edge_autotuner.pipeline.loop import ANNOTATION, TRAINING
 from edge_autotuner.pipeline.run_folder import StageRecord, fingerprint_of
 from edge_autotuner.pipeline.samples import make_samples
 from edge_autotuner.pipeline.session import Session
+from edge_autotuner.pipeline.stage_results import Epoch, SecondLook, TrainingResult
 from edge_autotuner.pipeline.validation import Validation
 from edge_autotuner.training import TrainingSample, TuningResult, load_best, tune
 
@@ -35,7 +36,7 @@ _LOOK_SHARE = 0.3  # of the time that is left after the first round
 
 logger = logging.getLogger(__name__)
 
-Labelled = tuple[FrameRecord, Annotation]
+LabelledFrame = tuple[FrameRecord, Annotation]
 
 
 @dataclass(frozen=True)
@@ -47,38 +48,46 @@ class TrainedRounds:
         labelled: the training frames with the labels of the last round.
         samples: the same, as the training was given them.
         earlier: result of the round before, if there was one.
-        look: what the second look changed; empty without one.
+        look: what the second look changed; None without one.
     """
 
     result: TuningResult[TrainableNetwork]
-    labelled: list[Labelled]
+    labelled: list[LabelledFrame]
     samples: list[TrainingSample]
     earlier: TuningResult[TrainableNetwork] | None = None
-    look: Mapping[str, Any] = field(default_factory=dict)
+    look: SecondLook | None = None
+
+    @property
+    def n_labels(self) -> int:
+        """Labels in the training frames."""
+        return sum(len(sample.boxes_xyxy) for sample in self.samples)
 
     def with_samples(self) -> list[tuple[FrameRecord, Annotation, TrainingSample]]:
         """Return the training frames, each with its labels and its sample."""
         return [(record, found, sample) for (record, found), sample in zip(self.labelled, self.samples, strict=True)]
 
-    def summary(self) -> dict[str, Any]:
-        """Return JSON values; epochs are counted through both rounds."""
+    def to_result(self, *, allowed_s: float | None, n_replayed_frames: int, n_validation_frames: int) -> TrainingResult:
+        """Return what the stage leaves; epochs are counted through both rounds."""
         rounds = [self.earlier, self.result] if self.earlier else [self.result]
         n_before = self.earlier.history[-1].epoch if self.earlier else 0
-        history = [asdict(record) for record in rounds[0].history]
-        history += [asdict(replace(r, epoch=r.epoch + n_before)) for one in rounds[1:] for r in one.history[1:]]
-        return {
-            "layers": self.result.layers,
-            "best_epoch": self.result.best_epoch + n_before,
-            "best_val_ap": self.result.best_val_ap,
-            "stopped_by": self.result.stopped_by,
-            "n_steps": sum(one.n_steps for one in rounds),
-            "n_steps_wanted": sum(one.n_steps_wanted for one in rounds),
-            "n_parameters": self.result.n_parameters,
-            "n_training_frames": len(self.labelled),
-            "history": history,
-            "second_look": dict(self.look) | {"after_epoch": n_before} if self.look else None,
-            "seconds": sum(one.seconds for one in rounds),
-        }
+        epochs = [*rounds[0].history]
+        epochs += [replace(epoch, epoch=epoch.epoch + n_before) for one in rounds[1:] for epoch in one.history[1:]]
+        return TrainingResult(
+            layers=self.result.layers,
+            best_epoch=self.result.best_epoch + n_before,
+            best_val_ap=self.result.best_val_ap,
+            stopped_by=self.result.stopped_by,
+            n_steps=sum(one.n_steps for one in rounds),
+            n_steps_wanted=sum(one.n_steps_wanted for one in rounds),
+            n_parameters=self.result.n_parameters,
+            n_training_frames=len(self.labelled),
+            history=tuple(Epoch(**asdict(epoch)) for epoch in epochs),
+            second_look=self.look,
+            allowed_s=allowed_s,
+            n_replayed_frames=n_replayed_frames,
+            n_validation_frames=n_validation_frames,
+            seconds=sum(one.seconds for one in rounds),
+        )
 
 
 class Rounds:
@@ -107,10 +116,11 @@ class Rounds:
     ) -> None:
         self._session, self._store, self._edge, self._annotated = session, store, edge, annotated
         self._fingerprint, self._replayed, self._deadline = fingerprint, replayed, deadline
+        self._said = session.folder.result(ANNOTATION, before=TRAINING.name).numbers
         self._config = session.config
         self._folder = session.folder.training(fingerprint)
 
-    def train(self, training: Sequence[Labelled], validation: Sequence[Labelled]) -> TrainedRounds:
+    def train(self, training: Sequence[LabelledFrame], validation: Sequence[LabelledFrame]) -> TrainedRounds:
         """Train on these frames, and choose the checkpoint by those.
 
         Raises:
@@ -142,14 +152,20 @@ class Rounds:
             logger.warning("the second look was in vain: no time was left to validate what came of it")
             self._export_labels("first", training, validation)
             return _cut_short(first)
-        return replace(second, earlier=first.result, look=self._compare(first, second, len(improved)))
+        look = SecondLook(
+            n_frames=len(improved),
+            n_labels_before=first.n_labels,
+            n_labels_after=second.n_labels,
+            after_epoch=first.result.history[-1].epoch,
+        )
+        return replace(second, earlier=first.result, look=look)
 
     def _round(
         self,
         name: str,
         start: TrainableNetwork,
-        training: Sequence[Labelled],
-        validation: Sequence[Labelled],
+        training: Sequence[LabelledFrame],
+        validation: Sequence[LabelledFrame],
         n_epochs: int,
         deadline: Deadline,
     ) -> TrainedRounds:
@@ -175,9 +191,9 @@ class Rounds:
             raise TrainingDiverged(f"{exc}{self._keep_best(folder, fingerprint)}") from exc
         return TrainedRounds(result, list(training), samples)
 
-    def _export_labels(self, name: str, training: Sequence[Labelled], validation: Sequence[Labelled]) -> None:
+    def _export_labels(self, name: str, training: Sequence[LabelledFrame], validation: Sequence[LabelledFrame]) -> None:
         """Write what this round is given, for other tools."""
-        annotation, of_teacher = self._config.annotation, str(self._annotated.summary["teacher"])
+        annotation, of_teacher = self._config.annotation, self._said.teacher
         is_second = name == "second"
         run = AnnotationRun(
             f"{of_teacher} + {_STUDENT}" if is_second else of_teacher,
@@ -199,17 +215,17 @@ class Rounds:
         """Return better labels by frame; of all frames, unless time runs out."""
         annotation = self._config.annotation
         student = replace(self._edge, name=_STUDENT, network=network, sha256=_hash_of(network, self._edge))
-        raw = str(self._annotated.summary["fingerprint"])
+        raw = self._said.fingerprint
         size = annotation.zoom_input
         path = self._folder / f"student-{fingerprint_of(student.sha256, size)}.onnx"
         n_parallel = cores_of(self._config)
         n_threads = threads_of_detector(self._config, n_parallel)
-        detector = open_as_detector(student, size, path, min_score=annotation.uncertain_score, n_threads=n_threads)
+        detector = student.as_detector(size, path, min_score=annotation.uncertain_score, n_threads=n_threads)
         labelled = look_again(
             self._store,
             RegionTeacher(detector, annotation, labels=self._edge.labels, name=_STUDENT),
             annotation,
-            teacher=str(self._annotated.summary["teacher"]),
+            teacher=self._said.teacher,
             raw_fingerprint=raw,
             fingerprint=fingerprint_of("second look", raw, student.sha256, size),
             deadline=self._share_of_time(_LOOK_SHARE),
@@ -217,14 +233,6 @@ class Rounds:
             n_parallel=n_parallel,
         )
         return {record.key: found for record, found in labelled}
-
-    def _compare(self, first: TrainedRounds, second: TrainedRounds, n_frames: int) -> dict[str, Any]:
-        """Return what the second look did to the labels of the training frames."""
-        return {
-            "n_frames": n_frames,
-            "n_labels_before": sum(len(sample.boxes_xyxy) for sample in first.samples),
-            "n_labels_after": sum(len(sample.boxes_xyxy) for sample in second.samples),
-        }
 
     def _keep_best(self, folder: Path, fingerprint: str) -> str:
         """Write the best weights of an unfinished round as a model file; return a sentence that says where."""
@@ -244,7 +252,7 @@ def _cut_short(first: TrainedRounds) -> TrainedRounds:
     return replace(first, result=replace(first.result, stopped_by="deadline"))
 
 
-def _with_labels(frames: Sequence[Labelled], labels: Mapping[tuple[str, int], Annotation]) -> list[Labelled]:
+def _with_labels(frames: Sequence[LabelledFrame], labels: Mapping[tuple[str, int], Annotation]) -> list[LabelledFrame]:
     return [(record, labels.get(record.key, annotation)) for record, annotation in frames]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,17 +11,14 @@ from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Progress
 from edge_autotuner.core.arguments import checked_arguments
 from edge_autotuner.dataset import load_coco_truth
+from edge_autotuner.deployment.deployed import DEPLOYED_LINK
 from edge_autotuner.errors import ConfigError, VideoError
 from edge_autotuner.evaluation import PromotionDecision
-from edge_autotuner.pipeline.annotation_stage import annotate, check_teacher
-from edge_autotuner.pipeline.capture_stage import GROUND_TRUTH_OF_LIVE, capture, check_places
+from edge_autotuner.pipeline.annotation_stage import check_teacher
+from edge_autotuner.pipeline.capture_stage import GROUND_TRUTH_OF_LIVE, check_places
 from edge_autotuner.pipeline.edge_model import open_edge_model
 from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
-from edge_autotuner.pipeline.evaluation_stage import evaluate
-from edge_autotuner.pipeline.export_stage import export
-from edge_autotuner.pipeline.report_stage import report
-from edge_autotuner.pipeline.session import Session
-from edge_autotuner.pipeline.training_stage import train
+from edge_autotuner.pipeline.session import Session, run_stages
 
 
 @dataclass(frozen=True)
@@ -72,13 +68,10 @@ def run(
         EdgeAutotunerError: what went wrong and what to do; everything collected is kept.
     """
     check_start(source, Path(output), config or RunConfig())
-    session = Session.open(Path(output), config or RunConfig(), progress=progress, command=command)
-    capture(session, source)
-    for stage in _LATER_STAGES:
-        stage(session)
-    page = report(session)
-    evaluation = read_evaluation(session.folder.evaluation)
-    return RunResult(session.folder.path, page, session.folder.path / "bundle", evaluation)
+    session = Session.open(Path(output), config or RunConfig(), source=source, progress=progress, command=command)
+    run_stages(session)
+    folder = session.folder
+    return RunResult(folder.path, folder.report, folder.path / DEPLOYED_LINK, read_evaluation(folder.evaluation))
 
 
 def check_start(source: Path | str, output: Path, config: RunConfig) -> None:
@@ -108,6 +101,3 @@ def _check_source(name: str, place: Path | str) -> None:
         parse_live_address(str(place))
     elif not Path(place).exists():
         raise VideoError(f"the {name} {place} does not exist; give a video file, a folder of pictures, or an address")
-
-
-_LATER_STAGES: tuple[Callable[[Session], None], ...] = (annotate, train, evaluate, export)

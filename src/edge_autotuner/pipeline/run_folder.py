@@ -17,21 +17,23 @@ import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edge_autotuner.config import RunConfig, load_config
 from edge_autotuner.config.settings_text import dump_yaml
 from edge_autotuner.core.json_fields import FieldError, Fields, parse_json
 from edge_autotuner.dataset.derived import keep_aside
 from edge_autotuner.errors import ConfigError, DatasetError
+from edge_autotuner.pipeline.loop import COMMANDS, STAGES, Stage
 from edge_autotuner.storage import child_path
 from edge_autotuner.storage.atomic import atomic_write_json, atomic_write_text, make_folder, remove_leftovers
 
 SETTINGS_FILE = "settings.yaml"
 STATE_FILE = "state.json"
 _SETTINGS_HEAD = "# read by annotate, tune, evaluate, export and report; written by every command; sha256 "
-STAGES = ("capture", "annotation", "training", "evaluation", "export", "report")
-COMMANDS = dict(zip(STAGES, ("capture", "annotate", "tune", "evaluate", "export", "report"), strict=True))
+CANDIDATE_WEIGHTS = "candidate.safetensors"
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class StageRecord:
         fingerprint: of its settings and of what it was made from.
         seconds: time spent, of all its interrupted parts.
         finished_at: ISO 8601, UTC.
-        summary: numbers worth keeping.
+        summary: the stage's result as JSON values; `RunFolder.result` reads it.
     """
 
     fingerprint: str
@@ -75,6 +77,10 @@ class RunFolder:
     def training(self, fingerprint: str) -> Path:
         """Folder of one training."""
         return child_path(self.path / "training", fingerprint, error=DatasetError)
+
+    def candidate_weights(self, fingerprint: str) -> Path:
+        """Weights that one training has made."""
+        return self.training(fingerprint) / CANDIDATE_WEIGHTS
 
     def remove_leftovers(self) -> None:
         """Delete what killed commands have left half written."""
@@ -112,6 +118,10 @@ class RunFolder:
         """Return the record of a finished stage."""
         return self._state().get(name)
 
+    def seconds(self) -> dict[str, float]:
+        """Return how long each finished stage took."""
+        return {name: record.seconds for name, record in self._state().items()}
+
     def require(self, name: str, *, before: str) -> StageRecord:
         """Return the record of a stage that another needs.
 
@@ -125,6 +135,31 @@ class RunFolder:
                 f"run `edge-autotuner {COMMANDS[name]}` on it first, or `edge-autotuner run`"
             )
         return record
+
+    def result(self, stage: Stage[Result], *, before: str) -> Result:
+        """Return what a finished stage has left.
+
+        Raises:
+            DatasetError: it has not been done, or its record is not compatible with this version.
+        """
+        self.require(stage.name, before=before)
+        result = self.find_result(stage)
+        assert result is not None, "it has a record"
+        return result
+
+    def find_result(self, stage: Stage[Result]) -> Result | None:
+        """Return what a stage has left; None where it has not been done. Raises as `result`."""
+        record = self.stage(stage.name)
+        if record is None:
+            return None
+        try:
+            result: Result = stage.result_class.from_json(Fields(record.summary, ""), record.seconds)
+        except ValueError as exc:
+            raise DatasetError(
+                f"{self.path / STATE_FILE}: the {stage.name} record is not compatible with this version ({exc}); "
+                f"run `edge-autotuner {stage.command}` again"
+            ) from exc
+        return result
 
     def finish(self, name: str, record: StageRecord) -> None:
         """Record that a stage is done; later stages count as not done any more."""

@@ -7,13 +7,12 @@ from pathlib import Path
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Progress
 from edge_autotuner.core.arguments import checked_arguments
-from edge_autotuner.pipeline import annotation_stage, capture_stage, evaluation_stage, export_stage, report_stage
-from edge_autotuner.pipeline import training_stage as training
 from edge_autotuner.pipeline.capture_stage import check_places
 from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
+from edge_autotuner.pipeline.loop import ANNOTATION, CAPTURE, EVALUATION, EXPORT, REPORT, TRAINING
 from edge_autotuner.pipeline.run import RunResult, check_start, run
 from edge_autotuner.pipeline.run_folder import RunFolder
-from edge_autotuner.pipeline.session import Session
+from edge_autotuner.pipeline.session import Session, run_stage
 
 __all__ = ["RunResult", "annotate", "capture_frames", "check_start", "evaluate", "export", "report", "run", "tune"]
 
@@ -31,8 +30,8 @@ def capture_frames(
         progress: told of every frame.
     """
     check_places(source, Path(output), config or RunConfig())
-    session = Session.open(Path(output), config or RunConfig(), progress=progress)
-    capture_stage.capture(session, source)
+    session = Session.open(Path(output), config or RunConfig(), source=source, progress=progress)
+    run_stage(session, CAPTURE)
     return session.folder.dataset
 
 
@@ -46,7 +45,7 @@ def annotate(output: Path, config: RunConfig | None = None, *, progress: Progres
         progress: told of every frame.
     """
     session = _continue(output, config, progress)
-    annotation_stage.annotate(session)
+    run_stage(session, ANNOTATION)
     return session.folder.dataset
 
 
@@ -54,15 +53,15 @@ def annotate(output: Path, config: RunConfig | None = None, *, progress: Progres
 def tune(output: Path, config: RunConfig | None = None, *, progress: Progress | None = None) -> Path:
     """Fine-tune the edge model on the labels; return the file of the candidate's weights."""
     session = _continue(output, config, progress)
-    training.train(session)
-    return training.candidate_weights(session)
+    run_stage(session, TRAINING)
+    return session.folder.candidate_weights(session.folder.require(TRAINING.name, before=EVALUATION.name).fingerprint)
 
 
 @checked_arguments
 def evaluate(output: Path, config: RunConfig | None = None, *, progress: Progress | None = None) -> Evaluation:
     """Score old model, candidate and teacher on the later frames, and decide about the promotion."""
     session = _continue(output, config, progress)
-    evaluation_stage.evaluate(session)
+    run_stage(session, EVALUATION)
     return read_evaluation(session.folder.evaluation)
 
 
@@ -70,7 +69,7 @@ def evaluate(output: Path, config: RunConfig | None = None, *, progress: Progres
 def export(output: Path, config: RunConfig | None = None, *, progress: Progress | None = None) -> Path:
     """Write both models as bundles and deploy the winner; return the link to the deployed bundle."""
     session = _continue(output, config, progress)
-    export_stage.export(session)
+    run_stage(session, EXPORT)
     return session.folder.path / "bundle"
 
 
@@ -81,7 +80,8 @@ def report(
     """Write the HTML page from what the stages have left so far; return its path."""
     session = _continue(output, config, progress)
     session.command = command or session.command
-    return report_stage.report(session)
+    run_stage(session, REPORT)
+    return session.folder.report
 
 
 def _continue(output: Path, config: RunConfig | None, progress: Progress | None) -> Session:

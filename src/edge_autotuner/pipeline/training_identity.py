@@ -9,6 +9,7 @@ from typing import Any
 
 from edge_autotuner.config import RunConfig
 from edge_autotuner.dataset.replay import ReplayReservoir
+from edge_autotuner.pipeline.loop import ANNOTATION, TRAINING
 from edge_autotuner.pipeline.run_folder import RunFolder, fingerprint_of
 
 _NOT_OF_THE_RESULT: dict[str, Any] = {
@@ -30,13 +31,13 @@ def settings_fingerprint(folder: RunFolder, config: RunConfig, edge_sha256: str)
     Raises:
         DatasetError: the run is not annotated.
     """
-    annotated = folder.require("annotation", before="training")
+    annotated = folder.require(ANNOTATION.name, before=TRAINING.name)
+    n_frames = folder.result(ANNOTATION, before=TRAINING.name).numbers.n_frames
     settings = config.training.model_dump(mode="json", exclude=_NOT_OF_THE_RESULT)
     if settings["replay"]["folder"] is not None:
         settings["replay"]["folder"] = "a reservoir"  # what is in it counts, not where it is
     thresholds = config.annotation.min_score, config.annotation.uncertain_score
-    labelled = annotated.fingerprint, annotated.summary["n_frames"]
-    return fingerprint_of(labelled, edge_sha256, config.input_size, settings, thresholds)
+    return fingerprint_of((annotated.fingerprint, n_frames), edge_sha256, config.input_size, settings, thresholds)
 
 
 def snapshot_of(folder: RunFolder, config: RunConfig, fingerprint: str) -> ReplayReservoir | None:

@@ -9,80 +9,68 @@ from pathlib import Path
 import numpy as np
 
 from edge_autotuner.config import RunConfig
-from edge_autotuner.core import Annotation, Deadline, LabelMap
-from edge_autotuner.dataset import DatasetStore, FrameRecord
+from edge_autotuner.core import Deadline
+from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import DatasetError, NoLabelsFound, WeightsError
 from edge_autotuner.models.torch_weights import save_network
-from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.models.trainable_weights import load_network
-from edge_autotuner.pipeline.edge_model import EdgeModel, open_edge_model
+from edge_autotuner.pipeline.edge_model import EdgeModel
+from edge_autotuner.pipeline.loop import ANNOTATION, TRAINING
 from edge_autotuner.pipeline.replay_training import is_kept_for_replay, keep_for_replay, replayed_samples
-from edge_autotuner.pipeline.rounds import Rounds
+from edge_autotuner.pipeline.rounds import LabelledFrame, Rounds
 from edge_autotuner.pipeline.run_folder import StageRecord
-from edge_autotuner.pipeline.session import Session
-from edge_autotuner.pipeline.training_identity import settings_fingerprint, take_snapshot
-from edge_autotuner.pipeline.training_identity import training_fingerprint as fingerprint_of_training
+from edge_autotuner.pipeline.session import Prepared, Session
+from edge_autotuner.pipeline.stage_results import AnnotationResult, TrainingResult
+from edge_autotuner.pipeline.training_identity import settings_fingerprint, take_snapshot, training_fingerprint
 from edge_autotuner.storage.atomic import make_folder
 from edge_autotuner.storage.lock import FolderLock
 
-CANDIDATE_WEIGHTS = "candidate.safetensors"
 _CLOSING_S = 0.5  # to write the candidate and the records
 _REPLAY_S_PER_FRAME = 0.02  # to offer a frame to the reservoir
 
-Labelled = tuple[FrameRecord, Annotation]
 
-
-def train(session: Session) -> None:
-    """Fine-tune the edge model and keep the best weights in the run's training folder.
+@contextmanager
+def prepare(session: Session) -> Iterator[Prepared[TrainingResult]]:
+    """Open the labels, to fine-tune the edge model and keep the best weights in the run's training folder.
 
     Raises:
         TrainingError: there is too little to train on, or the loss diverged.
         ConfigError: the edge model does not have the dataset's classes.
     """
-    annotated = session.folder.require("annotation", before="training")
-    deadline = session.training_deadline()
-    with DatasetStore.open(session.folder.dataset) as store, _only_one_in(session.folder.path / "training"):
-        edge = open_edge_model(session.config, of_dataset=store.labels)
-        use_labels(store, annotated, session.config)
-        snapshot = take_snapshot(
-            session.folder, session.config, settings_fingerprint(session.folder, session.config, edge.sha256)
-        )
-        fingerprint = training_fingerprint(session, edge)
-        session.keep_settings()
-        weights = session.folder.training(fingerprint) / CANDIDATE_WEIGHTS
-        if weights.is_file() and is_final(session, fingerprint) and is_kept_for_replay(session, fingerprint):
-            return
-        with session.stage("training", fingerprint) as summary:
-            training, validation = split_for_validation(store, annotated.fingerprint, session.config)
+    folder, config = session.folder, session.config
+    annotated = folder.require(ANNOTATION.name, before=TRAINING.name)
+    deadline = session.deadline(TRAINING)
+    with DatasetStore.open(folder.dataset) as store, _only_one_in(folder.path / "training"):
+        edge = session.edge_model(of_dataset=store.labels)
+        use_labels(store, annotated.fingerprint, folder.result(ANNOTATION, before=TRAINING.name), config)
+        snapshot = take_snapshot(folder, config, settings_fingerprint(folder, config, edge.sha256))
+        fingerprint = training_fingerprint(folder, config, edge.sha256)
+        weights = folder.candidate_weights(fingerprint)
+
+        def work() -> TrainingResult:
+            training, validation = split_for_validation(store, annotated.fingerprint, config)
             replayed = [] if snapshot is None else replayed_samples(snapshot, store)
-            rounds = Rounds(
-                session,
-                store,
-                edge,
-                annotated,
-                fingerprint,
-                replayed=replayed,
-                deadline=time_to_train(deadline, session, n_frames=len(training)),
-            )
+            until = time_to_train(deadline, session, n_frames=len(training))
+            rounds = Rounds(session, store, edge, annotated, fingerprint, replayed=replayed, deadline=until)
             trained = rounds.train(training, validation)
             save_network(weights, trained.result.network, edge.labels)
             keep_for_replay(session, store, trained.with_samples(), fingerprint)
-            summary.update(
-                trained.summary(),
-                allowed_s=_allowed_s(session.config),
-                n_replayed_frames=len(replayed),
-                n_validation_frames=len(validation),
+            return trained.to_result(
+                allowed_s=_allowed_s(config), n_replayed_frames=len(replayed), n_validation_frames=len(validation)
             )
 
+        is_kept = weights.is_file() and is_final(session, fingerprint) and is_kept_for_replay(session, fingerprint)
+        yield Prepared(work, fingerprint, is_kept=is_kept)
 
-def use_labels(store: DatasetStore, annotated: StageRecord, config: RunConfig) -> None:
+
+def use_labels(store: DatasetStore, fingerprint: str, annotated: AnnotationResult, config: RunConfig) -> None:
     """Make sure that the labels in use, which other tools read, are those that a training is given.
 
     They are not after an annotation with other settings that was interrupted, or with other thresholds.
     """
     store.use_annotations(
-        annotated.fingerprint,
-        teacher=str(annotated.summary["teacher"]),
+        fingerprint,
+        teacher=annotated.numbers.teacher,
         min_score=config.annotation.min_score,
         uncertain_score=config.annotation.uncertain_score,
     )
@@ -95,13 +83,11 @@ def is_final(session: Session, fingerprint: str) -> bool:
     A training that a deadline stopped goes on where the settings allow more time than they did then, or any time. The
     same command again does nothing.
     """
-    record = session.folder.stage("training")
-    if record is None or record.fingerprint != fingerprint:
-        return False
-    allowed_s, allowed_before_s = _allowed_s(session.config), record.summary.get("allowed_s")
-    if record.summary.get("stopped_by") != "deadline" or allowed_before_s is None:
-        return True
-    return allowed_s is not None and allowed_s <= allowed_before_s
+    done = session.folder.find_result(TRAINING) if session.is_done(TRAINING, fingerprint) else None
+    if done is None or done.stopped_by != "deadline" or done.allowed_s is None:
+        return done is not None
+    allowed_s = _allowed_s(session.config)
+    return allowed_s is not None and allowed_s <= done.allowed_s
 
 
 def _allowed_s(config: RunConfig) -> float | None:
@@ -133,19 +119,14 @@ def _only_one_in(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def training_fingerprint(session: Session, edge: EdgeModel) -> str:
-    """Return what a training is known by: its labels, its start, its settings and the pictures it replays."""
-    return fingerprint_of_training(session.folder, session.config, edge.sha256)
-
-
-def require_training(session: Session, edge: EdgeModel, *, before: str) -> StageRecord:
+def require_training(session: Session, *, before: str) -> StageRecord:
     """Return the record of the finished training, which must be that of the present settings.
 
     Raises:
         DatasetError: there is none, or it was done with another edge model or other settings.
     """
-    record = session.folder.require("training", before=before)
-    if record.fingerprint != training_fingerprint(session, edge):
+    record = session.folder.require(TRAINING.name, before=before)
+    if record.fingerprint != training_fingerprint(session.folder, session.config, session.edge_sha256):
         raise DatasetError(
             f"the training in {session.folder.path} was done with another edge model or other settings than now; "
             "run `edge-autotuner tune` on it with the new ones, or give the old ones"
@@ -155,7 +136,7 @@ def require_training(session: Session, edge: EdgeModel, *, before: str) -> Stage
 
 def split_for_validation(
     store: DatasetStore, fingerprint: str, config: RunConfig
-) -> tuple[list[Labelled], list[Labelled]]:
+) -> tuple[list[LabelledFrame], list[LabelledFrame]]:
     """Divide the annotated training frames by time; the last ones choose the checkpoint.
 
     The cut is made where the last `val_fraction` of the frames with labels begins, so that both parts have
@@ -178,20 +159,16 @@ def split_for_validation(
     return frames[:cut], [later[int(i)] for i in chosen]
 
 
-def load_candidate(session: Session) -> tuple[TrainableNetwork, LabelMap]:
-    """Return the network of the finished training and its classes.
+def load_candidate(session: Session, *, before: str) -> EdgeModel:
+    """Return what the finished training has made of the edge model.
 
     Raises:
         WeightsError: somebody has damaged its file.
     """
-    path = candidate_weights(session)
+    record = session.folder.require(TRAINING.name, before=before)
+    path, edge = session.folder.candidate_weights(record.fingerprint), session.edge_model()
     try:
-        return load_network(path)
+        network, labels = load_network(path)
     except WeightsError as exc:
         raise WeightsError(f"{exc}; or delete {path} and run `edge-autotuner tune` on the run again") from exc
-
-
-def candidate_weights(session: Session) -> Path:
-    """Return the weights of the finished training."""
-    record = session.folder.require("training", before="evaluation")
-    return session.folder.training(record.fingerprint) / CANDIDATE_WEIGHTS
+    return EdgeModel(edge.name, network, labels, edge.sha256)

@@ -9,6 +9,8 @@ import onnx  # noqa: F401
 import torch.onnx
 
 import edge_autotuner.cli.app
+import edge_autotuner.pipeline.export_stage
+import edge_autotuner.pipeline.report_stage
 import edge_autotuner.pipeline.stages  # noqa: F401
 
 with contextlib.suppress(ImportError):  # torch loads it at the first optimizer; older versions have none

@@ -12,13 +12,13 @@ from edge_autotuner.core import CaptureEvent
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.pipeline.remote_training.run_files import describe_run
 from edge_autotuner.pipeline.replay_offers import add_dataset
-from edge_autotuner.pipeline.run_folder import RunFolder, StageRecord
+from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.wire.run_description import RunDescription, parse_description
 from support.runs.dataset_folders import add_frame, annotation, new_store
+from support.runs.stage_samples import annotation_result, capture_result, record_of
 
 RAW, LABELS = "aa" * 8, "bb" * 8
 PERSON, CAR = (1, 2, 20.25, 30, 0.9, 0), (10, 10, 30, 30.1, 0.8, 1)
-AT = "2026-01-01T00:00:00+00:00"
 
 
 def write_run(folder: Path) -> RunFolder:
@@ -33,8 +33,8 @@ def write_run(folder: Path) -> RunFolder:
             for record in records:
                 store.add_annotation(record, annotation(*rows), teacher="t", fingerprint=fingerprint)
     run = RunFolder(folder)
-    run.finish("capture", StageRecord("cc" * 8, 1.5, AT, {"source": "/films/gate.mp4", "n_frames": 100}))
-    run.finish("annotation", StageRecord(LABELS, 2.5, AT, {"fingerprint": RAW, "teacher": "t", "n_frames": 4}))
+    run.finish("capture", record_of(capture_result("/films/gate.mp4"), "cc" * 8))
+    run.finish("annotation", record_of(annotation_result(fingerprint=RAW), LABELS))
     return run
 
 

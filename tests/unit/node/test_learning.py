@@ -96,7 +96,7 @@ def test_training_here_needs_no_http_library() -> None:
     script = """
 import sys
 from edge_autotuner.node import learning
-from edge_autotuner.node import training_here
+from edge_autotuner.pipeline import export_stage
 from edge_autotuner.node import training_service
 print("httpx2" in sys.modules)
 """

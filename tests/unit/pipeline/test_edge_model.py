@@ -17,7 +17,8 @@ from edge_autotuner.models.torch_weights import network_bytes, save_network
 from edge_autotuner.models.yolox import Yolox
 from edge_autotuner.models.yolox_weights import save_yolox
 from edge_autotuner.pipeline.annotation_stage import check_teacher
-from edge_autotuner.pipeline.edge_model import export_network, open_edge_model, open_exported
+from edge_autotuner.pipeline.edge_model import open_edge_model
+from edge_autotuner.pipeline.session import Session
 from support.runs.run_samples import FinishedRun, Samples, camera
 from support.runs.trainable_cases import NARROW, add_narrow_networks, fresh_ssdlite
 
@@ -67,12 +68,12 @@ def test_a_coco_model_learns_the_street_classes(tmp_path: Path) -> None:
     assert open_edge_model(config(tmp_path / "coco.safetensors", ("dog",))).labels == LabelMap(("dog",))
 
 
-def test_a_dataset_binds_the_classes(samples: Samples) -> None:
-    assert open_edge_model(config(samples.edge_model), of_dataset=STREET_6).labels == STREET_6
+def test_a_dataset_binds_the_classes(samples: Samples, tmp_path: Path) -> None:
+    assert Session.open(tmp_path, config(samples.edge_model)).edge_model(of_dataset=STREET_6).labels == STREET_6
     with pytest.raises(ConfigError, match="is to learn car, the dataset was captured for person, bicycle"):
-        open_edge_model(config(samples.edge_model, ("car",)), of_dataset=STREET_6)
+        Session.open(tmp_path, config(samples.edge_model, ("car",))).edge_model(of_dataset=STREET_6)
     with pytest.raises(ConfigError, match="keep its classes, or capture into another folder"):
-        open_edge_model(config(samples.edge_model), of_dataset=LabelMap(STREET_6.names[::-1]))
+        Session.open(tmp_path, config(samples.edge_model)).edge_model(of_dataset=LabelMap(STREET_6.names[::-1]))
 
 
 @pytest.mark.parametrize(
@@ -129,9 +130,8 @@ def test_an_ssdlite_takes_any_input(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_an_exported_network_answers_like_the_trained_one(samples: Samples, tmp_path: Path) -> None:
     edge = open_edge_model(config(samples.edge_model))
-    path = export_network(edge.network, (96, 64), tmp_path / "edge.onnx")
     image = camera().frame(60).image_bgr
-    exported = open_exported(path, edge.network.detector_spec("edge", edge.labels, (96, 64)), n_threads=1).detect(image)
+    exported = edge.as_detector((96, 64), tmp_path / "edge.onnx", n_threads=1).detect(image)
     trained = TorchDetector(edge.network, edge.labels, (96, 64)).detect(image)
     assert len(exported) == len(trained) > 0
     np.testing.assert_allclose(np.sort(exported.scores), np.sort(trained.scores), atol=1e-4)
@@ -140,8 +140,8 @@ def test_an_exported_network_answers_like_the_trained_one(samples: Samples, tmp_
 
 def test_an_export_that_is_there_is_kept(samples: Samples, tmp_path: Path) -> None:
     (tmp_path / "edge.onnx").write_bytes(b"from before")
-    network = open_edge_model(config(samples.edge_model)).network
-    assert export_network(network, (96, 96), tmp_path / "edge.onnx").read_bytes() == b"from before"
+    edge = open_edge_model(config(samples.edge_model))
+    assert edge.export((96, 96), tmp_path / "edge.onnx").read_bytes() == b"from before"
 
 
 def teacher(name: Path | str, adapter: str | None = None) -> RunConfig:

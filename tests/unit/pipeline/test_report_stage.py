@@ -10,14 +10,11 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from edge_autotuner.annotation import RefinementSummary, TemporalCounts
 from edge_autotuner.capture import CaptureSummary, SourceNumbers
 from edge_autotuner.capture.statistics import MotionStatistics
 from edge_autotuner.core import Frame, LabelMap, SourceInfo
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.evaluation.report import RefinementFacts
-from edge_autotuner.pipeline.report_stage import _refinement, _timeline
-from edge_autotuner.pipeline.run_folder import StageRecord
+from edge_autotuner.pipeline.report_stage import _timeline
 
 RECORDED = SourceInfo("video", "street.mp4", (32, 24), 100, 10.0, "0" * 64)
 CAPTURE = CaptureSummary.of(
@@ -59,25 +56,3 @@ def test_frames_of_another_source_are_not_on_it(tmp_path: Path) -> None:
     with store_in(tmp_path / "dataset", RECORDED, test_source="abc") as store:
         kinds = Counter(frame.kind for frame in _timeline(store, CAPTURE))
     assert kinds == {"skipped": 98, "train": 2}
-
-
-def test_counts_of_the_refinement_reach_the_report() -> None:
-    counts = TemporalCounts(
-        n_tracks=1, n_smoothed=2, n_raised=3, n_lowered=4, n_reclassified=5, n_filled=6, n_flickers=7
-    )
-    done = RefinementSummary("f", {"train": True, "test": False}, 8, 9, 10, 11, counts)
-    assert _refinement(annotated(refinement=done.to_json())) == RefinementFacts(
-        n_static_places=8, n_static_labels=9, n_labels=10, n_empty_frames=11, is_followed=True,
-        n_tracks=1, n_smoothed=2, n_raised=3, n_lowered=4, n_reclassified=5, n_filled=6, n_flickers=7,
-    )  # fmt: skip
-    not_a_film = replace(done, is_film={"train": False, "test": False}, temporal=TemporalCounts())
-    assert _refinement(annotated(refinement=not_a_film.to_json())) == RefinementFacts(8, 9, 10, 11)
-
-
-def test_no_rules_no_counts() -> None:
-    assert _refinement(None) is None
-    assert _refinement(annotated(n_calls=3)) is None
-
-
-def annotated(**summary: object) -> StageRecord:
-    return StageRecord("f", 1.0, "2026-01-02T03:04:05+00:00", summary)

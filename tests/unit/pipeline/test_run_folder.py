@@ -9,9 +9,9 @@ import pytest
 from edge_autotuner.config import RunConfig
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, DEPLOYED_LINK
 from edge_autotuner.errors import ConfigError, DatasetError, StorageError
+from edge_autotuner.pipeline.loop import STAGES
 from edge_autotuner.pipeline.run_folder import (
     SETTINGS_FILE,
-    STAGES,
     STATE_FILE,
     RunFolder,
     StageRecord,

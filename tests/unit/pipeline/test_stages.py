@@ -14,8 +14,8 @@ from edge_autotuner.deployment import read_bundle
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.pipeline import stages
 from edge_autotuner.pipeline.evaluation_result import read_evaluation
+from edge_autotuner.pipeline.loop import STAGES
 from edge_autotuner.pipeline.report_stage import _spread
-from edge_autotuner.pipeline.run_folder import STAGES
 from support.runs.run_samples import FinishedRun, Samples, state_of
 
 

@@ -14,13 +14,15 @@ from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import DatasetError, NoLabelsFound, TrainingDiverged, TrainingError
 from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline import stages
-from edge_autotuner.pipeline.run_folder import RunFolder, StageRecord
+from edge_autotuner.pipeline.loop import TRAINING
+from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.pipeline.samples import make_sample
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.pipeline.training_stage import is_final, split_for_validation, time_to_train
 from edge_autotuner.storage.lock import FolderLock
 from support.runs.dataset_folders import add_frame, annotation, new_store
 from support.runs.run_samples import FinishedRun, candidate_of, state_of
+from support.runs.stage_samples import record_of, training_result
 
 EMPTY = ()
 CERTAIN = (10, 10, 30, 30, 0.9, 1)
@@ -122,8 +124,7 @@ def test_labels_count_by_the_score(score_weight: float, weights: list[float] | N
 def trained(folder: Path, stopped_by: str, allowed_s: float | None, **settings: Any) -> Session:
     """Return a session whose folder has a finished training "f"."""
     session = Session(RunFolder(folder), RunConfig.model_validate(settings), clock=FakeClock())
-    summary = {"stopped_by": stopped_by, "allowed_s": allowed_s}
-    session.folder.finish("training", StageRecord("f", 3.0, "2026-01-01T00:00:00+00:00", summary))
+    session.folder.finish("training", record_of(training_result(stopped_by=stopped_by, allowed_s=allowed_s)))
     return session
 
 
@@ -200,8 +201,8 @@ def test_the_deadline_covers_what_follows_the_training(tmp_path: Path) -> None:
     for reservoir, left_s in ((None, 8.5), (str(tmp_path / "reservoir"), 6.5)):
         settings = {"deadline_s": 10, "training": {"replay": {"folder": reservoir}}}
         session = Session(RunFolder(tmp_path), RunConfig.model_validate(settings), clock=clock)
-        deadline = session.training_deadline()
+        deadline = session.deadline(TRAINING)
         clock.advance(1)  # reading labels
         assert time_to_train(deadline, session, n_frames=100).remaining_s == pytest.approx(left_s)
     forever = Session(RunFolder(tmp_path), RunConfig(), clock=clock)
-    assert time_to_train(forever.training_deadline(), forever, n_frames=100).budget_s is None
+    assert time_to_train(forever.deadline(TRAINING), forever, n_frames=100).budget_s is None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from edge_autotuner.client.jobs import JobsClient
@@ -23,17 +24,18 @@ from edge_autotuner.errors import DatasetError, ModelBundleError, ServiceBadRepl
 from edge_autotuner.pipeline.edge_weights import find_weights
 from edge_autotuner.pipeline.evaluation_result import read_evaluation
 from edge_autotuner.pipeline.incumbent import find_incumbent
+from edge_autotuner.pipeline.loop import EXPORT, stages_between
 from edge_autotuner.pipeline.remote_training.run_files import read_replay_offers
 from edge_autotuner.pipeline.run_folder import StageRecord, read_stage_record
 from edge_autotuner.pipeline.session import Session
+from edge_autotuner.pipeline.stage_results import ExportResult
 from edge_autotuner.storage import child_path, is_plain_name, remove_folder
 from edge_autotuner.storage.atomic import atomic_write_bytes, make_folder
 from edge_autotuner.wire.job_messages import JobInfo
 
 INCOMING = "incoming"
-CANDIDATE_WEIGHTS = "candidate.safetensors"
 
-_STAGES = ("training", "evaluation", "export")
+_STAGES = tuple(stage.name for stage in stages_between("training", "export"))
 _FINGERPRINT = re.compile(r"[0-9a-f]{8,64}")
 _NEEDED = (
     *(f"{kind}.{part}" for kind in ("candidate", "start") for part in ("description", "model", "weights")),
@@ -81,7 +83,7 @@ def fetch_results(
         note_registry_id(candidate.folder, job.result.candidate)
     start = _start(session, files, incoming, trusted)
     rival = find_incumbent(session, records["training"].fingerprint, candidate.detector.labels)
-    weights = folder.training(records["training"].fingerprint) / CANDIDATE_WEIGHTS
+    weights = folder.candidate_weights(records["training"].fingerprint)
     make_folder(weights.parent)
     atomic_write_bytes(weights, candidate.read_weights())
     _keep_for_replay(session, files, records["training"].fingerprint)
@@ -90,12 +92,10 @@ def fetch_results(
     old = rival or start
     winner = candidate if promoted else old
     deploy(folder.path, winner.folder.name)
-    made = {"deployed": winner, "candidate": candidate, "previous": old, "start": start}
-    names = {role: bundle.folder.name for role, bundle in made.items()}
+    exported = ExportResult(*(bundle.folder.name for bundle in (winner, candidate, old, start)))
+    records[EXPORT.name] = replace(records[EXPORT.name], summary=exported.to_json())
     for name in _STAGES:
-        record = records[name]
-        summary = {**record.summary, **names} if name == "export" else record.summary
-        folder.finish(name, StageRecord(record.fingerprint, record.seconds, record.finished_at, summary))
+        folder.finish(name, records[name])
     remove_folder(folder.path / INCOMING, below=folder.path)
 
 

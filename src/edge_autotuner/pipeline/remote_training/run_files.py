@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from edge_autotuner.annotation import AnnotationSummary
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Annotation
 from edge_autotuner.core.json_limits import load_json
@@ -21,6 +22,7 @@ from edge_autotuner.dataset.records import annotation_to_json, event_to_json, so
 from edge_autotuner.dataset.replay import ReplayOffer, ReplayReservoir
 from edge_autotuner.dataset.replay_records import ReplayPicture
 from edge_autotuner.errors import DatasetError
+from edge_autotuner.pipeline.loop import ANNOTATION, CAPTURE, TRAINING
 from edge_autotuner.pipeline.remote_training.treated_copy import outgoing_dataset
 from edge_autotuner.pipeline.run_folder import RunFolder, StageRecord
 from edge_autotuner.storage import child_path
@@ -59,8 +61,9 @@ def describe_run(
     Raises:
         DatasetError: the run is not annotated, something in it is damaged, or cannot travel.
     """
-    captured = folder.require("capture", before="training")
-    annotated = folder.require("annotation", before="training")
+    captured = folder.require(CAPTURE.name, before=TRAINING.name)
+    annotated = folder.require(ANNOTATION.name, before=TRAINING.name)
+    said = folder.result(ANNOTATION, before=TRAINING.name).numbers
     if config.privacy.is_on:
         replay = None  # nobody knows what of its pictures may be seen
     with DatasetStore.open(outgoing_dataset(folder, config)) as store:
@@ -77,7 +80,7 @@ def describe_run(
             "backgrounds": backgrounds,
             "frames": [_frame(store, record, names) for record in frames],
             "events": [event_to_json(event) for event in store.events()],
-            "annotations": _annotations(store, frames, annotated, config),
+            "annotations": _annotations(store, frames, annotated.fingerprint, said, config),
             "stages": {"capture": _stage(captured, store.source.name), "annotation": asdict(annotated)},
             "replay": None if replay is None else [picture.to_json() for picture in replay.pictures()],
             "ground_truth": _content(config.evaluation.ground_truth),
@@ -135,8 +138,8 @@ def rebuild_run(
     journal = b"".join(encode_line(record) for record in _journal(description, names, records))
     atomic_write_bytes(folder.dataset / JOURNAL_NAME, journal)
     stages = description.stages
-    folder.finish("capture", StageRecord(**stages.capture.model_dump()))
-    folder.finish("annotation", StageRecord(**stages.annotation.model_dump()))
+    folder.finish(CAPTURE.name, StageRecord(**stages.capture.model_dump()))
+    folder.finish(ANNOTATION.name, StageRecord(**stages.annotation.model_dump()))
 
 
 def replay_offers(folder: RunFolder, description: RunDescription) -> bytes:
@@ -202,23 +205,22 @@ def _frame(store: DatasetStore, record: FrameRecord, backgrounds: list[str]) -> 
 
 
 def _annotations(
-    store: DatasetStore, frames: list[FrameRecord], annotated: StageRecord, config: RunConfig
+    store: DatasetStore, frames: list[FrameRecord], labels: str, said: AnnotationSummary, config: RunConfig
 ) -> list[dict[str, Any]]:
     """Return the labels, and before them the teacher's own answers where a second look starts from these."""
-    raw = str(annotated.summary["fingerprint"])
-    wanted = [annotated.fingerprint]
-    if config.training.second_look.enabled and raw != annotated.fingerprint:
-        wanted.insert(0, raw)
+    wanted = [labels]
+    if config.training.second_look.enabled and said.fingerprint != labels:
+        wanted.insert(0, said.fingerprint)
     return [
         {
             "fingerprint": fingerprint,
-            "teacher": str(annotated.summary["teacher"]),
+            "teacher": said.teacher,
             "min_score": config.annotation.min_score,
             "uncertain_score": config.annotation.uncertain_score,
             "annotations": [
                 {"frame": position, **annotation_to_json(annotation, store.labels)}
                 for position, record in enumerate(frames)
-                if (annotation := _annotation(store, record, fingerprint, annotated.fingerprint)) is not None
+                if (annotation := _annotation(store, record, fingerprint, labels)) is not None
             ],
         }
         for fingerprint in wanted

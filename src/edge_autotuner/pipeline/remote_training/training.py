@@ -117,7 +117,7 @@ def tune_at_service(session: Session, service: TrainingService) -> JobInfo | Non
 def _tune(session: Session, service: TrainingService) -> JobInfo | None:
     request, contents = _asked_for(session, service)
     note = _noted(session, request)
-    session.keep_settings()
+    session.folder.save_settings(session.config)
     if note.is_here and session.folder.stage("export") is not None:
         return None
     _write(session, note)

@@ -15,6 +15,7 @@ from edge_autotuner.core import Frame
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.errors import ConfigError
+from edge_autotuner.pipeline.loop import ANNOTATION, TRAINING
 from edge_autotuner.pipeline.privacy import open_filter, stored_settings
 from edge_autotuner.pipeline.run_folder import RunFolder, fingerprint_of
 from edge_autotuner.storage import remove_folder
@@ -46,8 +47,9 @@ def outgoing_dataset(folder: RunFolder, config: RunConfig) -> Path:
         rules = stored_settings(config.model_copy(update={"privacy": privacy.model_copy(update={"apply": "at_rest"})}))
         if privacy.treats_stored_pictures and store.settings.get("privacy") == rules["privacy"]:
             return folder.dataset
-        annotated = folder.require("annotation", before="training")
-        name = fingerprint_of(rules, config.edge_model, annotated.fingerprint, annotated.summary["n_frames"])
+        annotated = folder.require(ANNOTATION.name, before=TRAINING.name)
+        n_frames = folder.result(ANNOTATION, before=TRAINING.name).numbers.n_frames
+        name = fingerprint_of(rules, config.edge_model, annotated.fingerprint, n_frames)
         copy = folder.path / OUTGOING_FOLDER / name
         _delete_others(copy)
         _copy(store, copy, config, folder.path)

@@ -23,6 +23,8 @@ from edge_autotuner.dataset.pictures import hash_bytes
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, read_bundle, write_bundle_folder
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, deploy, deployed_bundle
 from edge_autotuner.errors import DatasetError, DeadlineTooShort, EdgeAutotunerError, MissingDependency, WeightsError
+from edge_autotuner.pipeline.evaluation_result import read_evaluation
+from edge_autotuner.pipeline.loop import EXPORT, TRAINING, stages_between
 from edge_autotuner.pipeline.remote_training.portable_settings import settings_from_portable
 from edge_autotuner.pipeline.remote_training.run_files import (
     GROUND_TRUTH_FILE,
@@ -31,6 +33,7 @@ from edge_autotuner.pipeline.remote_training.run_files import (
     rebuild_run,
     replay_offers,
 )
+from edge_autotuner.pipeline.session import Session, run_stages
 from edge_autotuner.server.jobs.events import JobSteps
 from edge_autotuner.server.jobs.folder import JobFolder, JobOrder
 from edge_autotuner.server.jobs.store import parse_start
@@ -91,13 +94,6 @@ def work_on(job: JobFolder, steps: JobSteps) -> None:
     Raises:
         EdgeAutotunerError: it cannot be done.
     """
-    from edge_autotuner.pipeline.evaluation_result import read_evaluation
-    from edge_autotuner.pipeline.evaluation_stage import evaluate
-    from edge_autotuner.pipeline.export_stage import export
-    from edge_autotuner.pipeline.report_stage import report
-    from edge_autotuner.pipeline.session import Session
-    from edge_autotuner.pipeline.training_stage import train
-
     order = job.order()
     request, read, check = order.tune, _reader(Path(order.blobs)), picture_check(order.max_pixels)
     reserve = DiskReserve(job.path, order.reserve_bytes)
@@ -114,15 +110,7 @@ def work_on(job: JobFolder, steps: JobSteps) -> None:
         steps.stage("data", f"{len(description.frames)} frames")
         config = _settings(order, request, description, job, edge_model, architecture)
         session = Session(job.run, config, progress=steps, command=_COMMAND, camera=request.camera)
-        stages: tuple[tuple[str, Callable[[Session], object]], ...] = (
-            ("training", train),
-            ("evaluation", evaluate),
-            ("export", export),
-            ("report", report),
-        )
-        for name, stage in stages:
-            stage(session)
-            steps.stage(name)
+        run_stages(session, first=TRAINING.name, on_done=steps.stage)
         promotion = read_evaluation(job.run.evaluation).promotion
         job.write_outputs({"promoted": promotion.promoted, "reason": promotion.reason}, _files(job, description))
     finally:
@@ -230,12 +218,14 @@ def _settings(
 def _files(job: JobFolder, description: RunDescription) -> dict[str, Path]:
     """Return what there is to hand over, by role."""
     run = job.run
-    records = {name: asdict(record) for name in ("training", "evaluation", "export") if (record := run.stage(name))}
+    done = [stage.name for stage in stages_between(TRAINING.name, EXPORT.name)]
+    records = {name: asdict(run.require(name, before="the results")) for name in done}
     atomic_write_bytes(job.path / "stages.json", json.dumps(records, allow_nan=False).encode())
     files = {"evaluation": run.evaluation, "report": run.report, "stages": job.path / "stages.json"}
-    exported = records["export"]["summary"]
-    for kind in ("candidate", "start"):  # as the export calls them: the client chose the name of the rival beside them
-        bundle = read_bundle(child_path(run.path / BUNDLES_FOLDER, exported.get(kind, ""), error=DatasetError))
+    exported = run.result(EXPORT, before="the results")
+    # as the export calls them: the client chose the name of the rival beside them
+    for kind, name in (("candidate", exported.candidate), ("start", exported.start)):
+        bundle = read_bundle(child_path(run.path / BUNDLES_FOLDER, name, error=DatasetError))
         files[f"{kind}.description"] = bundle.folder / DESCRIPTION_FILE
         files[f"{kind}.model"], files[f"{kind}.weights"] = bundle.model_path, bundle.weights_path
     offers = replay_offers(run, description)

@@ -15,8 +15,9 @@ from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import ConfigError, StorageError
 from edge_autotuner.pipeline.privacy import stored_settings
 from edge_autotuner.pipeline.remote_training.treated_copy import OUTGOING_FOLDER, outgoing_dataset
-from edge_autotuner.pipeline.run_folder import RunFolder, StageRecord
+from edge_autotuner.pipeline.run_folder import RunFolder
 from support.runs.dataset_folders import add_frame, annotation, new_store
+from support.runs.stage_samples import annotation_result, capture_result, record_of
 
 MOVING = as_boxes([[0, 0, 32, 24]])  # the upper left quarter
 
@@ -38,9 +39,8 @@ def annotated_run(path: Path, **changes: Any) -> RunFolder:
                 seen = annotation((2, 2, 20, 20, 0.9, 1), (40, 30, 60, 46, 0.8, 0))
                 store.add_annotation(record, seen, teacher="zoom", fingerprint=fingerprint)
         store.add_event(CaptureEvent("connected", 1.0, None, "no picture"))
-    folder.finish("capture", StageRecord("c", 1.0, "2026-01-01T00:00:00+00:00"))
-    summary = {"n_frames": {"train": 3, "test": 1}}
-    folder.finish("annotation", StageRecord("labels", 1.0, "2026-01-01T00:00:00+00:00", summary))
+    folder.finish("capture", record_of(capture_result(), "c"))
+    folder.finish("annotation", record_of(annotation_result(), "labels"))
     return folder
 
 
