@@ -26,7 +26,7 @@ from benchmarks.node.clips import repeated_clip
 from benchmarks.node.process import CAMERA, Line, NodeProcess
 from benchmarks.node.results import store
 from benchmarks.scenes import PETS, data_folder
-from edge_autotuner.config.node import BackgroundWorkConfig
+from edge_autotuner.config.node import LearningProcessConfig
 from edge_autotuner.core import NoProgress, Progress
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.node.camera_folder import BatchOutcome, CameraFolder
@@ -118,7 +118,7 @@ def run_rate(*, quick: bool = False, progress: Progress | None = None) -> dict[s
         "machine": describe_machine(),
         "window_s": plan.window_s,
         "batch": {"n_train": plan.n_train, "n_test": plan.n_test},
-        "max_cpu_percent": BackgroundWorkConfig().max_cpu_percent,
+        "max_cpu_percent": LearningProcessConfig().max_cpu_percent,
         "load_before": load_before,
         "rounds": rounds,
     }

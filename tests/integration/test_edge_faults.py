@@ -19,7 +19,7 @@ from edge_autotuner.config import resolve_settings
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.deployment import deployed_bundle, read_bundle
 from edge_autotuner.node.camera_folder import CameraFolder
-from edge_autotuner.node.own_names import is_of_node
+from edge_autotuner.node.node_files import belongs_to_node
 from edge_autotuner.pipeline.run_folder import StageRecord
 from helpers import REPOSITORY
 from support.cameras.live_servers import CameraServer
@@ -97,7 +97,7 @@ def test_a_finished_bundle_runs_as_it_is_without_torch(samples: Samples, tmp_pat
         assert (deployed / path.name).read_bytes() == path.read_bytes()
     assert read_bundle(deployed).lineage == {"edge_model": "street-nano"}
     config = resolve_settings(NodeConfig, tmp_path / "node.yaml", {})
-    foreign = [path.name for path in (tmp_path / "node").iterdir() if not is_of_node(config, None, path)]
+    foreign = [path.name for path in (tmp_path / "node").iterdir() if not belongs_to_node(config, None, path)]
     assert foreign == [], "a node that does not know its own files leaves them open to others"
 
 

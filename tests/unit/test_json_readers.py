@@ -26,7 +26,7 @@ ALLOWED = {
     "node/camera_folder.py": "what this node wrote; a damaged file counts as none",
     "node/model_check.py": "what a child process of ours says",
     "node/outputs/discovery.py": "copies a value that this process made",
-    "node/ages.py": "what this node wrote; a damaged file counts as none",
+    "node/batch_ages.py": "what this node wrote; a damaged file counts as none",
     "deployment/deployed.py": "one name, checked to be one",
     "pipeline/remote_training/training.py": "what this machine wrote; a damaged file counts as none",
     "pipeline/remote_training/run_files.py": "lines that `dataset/replay_records.py` reads field by field",

@@ -10,7 +10,7 @@ from helpers import REPOSITORY
 SOURCE = REPOSITORY / "src" / "edge_autotuner"
 
 KNOWN = {
-    "node/ages.py": "the one age rule of a node",
+    "node/batch_ages.py": "the one age rule of a node",
     "node/camera_collector.py": "a pause, which monotonic time ends as well",
     "cli/replay.py": "a person says what is old",
     "server/annotation/result_store.py": "forgets results of a cache",
@@ -64,5 +64,5 @@ def computes_with_wall_clock(path: Path) -> bool:
 def test_every_place_that_computes_with_the_wall_clock_is_known() -> None:
     found = {str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*.py") if computes_with_wall_clock(path)}
     new = found - set(KNOWN)
-    assert not new, f"{sorted(new)}: take monotonic time, or `node/ages.py`; else say here why not"
+    assert not new, f"{sorted(new)}: take monotonic time, or `node/batch_ages.py`; else say here why not"
     assert not set(KNOWN) - found, "they do so no more"

@@ -15,10 +15,9 @@ from edge_autotuner.core import Clock, SystemClock
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.node.model_check import bundle_problems, learning_problems, nothing_runs_yet
 from edge_autotuner.node.node import Node
+from edge_autotuner.node.node_files import belongs_to_node
 from edge_autotuner.node.outputs import Outputs
-from edge_autotuner.node.own_names import is_of_node
-from edge_autotuner.node.requirements import check_can_start
-from edge_autotuner.node.settings_check import StartProblem, probe, settings_problems
+from edge_autotuner.node.settings_check import StartProblem, check_can_start, probe, settings_problems
 from edge_autotuner.storage import keep_private
 
 _SAY_EVERY_S = 60.0
@@ -37,7 +36,7 @@ def run_node(path: Path, pairs: list[str] | None) -> None:
     """
     clock, config = SystemClock(), read_node_settings(path, pairs)
     check_start(config, path)
-    keep_private(config.folder, is_own=partial(is_of_node, config, path), for_group=config.group_access)
+    keep_private(config.folder, is_own=partial(belongs_to_node, config, path), for_group=config.group_access)
     with Outputs(config.outputs, config.cameras, clock=clock) as outputs:
         node = Node(config, outputs=outputs, clock=clock)
         for number in (signal.SIGINT, signal.SIGTERM):

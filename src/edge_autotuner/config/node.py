@@ -66,7 +66,7 @@ class BatchConfig(FrozenConfig):
         return self
 
 
-class BackgroundWorkConfig(FrozenConfig):
+class LearningProcessConfig(FrozenConfig):
     """Resource limits for annotation and training beside detection."""
 
     max_cpu_percent: float = Field(50.0, gt=0, le=100, description="Maximum CPU use, percent of all cores.")
@@ -292,7 +292,7 @@ class NodeConfig(FrozenConfig):
     run: RunConfig = Field(RunConfig(), description="How all cameras learn; see the settings of `run`.")
     detect: DetectConfig = DetectConfig()
     batch: BatchConfig = BatchConfig()
-    background: BackgroundWorkConfig = BackgroundWorkConfig()
+    background: LearningProcessConfig = LearningProcessConfig()
     storage: StorageConfig = StorageConfig()
     registry: RegistryConfig | None = Field(None, description="Model registry to use; null: none.")
     outputs: OutputsConfig = OutputsConfig(json_lines=JsonLinesConfig())

@@ -17,7 +17,12 @@ from edge_autotuner.deployment.bundle import DESCRIPTION_FILE
 from edge_autotuner.deployment.deployed import note_registry_id, registry_id
 from edge_autotuner.errors import ConfigError, DeadlineTooShort, NoLabelsFound, TrainingDiverged
 from edge_autotuner.node.camera_folder import Batch, BatchOutcome, CameraFolder
-from edge_autotuner.pipeline.evaluation_result import read_evaluation
+from edge_autotuner.node.learning_rules import (
+    LearningTrigger,
+    PromotionRule,
+    evaluated_promotion,
+    oldest_closed_batch,
+)
 from edge_autotuner.pipeline.loop import ANNOTATION
 from edge_autotuner.pipeline.privacy import export_hiding_model
 from edge_autotuner.pipeline.session import Session, run_stage, run_stages
@@ -37,6 +42,7 @@ def work_on(
     *,
     deploys: bool = True,
     only_first: bool = False,
+    trigger: LearningTrigger = oldest_closed_batch,
     service: TrainingService | None = None,
     clock: Clock,
     progress: Progress,
@@ -48,6 +54,7 @@ def work_on(
         config: how it learns.
         deploys: whether a candidate that is better is deployed here; else somebody else decides.
         only_first: whether batches are left to a later call.
+        trigger: decides from which batch it learns.
         service: that trains; None: the training is done here.
         clock: of the records.
         progress: told of long jobs.
@@ -66,7 +73,7 @@ def work_on(
         if only_first:
             return
         export_hiding_model(config, folder.path)
-        while (batch := folder.waiting()) is not None:
+        while (batch := trigger(folder)) is not None:
             learn_from(batch, folder, config, deploys=deploys, service=service, clock=clock, progress=progress)
     finally:
         lock.release()
@@ -116,6 +123,7 @@ def learn_from(
     config: RunConfig,
     *,
     deploys: bool,
+    rule: PromotionRule = evaluated_promotion,
     service: TrainingService | None = None,
     clock: Clock,
     progress: Progress,
@@ -127,6 +135,7 @@ def learn_from(
         folder: of the camera.
         config: how the camera learns; the edge model is the deployed one, whatever it says.
         deploys: whether a candidate that is better is deployed here.
+        rule: decides whether it is better.
         service: that trains; None: the training is done here.
         clock: of the records.
         progress: told of long jobs.
@@ -152,12 +161,14 @@ def learn_from(
             tune_at_service(session, service)
     except (NoLabelsFound, DeadlineTooShort, TrainingDiverged) as exc:
         return _finish(batch, BatchOutcome("useless", str(exc), None, clock.now().isoformat()))
-    return _finish(batch, _settle(batch, folder, start, clock, deploys=deploys))
+    return _finish(batch, _settle(batch, folder, start, clock, deploys=deploys, rule=rule))
 
 
-def _settle(batch: Batch, folder: CameraFolder, start: Path, clock: Clock, *, deploys: bool) -> BatchOutcome:
+def _settle(
+    batch: Batch, folder: CameraFolder, start: Path, clock: Clock, *, deploys: bool, rule: PromotionRule
+) -> BatchOutcome:
     """Bring the winner to the camera."""
-    decision = read_evaluation(batch.run.evaluation).promotion
+    decision = rule(batch)
     winner = deployed_bundle(batch.run.path)
     assert winner is not None, "the export deploys one"
     if not decision.promoted:

@@ -16,20 +16,20 @@ from typing import TYPE_CHECKING, Any
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.core import Clock, SystemClock
 from edge_autotuner.core.redaction import redact_values
-from edge_autotuner.node.background import (
-    BackgroundWork,
-    Command,
-    Learner,
-    first_model_command,
-    worker_command,
-)
 from edge_autotuner.node.camera_folder import CameraFolder
 from edge_autotuner.node.camera_watch import CameraWatch
 from edge_autotuner.node.fault_domain import FaultDomain, FaultDomains
+from edge_autotuner.node.learning_scheduler import (
+    Command,
+    Learner,
+    LearningScheduler,
+    first_model_command,
+    worker_command,
+)
 from edge_autotuner.node.named_bundle import NamedBundles
 from edge_autotuner.node.outputs import Outputs
-from edge_autotuner.node.requirements import check_can_start
-from edge_autotuner.node.tidying import Tidying, cameras_in
+from edge_autotuner.node.retention import Retention, cameras_in
+from edge_autotuner.node.settings_check import check_can_start
 from edge_autotuner.storage.atomic import atomic_write_json, make_folder, remove_leftovers
 from edge_autotuner.storage.lock import FolderLock
 
@@ -42,7 +42,7 @@ _STATUS_FILE = "status.json"
 _CONTROL_EVERY_S = 0.05  # how finely the CPU budget is kept
 _LOOK_FOR_WORK_EVERY_S = 1.0
 _HOUSEKEEPING_EVERY_S = 2.0
-_TIDY_EVERY_S = 600.0
+_RETENTION_EVERY_S = 600.0
 _STOPPING_S = 15.0
 
 
@@ -103,12 +103,12 @@ class Node:
         self._runs = runs
         self._learners = [
             Learner(
-                name, folder, runs[name], service, is_given_model=partial(self._named.gives_first_model, runs[name])
+                name, folder, runs[name], service, waits_for_model=partial(self._named.gives_first_model, runs[name])
             )
             for name, folder in self._folders.items()
         ]
         decides = config.registry.decides if config.registry else "node"
-        self._background = BackgroundWork(
+        self._scheduler = LearningScheduler(
             self._learners if config.learns else [],
             config.background,
             clock=self._clock,
@@ -116,8 +116,8 @@ class Node:
             first_command=command or first_model_command(),
         )
         self._registry = self._open_registry()
-        self._tidying = Tidying(config.storage, self._clock, config.folder)
-        self._kept_house_s = self._tidied_s = self._looked_for_work_s = float("-inf")
+        self._retention = Retention(config.storage, self._clock, config.folder)
+        self._kept_house_s = self._retained_s = self._looked_for_work_s = float("-inf")
 
     def run(self, on_status: Callable[[Mapping[str, Any]], None] | None = None) -> None:
         """Watch until `stop`, or until all sources were recordings, have ended, and have been learned from.
@@ -128,7 +128,7 @@ class Node:
         try:
             self._start()
             while not self._stop.wait(_CONTROL_EVERY_S):
-                self._control_background()
+                self._control_learning()
                 if self._clock.monotonic_s() - self._kept_house_s >= _HOUSEKEEPING_EVERY_S:
                     self._keep_house(on_status)
                     if self._faults.of("end").attempt(self._is_over, False):
@@ -193,19 +193,19 @@ class Node:
         self._faults.of("status.json").do(
             lambda: atomic_write_json(self._config.folder / _STATUS_FILE, status, indent=2)
         )
-        self._faults.of("ages").do(self._tidying.observe)
-        if self._kept_house_s - self._tidied_s >= _TIDY_EVERY_S:
-            self._tidied_s = self._kept_house_s
-            self._tidy()
+        self._faults.of("ages").do(self._retention.observe)
+        if self._kept_house_s - self._retained_s >= _RETENTION_EVERY_S:
+            self._retained_s = self._kept_house_s
+            self._apply_retention()
         if on_status is not None:
             self._faults.of("screen").do(lambda: on_status(status))
 
-    def _tidy(self) -> None:
-        """Delete what is old, of cameras that are not watched any more as well; one that refuses holds up no other."""
+    def _apply_retention(self) -> None:
+        """Delete what is old, also of cameras that are no longer watched; each camera has its own fault domain."""
         in_use = frozenset(self._folders) if self._config.learns else frozenset()
-        for camera in self._faults.of("tidying").attempt(lambda: list(cameras_in(self._config.folder)), []):
-            faults = self._faults.of(f"{camera.path.name}: tidying")
-            faults.do(lambda of=camera: self._tidying.tidy(of, is_in_use=of.path.name in in_use))  # type: ignore[misc]
+        for camera in self._faults.of("retention").attempt(lambda: list(cameras_in(self._config.folder)), []):
+            faults = self._faults.of(f"{camera.path.name}: retention")
+            faults.do(lambda of=camera: self._retention.apply(of, is_in_use=of.path.name in in_use))  # type: ignore[misc]
 
     def _open_registry(self) -> RegistrySync | None:
         if self._config.registry is None:
@@ -214,15 +214,15 @@ class Node:
 
         return RegistrySync(self._folders, self._config.cameras, self._config.registry)
 
-    def _control_background(self) -> None:
+    def _control_learning(self) -> None:
         """Keep a running process in its budget; without one, look for work on the disk now and then."""
         now_s = self._clock.monotonic_s()
         if self._learning_camera() is not None or now_s - self._looked_for_work_s >= _LOOK_FOR_WORK_EVERY_S:
             self._looked_for_work_s = now_s
-            self._faults.of("learning").do(self._background.control)
+            self._faults.of("learning").do(self._scheduler.control)
 
     def _learning_camera(self) -> str | None:
-        return self._faults.of("learning: state").attempt(lambda: self._background.busy_with, None)
+        return self._faults.of("learning: state").attempt(lambda: self._scheduler.busy_with, None)
 
     def _refresh(self, watch: CameraWatch) -> None:
         """Give a camera the bundle that the settings name if it has none, and take over the one that is deployed."""
@@ -238,7 +238,7 @@ class Node:
 
     def _is_over(self) -> bool:
         """Whether all sources have ended, and all that can be learned from them is learned, or failed."""
-        if not all(watch.is_over for watch in self._watches) or self._background.busy_with is not None:
+        if not all(watch.is_over for watch in self._watches) or self._scheduler.busy_with is not None:
             return False
         return not self._config.learns or not any(
             learner.error is None and learner.faults.attempt(learner.has_work, False) for learner in self._learners
@@ -251,7 +251,7 @@ class Node:
             end.do(watch.stop)
         if self._registry is not None:
             end.do(self._registry.stop)
-        end.do(self._background.stop)
+        end.do(self._scheduler.stop)
         until_s = self._clock.monotonic_s() + _STOPPING_S
         if self._registry is not None:
             registry = self._registry

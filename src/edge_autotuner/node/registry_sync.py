@@ -32,9 +32,9 @@ from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, parse_description
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, note_registry_id, registry_id
 from edge_autotuner.deployment.signing import PublicKey, SigningKey, read_signing_key, trusted_keys
 from edge_autotuner.errors import ModelBundleError
-from edge_autotuner.node.arrivals import Arrivals
 from edge_autotuner.node.camera_folder import CameraFolder
 from edge_autotuner.node.fault_domain import FaultDomain
+from edge_autotuner.node.incoming_bundles import IncomingBundles
 from edge_autotuner.storage import child_path, remove_folder
 from edge_autotuner.wire.registry_messages import DeployedBundle
 
@@ -70,7 +70,7 @@ class CameraSync:
     ) -> None:
         self._camera, self._folder, self._client, self._config = camera, folder, client, config
         self._trusted, self._key = trusted, key
-        self._arrivals = Arrivals(folder.path)
+        self._incoming = IncomingBundles(folder.path)
         self._is_known = False
         self._refused: str | None = None
         self.problem: str | None = None
@@ -93,7 +93,7 @@ class CameraSync:
         if decided is not None:
             self._carry_out(decided)
         else:
-            self._arrivals.remove_others(None)
+            self._incoming.remove_others(None)
         if decided is None and self._config.decides == "node":
             self._promote_own(done)
 
@@ -183,8 +183,8 @@ class CameraSync:
     def _fetch(self, decided: DeployedBundle) -> str:
         """Download, verify and install a bundle; the disk is not touched before the signature was checked."""
         signature = self._checked_signature(decided)
-        incoming = self._arrivals.place_for(decided.id)
-        self._arrivals.remove_others(decided.id)
+        incoming = self._incoming.path_of(decided.id)
+        self._incoming.remove_others(decided.id)
         if not incoming.is_dir():
             self._client.fetch(decided, incoming)
         try:
@@ -192,7 +192,7 @@ class CameraSync:
                 write_signature(incoming, signature)
             installed = install_bundle(incoming, self._folder.path, decided.id, trusted=self._trusted)
         finally:
-            remove_folder(incoming, below=self._arrivals.path)
+            remove_folder(incoming, below=self._incoming.path)
         note_registry_id(installed.folder, decided.id)
         return installed.folder.name
 

@@ -6,6 +6,7 @@ down) is no mistake of the settings: see `probing`.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -21,8 +22,9 @@ from edge_autotuner.capture.live.address import parse_live_address
 from edge_autotuner.config.annotation import REMOTE, ZOOM
 from edge_autotuner.config.node import CameraConfig, NodeConfig, OutputsConfig, RegistryConfig
 from edge_autotuner.config.service import ServiceConfig
-from edge_autotuner.errors import ConfigError, EdgeAutotunerError, errors_about
-from edge_autotuner.node.own_names import holds_camera, is_free_for_camera, is_kept_for_node, lines_files
+from edge_autotuner.errors import ConfigError, EdgeAutotunerError, MissingDependency, errors_about
+from edge_autotuner.node.named_bundle import check_first_models
+from edge_autotuner.node.node_files import holds_camera, is_free_for_camera, is_reserved_for_node, lines_files
 from edge_autotuner.pipeline.edge_weights import find_weights
 from edge_autotuner.storage.lock import LOCK_NAME, FolderLock
 from edge_autotuner.storage.outputs import BUNDLE_FILE, check_output_file, check_output_folder
@@ -49,6 +51,38 @@ class StartProblem:
     error: EdgeAutotunerError
     camera: str | None = None
     stops_watching: bool = True
+
+
+def check_can_start(config: NodeConfig) -> None:
+    """Make sure that every camera gets a model, and that what learning needs is installed.
+
+    Raises:
+        ConfigError: nobody gives a camera its first model.
+        MissingDependency: a library is not there.
+    """
+    check_first_models(config)
+    check_can_learn(config)
+
+
+def check_can_learn(config: NodeConfig) -> None:
+    """Make sure that torch is there where it is needed: to train here, and for teachers that are made of it.
+
+    Raises:
+        MissingDependency: it is not.
+    """
+    if not config.learns or importlib.util.find_spec("torch") is not None:
+        return
+    if config.trains_on == "node":
+        raise MissingDependency(
+            "training on this machine needs torch: pip install 'edge-autotuner[edge,train]', or set trains_on: service"
+        )
+    for camera in config.cameras:
+        for teacher in config.run_of(camera).annotation.teachers:
+            if teacher == ZOOM or Path(teacher).is_dir():
+                raise MissingDependency(
+                    f"camera {camera.name}: the teacher {teacher} needs torch, which is not installed; take "
+                    "remote:NAME, a model of the service, or an ONNX file"
+                )
 
 
 def settings_problems(config: NodeConfig, settings_file: Path | None = None) -> Iterator[StartProblem]:
@@ -104,7 +138,7 @@ def _check_place(config: NodeConfig, camera: CameraConfig) -> None:
     place = config.folder / camera.name
     if not holds_camera(place) and not is_free_for_camera(place):
         raise ConfigError(f"{place} exists and was not made by a node; choose another folder, or rename the camera")
-    if not is_live_address(camera.source) and is_kept_for_node(config, Path(camera.source)):
+    if not is_live_address(camera.source) and is_reserved_for_node(config, Path(camera.source)):
         raise ConfigError(f"source: {camera.source} is in a folder that the node fills and tidies itself; move it")
 
 
@@ -163,7 +197,7 @@ def _check_outputs(outputs: OutputsConfig, config: NodeConfig, settings_file: Pa
 
 def _check_lines_file(path: Path, config: NodeConfig, reads: dict[str, Path | str | None]) -> None:
     check_output_file(path, option=_LINES, reads=reads, is_own=_holds_lines)
-    if is_kept_for_node(config, path):
+    if is_reserved_for_node(config, path):
         raise ConfigError(f"{_LINES} {path} is where the node keeps something else; choose another name")
     if path.exists() and not path.is_file():
         raise ConfigError(f"{_LINES} {path} is not a file; leave the path out for standard output")

@@ -27,7 +27,7 @@ def main(camera: Path, settings: Path, priority: str, decides: str, parent: int,
     Args:
         camera: folder of the camera.
         settings: file with a `LearningConfig`.
-        priority: idle, low or normal; see `BackgroundWorkConfig`.
+        priority: idle, low or normal; see `LearningProcessConfig`.
         decides: node or registry; see `RegistryConfig`.
         parent: process id of the node.
         only_first: only make the camera's first model.

@@ -78,7 +78,7 @@ def test_work_of_every_frame_never_rests() -> None:
 
 def test_a_problem_is_said_once_and_then_later_and_later(caplog: pytest.LogCaptureFixture) -> None:
     clock, work = FakeClock(), Work()
-    domain = FaultDomain("gate: tidying", clock, first_retry_s=0)
+    domain = FaultDomain("gate: retention", clock, first_retry_s=0)
     work.error = DatasetError("damaged")
     with caplog.at_level(logging.INFO):
         for _ in range(3600):
@@ -89,8 +89,8 @@ def test_a_problem_is_said_once_and_then_later_and_later(caplog: pytest.LogCaptu
         domain.do(work)
         domain.do(work)
     assert [record.getMessage() for record in caplog.records[-2:]] == [
-        "gate: tidying: damaged; everything else continues",
-        "gate: tidying: works again",
+        "gate: retention: damaged; everything else continues",
+        "gate: retention: works again",
     ]
 
 

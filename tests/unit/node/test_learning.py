@@ -17,7 +17,7 @@ from edge_autotuner.deployment import deployed_bundle
 from edge_autotuner.errors import ConfigError, MissingDependency
 from edge_autotuner.node.camera_folder import CameraFolder
 from edge_autotuner.node.learning import work_on
-from edge_autotuner.node.requirements import check_can_learn
+from edge_autotuner.node.settings_check import check_can_learn
 from helpers import REPOSITORY
 from support.service.job_samples import FakeJobs, training_service
 from unit.deployment.test_bundle import made

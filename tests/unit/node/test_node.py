@@ -20,18 +20,18 @@ import pytest
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.core import LabelMap
 from edge_autotuner.errors import ConfigError
-from edge_autotuner.node.ages import Ages
-from edge_autotuner.node.background import BackgroundWork, Command, Learner
+from edge_autotuner.node.batch_ages import BatchAges
 from edge_autotuner.node.camera_collector import CameraCollector
 from edge_autotuner.node.camera_folder import Batch, CameraFolder
 from edge_autotuner.node.camera_health import CameraHealth, CameraState
 from edge_autotuner.node.camera_watch import CameraWatch
 from edge_autotuner.node.deployed_model import DeployedModel
+from edge_autotuner.node.learning_scheduler import Command, Learner, LearningScheduler
 from edge_autotuner.node.named_bundle import NamedBundles
 from edge_autotuner.node.node import Node
 from edge_autotuner.node.observations import ObservationStream
 from edge_autotuner.node.outputs import DetectionReport, Outputs, OutputStatus
-from edge_autotuner.node.tidying import Tidying
+from edge_autotuner.node.retention import Retention
 from edge_autotuner.pipeline.run_folder import StageRecord
 from unit.deployment.test_bundle import made
 
@@ -145,7 +145,7 @@ OF_ONE_CAMERA = (
     Learner,
     NamedBundles,
 )
-OF_ALL = (BackgroundWork, Tidying, Ages)
+OF_ALL = (LearningScheduler, Retention, BatchAges)
 
 
 def members(kinds: tuple[type, ...]) -> list[tuple[type, str]]:

@@ -1,11 +1,10 @@
-"""How old what a camera keeps is: the one rule by which a node deletes anything for its age.
+"""Ages of batches and pictures: the only rule by which a node deletes anything because it is old.
 
-Ages are those of the wall clock, so that they go on while the node is off. A clock that somebody sets makes nothing
-older: where it is set while the node runs, the stamps move with it, and nothing is deleted for its age before the clock
-has gone on as it should for an hour, after a start as well. What is in use has no age here: a batch that is being
-collected counts the time for which its camera was watched.
+Ages follow the wall clock, so that they grow while the node is off. Setting the clock makes nothing older: the stamps
+move with it, and nothing is deleted for its age until the clock has been steady for an hour, after a start as well. A
+batch that is being collected has no age here; its collector counts the time for which its camera was watched.
 
-BATCH/retention.json    since when a batch is kept, where that is not when it was closed
+BATCH/retention.json    start of a batch's age, where that is not the time at which it was closed
 """
 
 from __future__ import annotations
@@ -27,19 +26,15 @@ from edge_autotuner.storage.journal import JOURNAL_NAME
 logger = logging.getLogger(__name__)
 
 SETTLE_S = 3600.0
-"""For how long a clock has to go on as it should before its ages are believed."""
+"""A clock must have been steady for this long before its ages are trusted."""
 
 _SINCE_FILE = "retention.json"
 _CLOCK_WAS_SET_S = 60.0
 _FROM_THE_FUTURE = timedelta(days=1)
 
 
-class Ages:
-    """Tells how old batches are, and whether that can be believed.
-
-    Args:
-        clock: its wall time is compared with its monotonic time.
-    """
+class BatchAges:
+    """Tells how old batches are, unless the clock cannot be trusted."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -47,12 +42,12 @@ class Ages:
         self._steady_since_s = clock.monotonic_s()
 
     @property
-    def are_believed(self) -> bool:
-        """Whether the clock has gone on as it should for long enough."""
+    def are_trusted(self) -> bool:
+        """Whether the clock has been steady for long enough."""
         return self._clock.monotonic_s() - self._steady_since_s >= SETTLE_S
 
     def observe(self, cameras: Iterable[CameraFolder]) -> None:
-        """Look whether the clock was set; call it every few seconds. Where it was, all stamps move with it."""
+        """Notice a clock that was set, and move all stamps with it; call it every few seconds."""
         moved = timedelta(seconds=self._jumps.look())
         if not moved:
             return
@@ -65,12 +60,12 @@ class Ages:
                 self._move_file(picture, moved)
 
     def is_older(self, batch: Batch, limit_s: float) -> bool:
-        """Whether a batch is kept for longer than some seconds, and the clock is to be believed."""
-        return self.are_believed and self.of(batch) > timedelta(seconds=limit_s)
+        """Whether a batch has been kept for longer than this, by a clock that can be trusted."""
+        return self.are_trusted and self.of(batch) > timedelta(seconds=limit_s)
 
-    def before(self, age_s: float) -> datetime | None:
-        """Return what older pictures are older than, by their files' times; None while the clock is not believed."""
-        return self._clock.now() - timedelta(seconds=age_s) if self.are_believed else None
+    def cutoff(self, age_s: float) -> datetime | None:
+        """Return the file time before which pictures are older than this; None while the clock is not trusted."""
+        return self._clock.now() - timedelta(seconds=age_s) if self.are_trusted else None
 
     def of(self, batch: Batch) -> timedelta:
         """Return how long a batch has been kept. A stamp in the future resets its age."""
@@ -90,19 +85,19 @@ class Ages:
             _keep_since(batch, since + by)
 
     def _move_file(self, path: Path, by: timedelta) -> None:
-        with suppress(OSError):  # it is gone
+        with suppress(OSError):  # the file is gone
             written = path.stat().st_mtime
             if not self._is_of_now(datetime.fromtimestamp(written, UTC)):
                 os.utime(path, (written + by.total_seconds(),) * 2)
 
     def _is_of_now(self, stamp: datetime) -> bool:
-        """Whether a stamp was made after the clock was set: between that and the look at it."""
+        """Whether a stamp was made after the clock was set."""
         return abs(self._clock.now() - stamp) < timedelta(seconds=_CLOCK_WAS_SET_S)
 
 
 def _since(batch: Batch) -> datetime | None:
-    """Return when a batch was closed, or, of one that nobody completes, last written to; as corrected."""
-    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):  # there is no correction, or it is damaged
+    """Return the start of a batch's age: as corrected, or when it was closed, or else when it was last written to."""
+    with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):  # no correction, or a damaged one
         stored = load_json((batch.run.path / _SINCE_FILE).read_text(encoding="utf-8"))
         return datetime.fromisoformat(stored["since"]).astimezone(UTC)
     try:

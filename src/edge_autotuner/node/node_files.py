@@ -1,4 +1,4 @@
-"""What in a node's folder is the node's: only that is closed to others, and nothing else may be there in its place."""
+"""Which files in a node's folder belong to the node: only those are closed to other users, and cannot be replaced."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, DEPLOYED_LINK, NOTE_FILE
-from edge_autotuner.node.arrivals import ARRIVALS_FOLDER
 from edge_autotuner.node.camera_folder import BATCHES_FOLDER, LEARNING_FILE, RESERVOIR_FOLDER
+from edge_autotuner.node.incoming_bundles import INCOMING_FOLDER
 from edge_autotuner.node.outputs.json_lines import ROTATED_SUFFIX
 from edge_autotuner.storage.lock import LOCK_NAME
 from edge_autotuner.storage.outputs import is_same_file
@@ -20,13 +20,13 @@ _OF_CAMERA = (
     BUNDLES_FOLDER,
     BATCHES_FOLDER,
     RESERVOIR_FOLDER,
-    ARRIVALS_FOLDER,
+    INCOMING_FOLDER,
     NOTE_FILE,
     LEARNING_FILE,
 )
 
 
-def is_of_node(config: NodeConfig, settings_file: Path | None, path: Path) -> bool:
+def belongs_to_node(config: NodeConfig, settings_file: Path | None, path: Path) -> bool:
     """Whether what is directly in a node's folder is the node's, or is for it alone.
 
     Args:
@@ -59,7 +59,7 @@ def lines_files(config: NodeConfig) -> Iterator[Path]:
         yield lines.path.with_name(lines.path.name + ROTATED_SUFFIX)
 
 
-def is_kept_for_node(config: NodeConfig, path: Path) -> bool:
+def is_reserved_for_node(config: NodeConfig, path: Path) -> bool:
     """Whether a path is one that the node writes itself, or is below one of its cameras' folders."""
     folder, real = Path(os.path.realpath(config.folder)), Path(os.path.realpath(path))
     if not real.is_relative_to(folder):

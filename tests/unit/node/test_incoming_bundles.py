@@ -12,9 +12,9 @@ import pytest
 from edge_autotuner.config.node import StorageConfig
 from edge_autotuner.core import FakeClock
 from edge_autotuner.errors import ModelBundleError
-from edge_autotuner.node.arrivals import Arrivals
 from edge_autotuner.node.camera_folder import CameraFolder
-from edge_autotuner.node.tidying import Tidying, cameras_in
+from edge_autotuner.node.incoming_bundles import IncomingBundles
+from edge_autotuner.node.retention import Retention, cameras_in
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ def left(camera: Path) -> list[str]:
 
 
 def test_only_what_is_wanted_stays(camera: Path, tmp_path: Path) -> None:
-    arrivals = Arrivals(camera)
+    arrivals = IncomingBundles(camera)
     arrivals.remove_others("b1")
     assert left(camera) == [".b1.0123456789abcdef.tmp"]
     arrivals.remove_others("b")
@@ -50,10 +50,10 @@ def test_only_what_is_wanted_stays(camera: Path, tmp_path: Path) -> None:
 
 
 def test_nothing_stays_where_nothing_is_wanted(camera: Path, tmp_path: Path) -> None:
-    Arrivals(camera).remove_others(None)
+    IncomingBundles(camera).remove_others(None)
     assert left(camera) == []
     assert (tmp_path / "outside" / "file").is_file()
-    Arrivals(tmp_path / "none").remove_others(None)  # there need not be any
+    IncomingBundles(tmp_path / "none").remove_others(None)  # there need not be any
 
 
 def set_age(path: Path, age: timedelta) -> None:
@@ -67,24 +67,24 @@ def test_parts_that_nothing_is_added_to_end_after_a_day(camera: Path) -> None:
     part = camera / "incoming" / ".b1.0123456789abcdef.tmp" / ".model.onnx.0123456789abcdef.tmp"
     stamp = (NOW - timedelta(hours=23)).timestamp()
     os.utime(part, (stamp, stamp))  # a slow download
-    Arrivals(camera).remove_old(NOW)
+    IncomingBundles(camera).remove_old(NOW)
     assert left(camera) == [".b1.0123456789abcdef.tmp"]
 
 
 def test_a_clock_that_was_set_back_deletes_nothing(camera: Path) -> None:
     set_age(camera / "incoming", timedelta(days=-3))
     before = left(camera)
-    Arrivals(camera).remove_old(NOW)
+    IncomingBundles(camera).remove_old(NOW)
     assert left(camera) == before
 
 
-def test_the_tidying_of_a_node_covers_them_also_of_cameras_that_are_no_more(camera: Path, tmp_path: Path) -> None:
+def test_the_retention_of_a_node_covers_them_also_of_cameras_that_are_no_more(camera: Path, tmp_path: Path) -> None:
     set_age(camera / "incoming", timedelta(days=2))
     clock = FakeClock()
     clock.started_at = NOW
-    tidying = Tidying(StorageConfig(), clock, tmp_path / "node")
+    retention = Retention(StorageConfig(), clock, tmp_path / "node")
     for found in cameras_in(tmp_path / "node"):
-        tidying.tidy(found, is_in_use=False)
+        retention.apply(found, is_in_use=False)
     assert left(camera) == []
     assert CameraFolder(camera).batches() == []
 
@@ -92,7 +92,7 @@ def test_the_tidying_of_a_node_covers_them_also_of_cameras_that_are_no_more(came
 @pytest.mark.parametrize("bundle_id", ["../x", "/etc", "", ".b1.0123456789abcdef.tmp", "link"])
 def test_the_place_of_a_bundle_is_inside(camera: Path, bundle_id: str) -> None:
     with pytest.raises(ModelBundleError):
-        Arrivals(camera).place_for(bundle_id)
+        IncomingBundles(camera).path_of(bundle_id)
 
 
 def test_a_failure_is_logged_and_the_others_go(
@@ -103,6 +103,6 @@ def test_a_failure_is_logged_and_the_others_go(
 
     monkeypatch.setattr("edge_autotuner.storage.paths.shutil.rmtree", refuse)
     with caplog.at_level(logging.ERROR):
-        Arrivals(camera).remove_others(None)
+        IncomingBundles(camera).remove_others(None)
     assert left(camera) == [".b1.0123456789abcdef.tmp", "b2"]
     assert caplog.text.count("EACCES") == 2

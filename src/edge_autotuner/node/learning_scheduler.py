@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from edge_autotuner.config import RunConfig
-from edge_autotuner.config.node import BackgroundWorkConfig, LearningConfig, RegistryConfig
+from edge_autotuner.config.node import LearningConfig, LearningProcessConfig, RegistryConfig
 from edge_autotuner.core import Backoff, Clock, SystemClock
 from edge_autotuner.deployment import deployed_bundle
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.node.camera_folder import CameraFolder
 from edge_autotuner.node.cpu_budget import CpuBudget
 from edge_autotuner.node.fault_domain import FaultDomain
+from edge_autotuner.node.learning_rules import LearnerOrder, LearningTrigger, RoundRobin, oldest_closed_batch
 from edge_autotuner.node.memory_budget import MemoryBudget, memory_shortage
 from edge_autotuner.pipeline.privacy import needs_hiding_model
 from edge_autotuner.storage.atomic import atomic_write_text, make_folder
@@ -33,101 +34,108 @@ Command = Callable[[Path, Path], Sequence[str]]
 
 @dataclass
 class Learner:
-    """One camera, as background work sees it.
+    """One camera, as the scheduler sees it.
 
     Attributes:
         name: of the camera.
         folder: what it keeps.
         config: how it learns.
         service: that trains; None: training is done here.
+        trigger: decides from which batch it learns, and when.
+        waits_for_model: whether its first model comes from elsewhere; until it is there, nothing is learned.
         doing: the last progress of its process, JSON values.
         error: why the last attempt failed; None if it did not.
-        is_given_model: whether its first model comes from elsewhere; until it is there, nothing is learned.
+        n_failures: failed attempts since the last success.
+        not_before_s: the next attempt is not earlier, monotonic.
     """
 
     name: str
     folder: CameraFolder
     config: RunConfig
     service: RegistryConfig | None = None
+    trigger: LearningTrigger = oldest_closed_batch
+    waits_for_model: Callable[[], bool] = lambda: False
     doing: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
-    is_given_model: Callable[[], bool] = lambda: False
     n_failures: int = 0
     not_before_s: float = 0.0
-    backoff: Backoff | None = None
     faults: FaultDomain = field(init=False)
 
     def __post_init__(self) -> None:
         self.faults = FaultDomain(f"{self.name}: learning", SystemClock(), first_retry_s=0)  # rests by `not_before_s`
 
     def has_work(self) -> bool:
-        """Whether there is something to do: a first model, one that finds what is to be hidden, or a batch."""
+        """Whether there is something to do: a first model, a model that finds what to hide, or a batch."""
         if deployed_bundle(self.folder.path) is None:
-            return not self.is_given_model()
-        return needs_hiding_model(self.config, self.folder.path) or self.folder.waiting() is not None
+            return not self.waits_for_model()
+        return needs_hiding_model(self.config, self.folder.path) or self.trigger(self.folder) is not None
 
 
-class BackgroundWork:
-    """At most one learning process at a time; the cameras take turns, and what fails for one leaves the others alone.
+class LearningScheduler:
+    """Runs at most one learning process at a time; the cameras take turns, and a failure affects one camera only.
 
-    `control` must be called often, by the thread that made this object: the process dies with that thread.
+    Call `control` often, from the thread that made this object: the process dies with that thread.
 
     Args:
         learners: the cameras.
         config: budget and patience.
         clock: of the budget.
-        command: what to start for a camera's folder and its settings file; None for the worker of this package.
-        first_command: what to start where it has no model yet, without a CPU budget: a camera that sees nothing waits
-            for nobody; None: the same, within the budget.
+        command: starts the process for a camera's folder and settings file; None: the worker of this package.
+        first_command: starts it where the camera has no model yet, without a CPU budget, because the detection waits
+            for it; None: the same, within the budget.
+        order: decides which camera learns first; None: they take turns.
     """
 
     def __init__(
         self,
         learners: Sequence[Learner],
-        config: BackgroundWorkConfig,
+        config: LearningProcessConfig,
         *,
         clock: Clock,
         command: Command | None = None,
         first_command: Command | None = None,
+        order: LearnerOrder | None = None,
     ) -> None:
-        self._learners, self._config, self._clock = list(learners), config, clock
+        self._learners = {learner.name: learner for learner in learners}
+        self._config, self._clock = config, clock
         self._command = command or worker_command(config.priority)
         self._first_command = first_command
+        self._order = order or RoundRobin()
+        self._retries = {name: Backoff(config.first_retry_s, config.longest_retry_s) for name in self._learners}
         self._max_cores = config.max_cpu_percent / 100 * len(os.sched_getaffinity(0))
-        self._running: _Running | None = None
+        self._process: LearningProcess | None = None
 
     @property
     def busy_with(self) -> str | None:
         """Name of the camera that learns now; None if none does."""
-        return self._running.learner.name if self._running else None
+        return self._process.learner.name if self._process else None
 
     def control(self) -> None:
-        """Start what is due, keep what runs within its budgets, and take note of what has ended."""
-        running = self._running
-        if running is None:
+        """Start what is due, keep what runs within its budgets, and settle what has ended."""
+        process = self._process
+        if process is None:
             self._start_next()
-        elif running.has_ended:
-            self._running = None
-            self._settle(running)
-        elif not running.learner.faults.do(running.keep_in_budget):
-            self._running = None
-            running.kill()
-            self._put_off(running.learner, running.learner.faults.problem)
+        elif process.has_ended:
+            self._process = None
+            self._settle(process)
+        elif not process.learner.faults.do(process.keep_in_budget):
+            self._process = None
+            process.kill()
+            self._put_off(process.learner, process.learner.faults.problem)
 
     def stop(self) -> None:
         """End the process, if one runs; what it has done is kept."""
-        running, self._running = self._running, None
-        if running is not None:
-            running.end()
+        process, self._process = self._process, None
+        if process is not None:
+            process.end()
 
     def _start_next(self) -> None:
         now_s = self._clock.monotonic_s()
-        for learner in list(self._learners):
+        for learner in [self._learners[name] for name in self._order.sort(list(self._learners))]:
             if learner.not_before_s <= now_s and self._finds_work(learner):
-                self._learners.remove(learner)
-                self._learners.append(learner)
-                self._running = learner.faults.attempt(lambda of=learner: self._begin(of), None)  # type: ignore[misc]
-                if self._running is not None:
+                self._order.note_turn(learner.name)
+                self._process = learner.faults.attempt(lambda of=learner: self._begin(of), None)  # type: ignore[misc]
+                if self._process is not None:
                     return
                 self._put_off(learner, learner.faults.problem)
 
@@ -138,7 +146,7 @@ class BackgroundWork:
             self._put_off(learner, learner.faults.problem)
         return bool(has_work)
 
-    def _begin(self, learner: Learner) -> _Running:
+    def _begin(self, learner: Learner) -> LearningProcess:
         """Start the process of a camera.
 
         Raises:
@@ -149,35 +157,33 @@ class BackgroundWork:
         shortage = memory_shortage(self._config.min_free_memory_mb)
         if shortage is not None:
             raise LearningPutOff(f"there is not enough memory to learn: {shortage}")
+        command, max_cores = self._command, self._max_cores
         if self._first_command is not None and deployed_bundle(learner.folder.path) is None:
-            n_cores = float(len(os.sched_getaffinity(0)))
-            return _Running(learner, self._first_command, self._config, n_cores, self._clock)
-        return _Running(learner, self._command, self._config, self._max_cores, self._clock)
+            command, max_cores = self._first_command, float(len(os.sched_getaffinity(0)))
+        return LearningProcess(learner, command, self._config, max_cores=max_cores, clock=self._clock)
 
-    def _settle(self, run: _Running) -> None:
-        learner, code = run.learner, run.exit_code
+    def _settle(self, process: LearningProcess) -> None:
+        learner, code = process.learner, process.exit_code
         learner.doing = {}
-        if run.ended_because is not None:
-            self._put_off(learner, run.ended_because)
+        if process.ended_because is not None:
+            self._put_off(learner, process.ended_because)
         elif code == 0:
             learner.error, learner.n_failures = None, 0
+            self._retries[learner.name].reset()
         else:
-            self._put_off(learner, run.error or _how_it_ended(code))
+            self._put_off(learner, process.error or _how_it_ended(code))
 
     def _put_off(self, learner: Learner, error: str | None) -> None:
         learner.doing = {}
         learner.error = error or "the learning failed"
-        if learner.n_failures == 0:
-            learner.backoff = Backoff(self._config.first_retry_s, self._config.longest_retry_s)
-        assert learner.backoff is not None
-        wait_s = learner.backoff.next_wait_s()
         learner.n_failures += 1
+        wait_s = self._retries[learner.name].next_wait_s()
         learner.not_before_s = self._clock.monotonic_s() + wait_s
         logger.error("%s: %s; next attempt in %.0f s", learner.name, learner.error, wait_s)
 
 
 class LearningPutOff(EdgeAutotunerError):
-    """Nothing is learned now; later it may be."""
+    """Learning cannot start now; it is tried again later."""
 
 
 def _how_it_ended(code: int) -> str:
@@ -187,7 +193,7 @@ def _how_it_ended(code: int) -> str:
 
 
 def worker_command(priority: str, decides: str = "node") -> Command:
-    """Return what starts the worker of this package; see `BackgroundWorkConfig` and `RegistryConfig`."""
+    """Return what starts the worker of this package; see `LearningProcessConfig` and `RegistryConfig`."""
 
     def command(folder: Path, settings: Path) -> Sequence[str]:
         return module_command("edge_autotuner.node.worker", folder, settings, priority, decides, os.getpid())
@@ -196,16 +202,26 @@ def worker_command(priority: str, decides: str = "node") -> Command:
 
 
 def first_model_command() -> Command:
-    """Return what makes the first model of a camera and ends: like the detection itself, which waits for it."""
+    """Return what makes a camera's first model and ends, at the priority of the detection, which waits for it."""
     command = worker_command("normal")
     return lambda folder, settings: [*command(folder, settings), "first"]
 
 
-class _Running:
-    """A learning process, and what it says."""
+class LearningProcess:
+    """A process that learns for one camera, within its budgets of CPU time and memory.
+
+    Attributes:
+        learner: the camera.
+        error: what the process said went wrong.
+        ended_because: why it was ended before it was done; None if it was not.
+
+    Raises:
+        StorageError: the disk refuses its settings.
+        OSError: the system refuses a process.
+    """
 
     def __init__(
-        self, learner: Learner, command: Command, config: BackgroundWorkConfig, max_cores: float, clock: Clock
+        self, learner: Learner, command: Command, config: LearningProcessConfig, *, max_cores: float, clock: Clock
     ) -> None:
         self.learner = learner
         self.error: str | None = None
@@ -215,7 +231,7 @@ class _Running:
         told = LearningConfig(run=learner.config, service=learner.service)
         atomic_write_text(settings, json.dumps(told.model_dump(mode="json")))  # JSON is YAML, too
         self._process = MessagingProcess(command(learner.folder.path, settings), self._take, name=learner.name)
-        self.budget = CpuBudget(self._process.pid, max_cores, clock)
+        self._cpu = CpuBudget(self._process.pid, max_cores, clock)
         self._memory = MemoryBudget(
             self._process.pid, max_mb=config.max_memory_mb, min_free_mb=config.min_free_memory_mb
         )
@@ -224,15 +240,17 @@ class _Running:
 
     @property
     def has_ended(self) -> bool:
+        """Whether the process is over."""
         return self._process.has_ended
 
     @property
     def exit_code(self) -> int:
+        """Its exit code, below 0 for a signal."""
         return self._process.exit_code
 
     def keep_in_budget(self) -> None:
-        """Stop or continue the process by its CPU time, and end it for good when it takes too much memory."""
-        self.budget.control()
+        """Pause or continue the process by its CPU time, and end it when it takes too much memory."""
+        self._cpu.control()
         now_s = self._clock.monotonic_s()
         if self.ended_because is not None or now_s - self._looked_at_memory_s < _LOOK_AT_MEMORY_EVERY_S:
             return
@@ -247,7 +265,7 @@ class _Running:
 
     def end(self) -> None:
         """Interrupt the process, and kill it if it takes too long."""
-        self.budget.release()
+        self._cpu.release()
         self._process.end(patience_s=_ENDING_S)
 
     def _take(self, message: Mapping[str, Any]) -> None:

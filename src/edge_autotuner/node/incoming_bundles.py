@@ -1,7 +1,7 @@
-"""What arrives from a registry: one bundle at a time, and nothing of earlier ones stays.
+"""Downloads of bundles from a registry: one at a time per camera; leftovers of earlier ones are deleted.
 
-CAMERA/incoming/ID                a bundle that is whole, until it is verified and installed
-CAMERA/incoming/.ID.HASH.tmp/     as much of one as has arrived; the download goes on there
+CAMERA/incoming/ID                a complete bundle, until it is verified and installed
+CAMERA/incoming/.ID.HASH.tmp/     a partial download, which continues there
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from edge_autotuner.storage import child_path, remove_folder
 
 logger = logging.getLogger(__name__)
 
-ARRIVALS_FOLDER = "incoming"
+INCOMING_FOLDER = "incoming"
 
-_MAX_AGE = timedelta(days=1)  # of a part; a link that is away for longer begins anew
+_MAX_AGE = timedelta(days=1)  # of a partial download; after a longer break it starts over
 
 
-class Arrivals:
-    """The folder of one camera's arrivals; it need not exist.
+class IncomingBundles:
+    """The folder of one camera's downloads; it need not exist.
 
     Args:
         camera: folder of the camera.
     """
 
     def __init__(self, camera: Path) -> None:
-        self.path = camera / ARRIVALS_FOLDER
+        self.path = camera / INCOMING_FOLDER
 
-    def place_for(self, bundle_id: str) -> Path:
-        """Return where a bundle arrives.
+    def path_of(self, bundle_id: str) -> Path:
+        """Return where a bundle is downloaded to.
 
         Raises:
             ModelBundleError: the id is not a plain name, or a link leads elsewhere.
@@ -40,13 +40,13 @@ class Arrivals:
         return child_path(self.path, bundle_id, error=ModelBundleError)
 
     def remove_others(self, bundle_id: str | None) -> None:
-        """Delete all that does not belong to a bundle that is wanted; None: to any. A failure is logged."""
+        """Delete everything but the download of one bundle; None: everything. A failure is logged."""
         for path in self._all():
             if bundle_id is None or not (path.name == bundle_id or path.name.startswith(f".{bundle_id}.")):
                 self._remove(path, "another bundle is wanted" if bundle_id else "no bundle is wanted")
 
     def remove_old(self, now: datetime) -> None:
-        """Delete what nothing was added to for a day. A failure is logged."""
+        """Delete downloads that have not grown for a day. A failure is logged."""
         for path in self._all():
             if now - _changed_at(path) > _MAX_AGE:
                 self._remove(path, f"nothing has arrived for {_MAX_AGE}")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_autotuner.config.node import NodeConfig
-from edge_autotuner.node.own_names import holds_camera, is_free_for_camera, is_kept_for_node, is_of_node
+from edge_autotuner.node.node_files import belongs_to_node, holds_camera, is_free_for_camera, is_reserved_for_node
 from edge_autotuner.storage import keep_private
 
 OWN = (
@@ -42,7 +42,7 @@ def test_a_shared_folder_stays_shared(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
     tmp_path.chmod(0o755)
-    keep_private(tmp_path, is_own=partial(is_of_node, node_in(tmp_path), tmp_path / "node.yaml"))
+    keep_private(tmp_path, is_own=partial(belongs_to_node, node_in(tmp_path), tmp_path / "node.yaml"))
     assert {name: (tmp_path / name).stat().st_mode & 0o777 for name in OWN} == dict.fromkeys(OWN, 0o600)
     assert {name: (tmp_path / name).stat().st_mode & 0o777 for name in FOREIGN} == dict.fromkeys(FOREIGN, 0o666)
     assert tmp_path.stat().st_mode & 0o777 == 0o755
@@ -58,7 +58,7 @@ def test_a_shared_folder_stays_shared(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_the_node_writes_itself(name: str, is_kept: bool, tmp_path: Path) -> None:
     folder = tmp_path / "node"
-    assert is_kept_for_node(node_in(folder), folder / name) == is_kept
+    assert is_reserved_for_node(node_in(folder), folder / name) == is_kept
 
 
 @pytest.mark.parametrize(

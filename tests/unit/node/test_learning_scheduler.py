@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 
 from edge_autotuner.config import RunConfig, resolve_settings
-from edge_autotuner.config.node import BackgroundWorkConfig, LearningConfig
+from edge_autotuner.config.node import LearningConfig, LearningProcessConfig
 from edge_autotuner.core import FakeClock
 from edge_autotuner.deployment import deploy
-from edge_autotuner.node.background import BackgroundWork, Learner, first_model_command
 from edge_autotuner.node.camera_folder import BatchOutcome, CameraFolder
+from edge_autotuner.node.learning_scheduler import Learner, LearningScheduler, first_model_command
 from edge_autotuner.node.worker import ONLY_FIRST
 from edge_autotuner.pipeline.run_folder import StageRecord
 from unit.deployment.test_bundle import made
 
-CONFIG = BackgroundWorkConfig(max_cpu_percent=100, first_retry_s=10, longest_retry_s=25)
+CONFIG = LearningProcessConfig(max_cpu_percent=100, first_retry_s=10, longest_retry_s=25)
 KEPT = BatchOutcome("kept", "", None, "2026-01-01T00:00:00+00:00")
 TIMEOUT_S = 60.0
 
@@ -42,7 +42,7 @@ def script(text: str) -> Callable[[Path, Path], Sequence[str]]:
     return lambda folder, settings: [sys.executable, "-c", text, str(folder), str(settings)]
 
 
-def wait_for(work: BackgroundWork, is_there: Callable[[], bool]) -> None:
+def wait_for(work: LearningScheduler, is_there: Callable[[], bool]) -> None:
     """Control the work until something has happened."""
     until_s = time.monotonic() + TIMEOUT_S
     while not is_there():
@@ -52,7 +52,7 @@ def wait_for(work: BackgroundWork, is_there: Callable[[], bool]) -> None:
 
 
 def test_nothing_to_do_starts_nothing(tmp_path: Path) -> None:
-    work = BackgroundWork(
+    work = LearningScheduler(
         [camera(tmp_path, n_waiting=0)], CONFIG, clock=FakeClock(), command=script("raise SystemExit")
     )
     work.control()
@@ -66,7 +66,7 @@ def test_a_camera_without_a_model_has_work(tmp_path: Path) -> None:
 def test_the_process_gets_folder_and_settings(tmp_path: Path) -> None:
     learner = camera(tmp_path / "gate")
     copy = "import shutil, sys; shutil.copy(sys.argv[2], sys.argv[1] + '/seen.yaml')"
-    work = BackgroundWork([learner], CONFIG, clock=FakeClock(), command=script(copy))
+    work = LearningScheduler([learner], CONFIG, clock=FakeClock(), command=script(copy))
     work.control()
     assert work.busy_with == "gate"
     wait_for(work, lambda: work.busy_with is None)
@@ -76,7 +76,7 @@ def test_the_process_gets_folder_and_settings(tmp_path: Path) -> None:
 
 def test_cameras_take_turns_and_only_one_learns(tmp_path: Path) -> None:
     learners = [camera(tmp_path / name) for name in ("a", "b")]
-    work = BackgroundWork(learners, CONFIG, clock=FakeClock(), command=script(""))
+    work = LearningScheduler(learners, CONFIG, clock=FakeClock(), command=script(""))
     order = []
     for _ in range(4):
         work.control()
@@ -88,7 +88,7 @@ def test_cameras_take_turns_and_only_one_learns(tmp_path: Path) -> None:
 def test_a_failure_is_told_and_tried_again_later_and_later(tmp_path: Path) -> None:
     clock, learner = FakeClock(), camera(tmp_path)
     fail = """print('{"error": "ServiceUnreachable: no route"}'); raise SystemExit(15)"""
-    work = BackgroundWork([learner], CONFIG, clock=clock, command=script(fail))
+    work = LearningScheduler([learner], CONFIG, clock=clock, command=script(fail))
     waits_s = []
     for _ in range(4):
         work.control()
@@ -105,7 +105,7 @@ def test_a_failure_is_told_and_tried_again_later_and_later(tmp_path: Path) -> No
 def test_a_success_forgets_the_failures(tmp_path: Path) -> None:
     clock, learner = FakeClock(), camera(tmp_path)
     once = "import os, sys; p = sys.argv[1] + '/tried'; t = os.path.exists(p); open(p, 'w').close(); sys.exit(not t)"
-    work = BackgroundWork([learner], CONFIG, clock=clock, command=script(once))
+    work = LearningScheduler([learner], CONFIG, clock=clock, command=script(once))
     work.control()
     wait_for(work, lambda: work.busy_with is None)
     assert learner.error == "the learning process ended with code 1"
@@ -118,7 +118,7 @@ def test_a_success_forgets_the_failures(tmp_path: Path) -> None:
 def test_a_camera_that_fails_does_not_hold_up_the_others(tmp_path: Path) -> None:
     learners = [camera(tmp_path / name) for name in ("bad", "good")]
     command = script("import sys; sys.exit(sys.argv[1].endswith('bad'))")
-    work = BackgroundWork(learners, CONFIG, clock=FakeClock(), command=command)
+    work = LearningScheduler(learners, CONFIG, clock=FakeClock(), command=command)
     order = []
     for _ in range(3):
         work.control()
@@ -135,7 +135,7 @@ print("no JSON")
 print('{"task": "annotate", "done": 3, "total": 7}', flush=True)
 time.sleep(600)
 """
-    work = BackgroundWork([learner], CONFIG, clock=FakeClock(), command=script(say))
+    work = LearningScheduler([learner], CONFIG, clock=FakeClock(), command=script(say))
     work.control()
     wait_for(work, lambda: bool(learner.doing))
     assert learner.doing == {"task": "annotate", "done": 3, "total": 7}
@@ -145,9 +145,9 @@ time.sleep(600)
 
 def test_stopping_ends_a_process_that_its_budget_has_stopped(tmp_path: Path) -> None:
     learner = camera(tmp_path)
-    busy = BackgroundWorkConfig(max_cpu_percent=0.1)
-    work = BackgroundWork([learner], busy, clock=FakeClock(), command=script("while True: pass"))
-    wait_for(work, lambda: work._running is not None and work._running.budget.is_stopped)
+    busy = LearningProcessConfig(max_cpu_percent=0.1)
+    work = LearningScheduler([learner], busy, clock=FakeClock(), command=script("while True: pass"))
+    wait_for(work, lambda: work._process is not None and work._process._cpu.is_stopped)
     work.stop()
     assert work.busy_with is None
 
@@ -156,17 +156,17 @@ NODE = """
 import sys, time
 from pathlib import Path
 from edge_autotuner.config import RunConfig
-from edge_autotuner.config.node import BackgroundWorkConfig, LearningConfig
+from edge_autotuner.config.node import LearningProcessConfig, LearningConfig
 from edge_autotuner.core import SystemClock
-from edge_autotuner.node.background import BackgroundWork, Learner
+from edge_autotuner.node.learning_scheduler import LearningScheduler, Learner
 from edge_autotuner.node.camera_folder import CameraFolder
 
 learner = Learner("gate", CameraFolder(Path(sys.argv[1])), RunConfig(edge_model=sys.argv[2]))
-work = BackgroundWork([learner], BackgroundWorkConfig(max_cpu_percent=0.5), clock=SystemClock())
+work = LearningScheduler([learner], LearningProcessConfig(max_cpu_percent=0.5), clock=SystemClock())
 while True:
     work.control()
-    if work.busy_with and work._running.budget.is_stopped:
-        print(work._running._process.pid, flush=True)
+    if work.busy_with and work._process._cpu.is_stopped:
+        print(work._process._process.pid, flush=True)
     time.sleep(0.05)
 """
 
@@ -210,7 +210,7 @@ while True:
 def test_a_learner_that_takes_too_much_memory_is_ended_and_tried_again(tmp_path: Path) -> None:
     clock, learner = FakeClock(), camera(tmp_path)
     config = CONFIG.model_copy(update={"max_memory_mb": 200.0, "min_free_memory_mb": 0.0})
-    work = BackgroundWork([learner], config, clock=clock, command=script(GROW))
+    work = LearningScheduler([learner], config, clock=clock, command=script(GROW))
 
     def is_ended() -> bool:
         clock.advance(0.25)
@@ -226,7 +226,7 @@ def test_a_learner_that_takes_too_much_memory_is_ended_and_tried_again(tmp_path:
 def test_without_free_memory_nothing_is_started(tmp_path: Path) -> None:
     learner = camera(tmp_path)
     config = CONFIG.model_copy(update={"min_free_memory_mb": 1e12})
-    work = BackgroundWork([learner], config, clock=FakeClock(), command=script("raise SystemExit"))
+    work = LearningScheduler([learner], config, clock=FakeClock(), command=script("raise SystemExit"))
     work.control()
     assert work.busy_with is None
     assert learner.error is not None
@@ -234,15 +234,15 @@ def test_without_free_memory_nothing_is_started(tmp_path: Path) -> None:
 
 
 def test_a_camera_that_is_given_its_model_waits_for_it(tmp_path: Path) -> None:
-    learner = Learner("new", CameraFolder(tmp_path / "new"), RunConfig(), is_given_model=lambda: True)
+    learner = Learner("new", CameraFolder(tmp_path / "new"), RunConfig(), waits_for_model=lambda: True)
     assert not learner.has_work()
 
 
 def test_the_first_model_is_made_without_a_budget_and_batches_wait_for_their_turn(tmp_path: Path) -> None:
     learner = Learner("new", CameraFolder(tmp_path / "new"), RunConfig())
     mark = "import sys, pathlib; pathlib.Path(sys.argv[1], 'first').touch()"
-    work = BackgroundWork(
-        [learner], BackgroundWorkConfig(max_cpu_percent=0.1), clock=FakeClock(), command=script("raise SystemExit(1)"),
+    work = LearningScheduler(
+        [learner], LearningProcessConfig(max_cpu_percent=0.1), clock=FakeClock(), command=script("raise SystemExit(1)"),
         first_command=script(mark),
     )  # fmt: skip
     work.control()

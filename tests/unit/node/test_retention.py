@@ -14,10 +14,9 @@ from edge_autotuner.config.node import StorageConfig
 from edge_autotuner.core import FakeClock
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.deployment import deploy
-from edge_autotuner.node import tidying
-from edge_autotuner.node.ages import SETTLE_S, Ages
+from edge_autotuner.node.batch_ages import SETTLE_S, BatchAges
 from edge_autotuner.node.camera_folder import BatchOutcome, CameraFolder
-from edge_autotuner.node.tidying import Tidying, cameras_in
+from edge_autotuner.node.retention import Retention, cameras_in
 from edge_autotuner.pipeline.run_folder import StageRecord
 from edge_autotuner.storage.lock import FolderLock
 from unit.dataset.test_replay import offer
@@ -26,18 +25,18 @@ from unit.deployment.test_bundle import made
 CLOCK = FakeClock()
 
 
-def tidy(folder: CameraFolder, config: StorageConfig, clock: FakeClock, *, is_in_use: bool = False) -> None:
-    """Tidy with a clock that has gone on as it should for long enough."""
-    ages = Ages(clock)
+def apply(folder: CameraFolder, config: StorageConfig, clock: FakeClock, *, is_in_use: bool = False) -> None:
+    """Apply the rules with a clock that has been steady for long enough."""
+    ages = BatchAges(clock)
     ages._steady_since_s -= SETTLE_S
-    tidying.tidy(folder, config, ages, clock, is_in_use=is_in_use)
+    Retention(config, clock, folder.path.parent, ages=ages).apply(folder, is_in_use=is_in_use)
 
 
-def tidy_all(tidying: Tidying, folder: Path) -> None:
+def apply_all(retention: Retention, folder: Path) -> None:
     """Do what the node does every few seconds, and now and then."""
-    tidying.observe()
+    retention.observe()
     for found in cameras_in(folder):
-        tidying.tidy(found, is_in_use=False)
+        retention.apply(found, is_in_use=False)
 
 
 def camera(folder: Path, n_batches: int, *, age_s: float = 0.0, n_unfinished: int = 0) -> CameraFolder:
@@ -62,13 +61,13 @@ def names(folder: CameraFolder) -> list[str]:
 
 def test_only_the_last_batches_are_kept(tmp_path: Path) -> None:
     folder = camera(tmp_path, 5)
-    tidy(folder, StorageConfig(keep_batches=2), CLOCK)
+    apply(folder, StorageConfig(keep_batches=2), CLOCK)
     assert names(folder) == ["00000004", "00000005"]
 
 
 def test_what_is_worked_on_is_kept(tmp_path: Path) -> None:
     folder = camera(tmp_path, 5, age_s=1e9, n_unfinished=4)
-    tidy(folder, StorageConfig(keep_batches=1, keep_pictures_s=1, keep_waiting_s=2e9), CLOCK)
+    apply(folder, StorageConfig(keep_batches=1, keep_pictures_s=1, keep_waiting_s=2e9), CLOCK)
     assert names(folder) == [f"0000000{i}" for i in range(1, 6)]
     assert not (tmp_path / "batches/00000001/dataset").exists()
     assert all((tmp_path / f"batches/0000000{i}/dataset/frames/file").is_file() for i in range(2, 6))
@@ -76,15 +75,15 @@ def test_what_is_worked_on_is_kept(tmp_path: Path) -> None:
 
 def test_old_pictures_go_and_reports_stay(tmp_path: Path) -> None:
     folder = camera(tmp_path, 2, age_s=100)
-    tidy(folder, StorageConfig(keep_pictures_s=101), CLOCK)
+    apply(folder, StorageConfig(keep_pictures_s=101), CLOCK)
     assert (tmp_path / "batches/00000001/dataset").is_dir()
-    tidy(folder, StorageConfig(keep_pictures_s=99), CLOCK)
+    apply(folder, StorageConfig(keep_pictures_s=99), CLOCK)
     for number in (1, 2):
         batch = tmp_path / f"batches/0000000{number}"
         assert not (batch / "dataset").exists()
         assert not (batch / "training").exists()
         assert (batch / "report.html").is_file()
-    tidy(folder, StorageConfig(keep_pictures_s=99), CLOCK)
+    apply(folder, StorageConfig(keep_pictures_s=99), CLOCK)
 
 
 def test_the_deployed_model_and_the_newest_others_are_kept(tmp_path: Path) -> None:
@@ -92,12 +91,12 @@ def test_the_deployed_model_and_the_newest_others_are_kept(tmp_path: Path) -> No
         made(tmp_path / "bundles" / name, name=name)
         os.utime(tmp_path / "bundles" / name, (order, order))
     deploy(tmp_path, "oldest")
-    tidy(CameraFolder(tmp_path), StorageConfig(keep_bundles=2), CLOCK)
+    apply(CameraFolder(tmp_path), StorageConfig(keep_bundles=2), CLOCK)
     assert sorted(path.name for path in (tmp_path / "bundles").iterdir()) == ["new", "newer", "oldest"]
 
 
 def test_a_new_camera_has_nothing_to_delete(tmp_path: Path) -> None:
-    tidy(CameraFolder(tmp_path / "new"), StorageConfig(), CLOCK)
+    apply(CameraFolder(tmp_path / "new"), StorageConfig(), CLOCK)
     assert not (tmp_path / "new").exists()
 
 
@@ -120,16 +119,16 @@ def test_pictures_in_reports_go_with_the_others(tmp_path: Path) -> None:
     folder = camera(tmp_path, 1, age_s=100)
     report = tmp_path / "batches/00000001/report.html"
     report.write_text('<p>AP .5</p><img src="data:image/webp;base64,UklGRg==">', encoding="utf-8")
-    tidy(folder, StorageConfig(keep_pictures_s=99), CLOCK)
+    apply(folder, StorageConfig(keep_pictures_s=99), CLOCK)
     assert report.read_text(encoding="utf-8") == '<p>AP .5</p><img src="data:,">'
 
 
 def test_batches_that_wait_too_long_are_given_up_loudly(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = camera(tmp_path, 3, age_s=100, n_unfinished=2)
-    tidy(folder, StorageConfig(keep_waiting_s=101), CLOCK)
+    apply(folder, StorageConfig(keep_waiting_s=101), CLOCK)
     assert [frames_of(folder, number) for number in (1, 2, 3)] == [True] * 3
     with caplog.at_level(logging.INFO):
-        tidy(folder, StorageConfig(keep_waiting_s=99), CLOCK)
+        apply(folder, StorageConfig(keep_waiting_s=99), CLOCK)
     assert [frames_of(folder, number) for number in (1, 2, 3)] == [True, False, False]
     assert caplog.text.count("was NOT learned from") == 2
     assert caplog.text.count("deleted the pictures in") == 4
@@ -142,10 +141,10 @@ def test_batches_that_wait_too_long_are_given_up_loudly(tmp_path: Path, caplog: 
 def test_what_is_just_learned_from_is_not_given_up(tmp_path: Path) -> None:
     folder = camera(tmp_path, 1, age_s=100, n_unfinished=1)
     lock = FolderLock(folder.lock)
-    tidy(folder, StorageConfig(keep_waiting_s=1), CLOCK)
+    apply(folder, StorageConfig(keep_waiting_s=1), CLOCK)
     assert frames_of(folder, 1)
     lock.release()
-    tidy(folder, StorageConfig(keep_waiting_s=1), CLOCK)
+    apply(folder, StorageConfig(keep_waiting_s=1), CLOCK)
     assert not frames_of(folder, 1)
 
 
@@ -156,12 +155,12 @@ def test_a_batch_that_nobody_completes_is_given_up(tmp_path: Path) -> None:
     (dataset / "journal.jsonl").write_text("{}", encoding="utf-8")
     os.utime(dataset / "journal.jsonl", (CLOCK.now().timestamp() - 100,) * 2)
     collecting = FolderLock(dataset)
-    tidy(folder, StorageConfig(keep_waiting_s=99), CLOCK)
+    apply(folder, StorageConfig(keep_waiting_s=99), CLOCK)
     assert dataset.is_dir(), "somebody collects"
     collecting.release()
-    tidy(folder, StorageConfig(keep_waiting_s=101), CLOCK)
+    apply(folder, StorageConfig(keep_waiting_s=101), CLOCK)
     assert dataset.is_dir()
-    tidy(folder, StorageConfig(keep_waiting_s=99), CLOCK)
+    apply(folder, StorageConfig(keep_waiting_s=99), CLOCK)
     assert not dataset.exists()
     assert folder.collecting() is not None, "its place is free for new frames"
 
@@ -174,7 +173,7 @@ def test_old_pictures_leave_the_reservoir(tmp_path: Path) -> None:
     os.utime(folder.reservoir / old.file, (CLOCK.now().timestamp() - 100,) * 2)
     newer = folder.reservoir / reservoir.pictures()[1].file
     os.utime(newer, (CLOCK.now().timestamp() - 98,) * 2)
-    tidy(folder, StorageConfig(keep_replay_s=99), CLOCK)
+    apply(folder, StorageConfig(keep_replay_s=99), CLOCK)
     assert [picture.frame_id for picture in reservoir.pictures()] == ["cam:2"]
     assert [path.name for path in (folder.reservoir / "pictures").iterdir()] == [newer.name]
 
@@ -184,17 +183,17 @@ def test_a_clock_that_is_set_ages_nothing(by_s: float, tmp_path: Path, caplog: p
     folder = camera(tmp_path / "gate", 2, age_s=50, n_unfinished=1)
     clock = SetClock()
     keep = StorageConfig(keep_pictures_s=100 + SETTLE_S, keep_waiting_s=200 + SETTLE_S)
-    tidying = Tidying(keep, clock, tmp_path)
+    retention = Retention(keep, clock, tmp_path)
     clock.advance(SETTLE_S - 50)
     clock.set_by_s = by_s
-    tidy_all(tidying, tmp_path)
+    apply_all(retention, tmp_path)
     assert "the clock was set by" in caplog.text
     assert [frames_of(folder, number) for number in (1, 2)] == [True, True]
     clock.advance(SETTLE_S - 1)
-    tidy_all(tidying, tmp_path)
+    apply_all(retention, tmp_path)
     assert [frames_of(folder, number) for number in (1, 2)] == [True, True], "older than 100 s, but who knows"
     clock.advance(1)
-    tidy_all(tidying, tmp_path)
+    apply_all(retention, tmp_path)
     assert [frames_of(folder, number) for number in (1, 2)] == [False, False]
 
 
@@ -202,7 +201,7 @@ def test_a_clock_that_is_set_ages_nothing(by_s: float, tmp_path: Path, caplog: p
 def test_ages_move_with_a_clock_that_is_set(by_s: float, tmp_path: Path) -> None:
     folder = camera(tmp_path / "gate", 2, age_s=50, n_unfinished=1)
     clock = SetClock()
-    ages = Ages(clock)
+    ages = BatchAges(clock)
     clock.set_by_s = by_s
     ages.observe([folder])
     assert [ages.of(batch) for batch in folder.batches()] == [timedelta(seconds=50)] * 2
@@ -213,7 +212,7 @@ def test_ages_move_with_a_clock_that_is_set(by_s: float, tmp_path: Path) -> None
 
 def test_a_batch_that_is_closed_just_after_the_clock_was_set_is_new(tmp_path: Path) -> None:
     clock = SetClock()
-    ages = Ages(clock)
+    ages = BatchAges(clock)
     clock.set_by_s = -1e8
     folder = CameraFolder(tmp_path)
     folder.new_batch().run.finish("capture", StageRecord("f", 1.0, clock.now().isoformat()))
@@ -229,7 +228,7 @@ def test_the_reservoir_moves_with_the_clock(tmp_path: Path) -> None:
     picture = folder.reservoir / reservoir.pictures()[0].file
     clock = SetClock()
     os.utime(picture, (clock.now().timestamp() - 100,) * 2)
-    ages = Ages(clock)
+    ages = BatchAges(clock)
     clock.set_by_s = 1e8
     ages.observe([folder])
     assert picture.stat().st_mtime == clock.now().timestamp() - 100
@@ -245,13 +244,13 @@ def test_what_is_being_collected_has_no_age_whatever_the_clock_says(by_s: float,
     clock = SetClock()
     os.utime(dataset / "journal.jsonl", (clock.now().timestamp(),) * 2)
     clock.set_by_s = by_s
-    tidying = Tidying(StorageConfig(keep_waiting_s=1), clock, tmp_path)
+    retention = Retention(StorageConfig(keep_waiting_s=1), clock, tmp_path)
     clock.advance(2 * SETTLE_S)
-    tidying.observe()
-    tidying.tidy(folder, is_in_use=True)
+    retention.observe()
+    retention.apply(folder, is_in_use=True)
     assert dataset.is_dir()
     if by_s > 0:
-        tidying.tidy(folder, is_in_use=False)
+        retention.apply(folder, is_in_use=False)
         assert not dataset.exists(), "nobody collects it any more"
 
 
@@ -265,28 +264,28 @@ def test_models_that_a_batch_started_from_are_kept(tmp_path: Path) -> None:
     batch = folder.new_batch()
     batch.run.save_settings(RunConfig(edge_model=str(tmp_path / "bundles" / "start")))
     made(tmp_path / "bundles" / "newest", name="newest")
-    tidy(folder, StorageConfig(keep_bundles=1), CLOCK)
+    apply(folder, StorageConfig(keep_bundles=1), CLOCK)
     assert sorted(path.name for path in (tmp_path / "bundles").iterdir()) == ["deployed", "newest", "start"]
 
 
 def test_weeks_in_which_the_node_was_off_count(tmp_path: Path) -> None:
     folder = camera(tmp_path / "gate", 1, age_s=30 * 86_400 + 1)
     clock = FakeClock()
-    tidying = Tidying(StorageConfig(), clock, tmp_path)
-    tidy_all(tidying, tmp_path)
+    retention = Retention(StorageConfig(), clock, tmp_path)
+    apply_all(retention, tmp_path)
     assert frames_of(folder, 1), "the clock may be wrong"
     clock.advance(SETTLE_S)
-    tidy_all(tidying, tmp_path)
+    apply_all(retention, tmp_path)
     assert not frames_of(folder, 1)
 
 
 def test_a_stamp_from_the_future_does_not_keep_pictures_for_ever(tmp_path: Path) -> None:
     folder = camera(tmp_path, 1, age_s=-1e9)
     clock = FakeClock()
-    tidy(folder, StorageConfig(keep_pictures_s=100), clock)
+    apply(folder, StorageConfig(keep_pictures_s=100), clock)
     assert frames_of(folder, 1)
     clock.advance(101)
-    tidy(folder, StorageConfig(keep_pictures_s=100), clock)
+    apply(folder, StorageConfig(keep_pictures_s=100), clock)
     assert not frames_of(folder, 1)
 
 
@@ -295,9 +294,9 @@ def test_cameras_that_the_settings_do_not_name_any_more_are_tidied(tmp_path: Pat
     (tmp_path / "status.json").write_text("{}", encoding="utf-8")
     (tmp_path / "photos").mkdir()
     clock = FakeClock()
-    tidying = Tidying(StorageConfig(keep_pictures_s=99), clock, tmp_path)
+    retention = Retention(StorageConfig(keep_pictures_s=99), clock, tmp_path)
     clock.advance(SETTLE_S)
-    tidy_all(tidying, tmp_path)
+    apply_all(retention, tmp_path)
     assert not frames_of(left, 1)
     assert (tmp_path / "photos").is_dir()
 
@@ -306,6 +305,6 @@ def test_a_damaged_record_deletes_nothing(tmp_path: Path, caplog: pytest.LogCapt
     folder = camera(tmp_path, 1, age_s=1e9)
     (tmp_path / "batches/00000001/outcome.json").write_text("{", encoding="utf-8")
     (tmp_path / "batches/00000001/state.json").write_text("{", encoding="utf-8")
-    tidy(folder, StorageConfig(keep_pictures_s=1), CLOCK)
+    apply(folder, StorageConfig(keep_pictures_s=1), CLOCK)
     assert frames_of(folder, 1)
     assert "is damaged" in caplog.text
