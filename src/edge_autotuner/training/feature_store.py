@@ -38,7 +38,8 @@ class FeatureStore:
     """The slots of one training; of one process and thread at a time.
 
     Only the slot that is read is mapped into memory, and only as long as its array lives: a cache of many gigabytes
-    does not count as memory of this process.
+    does not count as memory of this process. Slots are written with `write`, since a full disk raises `OSError` there,
+    and kills a process that writes through a map (SIGBUS).
     """
 
     def __init__(self, features: FileIO, journal: FileIO, *, n_slots: int, n_values: int) -> None:
@@ -68,7 +69,7 @@ class FeatureStore:
             if deadline.has_passed:
                 break
             progress.advance(0, note=f"checking kept features: {n_checked} of {len(entries)}")
-            if zlib.crc32(self._mapped(slot)) == checksum:
+            if zlib.crc32(self.values(slot).data) == checksum:
                 self._notes[slot] = note
             else:
                 n_damaged += 1
@@ -94,7 +95,8 @@ class FeatureStore:
 
     def values(self, slot: int) -> HalfArray:
         """Return the (n_values,) features of a slot, mapped from the file; changes to the array are not written."""
-        return np.frombuffer(self._mapped(slot), np.float16)
+        offset = slot * slot_bytes(self._n_values)
+        return np.memmap(self._features, np.float16, "c", offset=offset, shape=(self._n_values,))
 
     def note(self, slot: int) -> bytes:
         """Return what was noted with a slot's features.
@@ -108,14 +110,6 @@ class FeatureStore:
         """Close the files."""
         self._features.close()
         self._journal.close()
-
-    def _mapped(self, slot: int) -> mmap.mmap:
-        return mmap.mmap(
-            self._features.fileno(),
-            self._n_values * _HALF_BYTES,
-            access=mmap.ACCESS_COPY,
-            offset=slot * slot_bytes(self._n_values),
-        )
 
     def _read_journal(self) -> dict[int, tuple[int, bytes]]:
         """Return checksum and note of each slot, and cut off what follows the last whole entry."""
