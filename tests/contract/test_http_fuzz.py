@@ -15,7 +15,7 @@ from edge_autotuner.server.annotation.models import LoadedModel
 from edge_autotuner.server.api_page import describe_api
 from edge_autotuner.server.app import create_app
 from edge_autotuner.server.services import open_services
-from edge_autotuner.server.slow_clients import patient_protocol
+from edge_autotuner.server.slow_clients import noted, patient_protocol
 from support.service.served_app import served, wait_until_ready
 from support.service.service_samples import MODEL_SHA256, WAIT_S, FixedTokens, StubDetector, png
 
@@ -43,7 +43,10 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     services = open_services(config, loaders={"stub": lambda: model})
     services.authenticator = FixedTokens()
     protocol = patient_protocol(max_head_s=WAIT_S, max_unread_s=WAIT_S)
-    with served(uvicorn.Config(create_app(services), http=protocol, log_config=None, lifespan="on")) as (host, port):
+    with served(uvicorn.Config(noted(create_app(services)), http=protocol, log_config=None, lifespan="on")) as (
+        host,
+        port,
+    ):
         url = f"http://{host}:{port}"
         wait_until_ready(url, WAIT_S)
         services.stop()  # nobody waits for news

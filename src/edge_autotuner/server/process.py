@@ -22,7 +22,7 @@ from edge_autotuner.server.app import create_app
 from edge_autotuner.server.data_folder import check_data_folder, is_of_service
 from edge_autotuner.server.jobs.process import WorkerProcesses, worker_starter
 from edge_autotuner.server.services import Services, find_loaders, open_services, trusted_signers
-from edge_autotuner.server.slow_clients import patient_protocol
+from edge_autotuner.server.slow_clients import noted, patient_protocol
 from edge_autotuner.storage import keep_private
 
 logger = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ class _Server(uvicorn.Server):
 def _uvicorn_config(config: ServerConfig, app: Callable[..., Awaitable[None]]) -> uvicorn.Config:
     tls = config.tls
     result = uvicorn.Config(
-        app,
+        noted(app),
         http=patient_protocol(max_head_s=config.limits.max_head_s, max_unread_s=config.limits.max_unread_s),
         log_config=None,
         access_log=False,

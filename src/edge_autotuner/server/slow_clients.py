@@ -1,15 +1,21 @@
-"""Connections that only take up room are closed: no request comes, its headers do not end, its answer is not taken.
+"""Closes connections that only take up room: no request comes, its headers do not end, its answer is not read.
 
-uvicorn limits only the time between two requests, and nothing of the size of their headers. Bodies that come slowly are
-for `limits`. What is no HTTP at all is answered in the same form as other refusals.
+uvicorn 0.54 limits only the time between two requests, and has no limit on the time or, with httptools, the size of
+headers; the time limit of hypercorn's reads starts again with each byte. So this is our own, out of methods of
+`asyncio.Protocol` and callbacks of httptools' parser. Slow bodies are for `limits`. What is no HTTP at all is answered
+in the same form as other refusals.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from edge_autotuner.server.problems import MEDIA_TYPE, Problem
@@ -32,8 +38,12 @@ _TOO_SLOW = Problem(408, "head-too-slow", "the headers of the request did not co
 _TOO_LARGE = Problem(431, "head-too-large", f"the headers of a request may have {MAX_HEAD_BYTES} bytes at most")
 
 
+_CONNECTION: ContextVar[_LimitedProtocol] = ContextVar("connection")
+"""Where a request came from: asyncio gives it to the task that answers the request."""
+
+
 def patient_protocol(*, max_head_s: float, max_unread_s: float) -> type[asyncio.Protocol]:
-    """Return uvicorn's protocol with limits.
+    """Return uvicorn's protocol with limits; the application must be one of `noted`.
 
     Args:
         max_head_s: longest time from a connection, or from the first byte after an answer, to the end of the headers
@@ -43,14 +53,34 @@ def patient_protocol(*, max_head_s: float, max_unread_s: float) -> type[asyncio.
     return type("PatientProtocol", (_LimitedProtocol,), {"max_head_s": max_head_s, "max_unread_s": max_unread_s})
 
 
+def noted(app: ASGIApp) -> ASGIApp:
+    """Return an application that tells its connection when a request is answered; its headers are whole by then."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        connection = _CONNECTION.get(None)
+        if connection is None:  # not a request, or another protocol
+            return await app(scope, receive, send)
+
+        async def begin(message: Message) -> None:
+            connection.has_begun_answer = True
+            await send(message)
+
+        with connection.answering():
+            return await app(scope, receive, begin)
+
+    return run
+
+
 class _LimitedProtocol(_Protocol):
-    """Either of uvicorn's protocols: what is used of them is the same in both."""
+    """uvicorn's protocol for httptools, or for h11, which limits the size of headers itself."""
 
     max_head_s: float
     max_unread_s: float
     _head_timer: asyncio.TimerHandle | None = None
     _unread_timer: asyncio.TimerHandle | None = None
-    _has_bytes = False
+    has_begun_answer = False
+    _n_answering = 0
+    _has_bytes = _has_answered = False
     _is_in_head = False
     _n_head_bytes = 0
 
@@ -60,19 +90,35 @@ class _LimitedProtocol(_Protocol):
         self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while self._is_in_head and rest:  # in pieces: what follows the headers in `data` is not theirs
-            piece, rest = rest[:_HEAD_PIECE_BYTES], rest[_HEAD_PIECE_BYTES:]
+        if self._n_answering == 0:
+            self._has_bytes = True
+            self._wait_for_head()
+        token = _CONNECTION.set(self)
+        try:
+            self._feed(memoryview(data))
+        finally:
+            _CONNECTION.reset(token)
+
+    def _feed(self, data: memoryview) -> None:
+        while self._is_in_head and data:  # in pieces: what follows the headers in `data` is not theirs
+            piece, data = data[:_HEAD_PIECE_BYTES], data[_HEAD_PIECE_BYTES:]
             super().data_received(bytes(piece))
             if self._link.is_closing() or (self._is_in_head and self._is_head_too_large(len(piece))):
                 return
-        if rest:
-            super().data_received(bytes(rest))
-        if self._is_answering():
-            self._stop_head_timer()
-        else:
-            self._has_bytes = True
-            self._wait_for_head()
+        if data:
+            super().data_received(bytes(data))
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Let no limit for headers run while a request is answered."""
+        self._n_answering += 1
+        self._has_bytes, self._has_answered = False, True
+        self._stop_head_timer()
+        try:
+            yield
+        finally:
+            self._n_answering -= 1
+            self.has_begun_answer = False
 
     def on_message_begin(self) -> None:
         self._is_in_head, self._n_head_bytes = True, 0
@@ -105,28 +151,17 @@ class _LimitedProtocol(_Protocol):
         self._stop_unread_timer()
         super().connection_lost(exc)
 
-    def timeout_keep_alive_handler(self) -> None:
-        super().timeout_keep_alive_handler()  # type: ignore[misc]
-        self._wait_for_reader()
-
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP as everything else that is refused."""
-        cycle: Any = self.cycle  # type: ignore[attr-defined]
-        if cycle is None or cycle.response_complete or not cycle.response_started:
+        """Answer what is no HTTP as everything else that is refused, unless an answer is on its way."""
+        if not self.has_begun_answer:
             self._link.write(_answer(Problem(400, "no-http", msg)))
         self._link.close()
-
-    def _is_answering(self) -> bool:
-        """Whether a request's headers have come, and its answer is not complete."""
-        cycle: Any = self.cycle  # type: ignore[attr-defined]
-        return cycle is not None and not cycle.response_complete
 
     def _wait_for_head(self) -> None:
         if self._head_timer is None and not self._link.is_closing():
             self._head_timer = asyncio.get_running_loop().call_later(self.max_head_s, self._give_up)
 
     def _stop_head_timer(self) -> None:
-        self._has_bytes = False
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -142,8 +177,7 @@ class _LimitedProtocol(_Protocol):
             self._unread_timer = None
 
     def _give_up(self) -> None:
-        is_first = self.cycle is None  # type: ignore[attr-defined]
-        if self._has_bytes and is_first and not self._link.is_closing():
+        if self._has_bytes and not self._has_answered and not self._link.is_closing():
             self._link.write(_answer(_TOO_SLOW))
         self._link.close()
         self._wait_for_reader()

@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from edge_autotuner.server.slow_clients import patient_protocol
+from edge_autotuner.server.slow_clients import noted, patient_protocol
 from edge_autotuner.wire.messages import ProblemReply
 from support.service.served_app import served
 from support.service.service_samples import WAIT_S
@@ -48,7 +48,7 @@ class App:
 def connected(app: App, *, max_head_s: float = WAIT_S, max_unread_s: float = WAIT_S) -> Iterator[socket.socket]:
     """Serve an app, and give a connection to it."""
     protocol = patient_protocol(max_head_s=max_head_s, max_unread_s=max_unread_s)
-    config = uvicorn.Config(app, http=protocol, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(noted(app), http=protocol, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
     with served(config) as address, socket.create_connection(address, timeout=WAIT_S) as connection:
         yield connection
 
