@@ -1,4 +1,4 @@
-"""Who is asking, and what they may do."""
+"""Authentication of requests, and the scopes of their tokens."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ SCOPES: tuple[Scope, ...] = ("annotate", "train", "deploy", "admin")
 
 @dataclass(frozen=True)
 class Caller:
-    """A client that has shown a valid token.
+    """A client with a valid token.
 
     Attributes:
-        client: its name; quotas, audit log and metrics use it.
-        scopes: what it may do; `admin` may do everything.
+        client: its name in quotas, audit log and metrics.
+        scopes: of its token; `admin` includes all others.
     """
 
     client: str
     scopes: frozenset[Scope]
 
     def may(self, scope: Scope) -> bool:
-        """Whether it may do something."""
+        """Whether the scopes include this one."""
         return scope in self.scopes or "admin" in self.scopes
 
 
 class Authenticator(Protocol):
-    """Knows the tokens."""
+    """Recognises tokens."""
 
     async def recognise(self, token: str) -> Caller | None:
-        """Return whose token this is; None for one that is unknown, expired or revoked.
+        """Return the owner of a token; None for one that is unknown, expired or revoked.
 
-        A refusal takes the same steps and the same time whatever is wrong with the token.
+        A refusal takes the same steps and the same time for every reason.
         """
         ...
 
@@ -47,13 +47,9 @@ class Authenticator(Protocol):
 _bearer = HTTPBearer(auto_error=False, description="A token made with `edge-autotuner tokens add`.")
 
 
-@cache  # the same scopes are one dependency: a request asks once
+@cache  # the same scopes are one dependency, resolved once per request
 def caller_with(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
-    """Return a dependency that gives the caller, if it has one of these scopes.
-
-    Raises:
-        Problem: 401 without a valid token, 403 for one without any of the scopes.
-    """
+    """Return a dependency that gives the caller if its token has one of these scopes, else raises 401 or 403."""
 
     async def find_caller(
         request: Request, shown: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]

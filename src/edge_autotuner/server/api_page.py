@@ -42,11 +42,11 @@ _LIMITS = {
     "maxLength": "at most {} characters",
     "maxItems": "at most {} items",
 }
-"""How the page says what a schema allows."""
+"""Words for the limits of a schema."""
 
 
 def describe_api() -> dict[str, Any]:
-    """Return the OpenAPI description, without starting anything."""
+    """Return the OpenAPI description without starting a service."""
     config = ServerConfig(cache=ResultCacheConfig(memory_mb=0, disk_mb=0))
     metrics = Metrics()
     quotas = Quotas(requests_per_minute=None, pixels_per_minute=None)
@@ -104,7 +104,7 @@ def _message(name: str, schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _text(schema: Mapping[str, Any]) -> str:
-    """Return a docstring with its list of attributes as a list."""
+    """Return a docstring with its attributes as a Markdown list."""
     summary, _, attributes = str(schema.get("description", "")).partition("Attributes:")
     lines = [summary.strip()]
     for line in attributes.strip().splitlines():
@@ -128,7 +128,7 @@ def _of(schema: Mapping[str, Any]) -> str:
 
 
 def _type(schema: Mapping[str, Any]) -> str:
-    """Return what a value is, in a few words, with its limits."""
+    """Return the type of a value in a few words, with its limits."""
     if "$ref" in schema:
         return str(schema["$ref"].rpartition("/")[2])
     if "anyOf" in schema:

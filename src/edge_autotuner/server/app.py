@@ -1,4 +1,4 @@
-"""Makes the HTTP interface from its collaborators."""
+"""Builds the HTTP interface."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _STORE_REFUSALS = problems(400, 401, 403, 404, 408, 409, 413, 416, 422, 429, 500
 
 
 def create_app(services: Services) -> FastAPI:
-    """Return the interface; its models are loaded when it starts, and let go when it ends."""
+    """Return the application; its models are loaded when it starts."""
     app = _App(
         title="Edge AutoTuner",
         version=__version__,
@@ -71,7 +71,7 @@ def create_app(services: Services) -> FastAPI:
 
 
 class _App(FastAPI):
-    """Describes the bodies of requests, too: the framework does not read them."""
+    """Adds the bodies of requests to the description, which the framework does not read."""
 
     def openapi(self) -> dict[str, Any]:
         description = super().openapi()
@@ -80,7 +80,7 @@ class _App(FastAPI):
 
 
 def _operation_id(route: APIRoute) -> str:
-    """Return the function's name, which generated clients use: it stays, wherever the address moves."""
+    """Return the function's name, a stable name for generated clients."""
     return route.name
 
 
@@ -98,5 +98,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def _is_streamed(scope: Scope) -> bool:
-    """Whether a body is an upload, which goes to the disk as it comes."""
+    """Whether a body is an upload, which is streamed to the disk."""
     return scope["method"] == "PUT" and str(scope["path"]).startswith(f"{API_PREFIX}/blobs/")

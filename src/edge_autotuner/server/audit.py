@@ -1,9 +1,9 @@
-"""The audit log: what happened that matters for security, in a table that is only ever added to.
+"""The audit log: security events in an append-only table.
 
-Each entry holds a hash of itself and of the one before, so an entry that was edited, removed or put in later is noticed
-by `verify`. Who may write to the database could compute all hashes anew; that is noticed only by somebody who has kept
-the position and hash of an entry elsewhere. Every entry is therefore also a line of the program's log; where a
-transaction was undone after that line, the next entry has its position again.
+Each entry holds a hash of itself and of the previous one, so that `verify` detects entries that were edited, removed or
+inserted. Whoever may write to the database could compute all hashes anew; only the position and hash of an entry kept
+elsewhere reveal that. Every entry is therefore also a line of the program's log; if its transaction is undone after
+that line, the next entry reuses its position.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from edge_autotuner.server.schema import audit
 logger = logging.getLogger(__name__)
 
 COMMAND_LINE = "(command line)"
-"""Who acts when a command of this machine does; no client can have this name."""
+"""Client of commands on this machine; no other client can have this name."""
 
 _BEFORE_THE_FIRST = "0" * 64
 _TEXTS = ("at", "client", "action", "subject", "outcome", "detail")  # what is hashed, in this order
@@ -35,17 +35,17 @@ _PAGE = 1000
 
 @dataclass(frozen=True)
 class AuditEntry:
-    """Something that happened.
+    """An entry of the audit log.
 
     Attributes:
         seq: its position, from 1.
         at: aware UTC time.
-        client: who did it.
-        action: what was done, for example `bundle-promoted`.
-        subject: to what, for example a camera and a bundle.
+        client: that caused it.
+        action: for example `bundle-promoted`.
+        subject: for example a camera and a bundle.
         outcome: `done`, or why not.
-        detail: more for people; never a secret.
-        sha256: hash of this entry and of the hash before it.
+        detail: for people; never a secret.
+        sha256: hash of this entry and of the previous hash.
     """
 
     seq: int
@@ -60,12 +60,12 @@ class AuditEntry:
 
 @dataclass(frozen=True)
 class AuditCheck:
-    """What `verify` found.
+    """The result of `AuditLog.verify`.
 
     Attributes:
-        n_entries: how many entries are as they were written, from the first on.
+        n_entries: number of intact entries, from the first on.
         head_sha256: hash of the last of them.
-        damage: what is wrong with the next one; None when all are right.
+        damage: of the next one; None if all are intact.
     """
 
     n_entries: int
@@ -95,7 +95,7 @@ class AuditLog:
         outcome: str = "done",
         detail: str = "",
     ) -> None:
-        """Add an entry to a writing transaction: what is done and that it is logged happen together or not at all."""
+        """Add an entry to a writing transaction: the change and its entry happen together or not at all."""
         last = connection.execute(select(audit.c.seq, audit.c.sha256).order_by(audit.c.seq.desc()).limit(1)).first()
         seq, before = (last.seq + 1, last.sha256) if last is not None else (1, _BEFORE_THE_FIRST)
         texts = [to_stored_time(self._clock.now()), client, action, subject, outcome, redact_text(detail)]
@@ -104,7 +104,7 @@ class AuditLog:
         logger.info("audit %d %s by %s: %s, %s %s [%s]", seq, action, client, subject, outcome, detail, sha256)
 
     def entries(self, *, after: int = 0) -> Iterator[AuditEntry]:
-        """Yield the entries behind a position, oldest first."""
+        """Yield the entries after a position, oldest first."""
         return map(_entry, self._rows(after))
 
     def last(self, n: int) -> list[AuditEntry]:
@@ -114,7 +114,7 @@ class AuditLog:
             return [_entry(row) for row in reversed(connection.execute(query).all())]
 
     def last_of(self, connection: Connection, action: str) -> AuditEntry | None:
-        """Return the last entry of an action as a transaction sees it; None if there is none."""
+        """Return the last entry of an action within a transaction; None if there is none."""
         query = select(audit).where(audit.c.action == action).order_by(audit.c.seq.desc()).limit(1)
         row = connection.execute(query).first()
         return None if row is None else _entry(row)
@@ -123,8 +123,8 @@ class AuditLog:
         """Compute all hashes again.
 
         Args:
-            known: position and hash of an entry, kept elsewhere; without one, a log whose end was cut off or that was
-                computed anew looks right.
+            known: position and hash of an entry, kept elsewhere; without one, a log that was cut off or computed anew
+                looks intact.
         """
         n_entries, before = 0, _BEFORE_THE_FIRST
         for entry in self._rows(0):

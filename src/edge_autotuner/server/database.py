@@ -1,7 +1,7 @@
 """The service's database: SQLite in one file by default, PostgreSQL by URL, the same SQL for both.
 
-Writers take turns, also across processes: `writing()` begins as the only one. So whatever a transaction has read is
-still true when it writes, and no caller ever sees "database is locked".
+Writers take turns, also across processes: `writing()` has exclusive access. So what a transaction has read is still
+true when it writes, and no caller sees "database is locked".
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from edge_autotuner.storage import make_private_file, make_private_folder
 from edge_autotuner.storage.atomic import storage_errors
 
 _LOCK_WAIT_S = 10.0  # for another process that writes; then a request is refused (503)
-_TURN_WAIT_S = 3.0  # of the others of this process while one of them waits so: they would occupy all threads
+_TURN_WAIT_S = 3.0  # for another writer of this process: waiting longer would occupy all threads
 _LOOK_S = 0.1
 _RETRY_S = 0.02
 _PROBE_WAIT_S = 1.0
@@ -51,7 +51,7 @@ class Database:
         parsed = _parsed_url(url)
         self._name = parsed.render_as_string(hide_password=True)
         self._turn_began_s = math.inf
-        self._writer = threading.Lock()  # threads wait here in line; SQLite's own waiting is a lottery
+        self._writer = threading.Lock()  # SQLite's busy-wait is unfair; queue writers here
         self._file = None
         if parsed.get_backend_name() == "sqlite":
             _make_file(parsed)
@@ -64,12 +64,12 @@ class Database:
 
     @property
     def engine(self) -> Engine:
-        """The connections; for tests and diagnosis, everything else goes through transactions."""
+        """The connections, for tests and diagnosis; use transactions for everything else."""
         return self._engine
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Give a transaction that sees one state of everything and never waits for writers.
+        """Give a transaction with a consistent view that never waits for writers.
 
         Raises:
             StorageError: the database cannot be used.
@@ -80,10 +80,10 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """Give a transaction that is the only writing one until it ends; an exception undoes it.
+        """Give an exclusive writing transaction; an exception undoes it.
 
         Raises:
-            StorageError: the database cannot be used, others write for too long, or a newer version has taken it over.
+            StorageError: the database cannot be used, another writer takes too long, or a newer version migrated it.
         """
         self._check_file()
         with self._errors(), self._only_writer() as connection:
@@ -93,11 +93,7 @@ class Database:
             yield connection
 
     def check_writable(self) -> None:
-        """Begin to write, undo it, and wait no longer than a second for others.
-
-        Raises:
-            StorageError: the database cannot be written to now.
-        """
+        """Begin a write and undo it; raises `StorageError` if that is not possible within a second."""
         self._check_file()
         with self._errors():
             if self._file is not None:
@@ -109,7 +105,7 @@ class Database:
                 transaction.rollback()
 
     def close(self) -> None:
-        """Close the connections; the object opens new ones when it is used again."""
+        """Close the connections; further use opens new ones."""
         self._engine.dispose()
 
     def _migrate(self) -> None:
@@ -119,7 +115,7 @@ class Database:
             self._take_steps()
 
     def _take_steps(self) -> None:
-        """Take the steps that are missing, in one transaction, so that a kill leaves the old version."""
+        """Apply the missing steps in one transaction, so that a kill leaves the old version."""
         with self._only_writer() as connection:
             version = _current_version(connection)
             _check_version(version, self._name)
@@ -142,7 +138,7 @@ class Database:
             self._writer.release()
 
     def _wait_for_turn(self) -> None:
-        """Wait in line as long as it moves: while turns end within `_TURN_WAIT_S`."""
+        """Wait while other writers finish within `_TURN_WAIT_S`."""
         while not self._writer.acquire(timeout=_LOOK_S):
             if time.monotonic() - self._turn_began_s > _TURN_WAIT_S:
                 raise StorageError(f"another change has held {self._name} for {_TURN_WAIT_S:g} s; try again")
@@ -160,14 +156,14 @@ class Database:
 
 
 class _SameFile:
-    """The file that a database was opened as; connections keep a file that has no name any more, and write to it."""
+    """Detects that the file of a database was replaced: open connections would keep writing to a deleted file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._identity = self._now()
 
     def check(self) -> None:
-        """Raise `StorageError` where the file is gone, or another one has its name."""
+        """Raise `StorageError` if the file was removed or replaced."""
         if self._now() != self._identity:
             raise StorageError(
                 f"the database {self._path} was removed or replaced while in use: stop the service, put the file "
@@ -175,7 +171,7 @@ class _SameFile:
             )
 
     def try_to_write(self) -> None:
-        """Begin to write, and undo it; raises `sqlite3.Error` where that is not possible."""
+        """Begin a write and undo it; raises `sqlite3.Error`."""
         with closing(sqlite3.connect(self._path, timeout=_PROBE_WAIT_S, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(str(_CHANGE_NOTHING))
@@ -204,9 +200,9 @@ def from_stored_time(text: str) -> datetime:
 
 
 def check_known_database(url: str) -> None:
-    """Make sure that a file of SQLite that is there is a database of this version or an older one; nothing is written.
+    """Check that an existing SQLite file is a database of this version or an older one; nothing is written.
 
-    A server of PostgreSQL is not connected to: whether it answers now says nothing about the settings.
+    PostgreSQL is not connected to: whether a server answers now says nothing about the settings.
 
     Raises:
         ConfigError, MissingDependency, StorageError: as `Database`.
@@ -219,7 +215,7 @@ def check_known_database(url: str) -> None:
     path = Path(parsed.database or "")
     if not path.exists() or path.stat().st_size == 0:
         return
-    is_quiet = not path.with_name(f"{path.name}-wal").exists()  # then nothing must be made beside the file
+    is_quiet = not path.with_name(f"{path.name}-wal").exists()  # then no file may be created beside the database
     address = f"file:{quote(str(path))}?mode=ro{'&immutable=1' if is_quiet else ''}"
     try:
         with closing(sqlite3.connect(address, uri=True, timeout=_PROBE_WAIT_S)) as connection:
@@ -262,12 +258,12 @@ def _parsed_url(url: str) -> URL:
 
 
 def _make_file(url: URL) -> None:
-    """Create an empty file that only its owner reads: SQLite gives its other files the same permissions."""
+    """Create an empty private file: SQLite gives its other files the same permissions."""
     path = Path(url.database or "")
     if not path.parent.exists():
         make_private_folder(path.parent)
     with storage_errors(path):
-        make_private_file(path)  # one that is there is not opened: closing it would end SQLite's locks
+        make_private_file(path)  # does not open an existing one: closing it would release SQLite's locks
 
 
 def _engine(url: URL) -> Engine:
@@ -275,7 +271,7 @@ def _engine(url: URL) -> Engine:
     try:
         engine = create_engine(
             url,
-            hide_parameters=True,  # what errors and logs show of a statement has no values
+            hide_parameters=True,  # no values of statements in errors and logs
             pool_pre_ping=not is_sqlite,
             connect_args={"timeout": _LOCK_WAIT_S, "check_same_thread": False} if is_sqlite else {},
         )
@@ -309,7 +305,7 @@ def _begin_postgresql(connection: Connection) -> None:
 
 
 def _use_write_ahead_log(engine: Engine) -> None:
-    """Let readers go on beside a writer; SQLite does not wait by itself when two processes switch at once."""
+    """Let readers work beside a writer; SQLite does not wait when two processes switch at once."""
     give_up_at = time.monotonic() + _LOCK_WAIT_S
     while True:
         connection = engine.raw_connection()
@@ -325,7 +321,7 @@ def _use_write_ahead_log(engine: Engine) -> None:
 
 
 def _current_version(connection: Connection) -> int:
-    """Return how many steps a database has taken; the table that says so is created where it is missing."""
+    """Return the schema version of a database; its table is created if missing."""
     if not inspect(connection).has_table(schema_version.name):
         connection.execute(text("CREATE TABLE schema_version (id INTEGER PRIMARY KEY, version INTEGER NOT NULL)"))
         connection.execute(schema_version.insert().values(id=1, version=0))

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 
 class DeploymentNews:
-    """Tells requests of this process that a camera has another deployed bundle; may be called from any thread."""
+    """Notifies waiting requests of this process about deployments; may be called from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -19,12 +19,12 @@ class DeploymentNews:
 
     @property
     def is_closed(self) -> bool:
-        """Whether nobody shall wait any more."""
+        """Whether requests no longer wait."""
         return self._is_closed
 
     @contextmanager
     def subscribed(self, camera: str) -> Iterator[asyncio.Event]:
-        """Give an event of the running loop that is set at the next news of a camera."""
+        """Give an event of the running loop that the next deployment of a camera sets."""
         waiting = (asyncio.get_running_loop(), asyncio.Event())
         with self._lock:
             self._waiting[camera].add(waiting)
@@ -37,12 +37,12 @@ class DeploymentNews:
                     del self._waiting[camera]
 
     def tell(self, camera: str) -> None:
-        """Wake those who wait for a camera."""
+        """Wake the requests that wait for a camera."""
         with self._lock:
             _wake(self._waiting.get(camera, ()))
 
     def close(self) -> None:
-        """Wake everybody, so that a service that ends does not wait for those who wait."""
+        """Wake all requests, so that they do not delay the end of the service."""
         with self._lock:
             self._is_closed = True
             for waiting in self._waiting.values():

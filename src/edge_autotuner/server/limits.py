@@ -1,4 +1,4 @@
-"""Bodies are counted while they arrive: none is ever in memory beyond its limit, whatever its headers say."""
+"""Limits bodies of requests while they arrive, in bytes and time, whatever their headers say."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from edge_autotuner.server.problems import Problem
 
 _BUSY_RETRY_S = "2"
 
-_CLOSE = {"Connection": "close"}  # the rest of the body is not wanted: no other request can follow it
+_CLOSE = {"Connection": "close"}  # the rest of the body is not read, so that no other request can follow it
 
 
 class BodyLimit:
-    """Middleware that ends requests whose body is too large, or comes while too many others are in memory.
+    """Middleware that refuses bodies that are too large or too slow, or too many at the same time.
 
     Args:
-        app: what it protects.
+        app: the application.
         max_bytes: of one body.
-        max_total_bytes: of all bodies of requests that are not answered yet.
-        max_pause_s: longest time without another piece of a body.
-        max_body_s: longest time for a whole body.
-        is_streamed: whether a request's body goes to the disk as it comes, with a limit of its own for its size there.
+        max_total_bytes: of all bodies of unanswered requests.
+        max_pause_s: longest time between two pieces of a body.
+        max_body_s: time limit of a whole body.
+        is_streamed: whether a request's body is streamed to the disk, which has its own limit.
         clock: its monotonic time counts.
     """
 
@@ -66,18 +66,14 @@ class BodyLimit:
             await body.problem.response()(scope, receive, send)
 
     def ends_at_s(self) -> float:
-        """Return when a body that begins now must have come, monotonic seconds."""
+        """Return the deadline of a body that begins now, monotonic seconds."""
         return self._clock.monotonic_s() + self._max_body_s
 
     async def wait_for(self, receive: Receive, ends_at_s: float) -> Message:
-        """Return the next piece of a body that must have come by then.
-
-        Raises:
-            TimeoutError: it does not come.
-        """
+        """Return the next piece of a body; raises `TimeoutError` at its deadline."""
         left_s = ends_at_s - self._clock.monotonic_s()
         if left_s <= 0:
-            raise TimeoutError  # also where the next piece is there already
+            raise TimeoutError  # even if the next piece has arrived
         async with asyncio.timeout(min(self._max_pause_s, left_s)):
             return await receive()
 
@@ -94,13 +90,13 @@ class BodyLimit:
         return self.too_large() if n_bytes > self._max_bytes else None
 
     def too_large(self) -> Problem:
-        """Return what a client is told whose body is too large."""
+        """Return the refusal of a body that is too large."""
         text = f"the body of a request may have {self._max_bytes} bytes at most"
         return Problem(413, "body-too-large", text, headers=_CLOSE)
 
 
 class _CountedBody:
-    """One request's body. Once it is refused, so is whatever the application answers."""
+    """The body of a request. Once it is refused, the refusal replaces the application's answer."""
 
     def __init__(self, limit: BodyLimit, receive: Receive, send: Send, *, is_held: bool) -> None:
         self._limit = limit
@@ -117,7 +113,7 @@ class _CountedBody:
         if self.problem is not None:
             raise self.problem
         if self._is_whole:
-            return await self._receive()  # what comes now is that the client has gone
+            return await self._receive()  # only the disconnect can follow
         try:
             message = await self._limit.wait_for(self._receive, self._ends_at_s)
         except TimeoutError:
@@ -136,7 +132,7 @@ class _CountedBody:
 
     async def send(self, message: Message) -> None:
         if self.problem is not None and not self.has_answered:
-            return  # the framework turns an error of `receive` into an answer of its own
+            return  # the framework's own answer to the error of `receive`
         self.has_answered = True
         await self._send(message)
 

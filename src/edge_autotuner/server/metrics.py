@@ -1,4 +1,4 @@
-"""What the service counts, for Prometheus."""
+"""Metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ MEDIA_TYPE = prometheus_client.CONTENT_TYPE_LATEST
 
 
 class Metrics:
-    """Counters of one service; each service has its own, so that tests do not share them.
+    """Metrics of one service, not shared between services of a process.
 
-    Labels have few values: names of models, clients and routes as they are known, never what a request says.
+    Labels have few values: known names of models, clients and routes, never text of a request.
     """
 
     def __init__(self) -> None:
@@ -41,20 +41,20 @@ class Metrics:
         self.call_seconds = self._histogram("call_seconds", "Time of one call of a model.", _SECONDS, "model")
         self.queue_pictures = self._gauge("queue_pictures", "Pictures that wait for a model.", "model")
         self.cache_bytes = self._gauge("cache_memory_bytes", "Results in memory.")
-        self.collections = self._counter("collections", "Collections of what may go.", "outcome")
+        self.collections = self._counter("collections", "Garbage collections.", "outcome")
         for outcome in ("done", "only-noted", "failed"):
-            self.collections.labels(outcome)  # 0 is shown, too
+            self.collections.labels(outcome)  # so that 0 is shown
         self.last_collection_time = self._gauge(
-            "last_collection_time_seconds", "When this process last collected, Unix time; 0: not yet."
+            "last_collection_time_seconds", "Last garbage collection of this process, Unix time; 0: none yet."
         )
-        self.last_collection_bytes = self._gauge("last_collection_bytes", "What that freed.")
+        self.last_collection_bytes = self._gauge("last_collection_bytes", "Bytes that it freed.")
 
     def watch(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, int]]) -> None:
-        """Add values that are read whenever somebody asks, one for each value of a label."""
+        """Add a gauge that is read on each request, with one value for each value of a label."""
         self.registry.register(_Watched(f"{_PREFIX}_{name}", text, label, read))
 
     def page(self) -> bytes:
-        """Return all of it in Prometheus' text format; may read the database."""
+        """Return all metrics in the text format of Prometheus; may read the database."""
         return prometheus_client.generate_latest(self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -68,7 +68,7 @@ class Metrics:
 
 
 class _Watched(Collector):
-    """A gauge whose values lie elsewhere."""
+    """A gauge whose values are read on request."""
 
     def __init__(self, name: str, text: str, label: str, read: Callable[[], Mapping[str, int]]) -> None:
         self._name, self._text, self._label, self._read = name, text, label, read
@@ -78,7 +78,7 @@ class _Watched(Collector):
         yield GaugeMetricFamily(self._name, self._text, labels=[self._label])
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield what there is now; nothing while it cannot be read."""
+        """Yield the current values; none if they cannot be read."""
         found = GaugeMetricFamily(self._name, self._text, labels=[self._label])
         try:
             for value, n in self._read().items():

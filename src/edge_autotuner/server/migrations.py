@@ -1,7 +1,6 @@
-"""How a database comes from nothing to the tables of `schema`, one step per schema version.
+"""Migrations to the tables of `schema`, one step per schema version, in SQL for both SQLite and PostgreSQL.
 
-A step that was released is never changed: what changes is a new step at the end. The SQL is what SQLite and PostgreSQL
-both know.
+A released step is never changed: every change is a new step at the end.
 """
 
 from __future__ import annotations

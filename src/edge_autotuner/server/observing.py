@@ -1,4 +1,4 @@
-"""What every request has in common: security headers, one line in the log, metrics, and no traceback for the client."""
+"""For every request: security headers, a line in the log, metrics, and no traceback for the client."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Observing:
     """Outermost middleware.
 
     Args:
-        app: what it observes.
-        metrics: told of each request.
-        clock: its monotonic time measures.
+        app: the application.
+        metrics: count requests.
+        clock: measures them.
     """
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics, clock: Clock | None = None) -> None:
@@ -50,7 +50,7 @@ class Observing:
         self._clock = clock or SystemClock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on and note what became of it."""
+        """Pass a request on and record its outcome."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -62,7 +62,7 @@ class Observing:
                 await problem.response()(scope, exchange.receive, exchange.send)
                 return
             await self._app(scope, exchange.receive, exchange.send)
-        except asyncio.CancelledError:  # the service is being stopped, and this took longer than it waits
+        except asyncio.CancelledError:  # the service is being stopped, and its grace period is over
             if exchange.status is None:
                 await _stopping().response()(scope, exchange.receive, exchange.send)
             raise
@@ -94,7 +94,7 @@ class Observing:
 
 
 class _Exchange:
-    """Counts what goes through, and adds headers."""
+    """Counts bytes, and adds headers."""
 
     def __init__(self, receive: Receive, send: Send, headers: dict[str, str]) -> None:
         self._receive = receive
@@ -108,7 +108,7 @@ class _Exchange:
 
     @property
     def outcome(self) -> int:
-        """Status for log and metrics: that of an answer which its client did not wait for is another one."""
+        """Status for log and metrics: `GONE` if the client did not wait for the answer."""
         if self._is_complete and self.status is not None:
             return self.status
         return 500 if self.has_failed else GONE
@@ -131,7 +131,7 @@ class _Exchange:
 
 
 def _oversized(scope: Scope) -> Problem | None:
-    """Return why a request is refused before anything looks into it: each look at its headers takes as long as they."""
+    """Refuse oversized headers before anything else reads them, which takes time for each of them."""
     if len(scope["headers"]) > MAX_HEADERS:
         return Problem(431, "head-too-large", f"a request may have {MAX_HEADERS} headers at most", headers=_CLOSE)
     if len(scope.get("raw_path", b"")) + len(scope.get("query_string", b"")) > MAX_TARGET_BYTES:
@@ -155,11 +155,11 @@ def _unexpected(exc: Exception, route: str) -> Problem:
 
 
 def _route(scope: Scope) -> str:
-    """Return the template of the route, never the address itself: that may hold anything."""
+    """Return the template of the route, never the address itself, which may hold anything."""
     template = getattr(scope.get("route"), "path", None)
     if template is None:
         return _UNKNOWN
-    # From FastAPI 0.13x on, routes of an included router do not know the prefix that they were included with.
+    # From FastAPI 0.13x on, routes of an included router lack the prefix of their inclusion.
     is_below = scope["path"].startswith(f"{API_PREFIX}/") and not template.startswith(f"{API_PREFIX}/")
     return f"{API_PREFIX}{template}" if is_below else str(template)
 

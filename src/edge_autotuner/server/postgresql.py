@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL that do not wait without end for a server, or a network, that has stopped answering.
+"""Connections to PostgreSQL with a time limit for a server or network that stops answering.
 
-Neither libpq nor PostgreSQL bounds this: `statement_timeout` and `lock_timeout` are kept by the server that hangs. The
-work ends with the answer: the connection is closed, and its thread is free again.
+Neither libpq nor PostgreSQL bounds this: `statement_timeout` and `lock_timeout` are enforced by the server that hangs.
+The connection is closed, which frees its thread.
 """
 
 from __future__ import annotations
@@ -23,24 +23,20 @@ _LIMITS = {
     "keepalives_count": 2,
     "tcp_user_timeout": int(_SILENCE_S * 1000),
 }
-"""Of libpq; what the URL says instead counts. One that is 1 by default is not here: `keepalives`."""
+"""Defaults of libpq's parameters, which the URL overrides; `keepalives` is 1 by itself."""
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """A connection that is closed when the server has sent nothing for too long after it was asked."""
+    """A connection that is closed when the server does not answer for too long."""
 
     silence_s = _SILENCE_S
 
     def wait(self, gen: PQGen[_T], *args: Any, **kwargs: Any) -> _T:  # noqa: ANN401 (the driver's own)
-        """Run an operation of the driver.
-
-        Raises:
-            psycopg.OperationalError: the server does not answer, or what the driver raises.
-        """
+        """Run an operation of the driver; raises `psycopg.OperationalError` if the server does not answer."""
         return super().wait(self._bounded(gen), *args, **kwargs)
 
     def _bounded(self, gen: PQGen[_T]) -> PQGen[_T]:
-        """Pass on what an operation waits for and what comes, until nothing has come for too long."""
+        """Drive an operation until nothing has arrived for too long."""
         until_s = time.monotonic() + self.silence_s
         try:
             wanted = next(gen)
@@ -58,9 +54,5 @@ class BoundedConnection(psycopg.Connection[Any]):
 
 
 def connect(_dialect: object, _record: object, arguments: list[Any], parameters: dict[str, Any]) -> BoundedConnection:
-    """Connect as SQLAlchemy asks for it (its event `do_connect`).
-
-    Raises:
-        psycopg.OperationalError: the server cannot be reached in time, or refuses.
-    """
+    """Connect for SQLAlchemy's event `do_connect`; raises `psycopg.OperationalError`."""
     return BoundedConnection.connect(*arguments, **(_LIMITS | parameters))

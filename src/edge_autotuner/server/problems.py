@@ -1,4 +1,4 @@
-"""Why a request is not carried out: one exception, one form of answer (RFC 9457, application/problem+json)."""
+"""Refusals of requests: one exception, one form of answer (RFC 9457, application/problem+json)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from edge_autotuner.wire.messages import ProblemReply
 MEDIA_TYPE = "application/problem+json"
 
 GONE = 499
-"""Status in log and metrics of what a client did not wait for, as other servers count it; never sent."""
+"""Status in log and metrics for a client that disconnected, as other servers count it; never sent."""
 
 _MAX_ERRORS = 5
 _MAX_ERROR_CHARACTERS = 200
@@ -26,7 +26,7 @@ _KINDS = {400: "bad-request", 404: "no-such-address", 405: "wrong-method"}
 
 
 class Problem(Exception):
-    """A request that is refused.
+    """The refusal of a request.
 
     Args:
         status: the HTTP status, 400 to 599.
@@ -40,23 +40,23 @@ class Problem(Exception):
         self.status, self.kind, self.detail, self.headers = status, kind, redact_text(detail), dict(headers or {})
 
     def reply(self) -> ProblemReply:
-        """Return what the client is told."""
+        """Return the message for the client."""
         return ProblemReply(
             type=self.kind, title=HTTPStatus(self.status).phrase, status=self.status, detail=self.detail
         )
 
     def response(self) -> Response:
-        """Return the answer as it is sent."""
+        """Return the HTTP response."""
         content = self.reply().model_dump_json().encode()
         return Response(content, self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
 def invalid(errors: Sequence[Any], *place: str) -> Problem:
-    """Return a refusal that says which fields are wrong and why, but not what they held: that may be secret, or large.
+    """Return a refusal that names wrong fields, but not their values, which may be secret or large.
 
     Args:
-        errors: as pydantic lists them; only the first few are told.
-        place: where in the request the fields are.
+        errors: of pydantic; only the first few are shown.
+        place: of the fields in the request.
     """
     told = [_told(error, place) for error in errors[:_MAX_ERRORS]]
     return Problem(422, "invalid-request", "; ".join([*told, "..."] if len(errors) > _MAX_ERRORS else told))
@@ -69,7 +69,7 @@ def _told(error: Mapping[str, Any], place: Sequence[str]) -> str:
 
 
 def answer_problems(app: FastAPI) -> None:
-    """Let an app answer refusals in this form, also those of the framework itself."""
+    """Answer all refusals in this form, also those of the framework."""
     app.add_exception_handler(Problem, _answer_problem)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http_error)
@@ -82,7 +82,7 @@ async def _answer_problem(request: Request, exc: Exception) -> Response:
 
 
 async def _answer_nobody(request: Request, exc: Exception) -> Response:
-    """Count a client that went away in the middle of its body: it may, and nothing is wrong here."""
+    """Count a client that disconnected within its body."""
     return Response(status_code=GONE)
 
 

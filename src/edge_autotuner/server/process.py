@@ -1,4 +1,4 @@
-"""Runs the service: listens, serves, and ends in order."""
+"""Runs the service: listens, serves, and shuts down in order."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def run_server(
     loaders: Mapping[str, ModelLoader] | None = None,
     clock: Clock | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what was asked for, as long as `drain_s` allows.
+    """Serve until SIGTERM or SIGINT, then finish open requests within `drain_s`.
 
     Args:
         config: all settings.
-        say: told where the service listens, once it does.
-        loaders: other models than those of the settings, by the same names.
-        clock: of what is kept: tokens, audit log, registry, contents.
+        say: called with the address of the service once it listens.
+        loaders: of models, instead of those of the settings, by the same names.
+        clock: of tokens, audit log, registry and contents.
 
     Raises:
         ConfigError: the address is taken, or the certificates cannot be used.
@@ -77,9 +77,7 @@ def run_server(
 
 
 def check_server(config: ServerConfig) -> None:
-    """Make sure that a service with these settings can start: its checks, and every model loaded once.
-
-    The start loads models while it listens already, and ends where one cannot be loaded.
+    """Check that a service with these settings can start: its checks, its address, and every model loaded once.
 
     Raises:
         EdgeAutotunerError: it could not start, or would end.
@@ -91,7 +89,7 @@ def check_server(config: ServerConfig) -> None:
 
 
 def check_settings(config: ServerConfig, loaders: Mapping[str, ModelLoader] | None = None) -> Mapping[str, ModelLoader]:
-    """Look at what the settings name, and write nothing; return what loads the models.
+    """Check everything that the settings name, without writing; return the loaders of the models.
 
     Raises:
         EdgeAutotunerError: a model, a key, a certificate or a library is missing, or cannot be used.
@@ -104,11 +102,11 @@ def check_settings(config: ServerConfig, loaders: Mapping[str, ModelLoader] | No
 
 
 async def _nothing(_scope: object, _receive: object, _send: object) -> None:
-    """Stand for an application where only the settings of the server are looked at."""
+    """Replace the application where only the settings of the server are checked."""
 
 
 class _Server(uvicorn.Server):
-    """Ends with success after a signal; the original raises the signal again when it has ended."""
+    """Ends with success after a signal; the original raises the signal again."""
 
     def __init__(self, config: uvicorn.Config, services: Services) -> None:
         super().__init__(config)
@@ -169,11 +167,7 @@ def _cert_requirement(config: ServerConfig) -> int:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; port 0 is any free one.
-
-    Raises:
-        ConfigError: the address is taken, or not one of this machine.
-    """
+    """Return a listening socket; port 0 is any free one. Raises `ConfigError` if the address cannot be used."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -190,7 +184,7 @@ def _shown(listener: socket.socket) -> str:
 
 
 def _log_to_stderr() -> None:
-    """Log plain lines, as a journal wants them."""
+    """Log plain lines, for a journal."""
     logging.basicConfig(level=logging.WARNING, handlers=[redacting_handler(sys.stderr, _LOG_FORMAT)], force=True)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it warns of forms that are refused
     package = logging.getLogger("edge_autotuner")

@@ -100,7 +100,7 @@ bundle_files = Table(
 )
 Index("bundle_files_content", bundle_files.c.sha256)
 
-# For each camera a pile: the deployed bundle is on top, below it what a rollback returns to.
+# A stack per camera: the deployed bundle is on top, above those that rollbacks return to.
 deployments = Table(
     "deployments",
     metadata,
@@ -153,7 +153,7 @@ job_events = Table(
     Column("data", Text, nullable=False),
 )
 
-# Which contents a job needs (role "input"), and which it has left.
+# The contents that a job needs (role "input"), and its results.
 job_blobs = Table(
     "job_blobs",
     metadata,

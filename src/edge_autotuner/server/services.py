@@ -36,8 +36,8 @@ from edge_autotuner.server.data_folder import (
 from edge_autotuner.server.database import Database
 from edge_autotuner.server.garbage_collection import StaleJobFolders
 from edge_autotuner.server.jobs.rows import protected_blobs
+from edge_autotuner.server.jobs.signing_policy import JobKeys
 from edge_autotuner.server.jobs.store import JobStore
-from edge_autotuner.server.jobs.vouching import JobKeys
 from edge_autotuner.server.metrics import Metrics
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.server.retention import RetentionRules

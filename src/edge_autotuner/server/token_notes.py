@@ -1,4 +1,4 @@
-"""Notes when tokens were last used, and which were refused: in batches, so that no request waits for the disk."""
+"""Records uses and refusals of tokens in batches, so that no request waits for the disk."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _REFUSALS_NOTED_EVERY_S = 60.0
 
 
 class TokenNotes:
-    """Collects uses and refusals, and writes them from a thread of its own.
+    """Collects uses and refusals, and writes them in a thread.
 
     Args:
         database: of the tokens.
-        audit: where refusals are logged.
-        clock: for times of uses, and for pauses.
+        audit: records refusals.
+        clock: for times and pauses.
     """
 
     def __init__(self, database: Database, audit: AuditLog, clock: Clock) -> None:
@@ -43,7 +43,7 @@ class TokenNotes:
         self._refusals_written_at_s = -_REFUSALS_NOTED_EVERY_S
 
     def add_use(self, token_id: str) -> None:
-        """Note that a token was used; written at most once in ten minutes."""
+        """Record the use of a token, at most every ten minutes."""
         now_s = self._clock.monotonic_s()
         with self._lock:
             if now_s - self._noted_at_s.get(token_id, -_USE_NOTED_EVERY_S) < _USE_NOTED_EVERY_S:
@@ -53,7 +53,7 @@ class TokenNotes:
         self._wake_writer()
 
     def add_refusal(self, reason: str, client: str) -> None:
-        """Count a refusal; the first is written at once, the next ones together once a minute."""
+        """Count a refusal; the first is written at once, later ones together once a minute."""
         now_s = self._clock.monotonic_s()
         with self._lock:
             self._refusals[reason, client] += 1
@@ -63,7 +63,7 @@ class TokenNotes:
         self._wake_writer()
 
     def close(self) -> None:
-        """Write what is left."""
+        """Write the rest."""
         self._writer.shutdown()
         self._write()
 
@@ -86,8 +86,8 @@ class TokenNotes:
                     self._audit.append(
                         connection, "token-refused", client=client or "-", subject="-", outcome=reason, detail=detail
                     )
-        except EdgeAutotunerError as exc:  # requests go on; the next note is written together with these
-            logger.warning("uses and refusals of tokens could not be noted now: %s", exc)
+        except EdgeAutotunerError as exc:  # requests go on; the next write includes these
+            logger.warning("uses and refusals of tokens cannot be recorded now: %s", exc)
             with self._lock:
                 self._uses = uses | self._uses
                 self._refusals += refusals

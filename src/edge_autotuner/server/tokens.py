@@ -1,8 +1,7 @@
-"""The tokens of the service: made, shown once, recognised, replaced and revoked.
+"""The tokens of the service: created, shown once, recognised, rotated and revoked.
 
-A token is `eat_ID_SECRET`: the id is public and finds the row, the secret is 256 random bits. Only the SHA-256 of the
-whole text is stored. A slow password hash would protect guessable secrets; nobody guesses 256 random bits, however fast
-the hash, and a slow one would cost every request.
+A token is `eat_ID_SECRET`: the ID is public and finds the row, the secret is 256 random bits. Only the SHA-256 of the
+whole text is stored: a slow password hash protects guessable secrets only, and would cost every request.
 """
 
 from __future__ import annotations
@@ -30,10 +29,10 @@ from edge_autotuner.server.schema import tokens
 from edge_autotuner.server.token_notes import TokenNotes
 
 READ_EVERY_S = 0.1
-"""Shortest time between two reads for tokens that are not known; who shows one waits for the next of them."""
+"""Shortest time between two reads of the database for unknown tokens; their requests wait for the next read."""
 
 REVOCATION_DELAY_S = 5.0
-"""How long other processes may still accept a token after it was revoked; the process that revokes forgets at once."""
+"""How long other processes may accept a token after it was revoked."""
 
 _TOKEN = re.compile(r"eat_([0-9a-f]{16})_[A-Za-z0-9_-]{43}")
 _CLIENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -42,11 +41,11 @@ _NO_SUCH_SHA256 = hashlib.sha256(secrets.token_bytes(32)).hexdigest()
 
 @dataclass(frozen=True)
 class NewToken:
-    """A token that was just made.
+    """A new token.
 
     Attributes:
-        text: what the client sends; this is the only time that it can be seen.
-        client: whose it is.
+        text: that the client sends; it cannot be shown again.
+        client: its owner.
         expires_at: aware UTC time; None for never.
     """
 
@@ -57,13 +56,13 @@ class NewToken:
 
 @dataclass(frozen=True)
 class TokenInfo:
-    """What is known about a token.
+    """Facts about a token.
 
     Attributes:
         id: the public part of its text.
-        client: whose it is.
-        scopes: what it is for.
-        state: current; replaced: an older one in its overlap; expired or revoked.
+        client: its owner.
+        scopes: of the token.
+        state: current, replaced (an older one in its overlap), expired or revoked.
         created_at: aware UTC time.
         expires_at: None for never.
         last_used_at: to about ten minutes; None for never.
@@ -89,12 +88,11 @@ class _Known:
 
 
 class Tokens:
-    """Makes and recognises tokens; the service's `Authenticator`.
+    """Creates and recognises tokens; the service's `Authenticator`.
 
-    All rows are remembered for `REVOCATION_DELAY_S`, so that most requests need no database. A token that is not among
-    them, and one whose secret is wrong, wait together for the next read: so a new token counts at once, a flood of
-    wrong ones costs ten reads a second, and the time of a refusal does not tell which ids there are. When a token was
-    last used, and which were refused, is written now and then by a thread of its own: no request waits for the disk.
+    All rows are cached for `REVOCATION_DELAY_S`, so that most requests need no database. Unknown tokens and wrong
+    secrets wait together for the next read: a new token counts at once, a flood of wrong ones costs ten reads a second,
+    and the time of a refusal does not reveal which IDs exist.
     """
 
     def __init__(self, database: Database, audit: AuditLog, clock: Clock | None = None) -> None:
@@ -109,7 +107,7 @@ class Tokens:
         self._notes = TokenNotes(database, audit, self._clock)
 
     def add(self, client: str, scopes: Iterable[str], *, expires_after_s: float | None = None) -> NewToken:
-        """Make the first token of a client.
+        """Create the first token of a client.
 
         Raises:
             ConfigError: the name or a scope is not a valid one, or the client has a token.
@@ -132,8 +130,8 @@ class Tokens:
 
         Args:
             client: its name.
-            overlap_s: how long the old token stays valid, so that the client can be given the new one.
-            expires_after_s: lifetime of the new one; None for that of the old one.
+            overlap_s: time for which the old token stays valid.
+            expires_after_s: lifetime of the new one; None: as the old one.
 
         Raises:
             ConfigError: the client has no valid token.
@@ -151,11 +149,7 @@ class Tokens:
         return made
 
     def revoke(self, client: str) -> int:
-        """End all tokens of a client, at once, and return how many were valid.
-
-        Raises:
-            ConfigError: there was none.
-        """
+        """Revoke all tokens of a client, and return how many were valid; raises `ConfigError` if there was none."""
         now = to_stored_time(self._clock.now())
         of_client = (tokens.c.client == client) & tokens.c.revoked_at.is_(None)
         with self._database.writing() as connection:
@@ -169,14 +163,14 @@ class Tokens:
         return n_valid
 
     def all(self) -> list[TokenInfo]:
-        """Return all tokens that were ever made, by client and time."""
+        """Return all tokens, by client and time."""
         with self._database.reading() as connection:
             rows = connection.execute(select(tokens).order_by(tokens.c.client, tokens.c.created_at)).all()
         now = self._clock.now()
         return [_info(row, now) for row in rows]
 
     async def recognise(self, token: str) -> Caller | None:
-        """Return whose token this is; None for one that is unknown, expired or revoked.
+        """Return the owner of a token; None for one that is unknown, expired or revoked.
 
         Raises:
             StorageError: the database cannot be read.
@@ -192,11 +186,7 @@ class Tokens:
         return self._conclude(match, known)
 
     def identify(self, token: str) -> Caller | None:
-        """Return the same, reading the database at once where what is remembered does not do.
-
-        Raises:
-            StorageError: the database cannot be read.
-        """
+        """Return the same without an event loop, reading the database at once if the cache does not suffice."""
         match = _TOKEN.fullmatch(token)
         if match is None:
             self._notes.add_refusal("not a token", "")
@@ -208,11 +198,11 @@ class Tokens:
         return self._conclude(match, known)
 
     def close(self) -> None:
-        """Write what is still to be noted."""
+        """Write pending records."""
         self._notes.close()
 
     def _conclude(self, match: re.Match[str], known: _Known | None) -> Caller | None:
-        """Return what is said about a token now, and note it."""
+        """Return the owner of a token, or None, and record it."""
         if known is None:
             self._notes.add_refusal("unknown", "")
             return None
@@ -223,7 +213,7 @@ class Tokens:
         return known.caller
 
     def _recall(self, match: re.Match[str]) -> _Known | None:
-        """Return the row of a token if it is remembered and still counts; nothing is read."""
+        """Return the cached row of a token, if the cache is fresh."""
         is_fresh = self._clock.monotonic_s() - self._read_at_s < REVOCATION_DELAY_S
         return self._compare(match) if is_fresh else None
 
@@ -238,7 +228,7 @@ class Tokens:
         return known if is_right else None
 
     async def _read_next(self) -> None:
-        """Wait for a read that begins after this call; all who wait at the same time share it."""
+        """Wait for a read that begins after this call, shared by all requests that wait."""
         if self._next_read is None:
             self._next_read = asyncio.create_task(self._read_soon())
         await asyncio.shield(self._next_read)
@@ -249,7 +239,7 @@ class Tokens:
             await asyncio.sleep(self._last_read_s + READ_EVERY_S - loop.time())
             await self._reading.acquire()
         finally:
-            self._next_read = None  # who comes from now on needs a later one
+            self._next_read = None  # later requests need a later read
         try:
             self._last_read_s = loop.time()
             await run_in_threadpool(self._read)
@@ -271,7 +261,7 @@ class Tokens:
         return connection.execute(select(tokens).where(tokens.c.client == client, tokens.c.is_current)).first()
 
     def _replace(self, connection: Connection, row: Row[Any], *, overlap_s: float) -> None:
-        """Let a token end after the overlap, or earlier where it would have expired by then."""
+        """Let a token expire after the overlap, if not earlier."""
         ends_at = to_stored_time(self._clock.now() + timedelta(seconds=overlap_s))
         expires_at = ends_at if row.expires_at is None else min(ends_at, row.expires_at)
         connection.execute(update(tokens).where(tokens.c.id == row.id).values(is_current=False, expires_at=expires_at))
@@ -298,12 +288,7 @@ class Tokens:
 
 
 def open_authenticator(database_url: str) -> Tokens:
-    """Return the tokens of a database.
-
-    Raises:
-        ConfigError: the URL cannot be used.
-        StorageError: the database cannot be opened.
-    """
+    """Return the tokens of a database; raises as `Database`."""
     database = Database(database_url)
     return Tokens(database, AuditLog(database))
 

@@ -1,4 +1,4 @@
-"""How every stage writes: atomic files, locks, names that become paths, removed folders, disk space, access rights."""
+"""Writing to disk, for all stages: atomic files, locks, paths from names, disk space, permissions, child processes."""
 
 from edge_autotuner.storage.atomic import atomic_write_bytes, atomic_write_json, atomic_write_text, storage_errors
 from edge_autotuner.storage.disk import DiskReserve, free_bytes, written_bytes

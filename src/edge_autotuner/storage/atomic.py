@@ -1,7 +1,7 @@
-"""Writes that are either complete or did not happen, and disk errors that say what to do.
+"""Atomic writes, and disk errors that say what to do.
 
-A reader, and a run that continues after a kill or a power cut, sees the old file or the new one, never a
-half of either: the bytes go to a temporary file in the same folder, reach the disk, and take the name.
+Readers, and a run that continues after a kill or a power cut, see the old file or the new one, never a part of either:
+the bytes are written to a temporary file in the same folder and synced before the file gets its name.
 """
 
 from __future__ import annotations
@@ -56,10 +56,7 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
 
 
 def atomic_write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text in one step; see `atomic_write_bytes`.
-
-    Bytes of file names that are no UTF-8 are written as `core.file_names` has it.
-    """
+    """Write UTF-8 text in one step; see `atomic_write_bytes`, and `core.file_names` for names that are not UTF-8."""
     atomic_write_bytes(path, utf8_text(text))
 
 
@@ -67,7 +64,7 @@ def atomic_write_json(path: Path, value: object, *, indent: int | None = None) -
     """Write strict JSON in one step; see `atomic_write_bytes`.
 
     Raises:
-        ValueError: a number is NaN or infinite, which JSON does not know.
+        ValueError: a number is NaN or infinite.
         StorageError: as `atomic_write_bytes`.
     """
     separators = None if indent else (",", ":")
@@ -87,17 +84,13 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder with its parents; one that exists is fine.
-
-    Raises:
-        StorageError: it cannot be created, or a file has its name.
-    """
+    """Create a folder with its parents, unless it exists; raises `StorageError` if that fails."""
     with storage_errors(path):
         path.mkdir(parents=True, exist_ok=True)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make names that were added to a folder survive a power cut."""
+    """Let new names in a folder survive a power cut."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -106,12 +99,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def link_or_copy(source: Path, path: Path, *, before_copy: Callable[[int], None]) -> None:
-    """Give a file that never changes a second name, which takes no room; copy it where the disk knows no such names.
+    """Hard-link a file that never changes; copy it where the disk has no hard links.
 
     Args:
         source: the file.
-        path: its new name; what is there already is replaced.
-        before_copy: told the bytes of a copy; may refuse it.
+        path: its new name, replaced if it exists.
+        before_copy: called with the size of a copy; may raise.
 
     Raises:
         StorageError: the disk is full or refuses.
@@ -130,14 +123,14 @@ def link_or_copy(source: Path, path: Path, *, before_copy: Callable[[int], None]
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Delete what killed writers left in a folder; only for the folder's single writer."""
+    """Delete temporaries of killed writers; only for the single writer of a folder."""
     for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
         with suppress(OSError):
             leftover.unlink()
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what processes of this machine that are dead have left in a folder; others may write at the same time."""
+    """Delete temporaries of dead processes of this machine; others may write at the same time."""
     for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
         writer = _WRITER.search(leftover.name)
         if writer is None or _is_alive(int(writer[1]), int(writer[2] or 0)):
@@ -163,7 +156,7 @@ def _is_alive(process: int, thread: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # it is somebody else's
+    except OSError:  # of another user
         return True
     return True
 

@@ -1,4 +1,4 @@
-"""Child processes: start one, exchange messages with it, end it; and what a child does at its start.
+"""Child processes: how a parent starts, asks and ends them, and what a child does at its start.
 
 Each is a module of this package with a process group of its own. It gets the process id of its parent as an argument
 and dies with it (`die_with`).

@@ -1,6 +1,6 @@
-"""What is free on a disk, and how much of it must stay free: one rule for everything that a service writes for clients.
+"""Free disk space and its reserve, for everything that a service writes for clients.
 
-The reserve is for what must not fail: the database, the audit log, the end of what has begun, removal of what is old.
+The reserve is for what must not fail: the database, the audit log, finishing what has begun, deleting what is old.
 """
 
 from __future__ import annotations
@@ -17,30 +17,22 @@ _MIN_FREE_INODES = 1000  # a disk may have room and no inode left, from many tin
 
 @dataclass(frozen=True)
 class DiskReserve:
-    """What stays free on the disk of a folder.
+    """The reserve on a disk.
 
     Attributes:
         folder: on that disk; must exist.
-        n_bytes: that nothing may take which can be refused or ended.
+        n_bytes: kept free of everything that can be refused or stopped.
     """
 
     folder: Path
     n_bytes: int
 
     def has_room(self, n_bytes: int = 0) -> bool:
-        """Whether so many more bytes leave the reserve as it is.
-
-        Raises:
-            StorageError: the folder cannot be asked.
-        """
+        """Whether so many more bytes leave the reserve intact; raises `StorageError` if that cannot be read."""
         return free_bytes(self.folder) - n_bytes >= self.n_bytes and _has_free_inodes(self.folder)
 
     def require(self, n_bytes: int = 0) -> None:
-        """Refuse what would take from the reserve.
-
-        Raises:
-            StorageError: it would, or the folder cannot be asked.
-        """
+        """Raise `StorageError` if so many bytes would need the reserve, or that cannot be read."""
         if not self.has_room(n_bytes):
             raise StorageError(
                 f"the disk of {self.folder} has no room for {n_bytes} bytes beside its reserve of {self.n_bytes}; "
@@ -49,11 +41,7 @@ class DiskReserve:
 
 
 def free_bytes(folder: Path) -> int:
-    """Return how much can still be written to the disk of a folder.
-
-    Raises:
-        StorageError: the folder cannot be asked.
-    """
+    """Return the free space on the disk of a folder; raises `StorageError` if that cannot be read."""
     try:
         return shutil.disk_usage(folder).free
     except OSError as exc:
@@ -61,11 +49,6 @@ def free_bytes(folder: Path) -> int:
 
 
 def _has_free_inodes(folder: Path) -> bool:
-    """Whether more than a few files can still be made on the disk of a folder.
-
-    Raises:
-        StorageError: the folder cannot be asked.
-    """
     try:
         counts = os.statvfs(folder)
     except OSError as exc:
@@ -74,7 +57,7 @@ def _has_free_inodes(folder: Path) -> bool:
 
 
 def written_bytes(folder: Path) -> int:
-    """Return what a folder takes of the disk, without files that have another name elsewhere."""
+    """Return the disk space of a folder, without files that have another hard link."""
     total = 0
     for parent, _, files in os.walk(folder):
         for name in files:

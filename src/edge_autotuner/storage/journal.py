@@ -1,8 +1,8 @@
-"""The append-only file that is the truth of a dataset: one JSON record a line, on disk before it counts.
+"""The append-only journal of a dataset: one JSON record a line, synced before it counts.
 
-A line is `{"crc32":"xxxxxxxx","record":{...}}`; the checksum covers the record's text. A kill can only leave
-an unfinished last line, which readers ignore and the next writer cuts off. Anything else that does not
-fit its checksum is damage and is reported with its line number, never skipped.
+A line is `{"crc32":"xxxxxxxx","record":{...}}`; the checksum covers the record's text. A kill can only leave an
+unfinished last line, which readers ignore and the next writer cuts off. Any other line that does not match its checksum
+is damage, reported with its line number and never skipped.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _CRC_DIGITS = 8
 
 @dataclass(frozen=True)
 class JournalPart:
-    """What was read from a journal.
+    """A part of a journal.
 
     Attributes:
-        records: the records in the order in which they were written.
-        end: byte offset behind the last whole line; what follows is an unfinished line.
-        n_lines: number of the last whole line, 1-based; 0 for an empty journal.
+        records: in the order of writing.
+        end: byte offset after the last complete line.
+        n_lines: number of the last complete line, 1-based; 0 for an empty journal.
     """
 
     records: tuple[dict[str, Any], ...]
@@ -68,7 +68,7 @@ class JournalWriter:
 
     Args:
         path: the journal; created when missing.
-        end: where the last whole line ends; what stands behind it is cut off.
+        end: byte offset after the last complete line; the rest is cut off.
     """
 
     def __init__(self, path: Path, *, end: int) -> None:
@@ -80,15 +80,15 @@ class JournalWriter:
 
     @property
     def end(self) -> int:
-        """Byte offset behind the last record that is safely on disk."""
+        """Byte offset after the last record on disk."""
         return self._end
 
     def append(self, record: dict[str, Any]) -> None:
         """Write one record; when this returns, it survives a kill and a power cut.
 
         Raises:
-            ValueError: the record holds NaN, or something that JSON does not know.
-            StorageError: the disk refused; the journal is as it was before.
+            ValueError: the record holds NaN, or is not JSON.
+            StorageError: the disk refused; the journal is unchanged.
         """
         line = encode_line(record)
         with storage_errors(self._path):

@@ -1,4 +1,4 @@
-"""One writer per folder. Only this module asks the kernel for locks, and says so where a file system has none."""
+"""One writer per folder. Only this module uses file locks, and reports file systems without them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 
 
 class FolderLock:
-    """The right to write in a folder, held until `release` or the end of the process.
+    """The exclusive right to write in a folder, held until `release` or the end of the process.
 
     The kernel frees it when the holder dies, so a kill never leaves a folder locked. The file itself stays.
 
     Raises:
-        DatasetError: somebody else, in this process or another, holds it.
+        DatasetError: another writer, in this process or another, holds it.
         StorageError: the lock file cannot be created, or the file system has no locks.
     """
 
@@ -45,7 +45,7 @@ class FolderLock:
 
     @classmethod
     def within(cls, folder: Path, wait_s: float) -> Self:
-        """Return the right to write, waiting for another writer for some time; raises as the constructor."""
+        """Wait up to `wait_s` for another writer; raises as the constructor."""
         until_s = time.monotonic() + wait_s
         while True:
             try:
@@ -72,7 +72,7 @@ def lock_file(handle: int, operation: int, path: Path) -> None:
         path: of the file, for the message.
 
     Raises:
-        BlockingIOError: somebody else holds it, with LOCK_NB.
+        BlockingIOError: another writer holds it, with LOCK_NB.
         StorageError: the file system has no locks.
         OSError: anything else.
     """

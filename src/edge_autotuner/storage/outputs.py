@@ -1,7 +1,7 @@
-"""What an output may be, and where it may be written: never over, into or around what the same command reads.
+"""Checks of output paths: a command never writes over, into or around what it reads.
 
-Two names may mean one file (links, `..`, case, bind mounts, /dev/fd), so files are compared by what the system says,
-not by their text. What somebody else wrote is replaced only where `overwrite` says so.
+Two names may mean one file (links, `..`, case, bind mounts, /dev/fd), so files are compared by the system, not by
+their text. A file of another command is replaced only with `overwrite`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OF_FILE_SYSTEMS = "lost+found"
 _ADDRESS = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")  # of a camera; a path with such a folder begins otherwise
 
 Reads = Mapping[str, "Path | str | None"]
-"""What a command reads, by what the user calls it; None and addresses of cameras are no files."""
+"""What a command reads, by the user's name of it; None and addresses of cameras are ignored."""
 
 
 def check_output_file(
@@ -42,17 +42,17 @@ def check_output_file(
     overwrite: bool = False,
     is_own: Callable[[Path], bool] | None = None,
 ) -> None:
-    """Make sure that a file can be written without losing anything; nothing is written or opened for writing.
+    """Check that a file can be written without losing anything; nothing is written or opened for writing.
 
     Args:
         path: the file; "-" is standard output.
-        option: what the user calls it.
+        option: the user's name of it.
         reads: what the command reads.
-        overwrite: whether another file that is there may be replaced.
-        is_own: whether a file that is there was written by the same command, and may be replaced anyway.
+        overwrite: whether another existing file may be replaced.
+        is_own: whether an existing file was written by the same command, and may be replaced in any case.
 
     Raises:
-        ConfigError: it is, or belongs to, something that is read; it is a folder or a device; or it is there already.
+        ConfigError: it is part of something that is read, a folder, a device, or an existing file.
     """
     if path == STANDARD_OUTPUT:
         return
@@ -72,27 +72,23 @@ def check_output_file(
 
 
 def check_output_place(path: Path, *, option: str) -> None:
-    """Make sure that a new file does not become a part of a bundle or of a run; for files that are never replaced.
-
-    Raises:
-        ConfigError: it would.
-    """
+    """Raise `ConfigError` for a file inside a bundle or run; for files that are never replaced."""
     _refuse_parts_of_folders(path, option)
 
 
 def check_output_folder(path: Path, *, option: str, reads: Reads, own: Collection[str] | None = None) -> None:
-    """Make sure that a folder can be filled without touching what is read, or what somebody else has there.
+    """Check that a folder can be filled without touching what is read, or files of others.
 
     Args:
         path: the folder.
-        option: what the user calls it.
+        option: the user's name of it.
         reads: what the command reads.
-        own: names of which the command makes at least one in its folder: a folder that is neither empty nor has any of
-            them is somebody else's; None: it may be.
+        own: names of which the command makes at least one: a folder that is neither empty nor has any of them belongs
+            to others and is refused; None: it is allowed.
 
     Raises:
-        ConfigError: it is a file, what is read or inside of it, a bundle or a part of a run; what is read is one of its
-            own files; or it is somebody else's.
+        ConfigError: it is a file, part of what is read, a bundle or part of a run; an input is among its own files; or
+            it belongs to others.
     """
     _refuse_inputs(path, option, reads)
     _refuse_parts_of_folders(path, option)
@@ -115,11 +111,7 @@ def check_output_folder(path: Path, *, option: str, reads: Reads, own: Collectio
 
 
 def check_outputs_differ(outputs: Mapping[str, Path | None]) -> None:
-    """Make sure that no two outputs are one file.
-
-    Raises:
-        ConfigError: two are.
-    """
+    """Raise `ConfigError` if two outputs are the same file."""
     given = [(option, path) for option, path in outputs.items() if path is not None]
     for number, (option, path) in enumerate(given):
         for other_option, other in given[:number]:
@@ -128,19 +120,15 @@ def check_outputs_differ(outputs: Mapping[str, Path | None]) -> None:
 
 
 def is_same_file(one: Path, other: Path) -> bool:
-    """Whether two names mean one file or folder, also where it is not there yet."""
+    """Whether two names mean the same file or folder, which need not exist."""
     try:
         return os.path.samefile(one, other)
-    except (OSError, ValueError):  # one of them is not there yet
+    except (OSError, ValueError):  # one of them does not exist
         return _real(one) == _real(other)
 
 
 def write_output(path: Path, text: str) -> None:
-    """Write text to a file in one step; to standard output, a pipe or a device as it is.
-
-    Args:
-        path: checked by `check_output_file`; a link is followed.
-        text: all of it.
+    """Write text to a path from `check_output_file`: to a file in one step, else to standard output, pipe or device.
 
     Raises:
         StorageError: the disk refused.
@@ -178,7 +166,7 @@ def _refuse_inputs(path: Path, option: str, reads: Reads) -> None:
 
 
 def _refuse_parts_of_folders(path: Path, option: str) -> None:
-    """Refuse a place in a bundle, and the name of one of a run's own files."""
+    """Refuse a path in a bundle, and names of a run's own files."""
     for parent in _parents(path):
         if (parent / BUNDLE_FILE).is_file():
             raise ConfigError(f"{option} {path} is inside the bundle {parent}; choose another folder")

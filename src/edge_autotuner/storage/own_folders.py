@@ -1,7 +1,7 @@
-"""Which folders hold pictures that this program has written: they are never taken for pictures of a camera.
+"""Recognises folders of pictures that this program wrote, which are never taken for pictures of a camera.
 
-A dataset and a reservoir are known by the journal that they begin with, whatever they are called and wherever somebody
-has moved them. Other folders of pictures get a hidden mark when they are made.
+A dataset and a reservoir are recognised by their journal, whatever their name and place. Other folders of pictures get
+a hidden marker file.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _PICTURES = frozenset({"frames", "backgrounds", "pictures"})  # folders inside a
 
 
 def own_folder(folder: Path) -> Path | None:
-    """Return the folder of this program that a folder is, or whose pictures it holds; None for a foreign one.
+    """Return the folder of this program that contains a folder's pictures, None for a foreign one.
 
     Args:
-        folder: a real path; nothing is followed.
+        folder: a real path; links are not followed.
     """
     if _is_own(folder):
         return folder
@@ -27,11 +27,7 @@ def own_folder(folder: Path) -> Path | None:
 
 
 def mark_if_empty(folder: Path) -> None:
-    """Mark a folder that is to be filled with pictures, unless somebody else has something in it already.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Mark a folder that will be filled with pictures, if it has no visible entries; raises `OSError`."""
     if all(entry.name.startswith(".") for entry in folder.iterdir()):
         (folder / MARK_NAME).write_text(_MARK, encoding="utf-8")
 

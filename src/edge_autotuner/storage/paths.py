@@ -1,7 +1,7 @@
-"""The only place where text becomes a path, and the only one that removes folders.
+"""The only module that makes paths from text, and the only one that deletes folders.
 
-A name may come from a peer, a file or a setting: `child_path` turns it into a path inside a folder or raises.
-`remove_folder` deletes a folder only below another one that the caller names, whatever the path says.
+A name may come from a peer, a file or a setting: `child_path` makes it a path inside a folder, or raises.
+`remove_folder` deletes a folder only below another one that the caller names.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ _PLAIN_NAME = re.compile(PLAIN_NAME.removeprefix("^").removesuffix("$"))
 
 
 def is_plain_name(name: object) -> TypeGuard[str]:
-    """Whether a value is text that can be the name of a file: letters, digits, dots, dashes and underscores."""
+    """Whether a value is text that matches `PLAIN_NAME`."""
     return isinstance(name, str) and _PLAIN_NAME.fullmatch(name) is not None
 
 
 def child_path(folder: Path, *names: str, error: type[EdgeAutotunerError] = StorageError) -> Path:
-    """Return the path of something inside a folder.
+    """Return a path inside a folder, which need not exist.
 
     Args:
-        folder: holds it; need not exist.
-        names: of the folders below, and of the thing itself; each a plain name.
-        error: what to raise.
+        folder: the folder.
+        names: path below it; each a plain name.
+        error: class of the error.
 
     Raises:
-        EdgeAutotunerError: a name is not a plain one, or a link leads out of the folder; of the class `error`.
+        EdgeAutotunerError: a name is not a plain one, or a link leads out of the folder.
         ValueError: there is no name.
     """
     if not names:
@@ -60,14 +60,14 @@ def child_path(folder: Path, *names: str, error: type[EdgeAutotunerError] = Stor
 
 
 def remove_folder(path: Path, *, below: Path, strict: bool = False) -> bool:
-    """Delete a folder and all that is in it; return whether it is gone. Links in it are removed, not followed.
+    """Delete a folder with its content, without following links; return whether it is gone.
 
-    A failure is logged with path and errno and is not raised, so that a `finally` keeps its first error.
+    A failure is logged with path and errno and not raised, so that a `finally` keeps its first error.
 
     Args:
-        path: the folder, or a link to one, which alone is removed then; one that does not exist is gone.
-        below: folder that it must be inside of.
-        strict: raise what fails instead of logging it.
+        path: the folder; of a link to one, only the link is deleted.
+        below: folder that must contain it.
+        strict: raise a failure instead of logging it.
 
     Raises:
         StorageError: with `strict`: it is not inside `below`, or the disk refuses.
@@ -99,7 +99,7 @@ def _is_inside(path: Path, folder: Path) -> bool:
 
 
 def _check_inside(path: Path, below: Path) -> None:
-    """Refuse everything but what is strictly inside a folder; a link counts as where it is, not as where it leads."""
+    """Refuse a path that is not strictly inside a folder; of a link, its own place counts, not its target."""
     if path.name in {"", ".", ".."}:
         raise PermissionError(errno.EPERM, f"it is not a folder inside {below}")
     if not path.parent.resolve().is_relative_to(below.resolve()):

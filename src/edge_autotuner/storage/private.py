@@ -1,7 +1,7 @@
-"""Who may read what a service or a node keeps, such as pictures of people: only its owner, unless told otherwise.
+"""Permissions of the data of a service or node, such as pictures of people: readable by its owner only, by default.
 
-The processes that keep such data call `keep_private` before they make anything: from then on whatever they and their
-children create, through any library, is theirs alone, and what an earlier version left open is closed.
+Processes call `keep_private` before they create anything. Whatever they and their children create from then on, through
+any library, is private, and files that an earlier version left open are closed.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ _GROUP_WRITES = stat.S_IWGRP
 
 
 def keep_private(folder: Path, *, is_own: Callable[[Path], bool], for_group: bool = False) -> None:
-    """Make a folder that only its owner may enter, and let this process create nothing that others may read.
+    """Make a private folder, and let this process create private files only.
 
-    What this program has there already is closed to others as well, and a line in the log says so. Where somebody else
-    has something in the folder too, such as in a home directory, that and the folder itself keep their rights.
+    Existing entries of this program are closed to others as well, which is logged. In a folder with foreign entries,
+    such as a home directory, these and the folder itself keep their permissions.
 
     Args:
-        folder: of everything that is kept; made if new.
-        is_own: whether what is directly in the folder was made by this program, or for it alone.
-        for_group: members of its group may read.
+        folder: made if new.
+        is_own: whether an entry of the folder belongs to this program.
+        for_group: lets the folder's group read.
 
     Raises:
         StorageError: it cannot be made.
@@ -44,7 +44,7 @@ def keep_private(folder: Path, *, is_own: Callable[[Path], bool], for_group: boo
 def make_private_folder(
     folder: Path, *, is_own: Callable[[Path], bool] = lambda _: True, forbidden: int = _GROUP_AND_OTHERS
 ) -> None:
-    """Make a folder without the forbidden rights, or take these from one that is there and what is its own in it.
+    """Make a folder without the forbidden permissions, or take them from an existing one and its own entries.
 
     Raises:
         StorageError: it cannot be made.
@@ -57,7 +57,7 @@ def make_private_folder(
             raise StorageError(f"cannot write {folder}: a file has this name; choose another folder")
     except OSError as exc:
         raise StorageError(f"cannot make {folder}: {exc.strerror}; choose a folder that you may write to") from exc
-    folder = folder.resolve()  # a link's own rights say nothing
+    folder = folder.resolve()  # the permissions of a link say nothing
     was = _mode(folder)
     entries = sorted(folder.iterdir())
     own = [path for path in entries if is_own(path)]
@@ -78,11 +78,7 @@ def make_private_folder(
 
 
 def make_private_file(path: Path) -> None:
-    """Create an empty file that only its owner reads; one that is there is closed to others, and not opened.
-
-    Raises:
-        OSError: it cannot be created.
-    """
+    """Create an empty private file, unless it exists; an existing one is not opened. Raises `OSError`."""
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
@@ -95,7 +91,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _close(path: Path, forbidden: int) -> bool:
-    """Take rights from a file or folder, not from what a link leads to; return whether it had them."""
+    """Take permissions from a file or folder, but not from the target of a link; return whether it had them."""
     try:
         if path.is_symlink() or not _mode(path) & forbidden:
             return False

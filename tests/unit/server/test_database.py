@@ -310,7 +310,7 @@ def test_everything_that_is_asked_compiles_for_postgresql(tmp_path: Path) -> Non
     for job_id in (jobs.add("a", deadline_s=1), jobs.add("b")):
         jobs.store.get(job_id, NODE), jobs.store.events(job_id, NODE, after=0)
     jobs.store.list(NODE, camera="gate", state="queued", limit=9), jobs.store.counts()
-    jobs.queue.tidy()
+    jobs.queue.recover()
     claimed = jobs.queue.claim()
     assert claimed is not None
     jobs.queue.report(claimed, JobProgress(task="training", done=1, total=None))
@@ -320,7 +320,7 @@ def test_everything_that_is_asked_compiles_for_postgresql(tmp_path: Path) -> Non
     jobs.queue.finish(claimed, RESULT.model_copy(update={"files": (left,)}))
     assert parts.registry.collect_garbage(client="admin").bundles
     parts.clock.advance(8 * 86400)
-    jobs.queue.tidy()
+    jobs.queue.recover()
     token = parts.tokens.add("edge", ["annotate"])
     parts.tokens.identify(token.text)
     parts.tokens.rotate("edge", overlap_s=60)

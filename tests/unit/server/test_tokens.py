@@ -367,7 +367,7 @@ def test_a_full_disk_stops_notes_and_not_requests(
         assert parts.tokens.identify("something else") is None
         assert tried.acquire(timeout=WAIT_S)
         parts.tokens._notes._writer.shutdown()
-    assert set(caplog.messages) == {"uses and refusals of tokens could not be noted now: the disk is full"}
+    assert set(caplog.messages) == {"uses and refusals of tokens cannot be recorded now: the disk is full"}
     parts.tokens.close()
     assert refusals(parts) == [("-", "not a token", "1 requests")]
     assert parts.tokens.all()[0].last_used_at == datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,1 +1,1 @@
-"""Annotating pictures for many clients: models, batches of pictures, results that are kept, and quotas."""
+"""Annotating pictures for many clients: models, batches, cached results, and quotas."""

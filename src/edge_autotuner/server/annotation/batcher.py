@@ -1,4 +1,4 @@
-"""Calls a model with pictures of all clients together."""
+"""Calls a model with batches of pictures of all clients."""
 
 from __future__ import annotations
 
@@ -20,18 +20,14 @@ from edge_autotuner.server.annotation.call_threads import CallThreads
 logger = logging.getLogger(__name__)
 
 OnCall = Callable[[int, float], None]
-"""Told the pictures and the seconds of each call."""
+"""Called with the number of pictures and the seconds of each call."""
 
-_SMOOTHING = 0.2  # weight of the newest call in the mean time of a picture
-_FIRST_GUESS_S = 0.1  # of that time, before the first call
+_SMOOTHING = 0.2  # weight of the last call in the mean time of a picture
+_FIRST_GUESS_S = 0.1  # of that mean
 
 
 class QueueFull(Exception):
-    """There is no room for these pictures.
-
-    Attributes:
-        retry_after_s: when there should be.
-    """
+    """There is no room for these pictures; there should be after `retry_after_s`."""
 
     def __init__(self, retry_after_s: float) -> None:
         super().__init__(f"try again in {retry_after_s:.1f} s")
@@ -39,7 +35,7 @@ class QueueFull(Exception):
 
 
 class ModelFailed(Exception):
-    """A model could not look at one picture; the cause is attached."""
+    """A model failed on one picture; the cause is attached."""
 
 
 Answer = Detections | ModelFailed
@@ -58,7 +54,7 @@ class Batcher:
         detector: called from `rules.n_parallel` threads.
         rules: of the queue.
         name: of the model, for the log.
-        on_call: told of each call.
+        on_call: see `OnCall`.
         clock: its monotonic time orders the queue.
     """
 
@@ -90,32 +86,28 @@ class Batcher:
 
     @property
     def retry_after_s(self) -> float:
-        """Seconds after which what is ahead should be done, by the time that pictures took lately."""
+        """Estimated seconds until the queue is done, from the mean time of recent pictures."""
         return self._queue.n_ahead * self._picture_s / self._rules.n_parallel
 
     @property
     def longest_call_s(self) -> float:
-        """How long the oldest call that is under way has taken so far, 0 if there is none."""
+        """Seconds that the oldest running call has taken so far, 0 if there is none."""
         now_s = self._clock.monotonic_s()
         return max((now_s - started_s for started_s in self._calls.values()), default=0.0)
 
     def reserve(self, n_pixels: Sequence[int]) -> list[Place]:
-        """Return a place in the queue for each of some pictures, or for none of them.
-
-        Raises:
-            QueueFull: there is not enough room.
-        """
+        """Return a place in the queue for each picture; raises `QueueFull` without room for all of them."""
         places = self._queue.reserve(list(n_pixels))
         if places is None:
             raise QueueFull(self.retry_after_s)
         return places
 
     def release(self, place: Place) -> None:
-        """Give a place back, also of a picture that waits; one that is in a call stays there."""
+        """Free the place of a picture, unless it is in a call."""
         self._queue.release(place)
 
     async def detect(self, place: Place, image_bgr: ImageArray) -> Detections:
-        """Return what the model sees, in a batch with others.
+        """Return the detections of a picture, which the model gets in a batch with others.
 
         Raises:
             ModelFailed: the model raised, or returned what cannot be detections.
@@ -129,13 +121,13 @@ class Batcher:
             self.release(place)
 
     def close(self) -> None:
-        """Let the threads end; nothing may wait any more."""
+        """End the threads; no picture may wait."""
         if self._alarm is not None:
             self._alarm.cancel()
         self._threads.close()
 
     def _start_ready(self) -> None:
-        """Start what is ready, and look again when something will be without another event."""
+        """Start the batches that are ready, and set a timer for the next one."""
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
@@ -157,14 +149,14 @@ class Batcher:
         self._queue.finished(len(batch))
         self._start_ready()
         error = call.exception()
-        if error is not None:  # not by the model: that is told for each picture
+        if error is not None:  # not of the model, whose failures belong to single pictures
             answers: list[Answer] = [_failed(error)] * len(batch)
         else:
             answers, seconds = call.result()
             self._note(len(batch), seconds)
         for waiting, answer in zip(batch, answers, strict=True):
             if waiting.answer.done():
-                continue  # nobody waits for it any more
+                continue  # the request was cancelled
             if isinstance(answer, Detections):
                 waiting.answer.set_result(answer)
             else:
@@ -193,14 +185,14 @@ def whole_seconds(seconds: float) -> str:
 
 
 def detect_all(detector: Detector, images: list[ImageArray], name: str) -> list[Answer]:
-    """Return an answer for each picture; where a batch fails, each is looked at alone: only the bad one fails then."""
+    """Return an answer for each picture; if a batch fails, try each picture alone: only the bad one fails."""
     if len(images) > 1:
         try:
             answers = detector.detect_batch(images)
             if len(answers) == len(images):
                 return [_checked(answer, detector) for answer in answers]
             logger.warning("model %s: %d answers for %d pictures; one by one", name, len(answers), len(images))
-        except Exception:  # whatever a model raises, the other pictures of the batch are not to blame
+        except Exception:  # the other pictures of the batch may be fine
             logger.warning("model %s: a batch of %d failed; one by one", name, len(images), exc_info=True)
     return [_detect_one(detector, image) for image in images]
 
@@ -208,7 +200,7 @@ def detect_all(detector: Detector, images: list[ImageArray], name: str) -> list[
 def _detect_one(detector: Detector, image: ImageArray) -> Answer:
     try:
         return _checked(detector.detect(image), detector)
-    except Exception as exc:  # told to the one who asked
+    except Exception as exc:  # of one picture
         return _failed(exc)
 
 

@@ -1,4 +1,4 @@
-"""Threads for work that would hold up the event loop."""
+"""Threads for work that would block the event loop."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _Result = TypeVar("_Result")
 
 
 class CallThreads:
-    """A few threads that carry out calls, in order; a call that never ends does not keep the process alive.
+    """Threads that run calls in order; a call that never ends does not keep the process alive.
 
-    An executor of the standard library waits for its threads when the process ends.
+    An executor of the standard library would wait for its threads at the end of the process.
 
     Args:
         n_threads: how many.
@@ -28,14 +28,14 @@ class CallThreads:
             threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True).start()
 
     def run(self, call: Callable[[], _Result]) -> asyncio.Future[_Result]:
-        """Return a future of what a call returns or raises; one that is cancelled leaves the call to itself."""
+        """Return a future of a call; cancelling it does not stop the call."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_Result] = loop.create_future()
         self._calls.put(lambda: _carry_out(call, loop, future))
         return future
 
     def close(self) -> None:
-        """Let the threads end after what they were given."""
+        """End the threads after the calls that they were given."""
         for _ in range(self._n_threads):
             self._calls.put(None)
 
@@ -50,11 +50,11 @@ def _carry_out(call: Callable[[], Any], loop: asyncio.AbstractEventLoop, future:
         return
     try:
         result = call()
-    except BaseException as exc:  # the thread's edge: whoever waits is told
+    except BaseException as exc:  # the edge of the thread: the future carries it
         error = exc
     try:
         loop.call_soon_threadsafe(_tell, future, result, error)
-    except RuntimeError:  # the loop is closed: nobody waits any more
+    except RuntimeError:  # the loop is closed
         return
 
 

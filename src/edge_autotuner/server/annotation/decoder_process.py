@@ -1,10 +1,10 @@
 """`python -m edge_autotuner.server.annotation.decoder_process PARENT MAX_PIXELS`: decodes pictures.
 
-It is a process so that it can be ended: the kernel ends a decoding that takes more CPU time than its pixels can need,
-and refuses it more memory. A decoder that crashes takes nothing else with it.
+The kernel ends a decoding in this process that takes more CPU time than its pixels can need, and limits its memory. A
+decoder that crashes ends nothing else.
 
     request   width, height, milliseconds of CPU time, bytes: 4 unsigned 32-bit numbers; the file
-    answer    0 and the (H, W, 3) pixels, or the length of a text that says what is wrong, and the text
+    answer    0 and the (H, W, 3) pixels, or the length of an error message, and the message
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PAGE_BYTES = resource.getpagesize()
 def main(parent: int, max_pixels: int) -> int:
     """Answer until the input ends; return the exit code."""
     die_with(parent)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which ends this
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which ends this process
     cv2.setNumThreads(1)
     _limit_memory(_BASE_BYTES + _BYTES_PER_PIXEL * max_pixels)
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
@@ -57,7 +57,7 @@ def _answer(answers: BinaryIO, data: bytes, size_wh: tuple[int, int], cpu_ms: in
 
 
 def _limit_memory(n_bytes: int) -> None:
-    """Allow so much on top of what the libraries took."""
+    """Limit the memory to so much more than the libraries take."""
     with open("/proc/self/statm", encoding="ascii") as file:
         taken = int(file.read().split()[0]) * _PAGE_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (taken + n_bytes, taken + n_bytes))

@@ -1,4 +1,4 @@
-"""Decodes pictures in processes that can be ended, one for each thread that asks."""
+"""Decodes pictures in processes that can be killed, one for each calling thread."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from edge_autotuner.storage.child_process import ChildProcess, module_command, w
 logger = logging.getLogger(__name__)
 
 SMALL_PIXELS = 250_000
-"""Up to here a picture is decoded in the thread that asks: its pixels and bytes bound the work.
+"""Up to this size a picture is decoded in the calling thread: its pixels and bytes bound the work.
 
-`scripts/bench decoding` counts the worst of each format that we know.
+`scripts/bench decoding` measures the worst known picture of each format.
 """
 
 _BASE_CPU_S = 2.0
@@ -34,11 +34,11 @@ _ENDING_S = 0.5
 
 
 class Decoders:
-    """Decodes for any number of threads; each gets a process of its own when it needs one.
+    """Decodes for any number of threads, each with its own process.
 
     Args:
         max_pixels: of a picture.
-        max_wait_s: longest time for one picture, also where its process does not get to run.
+        max_wait_s: time limit of one picture, also if its process does not get to run.
     """
 
     def __init__(self, *, max_pixels: int, max_wait_s: float) -> None:
@@ -49,8 +49,8 @@ class Decoders:
         """Return the (H, W, 3) uint8 picture.
 
         Raises:
-            Problem: 422 it cannot be decoded, or not in the time that its pixels can need; 503 no process can be
-                started, or it was killed from outside.
+            Problem: 422 it cannot be decoded, or not within the CPU time that its pixels can need; 503 no process can
+                be started, or it was killed from outside.
         """
         if picture.header.n_pixels <= SMALL_PIXELS:
             return decode_picture(picture)
@@ -61,7 +61,7 @@ class Decoders:
 
 
 class _DecoderProcess:
-    """A process that decodes; it ends when this object goes, or its thread ends."""
+    """A decoding process, which ends with this object and with its thread."""
 
     def __init__(self, max_pixels: int) -> None:
         try:
@@ -86,11 +86,11 @@ class _DecoderProcess:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is gone."""
+        """Whether the process is gone."""
         return self._process.has_ended
 
     def decode(self, picture: CheckedPicture, max_wait_s: float) -> ImageArray:
-        """Return a picture; raises as `Decoders.decode`. A process that does not answer in time is ended."""
+        """Return a picture; raises as `Decoders.decode`. A process that does not answer in time is killed."""
         width, height = picture.header.size_wh
         cpu_ms = round(1000 * (_BASE_CPU_S + _CPU_S_PER_MEGAPIXEL * picture.header.n_pixels / 1e6))
         ends_at_s = time.monotonic() + max_wait_s
@@ -134,7 +134,7 @@ class _DecoderProcess:
         return data
 
     def _given_up(self, picture: CheckedPicture, exc: Exception) -> Problem:
-        """End the process, and return what the client is told."""
+        """End the process, and return the refusal of the picture."""
         is_late = isinstance(exc, TimeoutError)
         if is_late:
             self._process.kill()
@@ -142,16 +142,16 @@ class _DecoderProcess:
         logger.warning("picture %s ended its decoder (%s, exit code %s)", picture.sha256, exc, code)
         if is_late or code == -signal.SIGPROF:
             return damaged(picture.header.type, "it takes longer to decode than its pixels can need")
-        if code == -signal.SIGKILL:  # by the kernel where memory is short, or by somebody: no fault of the picture
+        if code == -signal.SIGKILL:  # by the kernel without memory, or a user: not the fault of the picture
             text = "the process that decoded this picture was ended from outside; send it again"
             return Problem(503, "decoder-ended", text, headers={"Retry-After": _RETRY_S})
         return damaged(picture.header.type, "its decoder crashed")
 
     def _end(self) -> int:
-        """End it where it still runs, and return its exit code."""
+        """End the process, and return its exit code."""
         for pipe in (self._requests, self._answers):
             pipe.close()
-        return wait_or_kill(self._process, _ENDING_S)  # one that crashed says how; one that waits sees its input end
+        return wait_or_kill(self._process, _ENDING_S)  # a waiting one sees the end of its input
 
 
 def _wait(pipe: IO[bytes], event: int, ends_at_s: float) -> None:

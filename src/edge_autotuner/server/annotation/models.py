@@ -1,4 +1,4 @@
-"""Finds and loads the groundtruth models that the settings name."""
+"""Finds and loads the groundtruth models of the settings."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _NETWORK_SUFFIXES = (".safetensors", ".pth", ".tgz")
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that can be asked.
+    """A loaded model.
 
     Attributes:
-        detector: looks at pictures.
-        sha256: of what it was loaded from.
-        settings: hash of all else that its answers depend on.
-        resize: how pictures enter it; None where that is not known.
+        detector: of the model.
+        sha256: of its file or folder.
+        settings: hash of everything else that its answers depend on.
+        resize: how pictures are resized; None if unknown.
     """
 
     detector: Detector
@@ -49,14 +49,14 @@ class LoadedModel:
 
 
 ModelLoader = Callable[[], LoadedModel]
-"""Loads a model that has been found; takes a while."""
+"""Loads a model; takes a while."""
 
 
 def find_loader(name: str, model: ServedModel, models_dir: Path | None) -> ModelLoader:
-    """Return what loads a model, after a look at whether it is there.
+    """Check that a model is there, and return its loader.
 
     Raises:
-        ConfigError: the source is nothing that is known, or a setting does not fit it.
+        ConfigError: the source is unknown, or a setting does not fit it.
         WeightsError, ModelBundleError: it is missing or damaged.
         MissingDependency: its library is not installed.
     """

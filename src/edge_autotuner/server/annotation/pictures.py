@@ -1,4 +1,4 @@
-"""Pictures as they arrive: checked, named by their hash, and decoded where that is known to be short."""
+"""Uploaded pictures: checked, named by their hash, and decoded if small."""
 
 from __future__ import annotations
 
@@ -11,17 +11,12 @@ from edge_autotuner.dataset.picture_header import PICTURE_TYPES, BadPicture, Pic
 from edge_autotuner.server.problems import Problem
 
 ANY_TYPE = "application/octet-stream"
-"""What a client may call a picture whose type it does not know: the header of the file says it."""
+"""MIME type for a picture of unknown type, which the header of the file tells."""
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A picture as a client sent it.
-
-    Attributes:
-        content: the file.
-        declared_type: MIME type that the client says it has.
-    """
+    """An uploaded file, with the MIME type that the client declares."""
 
     content: bytes
     declared_type: str
@@ -29,7 +24,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class CheckedPicture:
-    """A picture whose header is known to be fine; it is not decoded yet.
+    """A picture with a valid header that is not decoded yet.
 
     Attributes:
         content: the file.
@@ -70,11 +65,7 @@ def check_picture(upload: Upload, *, max_pixels: int) -> CheckedPicture:
 
 
 def decode_picture(picture: CheckedPicture) -> ImageArray:
-    """Return the (H, W, 3) uint8 picture, of the size that its header says; in this thread, so for small ones only.
-
-    Raises:
-        Problem: 422, it cannot be decoded.
-    """
+    """Decode a small picture in this thread to (H, W, 3) uint8; raises `Problem` 422."""
     try:
         return decode_as_stored(picture.content, picture.header.size_wh)
     except BadPicture as exc:
@@ -82,5 +73,5 @@ def decode_picture(picture: CheckedPicture) -> ImageArray:
 
 
 def damaged(kind: str, why: str) -> Problem:
-    """Return what a client is told whose picture cannot be used."""
+    """Return the refusal of a picture."""
     return Problem(422, "picture-damaged", f"this {kind} picture cannot be used: {why}")

@@ -1,4 +1,4 @@
-"""How much each client may ask for."""
+"""Quotas of clients."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ _MINUTE_S = 60.0
 
 @dataclass
 class TokenBucket:
-    """Fills up steadily to a minute's worth, and lets through while there is at least one in it.
+    """A token bucket that holds a minute's worth and may be overdrawn.
 
-    What is taken may be more than is left: the next one then waits for longer. So a request that is larger than the
-    whole bucket passes now and then, and the mean is kept.
+    The request after an overdraft waits longer: a request that is larger than the whole bucket passes now and then, and
+    the mean rate holds.
 
     Attributes:
-        per_minute: how much flows in.
-        filled_at_s: when `level` was right, monotonic seconds.
-        level: what is left; negative where more was taken.
+        per_minute: the rate.
+        filled_at_s: time of `level`, monotonic seconds.
+        level: the rest; negative if overdrawn.
     """
 
     per_minute: float
@@ -46,7 +46,7 @@ class TokenBucket:
 
 
 class Quotas:
-    """Requests and pixels of each client; those that come from the cache cost no pixels.
+    """Quotas of requests and pixels per client; pictures from the cache cost no pixels.
 
     Args:
         requests_per_minute: of one client; None: no limit.
@@ -62,12 +62,12 @@ class Quotas:
         self._buckets: dict[tuple[str, str], TokenBucket] = {}
 
     def wait_s(self, client: str) -> float:
-        """Return how long a client has to wait until it may ask for something, 0 for not at all."""
+        """Return how long a client must wait before its next request, 0 for not at all."""
         now_s = self._clock.monotonic_s()
         return max((bucket.wait_s(now_s) for bucket in self._buckets_of(client).values()), default=0.0)
 
     def take(self, client: str, *, n_requests: int = 0, n_pixels: int = 0) -> None:
-        """Count what a client has got."""
+        """Count requests and pixels of a client."""
         now_s = self._clock.monotonic_s()
         buckets = self._buckets_of(client)
         for kind, amount in (("requests", n_requests), ("pixels", n_pixels)):

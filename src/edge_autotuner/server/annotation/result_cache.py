@@ -1,4 +1,4 @@
-"""Results that are kept in memory and on disk, both bounded, the least recently used ones leaving first."""
+"""Cache of results in memory and on disk, both bounded, with LRU eviction."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _OVERHEAD_BYTES = 200  # of an entry in memory, beside its value
 
 @dataclass(frozen=True)
 class ResultKey:
-    """What a result depends on.
+    """Everything that a result depends on.
 
     Attributes:
-        picture_sha256: of the file that was looked at.
+        picture_sha256: of the picture's file.
         model_sha256: of the model's file.
         settings: hash of the model's settings.
-        client: whose result it is; None: everybody's.
-        task: of the model; decides how its results are written.
+        client: that may use the result; None: all clients.
+        task: of the model, which decides how results are encoded.
     """
 
     picture_sha256: str
@@ -37,17 +37,17 @@ class ResultKey:
     task: str = "boxes"
 
     def to_bytes(self) -> bytes:
-        """Return the key as the store has it."""
+        """Return the key for the store."""
         owner = b"" if self.client is None else hashlib.sha256(self.client.encode()).digest()
         return owner + bytes.fromhex(self.picture_sha256) + bytes.fromhex(self.model_sha256) + self.settings.encode()
 
 
 class ResultCache:
-    """Remembers detections; may be used by several threads.
+    """Caches detections; may be used by several threads.
 
     Args:
         max_memory_bytes: of results in memory; 0: none.
-        store: what survives a restart; None: nothing does.
+        store: results on disk, which survive a restart; None: none.
     """
 
     def __init__(self, max_memory_bytes: int, store: ResultStore | None = None) -> None:
@@ -59,11 +59,11 @@ class ResultCache:
 
     @property
     def n_bytes(self) -> int:
-        """Size of what is in memory."""
+        """Size of the results in memory."""
         return self._n_bytes
 
     def get(self, key: ResultKey) -> Detections | None:
-        """Return a result, or None; may wait for the disk."""
+        """Return a result from memory or disk, or None."""
         found = self.recall(key)
         if found is not None or self._store is None:
             return found
@@ -78,7 +78,7 @@ class ResultCache:
         return None
 
     def recall(self, key: ResultKey) -> Detections | None:
-        """Return a result that is in memory, or None; at once."""
+        """Return a result from memory, or None."""
         name = key.to_bytes()
         with self._lock:
             packed = self._packed.get(name)
@@ -88,19 +88,19 @@ class ResultCache:
         return task_named(key.task).codec.from_bytes(packed)
 
     def put(self, key: ResultKey, found: Detections) -> None:
-        """Remember a result; it reaches the disk a little later."""
+        """Store a result; it is written to the disk later."""
         name, packed = key.to_bytes(), task_named(key.task).codec.to_bytes(found)
         self._remember(name, packed)
         if self._store is not None:
             self._store.put(name, packed)
 
     def forget_old(self) -> None:
-        """Remove from the disk what is older than the store keeps."""
+        """Delete results on disk that are older than the store keeps."""
         if self._store is not None:
             self._store.forget_old()
 
     def close(self) -> None:
-        """Write what is not on disk yet."""
+        """Write pending results to the disk."""
         if self._store is not None:
             self._store.close()
 

@@ -1,6 +1,6 @@
-"""Results on disk: one SQLite file that a kill does not harm, and that may be deleted at any time.
+"""Results on disk: a SQLite file that survives kills, and that may be deleted at any time.
 
-Nothing here stops the service: without a disk that works, results are computed again.
+Without a working disk, results are computed again; nothing here stops the service.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FORMAT_VERSION = 1
 _OVERHEAD_BYTES = 60  # of a row on disk, beside key and value
 _MAX_PENDING = 4096
 _MAX_TOGETHER = 256  # rows of one transaction
-_KEPT_FRACTION = 0.9  # of the limit, when it was reached: then it is not reached again at once
+_KEPT_FRACTION = 0.9  # of the limit, after an eviction: then it is not reached again at once
 
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS results (key BLOB PRIMARY KEY, value BLOB NOT NULL, used_at INTEGER NOT NULL) WITHOUT ROWID;
@@ -31,19 +31,19 @@ CREATE INDEX IF NOT EXISTS results_by_use ON results (used_at);
 PRAGMA user_version = {_FORMAT_VERSION};
 """
 
-_Row = tuple[bytes, bytes | None]  # without a value: the row was used
-_FORGET: _Row = (b"", None)  # no result has an empty key: see what is too old
+_Row = tuple[bytes, bytes | None]  # without a value: a use of the row
+_FORGET: _Row = (b"", None)  # no result has an empty key: delete what is too old
 
 
 class ResultStore:
-    """Values by key in a file; reading takes the caller's time, writing a thread's own.
+    """Values by key in a file, read by the caller and written by a thread.
 
     Args:
         path: the file; its folder is made if new.
         max_bytes: of keys and values.
-        max_age_s: a value that was not used for so long goes at the next `forget_old`; None: none does.
-        has_room: whether the disk has room for values; without it they are left out.
-        clock: its wall time says what is old.
+        max_age_s: `forget_old` deletes values unused for longer; None: none.
+        has_room: whether the disk has room; without it, new values are dropped.
+        clock: for ages.
 
     Raises:
         StorageError: the folder cannot be made.
@@ -70,7 +70,7 @@ class ResultStore:
         self._writer.start()
 
     def get(self, key: bytes) -> bytes | None:
-        """Return a value, or None; errors of the disk are logged."""
+        """Return a value, or None; disk errors are logged."""
         if self._reader is None:
             return None
         with self._lock, _logged("read"):
@@ -81,17 +81,17 @@ class ResultStore:
         return None
 
     def put(self, key: bytes, value: bytes) -> None:
-        """Store a value soon; left out where the disk cannot keep up."""
+        """Queue a value for writing; dropped if the disk cannot keep up."""
         if self._reader is not None:
             self._enqueue((key, value))
 
     def forget_old(self) -> None:
-        """Remove soon what was not used for `max_age_s`."""
+        """Queue the deletion of values unused for `max_age_s`."""
         if self._reader is not None and self._max_age_s is not None:
             self._enqueue(_FORGET)
 
     def close(self) -> None:
-        """Write what is pending, and close the file."""
+        """Write pending values, and close the file."""
         self._pending.put(None)
         self._writer.join()
         with self._lock:
@@ -114,13 +114,13 @@ class ResultStore:
                         rows = [row for row in rows if row[1] is None]
                     with _logged("write"):
                         n_bytes = self._write(connection, rows, n_bytes)
-                except Exception:  # the thread's edge: the next rows may be fine
+                except Exception:  # the edge of the thread: the next rows may be fine
                     logger.exception("results are not written")
         if connection is not None:
             connection.close()
 
     def _next_rows(self) -> tuple[list[_Row], bool]:
-        """Wait for rows; return all that are there, and whether more may come."""
+        """Wait for rows; return those pending, and whether more may come."""
         rows: list[_Row] = []
         row = self._pending.get()
         while row is not None:
@@ -134,7 +134,7 @@ class ResultStore:
         return rows, False
 
     def _write(self, connection: sqlite3.Connection, rows: Sequence[_Row], n_bytes: int) -> int:
-        """Write rows and keep the limit, in one transaction; return the size after it."""
+        """Write rows and enforce the limit in one transaction; return the new size."""
         now = int(self._clock.now().timestamp() * 1e9)
         added = 0
         with connection:
@@ -153,9 +153,9 @@ class ResultStore:
 
 
 def _forget(connection: sqlite3.Connection, now: int, max_age: int) -> int:
-    """Delete what was not used for so many nanoseconds; return how many bytes that was.
+    """Delete rows unused for so many nanoseconds, and return their size.
 
-    What was used while the clock was ahead ages from now on.
+    Rows that were used while the clock was ahead age from now on.
     """
     size = f"length(key) + length(value) + {_OVERHEAD_BYTES}"
     connection.execute("UPDATE results SET used_at = ? WHERE used_at > ?", (now, now))
@@ -166,7 +166,7 @@ def _forget(connection: sqlite3.Connection, now: int, max_age: int) -> int:
 
 
 def _evict(connection: sqlite3.Connection, n_bytes: int) -> int:
-    """Delete what has not been used for longest, at least so many bytes; return how many."""
+    """Delete the least recently used rows, at least so many bytes; return their size."""
     gone, keys = 0, []
     size = f"length(key) + length(value) + {_OVERHEAD_BYTES}"
     for key, row_bytes in connection.execute(f"SELECT key, {size} FROM results ORDER BY used_at"):
@@ -179,7 +179,7 @@ def _evict(connection: sqlite3.Connection, n_bytes: int) -> int:
 
 
 def _open(path: Path) -> sqlite3.Connection | None:
-    """Return a connection, None if the disk refuses; a file that is damaged or of another version is replaced."""
+    """Return a connection, None if the disk refuses; a damaged file, or one of another version, is replaced."""
     try:
         try:
             return _connect(path)

@@ -1,4 +1,4 @@
-"""Annotates pictures: checks them, looks into the cache, and asks models for the rest."""
+"""Annotates pictures: checks them, looks them up in the cache, and runs models on the rest."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _LOADING_RETRY_S = 5.0
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedPicture:
-    """What a model says about one picture.
+    """The answer about one picture.
 
     Attributes:
         found: pixels of the picture, by falling score.
         picture_sha256: of the file.
         size_wh: of the picture, pixels.
-        how: where the answer comes from.
+        how: computed, cached, or shared with another request.
     """
 
     found: Detections
@@ -70,14 +70,14 @@ class AnnotationService:
     """All models of a service; `load` and everything else run on one event loop.
 
     Args:
-        loaders: by the names that requests use.
-        rules: of each model's queue, by the same names.
+        loaders: of the models, by name.
+        rules: of the models' queues, by name.
         limits: of requests.
         quotas: of clients.
         cache: of results.
-        is_shared: whether a client gets results of another one's pictures; see `ResultCacheConfig.shared`.
-        metrics: told of everything.
-        n_decoders: threads that check pictures and have them decoded.
+        metrics: of the service.
+        is_shared: whether clients share results; see `ResultCacheConfig.shared`.
+        n_decoders: threads that check and decode pictures.
         clock: its monotonic time orders the queues.
     """
 
@@ -114,7 +114,7 @@ class AnnotationService:
         """Load all models, one after the other.
 
         Raises:
-            EdgeAutotunerError: one cannot be loaded; those before it can be asked.
+            EdgeAutotunerError: one cannot be loaded; those before it can be used.
         """
         for name, loader in self._loaders.items():
             try:
@@ -125,11 +125,11 @@ class AnnotationService:
             logger.info("model %s is ready", name)
 
     def forget_old_results(self) -> None:
-        """Remove results from the disk whose pictures did not come for long."""
+        """Delete old results on disk."""
         self._cache.forget_old()
 
     def close(self) -> None:
-        """Let go of threads and files; whoever asks after that is refused."""
+        """Close threads and files; later requests are refused."""
         self._is_closed = True
         for model in self._ready.values():
             model.batcher.close()
@@ -138,15 +138,15 @@ class AnnotationService:
 
     @property
     def models(self) -> tuple[ModelInfo, ...]:
-        """The models that can be asked, in the order of the settings."""
+        """The loaded models, in the order of the settings."""
         return tuple(model.info for model in self._ready.values())
 
     def info(self, name: str) -> ModelInfo:
-        """Return one of these by its name."""
+        """Return one of the loaded models."""
         return self._ready[name].info
 
     def not_ready(self) -> list[str]:
-        """Return why not all models can be asked, nothing when they can."""
+        """Return why models cannot be used; empty if all can."""
         failed = [f"model {name} cannot be loaded" for name in self._loaders if name in self._failed]
         missing = [name for name in self._loaders if name not in self._ready and name not in self._failed]
         longest_s = self._limits.request_timeout_s
@@ -158,14 +158,14 @@ class AnnotationService:
         ]
 
     async def annotate(self, name: str, uploads: Sequence[Upload], *, client: str) -> list[AnnotatedPicture | Problem]:
-        """Return an answer for each picture; a picture that cannot be looked at has a problem of its own.
+        """Return an answer for each picture, a problem for one that cannot be used.
 
-        The pictures of one request are admitted together or not at all. A caller who is cancelled is forgotten: what
-        only it has asked for leaves the queue.
+        The pictures of one request are admitted together or not at all. Cancelling the call removes pictures that no
+        other request waits for from the queue.
 
         Raises:
-            Problem: 404 for an unknown model, 429 where quota or queue are used up, 503 while the model is being loaded
-                or takes too long, or the service is being stopped.
+            Problem: 404 unknown model; 429 quota or queue are used up; 503 the model is being loaded or takes too long,
+                or the service is being stopped.
         """
         if self._is_closed:
             raise Problem(503, "stopping", "the service is being stopped")
@@ -177,7 +177,7 @@ class AnnotationService:
                 return await self._answer(model, uploads, client)
         except TimeoutError as exc:
             wait = {"Retry-After": whole_seconds(model.batcher.retry_after_s)}
-            raise Problem(503, "too-slow", f"model {name} did not come to this request", headers=wait) from exc
+            raise Problem(503, "too-slow", f"the request timed out in the queue of model {name}", headers=wait) from exc
 
     async def _answer(
         self, model: _ReadyModel, uploads: Sequence[Upload], client: str
@@ -200,12 +200,12 @@ class AnnotationService:
                 answers.append(check)
                 continue
             how: How = "cached" if check.known is not None else "computed" if check.key in fresh else "shared"
-            fresh.discard(check.key)  # once more in the same request: shared with the first
+            fresh.discard(check.key)  # the same picture again in this request: shared with the first
             answers.append(self._one(model, check, by_key.get(check.key), how, client))
         return answers
 
     def _question(self, model: _ReadyModel, upload: Upload, client: str) -> Callable[[], _Question | Problem]:
-        """Return a call that checks a picture, looks for an answer that is known, and else decodes a small one."""
+        """Return a call that checks a picture, looks it up, and decodes a small one that is unknown."""
 
         def check() -> _Question | Problem:
             try:
@@ -213,7 +213,7 @@ class AnnotationService:
                 owner, task = None if self._is_shared else client, model.info.labels.task
                 key = ResultKey(picture.sha256, model.info.sha256, model.settings, owner, task)
                 known = self._cache.get(key)
-                is_wanted = known is None and picture.header.n_pixels <= SMALL_PIXELS  # saves a way there and back
+                is_wanted = known is None and picture.header.n_pixels <= SMALL_PIXELS  # saves a switch of threads
                 return _Question(picture, key, known, self._decoders.decode(picture) if is_wanted else None)
             except Problem as problem:
                 return problem
@@ -221,13 +221,13 @@ class AnnotationService:
         return check
 
     def _seen_again(self, check: _Question | Problem) -> _Question | Problem:
-        """Return a question with an answer that came while it was looked up: it is not under way any more."""
+        """Return a question with the answer of a computation that ended during the lookup."""
         if isinstance(check, Problem) or check.known is not None or check.key in self._shared:
             return check
         return replace(check, known=self._cache.recall(check.key))
 
     def _start(self, model: _ReadyModel, questions: Iterable[_Question], client: str) -> set[ResultKey]:
-        """Start to compute what is neither known nor under way; all of it or nothing. Return what was started."""
+        """Start computing what is neither known nor running, all or nothing; return the keys of these."""
         fresh = {q.key: q for q in questions if q.known is None and q.key not in self._shared}
         if not fresh:
             return set()
@@ -303,7 +303,7 @@ class AnnotationService:
 
 
 def _failure(name: str, exc: Exception) -> Problem:
-    """Return what a client is told of a model that failed; the log has the rest under the same id."""
+    """Return the refusal for a model that failed; the log has the cause under the same ID."""
     reference = uuid.uuid4().hex[:12]
     logger.error("model %s failed on a picture (%s): %s", name, reference, exc, exc_info=exc.__cause__ or exc)
     return Problem(

@@ -1,4 +1,4 @@
-"""The same question asked twice at the same time is answered by one computation."""
+"""Shares one computation between concurrent requests for the same result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _Result = TypeVar("_Result")
 
 
 class SharedWork(Generic[_Key, _Result]):
-    """Computations under way, by what they answer; one that nobody waits for any more is cancelled."""
+    """Running computations by key; one that nobody waits for is cancelled."""
 
     def __init__(self) -> None:
         self._tasks: dict[_Key, asyncio.Task[_Result]] = {}
@@ -21,36 +21,32 @@ class SharedWork(Generic[_Key, _Result]):
         return key in self._tasks
 
     def start(self, key: _Key, work: Coroutine[Any, Any, _Result], *, on_end: Callable[[], None]) -> None:
-        """Start a computation that is not under way; `on_end` is called when it has ended, however that came."""
+        """Start a computation that is not running; `on_end` is called at its end, also after an error."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks[key] = task
         self._n_waiting[task] = 0
         task.add_done_callback(lambda task: self._ended(key, task, on_end))
 
     def join(self, key: _Key) -> asyncio.Task[_Result]:
-        """Return a computation that is under way, to be awaited behind a shield; `leave` must follow.
-
-        Raises:
-            KeyError: there is none.
-        """
+        """Return a running computation, to be awaited in a shield; `leave` must follow. Raises `KeyError`."""
         task = self._tasks[key]
         self._n_waiting[task] += 1
         return task
 
     def leave(self, key: _Key, task: asyncio.Task[_Result]) -> None:
-        """Wait no longer, or not any more: the last one to leave before the end cancels the computation."""
+        """Stop waiting; the last one to leave before the end cancels the computation."""
         if task.done():
             return
         self._n_waiting[task] -= 1
         if self._n_waiting[task] == 0:
-            self._forget(key, task)  # nobody may join it any more
+            self._forget(key, task)  # nobody may join it now
             task.cancel()
 
     def _ended(self, key: _Key, task: asyncio.Task[_Result], on_end: Callable[[], None]) -> None:
         self._forget(key, task)
         self._n_waiting.pop(task, None)
         if not task.cancelled():
-            task.exception()  # seen, also where nobody waited for it
+            task.exception()  # mark as retrieved, also if nobody waited for it
         on_end()
 
     def _forget(self, key: _Key, task: asyncio.Task[_Result]) -> None:

@@ -1,1 +1,1 @@
-"""Tuning jobs: kept in the database, done by worker processes, on data that clients have uploaded."""
+"""Tuning jobs: stored in the database, run by worker processes, on data that clients have uploaded."""

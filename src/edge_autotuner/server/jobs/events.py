@@ -1,4 +1,4 @@
-"""What the process of a job tells its worker, line by line: progress, events, and why it failed; JSON."""
+"""Messages from the process of a job to its worker, as lines of JSON: progress, events, and errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SAY_EVERY_S = 0.5
 
 
 class JobSteps:
-    """The progress of a job's stages, as messages; epochs are told when their checkpoint is there.
+    """The progress of a job's stages as messages; epochs are reported once their checkpoint is written.
 
     Args:
         trainings: folder of the run's trainings.
@@ -27,7 +27,7 @@ class JobSteps:
         self._note = ""
 
     def stage(self, name: str, text: str = "") -> None:
-        """Say that a stage is done."""
+        """Report the end of a stage."""
         self.tell_epochs()
         self._say({"event": {"kind": "stage", "name": name, "text": text}})
 
@@ -36,7 +36,7 @@ class JobSteps:
         self._steps.start(task, total)
 
     def advance(self, steps: int = 1, *, note: str = "") -> None:
-        """Count steps; the note says which epoch it is."""
+        """Count steps; the note names the epoch."""
         epoch = note.partition(",")[0]
         if epoch != self._note:
             self._note = epoch
@@ -49,7 +49,7 @@ class JobSteps:
         self._steps.finish()
 
     def tell_epochs(self) -> None:
-        """Say what the checkpoints have that was not said yet."""
+        """Report the epochs of new checkpoints."""
         from edge_autotuner.training.checkpoints import read_history
 
         for folder in sorted(self._trainings.glob("[0-9a-f]*/*")):
@@ -62,5 +62,5 @@ class JobSteps:
 
 
 def is_new(event: Mapping[str, Any], known: Collection[tuple[str, int]]) -> bool:
-    """Whether an event was not noted by an earlier attempt."""
+    """Whether an event was not recorded by an earlier attempt."""
     return event["kind"] != "epoch" or (event["name"], event["values"]["epoch"]) not in known

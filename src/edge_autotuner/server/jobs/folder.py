@@ -1,9 +1,9 @@
-"""The folder of one running job, and what its worker and its process say to each other in it.
+"""The folder of a running job, and the files that its worker and its process exchange.
 
-order.json      what is to be done, written by the worker
-run/            the run that is built up from the client's data; see `pipeline.run_folder`
+order.json      the order, written by the worker
+run/            the run, rebuilt from the client's data; see `pipeline.run_folder`
 start/NAME      the model to start from
-outputs.json    what there is to hand over: role -> path inside the folder; its existence says that all is done
+outputs.json    the results: role -> path inside the folder; written when all is done
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from edge_autotuner.wire.job_messages import TuneRequest
 
 @dataclass(frozen=True)
 class JobOrder:
-    """What the process of a job needs to know.
+    """The order of a worker to the process of a job.
 
     Attributes:
         request: text of the client's request.
         blobs: folder of all contents.
-        reserve_bytes: of the disk, which copies of them leave free.
+        reserve_bytes: kept free on the disk.
         max_pixels: of a picture.
-        deadline_at: ISO 8601, UTC: when all must be over.
+        deadline_at: time limit of the job, ISO 8601, UTC.
         n_threads: CPU threads; None for all cores.
-        models_dir: of known models.
+        models_dir: of the model catalogue.
     """
 
     request: str
@@ -51,12 +51,12 @@ class JobOrder:
 
     @property
     def deadline(self) -> datetime:
-        """When all must be over."""
+        """The time limit of the job."""
         return datetime.fromisoformat(self.deadline_at)
 
 
 class JobFolder:
-    """Paths of one job, and its two small files."""
+    """Paths and small files of a job."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -72,24 +72,20 @@ class JobFolder:
         return self.path / "start"
 
     def write_order(self, order: JobOrder) -> None:
-        """Say what is to be done."""
+        """Write the order."""
         atomic_write_text(self.path / "order.json", json.dumps(asdict(order)))
 
     def order(self) -> JobOrder:
-        """Return what is to be done."""
+        """Return the order."""
         return JobOrder(**self._read("order.json"))
 
     def write_outputs(self, result: dict[str, Any], files: dict[str, Path]) -> None:
-        """Say what there is: the promotion, and the files by role."""
+        """Write the results: the promotion, and the files by role."""
         paths = {role: str(path.relative_to(self.path)) for role, path in files.items()}
         atomic_write_text(self.path / "outputs.json", json.dumps({"result": result, "files": paths}, allow_nan=False))
 
     def outputs(self) -> tuple[dict[str, Any], dict[str, Path]]:
-        """Return what `write_outputs` wrote.
-
-        Raises:
-            DatasetError: it is not there, or damaged.
-        """
+        """Return the results; raises `DatasetError` if they are missing or damaged."""
         values = self._read("outputs.json")
         return values["result"], {
             role: child_path(self.path, *name.split("/"), error=DatasetError) for role, name in values["files"].items()

@@ -1,7 +1,7 @@
-"""Workers as processes: what one is, and how `serve` keeps some of them running.
+"""Worker processes, and their supervision by `serve`.
 
-`python -m edge_autotuner.server.jobs.process SUPERVISOR` reads its settings from its standard input: they may hold the
-password of the database, which belongs neither into a command line nor into a file.
+`python -m edge_autotuner.server.jobs.process SUPERVISOR` reads its settings from standard input: they may hold the
+password of the database, which belongs neither in a command line nor in a file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from edge_autotuner.server.data_folder import BLOBS_FOLDER, JOBS_FOLDER, databas
 from edge_autotuner.server.database import Database
 from edge_autotuner.server.jobs.queue import JobQueue
 from edge_autotuner.server.jobs.rows import protected_blobs
-from edge_autotuner.server.jobs.vouching import JobKeys, Vouching
+from edge_autotuner.server.jobs.signing_policy import JobKeys, SigningPolicy
 from edge_autotuner.server.jobs.worker import Worker
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.storage import keep_private
@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 
 _LOOK_S = 1.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
-_STEADY_S = 60.0  # a worker that ran so long did not fail at its start
-_ENDING_S = 15.0  # a worker gives its job's process some seconds to end
+_STEADY_S = 60.0  # a worker that ran longer did not fail at its start
+_ENDING_S = 15.0  # includes the time that a worker gives its job's process
 
 StartProcess = Callable[[], ChildProcess]
 
@@ -47,7 +47,7 @@ def run_worker(config: ServerConfig) -> None:
     """Run jobs until SIGTERM or SIGINT; the current one is then left to the next worker.
 
     Raises:
-        ConfigError: a key cannot be used, or the database is that of another version.
+        ConfigError: a key cannot be used, or the database has another version.
         StorageError: the data folder or the database cannot be used.
     """
     stop = threading.Event()
@@ -58,7 +58,7 @@ def run_worker(config: ServerConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, set_stop)
     keep_private(config.data, is_own=is_of_service, for_group=config.group_access)
-    vouching = Vouching(JobKeys.from_config(config.jobs), trusted_keys(config.trusted_keys), config.models_dir)
+    signing = SigningPolicy(JobKeys.from_config(config.jobs), trusted_keys(config.trusted_keys), config.models_dir)
     database = Database(database_url(config))
     try:
         audit = AuditLog(database)
@@ -66,44 +66,44 @@ def run_worker(config: ServerConfig) -> None:
         blobs = Blobs.from_config(folder, config.blobs)
         registry = Registry(database, blobs, audit, protected=[protected_blobs()])
         queue = JobQueue(database, audit, config.data / JOBS_FOLDER, config.jobs)
-        Worker(queue, blobs, folder, registry, config, vouching=vouching).run(stop)
+        Worker(queue, blobs, folder, registry, config, signing=signing).run(stop)
     finally:
         database.close()
 
 
 class WorkerProcesses:
-    """Keeps worker processes running, from `start` to `stop`; one that ends is started again.
+    """Keeps worker processes running, from `start` to `stop`; one that ends is restarted.
 
     Args:
-        n_workers: how many.
-        start_one: starts a worker; called by the thread that lives as long as they shall.
-        is_wanted: whether there is anything to do; before, none is started.
+        n_workers: number of processes.
+        start_one: starts a worker, which dies with the thread that calls this.
+        is_wanted: whether there is work; before, no worker is started.
     """
 
     def __init__(self, n_workers: int, start_one: StartProcess, *, is_wanted: Callable[[], bool]) -> None:
         self._start_one, self._is_wanted = start_one, is_wanted
-        self._places = [_Place() for _ in range(n_workers)]
+        self._slots = [_Slot() for _ in range(n_workers)]
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start them. They die with this process, however it ends."""
-        if self._places:
+        """Start the supervision; workers die with this process, however it ends."""
+        if self._slots:
             self._thread = threading.Thread(target=self._supervise, name="job workers", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """End them in order; what they do is left for the next ones. Once more does nothing."""
+        """Stop the workers; their jobs are left to the next ones. A second call does nothing."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
     def problem(self) -> str | None:
-        """Return why jobs are not done, None where they are, or there are none."""
+        """Return why jobs are not run, None if they are."""
         if self._thread is not None and not self._thread.is_alive() and not self._stop.is_set():
             return "the supervisor of the job workers has stopped"
-        if self._places and all(place.is_failing for place in self._places):
+        if self._slots and all(slot.is_failing for slot in self._slots):
             return "no job worker can be started; see the log"
         return None
 
@@ -111,20 +111,20 @@ class WorkerProcesses:
         while not self._stop.is_set():
             try:
                 if self._is_wanted():
-                    for place in self._places:
-                        place.look_after(self._start_one)
-            except Exception:  # the thread's edge: without it, nobody starts workers any more
+                    for slot in self._slots:
+                        slot.look_after(self._start_one)
+            except Exception:  # the edge of the thread, which must go on to start workers
                 logger.exception("the supervisor of the job workers failed; next attempt in %.0f s", _LOOK_S)
             self._stop.wait(_LOOK_S)
-        running = [place.process for place in self._places if place.process is not None]
+        running = [slot.process for slot in self._slots if slot.process is not None]
         for process in running:
             process.terminate()
         for process in running:
             process.end(patience_s=_ENDING_S)
 
 
-class _Place:
-    """Where one worker after the other runs."""
+class _Slot:
+    """A slot for one worker at a time."""
 
     def __init__(self) -> None:
         self.process: ChildProcess | None = None
@@ -133,11 +133,11 @@ class _Place:
 
     @property
     def is_failing(self) -> bool:
-        """Whether no worker runs because the one before ended at once."""
+        """Whether no worker runs because the last one failed at its start."""
         return self.process is None and self._not_before_s > 0
 
     def look_after(self, start_one: StartProcess) -> None:
-        """Start a worker where none runs, after a pause that grows with each that ends at once."""
+        """Start a worker if none runs, after a pause that doubles with each early end."""
         now_s = time.monotonic()
         if self.process is not None and self.process.has_ended:
             is_early = now_s - self._started_s < _STEADY_S
@@ -154,7 +154,7 @@ class _Place:
 
 
 def worker_starter(config: ServerConfig) -> StartProcess:
-    """Return what starts a worker with these settings."""
+    """Return a function that starts a worker with these settings."""
 
     def start() -> ChildProcess:
         command = module_command("edge_autotuner.server.jobs.process", os.getpid())
@@ -171,7 +171,7 @@ def worker_starter(config: ServerConfig) -> StartProcess:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Be a worker of `serve`; return the exit code."""
+    """Run a worker of `serve`; return the exit code."""
     die_with(int(arguments[0]))
     guard_tracebacks()
     layout = "%(asctime)s %(levelname)s %(name)s %(message)s"

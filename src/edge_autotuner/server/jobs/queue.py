@@ -1,7 +1,7 @@
-"""Tuning jobs as workers see them: take one, say how it goes, end it; and find those whose worker was killed.
+"""The job queue of workers: claim a job, report its progress, end it, and recover jobs of killed workers.
 
-Who works on a job holds the lock of its folder, which the kernel frees when he dies. So a running job with a free lock
-is one that lost its worker, whatever clocks say. All workers need one disk and one database.
+A worker holds the lock of its job's folder, which the kernel frees when it dies. So a running job with a free lock has
+lost its worker, whatever the clocks say. All workers share one disk and one database.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from edge_autotuner.wire.job_messages import JobError, JobProgress, JobResult, T
 logger = logging.getLogger(__name__)
 
 WORKER = "(worker)"
-"""Who acts in the audit log when a worker does; no client can have this name."""
+"""Client of workers in the audit log; no other client can have this name."""
 
 _DISK_PAUSE_S = 60.0
 
 
 @dataclass(frozen=True)
 class ClaimedJob:
-    """A job that this process works on.
+    """A job that this process runs.
 
     Attributes:
         id: of the job.
-        client: whose it is.
-        request: what was asked for.
-        folder: its own, which nobody else writes to.
-        deadline_at: when it must have ended.
-        epochs: those that are among its events, by round.
-        lock: held until the job is let go.
+        client: its owner.
+        request: of the client.
+        folder: of the job, which no other process writes to.
+        deadline_at: its time limit.
+        epochs: that are among its events, by round.
+        lock: held until the job is released.
     """
 
     id: str
@@ -59,12 +59,12 @@ class ClaimedJob:
 
 
 class JobQueue:
-    """The worker's side of all jobs.
+    """The jobs for workers.
 
     Args:
-        database: where they are kept.
-        audit: where their ends are logged.
-        folder: of the folders of running jobs.
+        database: stores them.
+        audit: records their ends.
+        folder: of all job folders.
         config: limits.
         clock: for times and deadlines.
     """
@@ -77,7 +77,7 @@ class JobQueue:
         make_folder(folder)
 
     def claim(self) -> ClaimedJob | None:
-        """Take the next job: of the client with the fewest running ones, the oldest; None where nothing waits."""
+        """Claim the oldest job of the client with the fewest running ones; None if no job waits."""
         claimed = None
         try:
             with self._database.writing() as connection:
@@ -87,13 +87,13 @@ class JobQueue:
                         break
         except BaseException:
             if claimed is not None:
-                claimed.lock.release()  # the database does not know of it
+                claimed.lock.release()  # the claim is not in the database
             raise
         return claimed
 
-    def tidy(self) -> None:
-        """Queue jobs again that lost their worker, end those whose time is over, and remove what nobody needs."""
-        folders = [path for path in self._folder.iterdir() if path.is_dir()]  # before: a new job's is not among them
+    def recover(self) -> None:
+        """Requeue jobs that lost their worker, end those past their deadline, and delete old jobs and their folders."""
+        folders = [path for path in self._folder.iterdir() if path.is_dir()]  # first, without those of new jobs
         with self._database.writing() as connection:
             for row in connection.execute(select(jobs).where(jobs.c.state == "running")).all():
                 lock = self._try_lock(row.id)
@@ -110,12 +110,7 @@ class JobQueue:
                 remove_folder(path, below=self._folder)
 
     def report(self, job: ClaimedJob, progress: JobProgress | None) -> bool:
-        """Say where a job is; return whether it shall go on.
-
-        Args:
-            job: claimed.
-            progress: None where nothing has changed.
-        """
+        """Store the progress of a job, None if unchanged; return whether the job is to continue."""
         if progress is None:
             with self._database.reading() as connection:
                 row = connection.execute(select(jobs.c.is_cancelling).where(jobs.c.id == job.id)).one()
@@ -127,7 +122,7 @@ class JobQueue:
         return not row.is_cancelling
 
     def note(self, job: ClaimedJob, event: Mapping[str, Any]) -> None:
-        """Note an event; a stage or an epoch means that the job gets on."""
+        """Store an event; a stage or an epoch resets the count of kills."""
         with self._database.writing() as connection:
             rows.add_event(
                 connection,
@@ -142,37 +137,37 @@ class JobQueue:
             rows.change(connection, job.id, **got_on)
 
     def finish(self, job: ClaimedJob, result: JobResult) -> None:
-        """Say what came of a job."""
+        """End a job with its result."""
         with self._database.writing() as connection:
             rows.add_outputs(connection, job.id, result.files)
             self._end(connection, _row(connection, job.id), "done", result=result)
-        self._let_go(job, remove=True)
+        self._release(job, remove=True)
 
     def fail(self, job: ClaimedJob, error: JobError) -> None:
-        """Say why nothing will come of a job."""
+        """End a job with an error."""
         with self._database.writing() as connection:
             self._end(connection, _row(connection, job.id), "failed", error=error)
-        self._let_go(job, remove=True)
+        self._release(job, remove=True)
 
     def cancelled(self, job: ClaimedJob) -> None:
-        """Say that a job has stopped as its client wanted."""
+        """End a job that its client has cancelled."""
         with self._database.writing() as connection:
             self._end(connection, _row(connection, job.id), "cancelled")
-        self._let_go(job, remove=True)
+        self._release(job, remove=True)
 
     def lost(self, job: ClaimedJob, why: str) -> None:
-        """Say that the process of a job died; it is tried again, but not for ever."""
+        """Requeue a job whose process died, up to `max_kills` times."""
         with self._database.writing() as connection:
             self._lost(connection, _row(connection, job.id), why)
-        self._let_go(job)
+        self._release(job)
 
     def put_back(self, job: ClaimedJob, *, why: str = "", pause: bool = False) -> None:
-        """Queue a job again whose worker stops, or, with a pause, has no room on its disk."""
+        """Requeue a job whose worker stops, or, with a pause, lacks disk space."""
         with self._database.writing() as connection:
             until = to_stored_time(self._clock.now() + timedelta(seconds=_DISK_PAUSE_S)) if pause else None
             rows.change(connection, job.id, state="queued", not_before=until)
             rows.add_event(connection, job.id, self._clock.now(), "state", "queued", text=why)
-        self._let_go(job)
+        self._release(job)
 
     def _take(self, connection: Connection, row: Row[Any]) -> ClaimedJob | None:
         lock = self._try_lock(row.id)
@@ -180,7 +175,9 @@ class JobQueue:
             return None
         now = self._clock.now()
         started = row.started_at or to_stored_time(now)
-        end = now + timedelta(seconds=self._config.max_run_s)  # the clock may have been set since the first attempt
+        end = now + timedelta(
+            seconds=self._config.max_run_s
+        )  # not from the first attempt: the clock may have been set since
         deadline = end if row.deadline_at is None else min(end, from_stored_time(row.deadline_at))
         job = ClaimedJob(
             row.id,
@@ -238,14 +235,14 @@ class JobQueue:
         except DatasetError:
             return None
 
-    def _let_go(self, job: ClaimedJob, *, remove: bool = False) -> None:
+    def _release(self, job: ClaimedJob, *, remove: bool = False) -> None:
         if remove:
             remove_folder(job.folder, below=self._folder)
         job.lock.release()
 
 
 def _in_turn(connection: Connection, now: datetime) -> list[Row[Any]]:
-    """Return what waits: clients with fewer running jobs first, then those served longest ago, then by age."""
+    """Return waiting jobs: of clients with the fewest running ones first, those served longest ago, then by age."""
     waiting = connection.execute(select(jobs).where(rows.is_due(now))).all()
     running = select(jobs.c.client, func.count()).where(jobs.c.state == "running").group_by(jobs.c.client)
     n_running: dict[str, int] = {row[0]: row[1] for row in connection.execute(running)}

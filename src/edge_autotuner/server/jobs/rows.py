@@ -1,4 +1,4 @@
-"""How jobs lie in the database, and the changes of them that both clients and workers cause."""
+"""Rows of jobs: reads them, and changes them for clients and workers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from edge_autotuner.wire.job_messages import (
 )
 
 MAX_EVENTS = 2000
-"""Most events of a job; what comes after these is not kept, but for its end."""
+"""Most events of a job; later ones are dropped, except changes of its state."""
 
 INPUT = "input"
 UNFINISHED: tuple[JobState, ...] = ("queued", "running")
@@ -35,7 +35,7 @@ _FORGOTTEN_AT_ONCE = 100
 
 
 def info_of(row: Row[Any]) -> JobInfo:
-    """Return a job as clients see it."""
+    """Return a job for clients."""
     error = None if row.error_kind is None else JobError(kind=row.error_kind, detail=row.error_detail or "")
     return JobInfo(
         id=row.id,
@@ -56,7 +56,7 @@ def info_of(row: Row[Any]) -> JobInfo:
 
 
 def event_of(row: Row[Any]) -> JobEvent:
-    """Return an event as clients see it."""
+    """Return an event for clients."""
     return JobEvent(
         seq=row.seq,
         at=from_stored_time(row.at),
@@ -68,7 +68,7 @@ def event_of(row: Row[Any]) -> JobEvent:
 
 
 def change(connection: Connection, job_id: str, **values: Any) -> None:  # noqa: ANN401 (columns of a job)
-    """Change a job; whoever waits for news of it sees a new revision."""
+    """Change a job and its revision, which requests wait for."""
     connection.execute(update(jobs).where(jobs.c.id == job_id).values(revision=jobs.c.revision + 1, **values))
 
 
@@ -82,7 +82,7 @@ def add_event(
     text: str = "",
     values: Mapping[str, Any] | None = None,
 ) -> None:
-    """Note what happened to a job; beyond `MAX_EVENTS`, only changes of its state."""
+    """Add an event to a job; beyond `MAX_EVENTS`, only changes of its state."""
     query = select(func.coalesce(func.max(job_events.c.seq), 0)).where(job_events.c.job_id == job_id)
     last = connection.execute(query).scalar_one()
     if last >= MAX_EVENTS and kind != "state":
@@ -109,7 +109,7 @@ def end(
     error: JobError | None = None,
     result: JobResult | None = None,
 ) -> None:
-    """Bring a job to its end."""
+    """End a job."""
     change(
         connection,
         job_id,
@@ -124,21 +124,21 @@ def end(
 
 
 def add_blobs(connection: Connection, job_id: str, hashes: Collection[str]) -> None:
-    """Note which contents a job needs."""
+    """Store the contents that a job needs."""
     rows = [{"job_id": job_id, "role": INPUT, "sha256": sha256} for sha256 in sorted(hashes)]
     if rows:
         connection.execute(insert(job_blobs), rows)
 
 
 def add_outputs(connection: Connection, job_id: str, files: Collection[OutputFile]) -> None:
-    """Note which contents a job has left."""
+    """Store the results of a job."""
     rows = [{"job_id": job_id, "role": file.role, "sha256": file.sha256} for file in files]
     if rows:
         connection.execute(insert(job_blobs), rows)
 
 
 def protected_blobs() -> ProtectedBlobs:
-    """Return what finds the contents of all jobs that are still there; those that ended long ago are not."""
+    """Return a function that finds the contents of all stored jobs."""
 
     def find(connection: Connection) -> Collection[str]:
         return set(connection.execute(select(job_blobs.c.sha256).distinct()).scalars())
@@ -147,14 +147,14 @@ def protected_blobs() -> ProtectedBlobs:
 
 
 def forget(connection: Connection, now: datetime, keep_s: float) -> list[str]:
-    """Remove jobs that ended so long ago, with what they refer to; return their ids."""
+    """Delete jobs that ended before `keep_s`, with their rows; return their IDs."""
     before = to_stored_time(now - timedelta(seconds=keep_s))
     old = select(jobs.c.id).where(jobs.c.ended_at.is_not(None), jobs.c.ended_at < before)
     return _forget(connection, list(connection.execute(old).scalars()))
 
 
 def forget_more_than(connection: Connection, client: str, n_kept: int) -> list[str]:
-    """Remove the ended jobs of a client but for the newest ones; return their ids."""
+    """Delete all but the newest ended jobs of a client; return their IDs."""
     ended = select(jobs.c.id).where(jobs.c.client == client, jobs.c.ended_at.is_not(None))
     newest_first = ended.order_by(jobs.c.ended_at.desc(), jobs.c.id.desc())
     return _forget(
@@ -171,12 +171,12 @@ def _forget(connection: Connection, ids: list[str]) -> list[str]:
 
 
 def drop_inputs(connection: Connection, job_id: str) -> None:
-    """Say that the contents that a job needed are not needed any more."""
+    """Release the contents that a job needed."""
     connection.execute(delete(job_blobs).where(job_blobs.c.job_id == job_id, job_blobs.c.role == INPUT))
 
 
 def is_due(now: datetime) -> Any:  # noqa: ANN401 (a condition of SQLAlchemy)
-    """Return the condition that a queued job may begin now."""
+    """Return the condition for queued jobs that may begin now."""
     return (jobs.c.state == "queued") & or_(jobs.c.not_before.is_(None), jobs.c.not_before <= to_stored_time(now))
 
 

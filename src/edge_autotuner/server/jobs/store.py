@@ -1,7 +1,7 @@
-"""Tuning jobs as clients see them: ask for one, look at it, wait for news, cancel it.
+"""Tuning jobs for clients: create one, look at it, wait for news, cancel it.
 
-A client calls a job by a key of its own, so that a request that is repeated because its answer was lost makes no second
-job. Whatever is done is one transaction together with its line in the audit log.
+Clients name a job by a key, so that a repeated request creates no second job. Every change is one transaction with its
+entry in the audit log.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from edge_autotuner.wire.job_messages import (
 )
 
 RECHECK_S = 0.5
-"""How late a waiting request learns of what a worker did; workers are other processes."""
+"""Polling interval of a waiting request for changes by workers, which are other processes."""
 
 _RETRY_S = "60"
 _EVENTS_AT_ONCE = 500
@@ -56,9 +56,9 @@ class JobStore:
     """Jobs; safe to share between threads.
 
     Args:
-        database: where they are kept.
-        blobs: what clients have uploaded.
-        audit: where they are logged.
+        database: stores them.
+        blobs: contents that clients have uploaded.
+        audit: records changes.
         config: limits.
         clock: for times and deadlines.
     """
@@ -69,15 +69,15 @@ class JobStore:
         self._database, self._blobs, self._audit, self._config = database, blobs, audit, config
         self._clock = clock or SystemClock()
         self._is_closed = False
-        self._parsing = threading.Lock()  # a description takes many times its size in memory, so one after the other
+        self._parsing = threading.Lock()  # descriptions take many times their size in memory, so one at a time
 
     def create(self, request: TuneRequest, *, client: str) -> tuple[JobInfo, bool]:
         """Return the job of a request, and whether it is a new one.
 
         Raises:
-            Problem: 404 there is no such camera; 409 contents have not been uploaded, or the key is that of a job with
-                other content; 422 something in it is wrong; 429 the client has too many unfinished jobs; 507 the disk
-                has no room.
+            Problem: 404 there is no such camera; 409 contents have not been uploaded, or the key belongs to a job with
+                other content; 422 the request is wrong; 429 the client has too many unfinished jobs; 507 the disk has
+                no room.
         """
         text, digest = _canonical(request)
         there = self._known(client, request.key, digest)
@@ -89,7 +89,7 @@ class JobStore:
         with self._database.writing() as connection:
             check_camera(connection, request.camera)
             twin = connection.execute(_by_key(client, request.key)).first()
-            if twin is not None:  # another request of the same client came between
+            if twin is not None:  # another request of the same client was faster
                 return _same(twin, digest), False
             self._check_quota(connection, client)
             rows.forget_more_than(connection, client, self._config.max_ended)
@@ -123,20 +123,12 @@ class JobStore:
             return rows.info_of(connection.execute(select(jobs).where(jobs.c.id == job_id)).one()), True
 
     def get(self, job_id: str, caller: Caller) -> JobInfo:
-        """Return a job.
-
-        Raises:
-            Problem: 404 there is none that this caller may see.
-        """
+        """Return a job; raises `Problem` 404, as all methods do for a job that the caller may not see."""
         with self._database.reading() as connection:
             return rows.info_of(_job(connection, job_id, caller))
 
     async def wait(self, job_id: str, caller: Caller, *, after: int | None, wait_s: float) -> JobInfo | None:
-        """Return a job as soon as its revision is another one than `after`; None when the time is over.
-
-        Raises:
-            Problem: 404 there is none that this caller may see.
-        """
+        """Wait up to `wait_s` for a revision other than `after`; None if there is none."""
         ends_at_s = self._clock.monotonic_s() + wait_s
         while True:
             found = await run_in_threadpool(self.get, job_id, caller)
@@ -148,11 +140,7 @@ class JobStore:
             await asyncio.sleep(min(left_s, RECHECK_S))
 
     def events(self, job_id: str, caller: Caller, *, after: int) -> JobEvents:
-        """Return the next events of a job, oldest first.
-
-        Raises:
-            Problem: 404 there is none that this caller may see.
-        """
+        """Return the next events of a job, oldest first."""
         query = select(job_events).where(job_events.c.job_id == job_id, job_events.c.seq > after)
         with self._database.reading() as connection:
             _job(connection, job_id, caller)
@@ -160,7 +148,7 @@ class JobStore:
         return JobEvents(events=tuple(rows.event_of(row) for row in found))
 
     def list(self, caller: Caller, *, camera: str | None, state: JobState | None, limit: int) -> list[JobInfo]:
-        """Return the newest jobs that a caller may see."""
+        """Return the newest jobs of the caller, or of all clients for an administrator."""
         query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
         if not caller.may("admin"):
             query = query.where(jobs.c.client == caller.client)
@@ -172,11 +160,7 @@ class JobStore:
             return [rows.info_of(row) for row in connection.execute(query).all()]
 
     def cancel(self, job_id: str, caller: Caller) -> JobInfo:
-        """Cancel a job; a running one ends within seconds, one that has ended stays as it is.
-
-        Raises:
-            Problem: 404 there is none that this caller may see.
-        """
+        """Cancel a job; a running one ends within seconds, an ended one does not change."""
         with self._database.writing() as connection:
             row = _job(connection, job_id, caller)
             now = self._clock.now()
@@ -190,13 +174,13 @@ class JobStore:
             return rows.info_of(_job(connection, job_id, caller))
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many jobs there are in each state."""
+        """Return the number of jobs in each state."""
         query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
         with self._database.reading() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def close(self) -> None:
-        """Let nobody wait any more."""
+        """Answer all waiting requests."""
         self._is_closed = True
 
     def _known(self, client: str, key: str, digest: str) -> JobInfo | None:
@@ -205,7 +189,7 @@ class JobStore:
         return None if row is None else _same(row, digest)
 
     def _check(self, request: TuneRequest) -> set[str]:
-        """Check all that a request says, and return the hashes of the contents that it needs."""
+        """Check a request, and return the hashes of the contents that it needs."""
         try:
             settings_from_portable(request.settings, edge_model="start", ground_truth=Path("g"), reservoir=Path("r"))
         except ConfigError as exc:
@@ -225,7 +209,7 @@ class JobStore:
         return set(sizes)
 
     def _files_of(self, start: StartBundle | StartWeights | None) -> dict[str, int | None]:
-        """Return the contents of a model, and their sizes where they are known."""
+        """Return the contents of a model, and their sizes if known."""
         if start is None:
             return {}
         if isinstance(start, StartBundle):
@@ -235,7 +219,7 @@ class JobStore:
         return {start.sha256: None} if is_here or not _is_known(start) else {}
 
     def _claim(self, sizes: Mapping[str, int | None]) -> None:
-        """Check that contents are here, and keep them until the job refers to them."""
+        """Check that contents are there, and keep them until the job refers to them."""
         there = self._blobs.claim(sizes)
         missing = [sha256 for sha256 in sizes if sha256 not in there]
         if missing:
@@ -261,11 +245,7 @@ class JobStore:
 
 
 def parse_start(start: StartBundle) -> ModelBundle:
-    """Return what the description of a bundle says, with the name of its folder as its `folder`.
-
-    Raises:
-        Problem: 422 it is not one.
-    """
+    """Return the described bundle, with the name of its folder as `folder`; raises `Problem` 422."""
     try:
         bundle = parse_description(start.description.encode())
     except (ModelBundleError, ValueError) as exc:  # ValueError: no UTF-8
@@ -275,7 +255,7 @@ def parse_start(start: StartBundle) -> ModelBundle:
 
 
 def _is_known(start: StartWeights) -> bool:
-    """Whether the service has a trainable model of this name; its worker compares the hash."""
+    """Whether the catalogue has a trainable model of this name; the worker compares the hash."""
     try:
         return find_model(start.name).architecture is not None
     except ConfigError:
@@ -283,7 +263,7 @@ def _is_known(start: StartWeights) -> bool:
 
 
 def _canonical(request: TuneRequest) -> tuple[str, str]:
-    """Return a request as text, and a hash of it that says nothing about the time that is left."""
+    """Return a request as text, and its hash without the deadline."""
     try:
         text = request.model_dump_json()
         values = request.model_dump(mode="json", exclude={"deadline_s"})
@@ -298,7 +278,7 @@ def _by_key(client: str, key: str) -> Any:  # noqa: ANN401 (a query of SQLAlchem
 
 
 def _same(row: Row[Any], digest: str) -> JobInfo:
-    """Return the job that a key names, if it is the one that was asked for."""
+    """Return the job of a key; raises `Problem` 409 if its content differs."""
     if row.request_sha256 != digest:
         raise Problem(409, "key-used", f"the key is that of job {row.id}, which has another content; choose another")
     return rows.info_of(row)

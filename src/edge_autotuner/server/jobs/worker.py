@@ -1,6 +1,6 @@
-"""A process that does tuning jobs, one after the other, each in a process of its own.
+"""A worker, which runs one tuning job after the other, each in its own process.
 
-It may be killed at any moment: the job's process dies with it, and whoever comes next goes on from the checkpoints.
+It may be killed at any moment: the job's process dies with it, and the next worker continues from the checkpoints.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edge_autotuner.server.blobs import Blobs
 from edge_autotuner.server.jobs.events import is_new
 from edge_autotuner.server.jobs.folder import JobFolder, JobOrder
 from edge_autotuner.server.jobs.queue import ClaimedJob, JobQueue
-from edge_autotuner.server.jobs.vouching import Vouching
+from edge_autotuner.server.jobs.signing_policy import SigningPolicy
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.registry import Registry
 from edge_autotuner.storage import DiskReserve, child_path, written_bytes
@@ -33,7 +33,7 @@ from edge_autotuner.wire.registry_messages import BundleRequest
 
 logger = logging.getLogger(__name__)
 
-_LOOK_S = 1.0  # between two looks for work, and between two reports
+_LOOK_S = 1.0  # polling interval for work, and for reports
 _POLL_S = 0.1
 _MEASURE_S = 5.0
 _ENDING_S = 5.0  # from SIGTERM to SIGKILL
@@ -46,17 +46,17 @@ Result = TypeVar("Result")
 
 
 class Worker:
-    """Does jobs until it is told to stop; `run` must be called by a thread that lives as long as the jobs' processes.
+    """Runs jobs; `run` must be called by a thread that outlives the jobs' processes.
 
     Args:
-        queue: where jobs come from.
-        blobs: the clients' contents, and what jobs leave.
-        blobs_folder: where they lie.
+        queue: of the jobs.
+        blobs: contents of clients, and results of jobs.
+        blobs_folder: of these contents.
         registry: gets the candidates.
         config: all settings.
-        vouching: signs what may be signed; None: nothing is.
+        signing: signs candidates; None: none.
         clock: for deadlines.
-        command: what to start for a job's folder; None for the process of this package.
+        command: returns the command for a job's folder; None for the process of this package.
     """
 
     def __init__(
@@ -67,21 +67,21 @@ class Worker:
         registry: Registry,
         config: ServerConfig,
         *,
-        vouching: Vouching | None = None,
+        signing: SigningPolicy | None = None,
         clock: Clock | None = None,
         command: Command | None = None,
     ) -> None:
         self._queue, self._blobs, self._registry = queue, blobs, registry
         self._blobs_folder, self._config = blobs_folder, config
-        self._vouching = vouching or Vouching()
+        self._signing = signing or SigningPolicy()
         self._clock = clock or SystemClock()
         self._command = command or _tuning_command(config.jobs.priority)
 
     def run(self, stop: threading.Event) -> None:
-        """Do what comes."""
+        """Run jobs until `stop` is set."""
         while not stop.is_set():
             try:
-                self._queue.tidy()
+                self._queue.recover()
                 job = self._queue.claim()
             except StorageError as exc:
                 logger.error("cannot look for jobs: %s", exc)
@@ -93,7 +93,7 @@ class Worker:
                 self.work_on(job, stop)
 
     def work_on(self, job: ClaimedJob, stop: threading.Event) -> None:
-        """Do a job, or as much of it as there is time for."""
+        """Run a job, until it ends or `stop` is set."""
         folder = JobFolder(job.folder)
         logger.info("job %s of %s: begins", job.id, job.client)
         try:
@@ -103,7 +103,7 @@ class Worker:
             self._persist(lambda: self._queue.put_back(job, why=why, pause=True), stop)
             return
         left_s = (job.deadline_at - self._clock.now()).total_seconds()
-        deadline = Deadline(left_s, self._clock)  # the wall clock is looked at once: it may be set meanwhile
+        deadline = Deadline(left_s, self._clock)  # reads the wall clock only once: it may be set meanwhile
         process = _JobProcess(self._command(job.folder), job)
         try:
             verdict = self._watch(job, process, deadline, stop)
@@ -112,7 +112,7 @@ class Worker:
         self._settle(job, folder, process, verdict, stop)
 
     def _watch(self, job: ClaimedJob, process: _JobProcess, deadline: Deadline, stop: threading.Event) -> str:
-        """Follow a job's process to its end; return why: exit, stop, cancelled, deadline, full or too-large."""
+        """Watch a job's process until it must end; return why: exit, stop, cancelled, deadline, full or too-large."""
         reported_s = measured_s = time.monotonic()
         reserve = DiskReserve(job.folder, self._reserve_bytes)
         while not process.has_ended:
@@ -137,7 +137,7 @@ class Worker:
         return "exit" if self._report(job, process) else "cancelled"
 
     def _report(self, job: ClaimedJob, process: _JobProcess) -> bool:
-        """Write down what is new; return whether the job shall go on. A full disk does not stop it."""
+        """Store events and progress; return whether the job is to continue. A full disk does not stop it."""
         try:
             while process.events:
                 self._queue.note(job, process.events[0])
@@ -151,12 +151,12 @@ class Worker:
     def _settle(
         self, job: ClaimedJob, folder: JobFolder, process: _JobProcess, verdict: str, stop: threading.Event
     ) -> None:
-        """Write down how a job ended."""
+        """Store how a job ended."""
         queue, code, error = self._queue, process.exit_code, process.error
         if verdict == "cancelled":
             self._persist(lambda: queue.cancelled(job), stop)
         elif verdict == "deadline":
-            late = JobError(kind="deadline", detail=f"it had to end at {job.deadline_at.isoformat()}, and was not done")
+            late = JobError(kind="deadline", detail=f"it reached its time limit at {job.deadline_at.isoformat()}")
             self._persist(lambda: queue.fail(job, late), stop)
         elif verdict == "full":
             why = "only the reserve is left on the service's disk"
@@ -179,7 +179,7 @@ class Worker:
             self._persist(lambda: queue.lost(job, f"its process ended with code {code}"), stop)
 
     def _hand_over(self, job: ClaimedJob, folder: JobFolder, stop: threading.Event) -> None:
-        """Store what a job has left, add the candidate to the registry, and end the job."""
+        """Store the results of a job, add the candidate to the registry, and end the job."""
         try:
             result = self._persist(lambda: self._result(job, folder), stop)
         except Problem as exc:
@@ -218,9 +218,9 @@ class Worker:
         return JobResult(**facts, metrics=metrics, candidate=added.id, files=files)
 
     def _sign(self, job: ClaimedJob, folder: JobFolder, paths: dict[str, Path], *, promoted: bool) -> dict[str, str]:
-        """Add the signatures of what the service vouches for to the files, and return them."""
+        """Sign what the policy allows, add the signatures to the files, and return them."""
         kinds = [kind for kind in ("candidate", "start") if f"{kind}.description" in paths]
-        signed, refusal = self._vouching.signatures(
+        signed, refusal = self._signing.signatures(
             job.request,
             client=job.client,
             promoted=promoted,
@@ -237,7 +237,7 @@ class Worker:
         return signed
 
     def _stored(self, role: str, path: Path) -> OutputFile:
-        """Put a file among the contents; one that is there already costs nothing but the reading."""
+        """Store a file among the contents."""
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
@@ -251,12 +251,12 @@ class Worker:
         return OutputFile(role=cast("OutputRole", role), sha256=sha256, n_bytes=n_bytes)
 
     def _persist(self, write: Callable[[], Result], stop: threading.Event) -> Result | None:
-        """Write to the database or the disk, again and again while these refuse; None where the worker stops first."""
+        """Retry a write to database or disk until it succeeds; None if the worker is stopped first."""
         while True:
             try:
                 return write()
             except StorageError as exc:
-                logger.error("cannot write how a job ended, next attempt in %.0f s: %s", _RETRY_S, exc)
+                logger.error("cannot store how a job ended, next attempt in %.0f s: %s", _RETRY_S, exc)
                 if stop.wait(_RETRY_S):
                     return None
 
@@ -278,7 +278,7 @@ class Worker:
 
 
 class _JobProcess(MessagingProcess):
-    """A job's process, and what it says."""
+    """A job's process and its messages."""
 
     def __init__(self, command: Sequence[str], job: ClaimedJob) -> None:
         self.events: list[Mapping[str, Any]] = []

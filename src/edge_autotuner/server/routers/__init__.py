@@ -1,1 +1,1 @@
-"""The routes of the HTTP interface; they check what comes in and call the services."""
+"""The routes of the HTTP interface, which check requests and call the services."""

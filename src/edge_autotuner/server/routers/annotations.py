@@ -45,7 +45,7 @@ class AnnotationQuery(Placement):
     max_detections: int = Field(300, ge=1, le=10_000, description="Most boxes.")
 
 
-# FastAPI would take longer to read these from the query than all else that it does for a request.
+# FastAPI would take longer to read these from the query than for the rest of a request.
 _PICTURE: dict[str, Any] = {
     "parameters": [
         {"name": name, "in": "query", "required": False, "schema": schema, "description": schema.get("description", "")}
@@ -84,13 +84,13 @@ Annotator = Annotated[Caller, Depends(caller_with("annotate"))]
 
 @models_router.get("/models", dependencies=[Depends(caller_with("annotate"))], responses=problems(401, 403))
 async def list_models(request: Request) -> ModelList:
-    """List the models that can be asked."""
+    """List the loaded models."""
     return ModelList(models=request.app.state.services.annotations.models)
 
 
 @router.post("", response_model=AnnotationReply, responses=_REFUSALS, openapi_extra=_PICTURE)
 async def annotate_picture(model: Model, caller: Annotator, request: Request) -> Response:
-    """Return what a model sees in one JPEG, PNG or WebP picture.
+    """Detect objects in one JPEG, PNG or WebP picture.
 
     Boxes are in pixels of the picture as it is stored; an EXIF orientation is ignored. With `offset_x` and `offset_y`
     they are in pixels of the frame that the picture was cut from.
@@ -111,9 +111,9 @@ async def annotate_picture(model: Model, caller: Annotator, request: Request) ->
 
 @router.post("/batch", response_model=BatchReply, responses=problems(400) | _REFUSALS, openapi_extra=_FORM)
 async def annotate_batch(model: Model, caller: Annotator, request: Request) -> Response:
-    """Return what a model sees in each of some pictures.
+    """Detect objects in several pictures.
 
-    Queue and quota take all of them or none (429). A picture that cannot be looked at has a problem in its place.
+    Queue and quota accept all of them or none (429). A picture that cannot be used has a problem in its place.
     """
     services = request.app.state.services
     batch = await read_batch(request, max_pictures=services.config.limits.max_batch_pictures)

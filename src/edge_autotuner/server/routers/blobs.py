@@ -20,7 +20,7 @@ _writer = caller_with("train", "deploy")
 _WRITERS = [Depends(_writer)]
 _READERS = [
     Depends(caller_with("annotate", "train", "deploy"))
-]  # an edge node fetches its model; who knows a hash, may
+]  # an edge node fetches its model; knowing the hash suffices
 
 Question = Annotated[BlobQuestion, json_body(BlobQuestion, _writer)]
 Hash = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the content.")]
@@ -29,13 +29,13 @@ _OCTETS = {"application/octet-stream": {"schema": {"type": "string", "format": "
 _CONTENT = {"requestBody": {"required": True, "content": _OCTETS}}
 _BYTES: dict[int | str, dict[str, Any]] = {
     200: {"content": _OCTETS, "description": "The content."},
-    206: {"content": _OCTETS, "description": "The part that was asked for."},
+    206: {"content": _OCTETS, "description": "The requested part."},
 }
 
 
 @router.post("/missing", openapi_extra=takes(BlobQuestion))
 async def find_missing(question: Question, request: Request) -> MissingBlobs:
-    """Return which contents are not here; the others are kept for a while, so that they can be referred to."""
+    """Return which contents are missing; the others are kept for a while, so that they can be referred to."""
     there = await run_in_threadpool(request.app.state.services.blobs.claim, question.sha256)
     return MissingBlobs(missing=tuple(sha256 for sha256 in question.sha256 if sha256 not in there))
 
@@ -44,7 +44,7 @@ async def find_missing(question: Question, request: Request) -> MissingBlobs:
 async def put_blob(
     sha256: Hash, request: Request, content_length: Annotated[int | None, Header(ge=0)] = None
 ) -> StoredBlob:
-    """Store a content; the same one again does no harm."""
+    """Store a content; repeating it is harmless."""
     blobs = request.app.state.services.blobs
     n_bytes = await blobs.receive(sha256, request.stream(), declared_bytes=content_length)
     return StoredBlob(sha256=sha256, n_bytes=n_bytes)
@@ -54,7 +54,7 @@ async def put_blob(
 async def get_blob(
     sha256: Hash, request: Request, range_: Annotated[str | None, Header(alias="Range")] = None
 ) -> Response:
-    """Return a content, or the part that a Range header asks for."""
+    """Return a content, or the part in a Range header."""
     download = await run_in_threadpool(open_download, request.app.state.services.blobs, sha256, range_)
     return StreamingResponse(
         download.blocks(), download.status, headers=download.headers, media_type="application/octet-stream"

@@ -1,4 +1,4 @@
-"""How routes describe bodies and refusals in the OpenAPI description: by name, each message once."""
+"""Bodies and refusals in the OpenAPI description: by reference, each message once."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ _MESSAGES: tuple[type[BaseModel], ...] = (
     CameraRequest,
     TuneRequest,
 )
-"""What the framework does not find: it knows the answers of routes only."""
+"""Messages that the framework does not find, because it knows only the answers of routes."""
 
 _MEANINGS = {
     400: "The request is not HTTP or not a form that can be read.",
     401: "No valid token.",
-    403: "The token is not for this.",
-    404: "There is no such thing.",
-    408: "The body did not come.",
-    409: "It does not fit what is there.",
+    403: "The scopes of the token do not include this.",
+    404: "Unknown camera, bundle, job, content or model.",
+    408: "The body timed out.",
+    409: "The request conflicts with the current state.",
     413: "Too many bytes or pixels.",
-    415: "Another type than announced, or one that is not taken.",
-    416: "There is no such part.",
-    422: "Something in the request is wrong.",
-    429: "Too much to do, or the quota is used up; Retry-After says when to try again.",
-    500: "Something unexpected happened; the log of the service says what, under the id in the answer.",
-    503: "Not now; Retry-After says when to try again.",
-    507: "The disk of the service has no room for it.",
+    415: "Unsupported type, or another one than announced.",
+    416: "The content has no such range.",
+    422: "The request is invalid.",
+    429: "The queue is full, or the quota is used up; Retry-After says when to try again.",
+    500: "Unexpected error; the log of the service has the cause, under the ID in the answer.",
+    503: "Temporarily unavailable; Retry-After says when to try again.",
+    507: "The disk of the service is full.",
 }
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the description of refusals with these statuses, for a route's `responses`."""
+    """Return the refusals with these statuses, for a route's `responses`."""
     content = {MEDIA_TYPE: {"schema": named(ProblemReply)}}
     return {status: {"description": _MEANINGS[status], "content": content} for status in statuses}
 
 
 def takes(message: type[BaseModel]) -> dict[str, Any]:
-    """Return the description of a body that is a message, for a route's `openapi_extra`."""
+    """Return a message as body, for a route's `openapi_extra`."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": named(message)}}}}
 
 
@@ -59,7 +59,7 @@ def named(message: type[BaseModel]) -> dict[str, str]:
 
 
 def add_messages(description: dict[str, Any]) -> None:
-    """Add what `problems`, `takes` and `named` refer to."""
+    """Add the messages that `problems`, `takes` and `named` refer to."""
     _, described = models_json_schema([(message, "validation") for message in _MESSAGES], ref_template=_REF)
     schemas = description.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in described["$defs"].items():

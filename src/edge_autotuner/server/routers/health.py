@@ -1,4 +1,4 @@
-"""Whether the service lives, whether it can be used, and what it counts."""
+"""Health, readiness and metrics of the service."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Health(Reply):
 
 @router.get("/health")
 async def health() -> Health:
-    """Say that the service lives. Needs no token."""
+    """Answer while the service runs. Needs no token."""
     return Health()
 
 
 @router.get("/ready", responses=problems(503))
 async def ready(request: Request) -> Health:
-    """Say that all models are loaded and that disk and database work, or else (503) what does not. Needs no token."""
+    """Check that all models are loaded and that disk and database work, or name what does not (503). Needs no token."""
     reasons = await request.app.state.services.not_ready()
     if reasons:
         raise Problem(503, "not-ready", "; ".join(reasons), headers={"Retry-After": _RETRY_S})
@@ -44,6 +44,6 @@ async def ready(request: Request) -> Health:
 
 @metrics_router.get("/metrics", response_class=Response, responses={**_TEXT, **problems(401, 403)})
 async def metrics(request: Request) -> Response:
-    """Return what the service counts, for Prometheus. Needs the scope admin unless the settings say otherwise."""
+    """Return metrics for Prometheus. Needs the scope admin, unless `metrics_open` is set."""
     page = await run_in_threadpool(request.app.state.services.metrics.page)
     return Response(page, media_type=MEDIA_TYPE)

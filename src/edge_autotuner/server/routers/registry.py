@@ -1,4 +1,4 @@
-"""`/v1/cameras`: cameras, their bundles, and which one each shall run."""
+"""`/v1/cameras`: cameras, their bundles, and the deployed ones."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ async def list_cameras(registry: Models) -> CameraList:
 
 @router.put("/cameras/{camera}", openapi_extra=takes(CameraRequest))
 async def put_camera(camera: Camera, facts: CameraFacts, registry: Models, caller: Trainer) -> CameraInfo:
-    """Add a camera, or change what is known about it."""
+    """Add a camera, or change its facts."""
     return await run_in_threadpool(registry.put_camera, camera, facts, client=caller.client)
 
 
 @router.post("/cameras/{camera}/bundles", openapi_extra=takes(BundleRequest))
 async def add_bundle(camera: Camera, bundle: NewBundle, registry: Models, caller: Trainer) -> BundleAdded:
-    """Add a bundle whose files have been uploaded; the same one again changes nothing."""
+    """Add a bundle whose files have been uploaded; repeating it changes nothing."""
     return await run_in_threadpool(
         registry.add, camera, bundle, client=caller.client, may_sign_others=caller.may("deploy")
     )
@@ -80,32 +80,32 @@ async def wait_for_deployed(
     camera: Camera,
     registry: Models,
     after: OptionalId = None,
-    wait_s: Annotated[float, Query(ge=0, le=60, description="Longest wait for another one than `after`.")] = 0.0,
+    wait_s: Annotated[float, Query(ge=0, le=60, description="Longest wait for a bundle other than `after`.")] = 0.0,
 ) -> DeployedBundle | Response:
-    """Return the bundle that the camera shall run, as soon as it is another one than `after`."""
+    """Return the deployed bundle of a camera, once it differs from `after`."""
     found = await registry.wait_for_deployed(camera, after=after, wait_s=wait_s)
     return found if found is not None else Response(status_code=204)
 
 
 @router.post("/cameras/{camera}/bundles/{bundle_id}/promote")
 async def promote_bundle(camera: Camera, bundle_id: BundleId, registry: Models, caller: Deployer) -> BundleAdded:
-    """Deploy a bundle; the one before is archived, and a rollback returns to it."""
+    """Deploy a bundle; the previous one is archived, and a rollback returns to it."""
     return await run_in_threadpool(registry.promote, camera, bundle_id, client=caller.client)
 
 
 @router.post("/cameras/{camera}/rollback")
 async def roll_back(camera: Camera, registry: Models, caller: Deployer, leaving: OptionalId = None) -> BundleAdded:
-    """Deploy again what was deployed before; with `leaving`, only if that bundle is still deployed."""
+    """Deploy the previous bundle again; with `leaving`, only if that bundle is still deployed."""
     return await run_in_threadpool(registry.roll_back, camera, leaving=leaving, client=caller.client)
 
 
 @router.post("/cameras/{camera}/bundles/{bundle_id}/archive")
 async def archive_bundle(camera: Camera, bundle_id: BundleId, registry: Models, caller: Deployer) -> BundleAdded:
-    """Say that a bundle is not in use any more."""
+    """Mark a bundle as no longer in use."""
     return await run_in_threadpool(registry.archive, camera, bundle_id, client=caller.client)
 
 
 @router.post("/collect-garbage")
 async def collect_garbage(registry: Models, caller: Admin) -> CollectedGarbage:
-    """Remove bundles and contents that the retention rules do not keep."""
+    """Delete bundles and contents that the retention rules do not keep."""
     return await run_in_threadpool(registry.collect_garbage, client=caller.client)

@@ -91,7 +91,7 @@ def test_a_picture_that_is_given_back_is_not_taken() -> None:
     assert queue.take(0.0) == ["b"]
     queue.release(second)
     assert queue.n_held == 0
-    with pytest.raises(ValueError, match="given back"):
+    with pytest.raises(ValueError, match="freed"):
         queue.add(first, "a", 0.0)
 
 

@@ -96,7 +96,7 @@ def test_many_workers_never_share_a_job(jobs: JobParts) -> None:
         queue = jobs.again()
         while (job := queue.claim()) is not None:
             claimed.append(job.id)
-            queue.tidy()
+            queue.recover()
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -129,11 +129,11 @@ def test_a_killed_process_loses_its_job_and_a_living_one_does_not(jobs: JobParts
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline().strip() == job_id
-        jobs.queue.tidy()
+        jobs.queue.recover()
         assert state(jobs, job_id) == "running"
         process.kill()
         process.wait()
-    jobs.queue.tidy()
+    jobs.queue.recover()
     assert state(jobs, job_id) == "queued"
     assert jobs.events(job_id)[-2:] == [("warning", "worker-killed"), ("state", "queued")]
     assert claim(jobs).id == job_id
@@ -145,10 +145,10 @@ def test_a_job_that_kills_its_worker_again_and_again_has_failed(jobs: JobParts) 
     for _ in range(3):
         assert state(jobs, job_id) == "queued"
         die(claim(jobs))
-        jobs.queue.tidy()
+        jobs.queue.recover()
     info = jobs.store.get(job_id, NODE)
     assert (info.state, info.attempts, info.error and info.error.kind) == ("failed", 3, "worker-killed")
-    jobs.queue.tidy()
+    jobs.queue.recover()
     assert not (jobs.queue._folder / job_id).exists()
 
 
@@ -183,14 +183,14 @@ def test_a_killed_job_that_was_to_be_cancelled_is(jobs: JobParts) -> None:
     job = claim(jobs)
     jobs.store.cancel(job_id, NODE)
     die(job)
-    jobs.queue.tidy()
+    jobs.queue.recover()
     assert state(jobs, job_id) == "cancelled"
 
 
 def test_a_job_whose_time_is_over_is_not_begun(jobs: JobParts) -> None:
     job_id = jobs.add(deadline_s=10)
     jobs.parts.clock.advance(10)
-    jobs.queue.tidy()
+    jobs.queue.recover()
     info = jobs.store.get(job_id, NODE)
     assert (info.state, info.error and info.error.kind) == ("failed", "deadline")
 
@@ -237,7 +237,7 @@ def test_after_a_while_nobody_knows_a_job_any_more(jobs: JobParts) -> None:
     job_id = jobs.add()
     jobs.queue.fail(claim(jobs), JobError(kind="NoLabelsFound", detail="nothing"))
     jobs.parts.clock.advance(8 * 86400)
-    jobs.queue.tidy()
+    jobs.queue.recover()
     with pytest.raises(Problem, match="no job"):
         jobs.store.get(job_id, NODE)
     again, is_new = jobs.store.create(jobs.request(), client="node")
@@ -249,7 +249,7 @@ def test_folders_of_nobody_are_removed(jobs: JobParts, tmp_path: Path) -> None:
     job_id = jobs.add()
     job = claim(jobs)
     (tmp_path / "jobs" / "j0" / "run").mkdir(parents=True)
-    jobs.queue.tidy()
+    jobs.queue.recover()
     assert [path.name for path in (tmp_path / "jobs").iterdir()] == [job_id]
     assert job.folder.is_dir()
 

@@ -17,7 +17,7 @@ from edge_autotuner.deployment.acceptance import signature_from_text, signature_
 from edge_autotuner.deployment.signing import create_key
 from edge_autotuner.errors import StorageError
 from edge_autotuner.server.jobs import worker as worker_module
-from edge_autotuner.server.jobs.vouching import JobKeys, Vouching
+from edge_autotuner.server.jobs.signing_policy import JobKeys, SigningPolicy
 from edge_autotuner.server.jobs.worker import Worker
 from edge_autotuner.storage import DiskReserve
 from edge_autotuner.wire.registry_messages import BundleRequest
@@ -94,7 +94,7 @@ def test_a_candidate_is_signed_where_there_is_a_key_and_a_trusted_start(jobs: Jo
     start = BundleRequest(description=description(), signature=signature)
     jobs.parts.registry.add("gate", start, client="trainer")
     made = description("tuned")
-    info = after(jobs, f"DESCRIPTION = {made!r}\n{DONE}", vouching=Vouching(JobKeys(others=key)))
+    info = after(jobs, f"DESCRIPTION = {made!r}\n{DONE}", signing=SigningPolicy(JobKeys(others=key)))
     (bundle, _) = sorted(jobs.parts.registry.bundles("gate"), key=lambda bundle: bundle.name, reverse=True)
     assert (bundle.name, bundle.is_signed) == ("tuned", True)
     assert "candidate.signature" in roles(info)
@@ -105,7 +105,7 @@ def test_a_candidate_is_signed_where_there_is_a_key_and_a_trusted_start(jobs: Jo
 
 
 def test_nothing_is_signed_that_comes_of_an_unknown_start(jobs: JobParts, tmp_path: Path) -> None:
-    info = after(jobs, DONE, vouching=Vouching(JobKeys(others=create_key(tmp_path / "key"))))
+    info = after(jobs, DONE, signing=SigningPolicy(JobKeys(others=create_key(tmp_path / "key"))))
     (bundle,) = jobs.parts.registry.bundles("gate")
     assert not bundle.is_signed
     assert not {role for role in roles(info) if role.endswith("signature")}

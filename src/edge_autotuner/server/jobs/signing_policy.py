@@ -1,9 +1,9 @@
-"""What a service signs by itself: only what it has made, of what it trusts.
+"""The signing policy of a service: it signs only what it has trained from a trusted start.
 
-A token with the scope `train` chooses the start of a training, its pictures and its settings. A signature on whatever
-comes of it would let that token sign any weights. So a candidate is signed when it was trained here, from a start that
-is trusted, and was better than the model before it. A start is trusted when it is a model of the service's own
-catalogue, or a bundle in the registry with a signature of a trusted key.
+A token with the scope `train` chooses the start of a training, its pictures and its settings. Signing every result
+would let that token sign any weights. So a candidate is signed if it was trained here, from a trusted start, and beats
+the model before it. A start is trusted if it is a model of the service's own catalogue, or a bundle in the registry
+with a signature of a trusted key.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class JobKeys:
-    """The private keys of a service, at most one for a job.
+    """The private keys of a service.
 
     Attributes:
         of_clients: for the jobs of a client, which its token proves.
-        of_cameras: for the jobs of a camera, where its client has no key of its own.
+        of_cameras: for the jobs of a camera whose client has no key.
         others: for all other jobs; None: they are not signed.
     """
 
@@ -66,13 +66,13 @@ class JobKeys:
 
 
 @dataclass(frozen=True)
-class Vouching:
-    """Decides what of a job is signed.
+class SigningPolicy:
+    """Decides which results of a job are signed.
 
     Attributes:
         keys: of the service.
-        trusted: public keys beside its own whose signature makes a start trusted.
-        models_dir: of the models of its catalogue.
+        trusted: further public keys whose signature makes a start trusted.
+        models_dir: of the model catalogue.
     """
 
     keys: JobKeys = field(default_factory=JobKeys)
@@ -80,7 +80,7 @@ class Vouching:
     models_dir: Path | None = None
 
     def refusal(self, request: TuneRequest, registry: Registry) -> str | None:
-        """Return why nothing is signed that was trained from the start of a job; None where the start is trusted."""
+        """Return why the start of a job is not trusted; None if it is."""
         start = request.start
         if isinstance(start, StartWeights):
             if self._is_of_catalogue(start):
@@ -99,17 +99,17 @@ class Vouching:
         descriptions: Mapping[str, bytes],
         registry: Registry,
     ) -> tuple[dict[str, str], str | None]:
-        """Return what is signed, and why the candidate is not.
+        """Return signatures, and why the candidate has none.
 
         Args:
             request: of the job.
-            client: whose it is.
-            promoted: whether its candidate was better.
-            descriptions: of the bundles that the job made: `candidate`, and `start`, which is the export of its start.
-            registry: knows signed starts.
+            client: that owns the job.
+            promoted: whether the candidate is better.
+            descriptions: of the bundles that the job made: `candidate`, and `start`, the export of its start.
+            registry: has the signed starts.
 
         Returns:
-            Signatures as text, by the names of the descriptions; and the reason, None where there is none to give.
+            Signatures as text, by the names of the descriptions; and the reason, None if there is none.
         """
         key = self.keys.of(client, request.camera)
         if key is None:

@@ -13,7 +13,7 @@ from edge_autotuner.config.server import JobsConfig
 from edge_autotuner.deployment.acceptance import signature_from_text, signature_to_text
 from edge_autotuner.deployment.signing import PublicKey, SigningKey, create_key
 from edge_autotuner.models.weights_store import locate
-from edge_autotuner.server.jobs.vouching import JobKeys, Vouching
+from edge_autotuner.server.jobs.signing_policy import JobKeys, SigningPolicy
 from edge_autotuner.wire.job_messages import StartBundle, StartWeights, TuneRequest
 from edge_autotuner.wire.registry_messages import BundleRequest, CameraRequest
 from support.service.registry_samples import Parts, description, open_parts
@@ -53,15 +53,15 @@ def publish(parts: Parts, text: str, key: SigningKey | None) -> StartBundle:
 
 
 def signed(
-    parts: Parts, vouching: Vouching, tune: TuneRequest, *, promoted: bool = True, client: str = "node"
+    parts: Parts, policy: SigningPolicy, tune: TuneRequest, *, promoted: bool = True, client: str = "node"
 ) -> set[str]:
     """Return what of a job is signed; every signature is one of the key that is expected."""
     contents = {"candidate": b"candidate", "start": b"start"}
-    found, reason = vouching.signatures(
+    found, reason = policy.signatures(
         tune, client=client, promoted=promoted, descriptions=contents, registry=parts.registry
     )
-    assert (reason is None) == ("candidate" in found or vouching.keys.of(client, tune.camera) is None)
-    wanted = vouching.keys.of(client, tune.camera)
+    assert (reason is None) == ("candidate" in found or policy.keys.of(client, tune.camera) is None)
+    wanted = policy.keys.of(client, tune.camera)
     for name, text in found.items():
         assert wanted is not None
         assert wanted.public.verifies(contents[name], signature_from_text(text))
@@ -69,9 +69,9 @@ def signed(
 
 
 def test_a_model_of_the_catalogue_is_a_trusted_start(parts: Parts, key: SigningKey) -> None:
-    vouching = Vouching(JobKeys(others=key))
-    assert signed(parts, vouching, request(own_weights())) == {"candidate", "start"}
-    assert signed(parts, vouching, request(own_weights()), promoted=False) == {"start"}
+    policy = SigningPolicy(JobKeys(others=key))
+    assert signed(parts, policy, request(own_weights())) == {"candidate", "start"}
+    assert signed(parts, policy, request(own_weights()), promoted=False) == {"start"}
 
 
 @pytest.mark.parametrize(
@@ -89,33 +89,33 @@ def test_a_model_of_the_catalogue_is_a_trusted_start(parts: Parts, key: SigningK
 def test_nothing_is_signed_that_comes_of_anything_else(
     parts: Parts, key: SigningKey, start: StartBundle | StartWeights, promoted: bool
 ) -> None:
-    assert signed(parts, Vouching(JobKeys(others=key)), request(start), promoted=promoted) == set()
+    assert signed(parts, SigningPolicy(JobKeys(others=key)), request(start), promoted=promoted) == set()
 
 
 def test_a_bundle_is_trusted_by_its_signature_in_the_registry(parts: Parts, key: SigningKey, tmp_path: Path) -> None:
     node, stranger = create_key(tmp_path / "node.pem"), create_key(tmp_path / "stranger.pem")
-    vouching = Vouching(JobKeys(others=key), trusted=(node.public,))
-    assert signed(parts, vouching, request(publish(parts, description("a"), key))) == {"candidate"}
-    assert signed(parts, vouching, request(publish(parts, description("b"), node))) == {"candidate"}
-    assert signed(parts, vouching, request(publish(parts, description("c"), stranger))) == set()
-    assert signed(parts, vouching, request(publish(parts, description("d"), None))) == set()
-    assert signed(parts, vouching, request(publish(parts, description("a"), None))) == {"candidate"}, "as it is there"
-    assert signed(parts, vouching, request(StartBundle(description="{}")), promoted=False) == set()
+    policy = SigningPolicy(JobKeys(others=key), trusted=(node.public,))
+    assert signed(parts, policy, request(publish(parts, description("a"), key))) == {"candidate"}
+    assert signed(parts, policy, request(publish(parts, description("b"), node))) == {"candidate"}
+    assert signed(parts, policy, request(publish(parts, description("c"), stranger))) == set()
+    assert signed(parts, policy, request(publish(parts, description("d"), None))) == set()
+    assert signed(parts, policy, request(publish(parts, description("a"), None))) == {"candidate"}, "as it is there"
+    assert signed(parts, policy, request(StartBundle(description="{}")), promoted=False) == set()
 
 
 def test_a_signature_of_another_description_does_not_count(parts: Parts, key: SigningKey) -> None:
     text = description("a")
     wrong = signature_to_text(key.sign(description("b").encode()))
     parts.registry.add("gate", BundleRequest(description=text, signature=wrong), client="node")
-    assert signed(parts, Vouching(JobKeys(others=key)), request(StartBundle(description=text))) == set()
+    assert signed(parts, SigningPolicy(JobKeys(others=key)), request(StartBundle(description=text))) == set()
 
 
 def test_a_client_and_a_camera_may_have_keys_of_their_own(parts: Parts, key: SigningKey, tmp_path: Path) -> None:
     camera, client = create_key(tmp_path / "camera.pem"), create_key(tmp_path / "client.pem")
     keys = JobKeys({"node": client}, {"gate": camera}, key)
-    vouching = Vouching(keys)
+    policy = SigningPolicy(keys)
     for name in ("node", "other"):
-        assert signed(parts, vouching, request(own_weights()), client=name) == {"candidate", "start"}
+        assert signed(parts, policy, request(own_weights()), client=name) == {"candidate", "start"}
     assert keys.of("node", "gate") is client
     assert keys.of("other", "gate") is camera
     assert keys.of("other", "door") is key
@@ -124,7 +124,7 @@ def test_a_client_and_a_camera_may_have_keys_of_their_own(parts: Parts, key: Sig
 
 
 def test_without_a_key_nothing_is_signed_and_nothing_is_said(parts: Parts) -> None:
-    assert signed(parts, Vouching(), request(own_weights())) == set()
+    assert signed(parts, SigningPolicy(), request(own_weights())) == set()
 
 
 def test_keys_are_read_from_the_settings(tmp_path: Path) -> None:
