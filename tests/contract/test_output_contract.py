@@ -20,6 +20,7 @@ import pytest
 
 from edge_autotuner.config.node import MqttConfig, WebhookConfig
 from edge_autotuner.core import LabelMap
+from edge_autotuner.core.plugins import OUTPUTS
 from edge_autotuner.node.camera_health import CameraState
 from edge_autotuner.node.outputs import DetectionOutput, DetectionReport
 from edge_autotuner.node.outputs.json_lines import JsonLinesFile, JsonLinesStream
@@ -27,6 +28,8 @@ from edge_autotuner.node.outputs.mqtt import MqttOutput
 from edge_autotuner.node.outputs.webhook import WebhookOutput
 from support.cameras.live_servers import CameraServer
 from support.machine.free_ports import free_port
+from support.machine.installed_plugin import NAME as EXAMPLE
+from support.machine.installed_plugin import installed_example
 from support.service.output_samples import FRONT, LABELS, Hook, Listener, make_report, wait_until
 
 pytest.importorskip("paho.mqtt.client")
@@ -150,7 +153,36 @@ class Address(Peer):
         return self.hook.bodies
 
 
-PEERS = {"json lines file": File, "json lines stream": Stream, "mqtt": Broker, "webhook": Address}
+class Example(Peer):
+    """The output of another package, made as the node makes it."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        super().__init__(folder, stack)
+        stack.enter_context(installed_example(folder / "site"))
+
+    def connect(self) -> DetectionOutput:
+        return self._output(self.folder / "seen.txt")
+
+    connect_slow = connect
+
+    def connect_broken(self) -> DetectionOutput:
+        return self._output(self.folder / "no folder" / "seen.txt")
+
+    def got(self) -> list[dict[str, Any]]:
+        path = self.folder / "seen.txt"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def _output(self, path: Path) -> DetectionOutput:
+        output: DetectionOutput = OUTPUTS.load(EXAMPLE)({"path": str(path)}, [FRONT], clock=None)
+        return output
+
+
+PEERS = {"json lines file": File, "json lines stream": Stream, "mqtt": Broker, "webhook": Address, "example": Example}
+
+
+def test_every_output_is_here() -> None:
+    tested = {"json_lines": File, "mqtt": Broker, "webhook": Address, EXAMPLE: Example}
+    assert set(tested) == {*OUTPUTS.names, EXAMPLE}
 
 
 @pytest.fixture(params=PEERS.values(), ids=list(PEERS))

@@ -106,9 +106,7 @@ def describe_node_settings() -> list[tuple[str, str, str]]:
         "outputs.mqtt": MqttConfig,
         "outputs.webhook": WebhookConfig,
     }
-    rows = [
-        row for row in _describe(NodeConfig, "") if not row[0].startswith(("run.", "cameras", "registry", "outputs."))
-    ]
+    rows = [row for row in _describe(NodeConfig, "") if not row[0].startswith(("run.", "cameras", *optional))]
     rows += _describe(CameraConfig, "cameras[].")
     for name, model in optional.items():
         rows += _describe(model, f"{name}.")

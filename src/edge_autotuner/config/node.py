@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from edge_autotuner.config.base import FrozenConfig, PlainName, Seconds
 from edge_autotuner.config.run import RunConfig
 from edge_autotuner.config.service import ServiceConfig
+from edge_autotuner.core.plugins import OUTPUTS, RUNTIMES
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
 _STANDARD_OUTPUT = Path("-")
@@ -43,6 +44,9 @@ class DetectConfig(FrozenConfig):
     min_score: float = Field(0.3, gt=0, lt=1, description="Minimum score of a reported detection.")
     max_detections: int = Field(100, ge=1, le=10_000, description="Maximum detections per frame.")
     n_threads: int = Field(1, ge=1, le=256, description="CPU threads of the model.")
+    runtime: Annotated[str, AfterValidator(RUNTIMES.require)] = Field(
+        "onnxruntime", description="Runtime of the model: onnxruntime, or one of another installed package."
+    )
 
 
 class BatchConfig(FrozenConfig):
@@ -214,6 +218,24 @@ class OutputsConfig(FrozenConfig):
     json_lines: JsonLinesConfig | None = Field(None, description="Detections as lines of JSON; null: off.")
     mqtt: MqttConfig | None = Field(None, description="Detections to an MQTT broker; null: off.")
     webhook: WebhookConfig | None = Field(None, description="Detections as HTTP requests; null: off.")
+    plugins: dict[str, dict[str, Any]] = Field(
+        {}, description="Outputs of other installed packages: NAME: {its settings}."
+    )
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The settings of each output that is on, by its name in `OUTPUTS`."""
+        built_in = {name: getattr(self, name) for name in OUTPUTS.built_in}
+        return {name: settings for name, settings in built_in.items() if settings is not None} | self.plugins
+
+    @field_validator("plugins")
+    @classmethod
+    def _are_installed(cls, plugins: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name in plugins:
+            if name in OUTPUTS.built_in:
+                raise ValueError(f"{name} is no plug-in; write outputs.{name}")
+            OUTPUTS.require(name)
+        return plugins
 
 
 class RegistryConfig(FrozenConfig):

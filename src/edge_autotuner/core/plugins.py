@@ -135,3 +135,26 @@ SOURCES = PluginTable(
     dict.fromkeys(("rtsp", "rtsps", "rtmp", "rtmps", "http", "https", "udp", "tcp", "srt", "webcam"), _CAMERA_FEED),
 )
 """By the scheme of an address. Called with a `LiveAddress`, a `StreamConfig` and `clock`; returns a `Feed`."""
+
+RUNTIMES = PluginTable(
+    "runtime",
+    "edge_autotuner.runtimes",
+    {"onnxruntime": "edge_autotuner.models.onnx_detector:OnnxDetector"},
+)
+"""Called with the content of an ONNX file, a `DetectorSpec`, and `n_threads`, `min_score`, `max_detections`; returns a
+`Detector`, which one thread uses at a time. Raises `WeightsError` for a file that it cannot run.
+"""
+
+OUTPUTS = PluginTable(
+    "output",
+    "edge_autotuner.outputs",
+    {
+        "json_lines": "edge_autotuner.node.outputs.json_lines:open_json_lines",
+        "mqtt": "edge_autotuner.node.outputs.mqtt:MqttOutput",
+        "webhook": "edge_autotuner.node.outputs.webhook:WebhookOutput",
+    },
+)
+"""Called with the settings of the output, the `CameraConfig` of all cameras, and `clock`; returns a `DetectionOutput`.
+
+The settings are a model of `config.node`; of another package's output they are the mapping in `outputs.plugins`.
+"""

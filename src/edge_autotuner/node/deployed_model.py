@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_autotuner.config.node import DetectConfig
-from edge_autotuner.core import Frame, ModelFindings
+from edge_autotuner.core import Detector, Frame, ModelFindings
 from edge_autotuner.deployment import ModelBundle, deployed_bundle, read_bundle
-from edge_autotuner.errors import ModelBundleError, WeightsError
-from edge_autotuner.models.onnx_detector import OnnxDetector
+from edge_autotuner.deployment.runtime import open_bundle
+from edge_autotuner.errors import EdgeAutotunerError
 
 logger = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class _Loaded:
     bundle: ModelBundle
-    detector: OnnxDetector
+    detector: Detector
 
 
 class DeployedModel:
@@ -44,7 +44,7 @@ class DeployedModel:
         return self._loaded.bundle if self._loaded else None
 
     @property
-    def detector(self) -> OnnxDetector | None:
+    def detector(self) -> Detector | None:
         """Its detector."""
         return self._loaded.detector if self._loaded else None
 
@@ -61,7 +61,7 @@ class DeployedModel:
                 self._refused = None
                 return False
             self._loaded = self._load(folder)
-        except (ModelBundleError, WeightsError) as exc:
+        except EdgeAutotunerError as exc:
             if str(exc) != self._refused:
                 logger.error("%s: the new model is refused, the old one stays: %s", self._folder.name, exc)
             self._refused = str(exc)
@@ -80,11 +80,11 @@ class DeployedModel:
 
     def _load(self, folder: Path) -> _Loaded:
         bundle = read_bundle(folder)
-        detector = OnnxDetector(
-            bundle.read_model(),
-            bundle.detector,
+        detector = open_bundle(
+            bundle,
             n_threads=min(self._config.n_threads, len(os.sched_getaffinity(0))),
             min_score=self._config.min_score,
             max_detections=self._config.max_detections,
+            runtime=self._config.runtime,
         )
         return _Loaded(bundle, detector)

@@ -6,10 +6,12 @@ import os
 import select
 import stat
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from edge_autotuner.core import LabelMap
+from edge_autotuner.config.node import CameraConfig, JsonLinesConfig
+from edge_autotuner.core import Clock, LabelMap
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.node.camera_health import CameraState
 from edge_autotuner.node.outputs.queued_output import QueuedOutput
@@ -21,8 +23,18 @@ ROTATED_SUFFIX = ".1"
 
 _NAME = "json_lines"
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC  # readable: how the file ends decides how to go on
+_BYTES_PER_MB = 1e6
 _STANDARD_OUTPUT = 1
 _POLL_S = 0.2
+
+
+def open_json_lines(
+    config: JsonLinesConfig, cameras: Sequence[CameraConfig], *, clock: Clock | None
+) -> JsonLinesFile | JsonLinesStream:
+    """Open the file of the settings, or standard output. Raises as `JsonLinesFile`."""
+    return (
+        JsonLinesFile(config.path, max_bytes=int(config.max_mb * _BYTES_PER_MB)) if config.path else JsonLinesStream()
+    )
 
 
 class JsonLinesFile:

@@ -9,15 +9,11 @@ from typing import Protocol, Self
 
 from edge_autotuner.config.node import CameraConfig, OutputsConfig
 from edge_autotuner.core import Clock, LabelMap, Observation, SystemClock
+from edge_autotuner.core.plugins import OUTPUTS
 from edge_autotuner.node.camera_health import CameraState
 from edge_autotuner.node.fault_domain import FaultDomains
-from edge_autotuner.node.outputs.json_lines import JsonLinesFile, JsonLinesStream
-from edge_autotuner.node.outputs.mqtt import MqttOutput
 from edge_autotuner.node.outputs.report import DetectionReport
 from edge_autotuner.node.outputs.tally import OutputStatus
-from edge_autotuner.node.outputs.webhook import WebhookOutput
-
-_BYTES_PER_MB = 1e6
 
 
 class DetectionOutput(Protocol):
@@ -78,13 +74,8 @@ class Outputs:
         self._faults = FaultDomains(clock or SystemClock())
         with ExitStack() as opened:
             opened.callback(self.close)
-            if config.json_lines is not None:
-                path, max_bytes = config.json_lines.path, int(config.json_lines.max_mb * _BYTES_PER_MB)
-                self._outputs.append(JsonLinesFile(path, max_bytes=max_bytes) if path else JsonLinesStream())
-            if config.mqtt is not None:
-                self._outputs.append(MqttOutput(config.mqtt, cameras, clock=clock))
-            if config.webhook is not None:
-                self._outputs.append(WebhookOutput(config.webhook, cameras, clock=clock))
+            for name, settings in config.named.items():
+                self._outputs.append(OUTPUTS.load(name)(settings, cameras, clock=clock))
             opened.pop_all()
 
     def __enter__(self) -> Self:

@@ -25,7 +25,7 @@ from edge_autotuner.models.transformers_folder import is_detector_folder, read_d
 from edge_autotuner.models.weights_store import locate
 
 if TYPE_CHECKING:
-    from edge_autotuner.models.torch_detector import TorchDetector
+    pass
 
 _ONNX_SUFFIX = ".onnx"
 _NETWORK_SUFFIXES = (".safetensors", ".pth", ".tgz")
@@ -113,7 +113,7 @@ def _load_onnx(path: Path, spec: DetectorSpec, model: ServedModel) -> LoadedMode
     detector = OnnxDetector(
         content, spec, n_threads=model.n_threads, min_score=model.min_score, max_detections=model.max_detections
     )
-    return _loaded(detector, hashlib.sha256(content).hexdigest(), model)
+    return _loaded(detector, detector.spec, hashlib.sha256(content).hexdigest(), model)
 
 
 def _load_bundle(path: Path, model: ServedModel) -> LoadedModel:
@@ -121,7 +121,8 @@ def _load_bundle(path: Path, model: ServedModel) -> LoadedModel:
     detector = load_edge_detector(
         folder, model.n_threads, min_score=model.min_score, max_detections=model.max_detections
     )
-    return _loaded(detector, read_bundle(folder).model.sha256, model)
+    bundle = read_bundle(folder)
+    return _loaded(detector, bundle.detector, bundle.model.sha256, model)
 
 
 def _load_network(path: Path, architecture: str | None, size_wh: SizeWH, model: ServedModel) -> LoadedModel:
@@ -142,12 +143,12 @@ def _load_network(path: Path, architecture: str | None, size_wh: SizeWH, model: 
         n_threads=model.n_threads,
     )
     if path.is_dir():
-        return _loaded(detector, read_detector_folder(path).sha256(), model)
-    return _loaded(detector, hashlib.sha256(path.read_bytes()).hexdigest(), model)
+        return _loaded(detector, detector.spec, read_detector_folder(path).sha256(), model)
+    return _loaded(detector, detector.spec, hashlib.sha256(path.read_bytes()).hexdigest(), model)
 
 
-def _loaded(detector: OnnxDetector | TorchDetector, sha256: str, model: ServedModel) -> LoadedModel:
+def _loaded(detector: Detector, spec: DetectorSpec, sha256: str, model: ServedModel) -> LoadedModel:
     depends_on = model.model_dump(mode="json", exclude={"source", "n_threads", "n_parallel"})
     size_wh = list(detector.input_size_wh)
     settings = fingerprint_values({**depends_on, "input_size": size_wh, "version": __version__})
-    return LoadedModel(detector, sha256, settings, detector.spec.resize)
+    return LoadedModel(detector, sha256, settings, spec.resize)
