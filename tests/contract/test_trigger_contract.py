@@ -23,13 +23,16 @@ from edge_autotuner.core import (
     ModelFindings,
     Observation,
 )
+from edge_autotuner.core.plugins import TRIGGERS
 from edge_autotuner.node.camera_collector import CameraCollector
 from edge_autotuner.node.camera_folder import BatchOutcome, CameraFolder
-from edge_autotuner.node.learning_rules import LearnerOrder, LearningTrigger, RoundRobin, oldest_closed_batch
+from edge_autotuner.node.learning_rules import LearnerOrder, LearningTrigger, RoundRobin
 from edge_autotuner.node.outputs import Outputs
 from edge_autotuner.pipeline.run_folder import StageRecord
 from support.cameras.capture_samples import scene_with_square
 from support.cameras.plain_scene import LABELS, GreyDetector
+from support.machine.installed_plugin import NAME as EXAMPLE
+from support.machine.installed_plugin import installed_example
 from support.runs.run_samples import camera
 
 CAPTURE = CaptureConfig.model_validate({"background": {"n_frames": 5, "every_k_frames": 1}})
@@ -142,12 +145,10 @@ def test_an_observer_keeps_no_frame_alive(make: Callable[[Path, ExitStack], Fram
         assert [luma for luma in lumas if luma() is not None] == []
 
 
-TRIGGERS: dict[str, LearningTrigger] = {"oldest closed batch": oldest_closed_batch}
-
-
-@pytest.fixture(params=TRIGGERS.values(), ids=list(TRIGGERS))
-def trigger(request: pytest.FixtureRequest) -> LearningTrigger:
-    made: LearningTrigger = request.param
+@pytest.fixture(params=[*TRIGGERS.names, EXAMPLE])
+def trigger(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> LearningTrigger:
+    with installed_example(tmp_path_factory.mktemp("example") / "site"):
+        made: LearningTrigger = TRIGGERS.load(request.param)
     return made
 
 

@@ -1,7 +1,8 @@
-"""The command line with a package that adds a background, a teacher and a kind of camera."""
+"""The command line with a package that adds one implementation of each seam."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import yaml
 
 from support.machine.installed_plugin import installed_example
 from support.runs.cli_runs import run_cli
-from support.runs.run_samples import Samples, settings, state_of
+from support.runs.run_samples import N_FRAMES, Samples, settings, state_of
+from unit.deployment.test_bundle import made
 
 
 @pytest.fixture
@@ -48,6 +50,37 @@ def test_a_camera_of_another_package(tmp_path: Path) -> None:
     seen = run_cli("watch", "acme://192x128", "--background", "acme")
     assert seen.code == 0, seen.err
     assert "watching acme://192x128" in seen.err + seen.out
+
+
+@pytest.mark.usefixtures("example")
+def test_a_node_with_an_output_a_runtime_and_a_trigger_of_another_package(samples: Samples, tmp_path: Path) -> None:
+    made(tmp_path / "bundle", name="street-v3", lineage={"edge_model": "street-nano"})
+    values = {
+        "folder": str(tmp_path / "node"),
+        "cameras": [{"name": "gate", "source": str(samples.video)}],
+        "learns": False,
+        "run": {"edge_model": str(tmp_path / "bundle")},
+        "detect": {"max_rate_hz": 100, "runtime": "acme"},
+        "batch": {"trigger": "acme"},
+        "outputs": {"plugins": {"acme": {"path": str(tmp_path / "seen.txt")}}},
+    }
+    node = tmp_path / "node.yaml"
+    node.write_text(yaml.safe_dump(values), encoding="utf-8")
+    outcome = run_cli("edge", node)
+    assert outcome.code == 0, outcome.err
+    reports = [json.loads(line) for line in (tmp_path / "seen.txt").read_text().splitlines()]
+    assert [report["frame_index"] for report in reports] == list(range(N_FRAMES))
+    for change, message in (
+        ({"outputs": {"plugins": {"acme": {}}}}, "outputs.plugins.acme: give a path, and nothing else"),
+        ({"outputs": {"plugins": {"bcme": {}}}}, "no output 'bcme'; known are json_lines, mqtt, webhook, acme"),
+        ({"outputs": {"plugins": {"mqtt": {}}}}, "mqtt is no plug-in; write outputs.mqtt"),
+        ({"detect": {"runtime": "tensorrt"}}, "no runtime 'tensorrt'; known are onnxruntime, acme"),
+        ({"batch": {"trigger": "drift"}}, "no learning trigger 'drift'; known are closed, acme"),
+    ):
+        node.write_text(yaml.safe_dump(values | change), encoding="utf-8")
+        refused = run_cli("edge", node)
+        assert refused.code == 2, refused.err
+        assert message in " ".join(refused.err.split())
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 from edge_autotuner.config.base import FrozenConfig, PlainName, Seconds
 from edge_autotuner.config.run import RunConfig
 from edge_autotuner.config.service import ServiceConfig
-from edge_autotuner.core.plugins import OUTPUTS, RUNTIMES
+from edge_autotuner.core.plugins import OUTPUTS, RUNTIMES, TRIGGERS
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\.?")
+TriggerName = Annotated[str, AfterValidator(TRIGGERS.require)]
 _STANDARD_OUTPUT = Path("-")
 _HOME_ASSISTANT = "homeassistant"
 """First level of Home Assistant's own topics, where it publishes its status whatever the discovery prefix."""
@@ -61,6 +62,11 @@ class BatchConfig(FrozenConfig):
     min_frames: int = Field(40, ge=1, le=100_000, description="Minimum training frames of a batch.")
     pause_s: Seconds | None = Field(
         24 * 3600.0, gt=0, description="Pause between batches; null: collect only one batch."
+    )
+    trigger: TriggerName = Field(
+        "closed",
+        description="When to learn: closed: from every batch once it is closed; or a trigger of another installed "
+        "package.",
     )
 
     @model_validator(mode="after")
@@ -282,6 +288,7 @@ class LearningConfig(FrozenConfig):
 
     run: RunConfig = Field(description="Settings of the run.")
     service: RegistryConfig | None = Field(None, description="Service that trains; null: train here.")
+    trigger: TriggerName = Field("closed", description="As `batch.trigger`.")
 
 
 class NodeConfig(FrozenConfig):

@@ -158,3 +158,10 @@ OUTPUTS = PluginTable(
 
 The settings are a model of `config.node`; of another package's output they are the mapping in `outputs.plugins`.
 """
+
+TRIGGERS = PluginTable(
+    "learning trigger",
+    "edge_autotuner.triggers",
+    {"closed": "edge_autotuner.node.learning_rules:oldest_closed_batch"},
+)
+"""Called with a `CameraFolder`; returns the `Batch` to learn from now, or None: a `LearningTrigger`."""

@@ -14,12 +14,13 @@ from typing import Any
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.node import LearningConfig, LearningProcessConfig, RegistryConfig
 from edge_autotuner.core import Backoff, Clock, SystemClock
+from edge_autotuner.core.plugins import TRIGGERS
 from edge_autotuner.deployment import deployed_bundle
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.node.camera_folder import CameraFolder
 from edge_autotuner.node.cpu_budget import CpuBudget
 from edge_autotuner.node.fault_domain import FaultDomain
-from edge_autotuner.node.learning_rules import LearnerOrder, LearningTrigger, RoundRobin, oldest_closed_batch
+from edge_autotuner.node.learning_rules import LearnerOrder, LearningTrigger, RoundRobin
 from edge_autotuner.node.memory_budget import MemoryBudget, memory_shortage
 from edge_autotuner.pipeline.privacy import needs_hiding_model
 from edge_autotuner.storage.atomic import atomic_write_text, make_folder
@@ -41,7 +42,7 @@ class Learner:
         folder: what it keeps.
         config: how it learns.
         service: that trains; None: training is done here.
-        trigger: decides from which batch it learns, and when.
+        trigger: name of what decides from which batch it learns, and when.
         waits_for_model: whether its first model comes from elsewhere; until it is there, nothing is learned.
         doing: the last progress of its process, JSON values.
         error: why the last attempt failed; None if it did not.
@@ -53,22 +54,24 @@ class Learner:
     folder: CameraFolder
     config: RunConfig
     service: RegistryConfig | None = None
-    trigger: LearningTrigger = oldest_closed_batch
+    trigger: str = "closed"
     waits_for_model: Callable[[], bool] = lambda: False
     doing: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     n_failures: int = 0
     not_before_s: float = 0.0
     faults: FaultDomain = field(init=False)
+    _next_batch: LearningTrigger = field(init=False)
 
     def __post_init__(self) -> None:
         self.faults = FaultDomain(f"{self.name}: learning", SystemClock(), first_retry_s=0)  # rests by `not_before_s`
+        self._next_batch = TRIGGERS.load(self.trigger)
 
     def has_work(self) -> bool:
         """Whether there is something to do: a first model, a model that finds what to hide, or a batch."""
         if deployed_bundle(self.folder.path) is None:
             return not self.waits_for_model()
-        return needs_hiding_model(self.config, self.folder.path) or self.trigger(self.folder) is not None
+        return needs_hiding_model(self.config, self.folder.path) or self._next_batch(self.folder) is not None
 
 
 class LearningScheduler:
@@ -228,7 +231,7 @@ class LearningProcess:
         self.ended_because: str | None = None
         settings = learner.folder.learning_settings
         make_folder(learner.folder.path)
-        told = LearningConfig(run=learner.config, service=learner.service)
+        told = LearningConfig(run=learner.config, service=learner.service, trigger=learner.trigger)
         atomic_write_text(settings, json.dumps(told.model_dump(mode="json")))  # JSON is YAML, too
         self._process = MessagingProcess(command(learner.folder.path, settings), self._take, name=learner.name)
         self._cpu = CpuBudget(self._process.pid, max_cores, clock)

@@ -103,7 +103,12 @@ class Node:
         self._runs = runs
         self._learners = [
             Learner(
-                name, folder, runs[name], service, waits_for_model=partial(self._named.gives_first_model, runs[name])
+                name,
+                folder,
+                runs[name],
+                service,
+                config.batch.trigger,
+                waits_for_model=partial(self._named.gives_first_model, runs[name]),
             )
             for name, folder in self._folders.items()
         ]

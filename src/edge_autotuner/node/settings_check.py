@@ -22,7 +22,7 @@ from edge_autotuner.capture.live.address import parse_live_address
 from edge_autotuner.config.annotation import REMOTE, ZOOM
 from edge_autotuner.config.node import CameraConfig, NodeConfig, OutputsConfig, RegistryConfig
 from edge_autotuner.config.service import ServiceConfig
-from edge_autotuner.core.plugins import OUTPUTS, RUNTIMES
+from edge_autotuner.core.plugins import OUTPUTS, RUNTIMES, TRIGGERS
 from edge_autotuner.errors import ConfigError, EdgeAutotunerError, MissingDependency, errors_about
 from edge_autotuner.node.named_bundle import check_first_models
 from edge_autotuner.node.node_files import holds_camera, is_free_for_camera, is_reserved_for_node, lines_files
@@ -101,7 +101,7 @@ def settings_problems(config: NodeConfig, settings_file: Path | None = None) -> 
             yield StartProblem(_missing_source(camera), camera.name)
         yield from _mistakes(partial(_check_camera, config, camera))
     yield from _mistakes(partial(_check_folder_setting, config))
-    yield from _mistakes(partial(_check_runtime, config))
+    yield from _mistakes(partial(_check_plugins, config))
     yield from _mistakes(partial(_check_outputs, config.outputs, config, settings_file))
     if config.registry is not None:
         yield from _mistakes(partial(_check_registry, config.registry))
@@ -173,10 +173,15 @@ def _check_folder(folder: Path) -> None:
         FolderLock(folder).release()
 
 
-def _check_runtime(config: NodeConfig) -> None:
-    if config.detect.runtime not in RUNTIMES.built_in:
-        with errors_about("detect.runtime"):
-            RUNTIMES.load(config.detect.runtime)
+def _check_plugins(config: NodeConfig) -> None:
+    for table, name, setting in (
+        (RUNTIMES, config.detect.runtime, "detect.runtime"),
+        (TRIGGERS, config.batch.trigger, "batch.trigger"),
+        *((OUTPUTS, name, "outputs.plugins") for name in config.outputs.plugins),
+    ):
+        if name not in table.built_in:
+            with errors_about(setting):
+                table.load(name)
 
 
 def _check_outputs(outputs: OutputsConfig, config: NodeConfig, settings_file: Path | None) -> None:
@@ -196,9 +201,6 @@ def _check_outputs(outputs: OutputsConfig, config: NodeConfig, settings_file: Pa
                 read_token_file(webhook.token_file)
             make_ssl_context(webhook.ca_file)
             parse_webhook_url(webhook.url)
-    with errors_about("outputs.plugins"):
-        for name in outputs.plugins:
-            OUTPUTS.load(name)
     reads: dict[str, Path | str | None] = {f"the source of {camera.name}": camera.source for camera in config.cameras}
     reads |= {"the settings file": settings_file, **dict(_files_read(config))}
     check_output_folder(config.folder, option="folder", reads=reads)

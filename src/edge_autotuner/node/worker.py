@@ -11,6 +11,7 @@ from pathlib import Path
 from edge_autotuner.config import resolve_settings
 from edge_autotuner.config.node import LearningConfig
 from edge_autotuner.core import SystemClock
+from edge_autotuner.core.plugins import TRIGGERS
 from edge_autotuner.errors import EdgeAutotunerError, MissingDependency
 from edge_autotuner.node.camera_folder import CameraFolder
 from edge_autotuner.storage.child_process import StepMessages, begin_work, print_line
@@ -62,6 +63,7 @@ def _learn(camera: CameraFolder, config: LearningConfig, *, deploys: bool, only_
                 config.run,
                 deploys=deploys,
                 only_first=only_first,
+                trigger=TRIGGERS.load(config.trigger),
                 service=service,
                 clock=SystemClock(),
                 progress=progress,
