@@ -13,7 +13,6 @@ import edge_autotuner.cli.app
 import edge_autotuner.cli.edge_screen
 import edge_autotuner.node.learning
 import edge_autotuner.node.registry_sync
-import edge_autotuner.node.training_service
 import edge_autotuner.node.worker
 import edge_autotuner.pipeline.export_stage
 import edge_autotuner.pipeline.remote_training.training

@@ -14,7 +14,7 @@ import yaml
 
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.deployment import deployed_bundle, read_bundle
-from edge_autotuner.node.camera_folder import Batch, CameraFolder
+from edge_autotuner.node.camera_folder import BatchFolder, CameraFolder
 from support.machine.private_files import open_to_others
 from support.runs.cli_runs import CliProcess, run_cli
 from support.runs.run_samples import N_FRAMES, Samples, settings
@@ -56,7 +56,7 @@ def reports(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def require_whole(batch: Batch) -> None:
+def require_whole(batch: BatchFolder) -> None:
     """Every frame is there once, and has one label set of each kind that the teacher was asked for."""
     lines = (batch.run.dataset / "journal.jsonl").read_text(encoding="utf-8").splitlines()
     records = [json.loads(line)["record"] for line in lines]

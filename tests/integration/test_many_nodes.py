@@ -25,7 +25,7 @@ from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.deployment import deployed_bundle, read_bundle
 from edge_autotuner.models import describe_onnx
 from edge_autotuner.models.onnx_detector import OnnxDetector
-from edge_autotuner.node.camera_folder import Batch, CameraFolder
+from edge_autotuner.node.camera_folder import BatchFolder, CameraFolder
 from edge_autotuner.node.learning import deploy_start_model
 from edge_autotuner.simulation import SimulatedCamera
 from edge_autotuner.simulation.recording import write_video_file
@@ -63,7 +63,7 @@ class City:
         node = next(node for node, cameras in NODES.items() if name in cameras)
         return CameraFolder(self.folder / node / "node" / name)
 
-    def batch(self, name: str) -> Batch:
+    def batch(self, name: str) -> BatchFolder:
         """Return the one batch of a camera."""
         (batch,) = self.folder_of(name).batches()
         return batch
@@ -134,7 +134,7 @@ def write_node(city: City, node: str, samples: Samples, *, slow: Path | None = N
     return path
 
 
-def labelled_frames(batch: Batch) -> list[tuple[ImageArray, Annotation]]:
+def labelled_frames(batch: BatchFolder) -> list[tuple[ImageArray, Annotation]]:
     """Return each frame's picture, and what the teacher itself said about it: the first labels that were written."""
     records = read_journal(batch.run.dataset / "journal.jsonl").records
     raw = next(str(record["fingerprint"]) for record in records if record["kind"] == "annotation")

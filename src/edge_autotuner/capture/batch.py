@@ -43,6 +43,14 @@ class BatchCollector:
 
     Everything that decides about the batch is in the dataset: after a kill, a new collector with the same store goes
     on, given frames whose times and indices continue (see `LiveProgress`).
+
+    Args:
+        config: selection, and the share that is kept for the evaluation.
+        events: what the source was opened with as `on_event`.
+        student: the deployed model; needed by the scores that ask for its opinion.
+
+    Raises:
+        ConfigError: the score of the selection needs a student.
     """
 
     def __init__(
@@ -55,19 +63,6 @@ class BatchCollector:
         events: EventLog,
         student: Detector | None = None,
     ) -> None:
-        """Start a batch, or continue one.
-
-        Args:
-            source: the camera.
-            store: receives frames, backgrounds and events.
-            config: selection, and the share that is kept for the evaluation.
-            batch: when it is complete.
-            events: what the source was opened with as `on_event`.
-            student: the deployed model; needed by the scores that ask for its opinion.
-
-        Raises:
-            ConfigError: the score of the selection needs a student.
-        """
         self._store, self._batch, self._events = store, batch, events
         self._test_share = config.test_fraction / (1 - config.test_fraction)  # of the time of the training part
         self._max_test = config.max_test_images

@@ -20,6 +20,13 @@ from edge_autotuner.dataset import DatasetStore
 class CapturePass:
     """Takes frames in order and writes the selected ones into a dataset.
 
+    Args:
+        span_s: length of the part that training frames are selected from, seconds; None: there is no such part.
+        events: where source and gate report what happens to the camera.
+        student: the edge model, for scores that need one.
+        start_s: time at which that part begins; None: at its first frame.
+        selected_at_s: times of the training frames that an interrupted watch of a live camera selected.
+
     Attributes:
         statistics: what the gate saw.
         n_sent_regions: regions of the selected training frames that a teacher shall look at.
@@ -38,18 +45,6 @@ class CapturePass:
         start_s: float | None = None,
         selected_at_s: Sequence[float] = (),
     ) -> None:
-        """Start with nothing sent.
-
-        Args:
-            source: the camera.
-            store: receives frames, backgrounds and events.
-            config: what is selected.
-            span_s: length of the part that training frames are selected from, seconds; None: there is no such part.
-            events: where source and gate report what happens to the camera.
-            student: the edge model, for scores that need one.
-            start_s: time at which that part begins; None: at its first frame.
-            selected_at_s: times of the training frames that an interrupted watch of a live camera selected.
-        """
         self._store = store
         self._events = events
         self._selector = None if span_s is None else self._new_selector(config, span_s, start_s, student, selected_at_s)

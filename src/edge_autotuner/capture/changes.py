@@ -46,16 +46,12 @@ class ChangeFinder:
     A pixel has changed when it is brighter or darker than the whole background around it, by the threshold and
     by more than its place flickers anyway. What most of the picture became brighter or darker by is light, or the
     camera's exposure, and no change.
+
+    Args:
+        threshold: smallest difference that counts, grey levels.
     """
 
     def __init__(self, motion: MotionConfig, *, threshold: int, size_wh: SizeWH) -> None:
-        """Start without knowing the flicker of the scene.
-
-        Args:
-            motion: zones, blur, shaking and noise.
-            threshold: smallest difference that counts, grey levels.
-            size_wh: of all pictures, working pixels.
-        """
         self._motion = motion
         watched = watched_pixels(size_wh, ignore=motion.ignore, watch=motion.watch)
         self._fixed_limits = np.where(watched, threshold - 1, _NEVER).astype(np.uint8)

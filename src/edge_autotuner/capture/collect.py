@@ -59,7 +59,9 @@ def collect_frames(
     finished = finished_summary(store, _NOTE, plan.to_json())
     if finished is not None:
         return finished
-    capture = _RecordedCapture(source, store, config, plan, deadline, student, events or EventLog())
+    capture = _RecordedCapture(
+        source, store, config, plan, deadline=deadline, student=student, events=events or EventLog()
+    )
     capture.run(progress, "capture")
     summary = capture.summary()
     if summary.n_train == 0:
@@ -97,7 +99,7 @@ def collect_test_frames(
     finished = finished_summary(store, _TEST_NOTE, plan.to_json())
     if finished is not None:
         return finished
-    capture = _RecordedCapture(source, store, config, plan, Deadline(None), None, EventLog())
+    capture = _RecordedCapture(source, store, config, plan, deadline=Deadline(None), events=EventLog())
     capture.run(progress, "capture test frames")
     summary = capture.summary()
     _remember(summary, plan, source, store, _TEST_NOTE)
@@ -113,8 +115,9 @@ class _RecordedCapture:
         store: DatasetStore,
         config: CaptureConfig,
         plan: SplitPlan,
+        *,
         deadline: Deadline,
-        student: Detector | None,
+        student: Detector | None = None,
         events: EventLog,
     ) -> None:
         self._source = source

@@ -81,7 +81,7 @@ def collect_live(
         return finished
     before = LiveProgress.of(store)
     plan = _plan_watch(source, config, end_s, keep_test=keep_test)
-    watch = _Watch(source, store, config, plan, before, events, student, clock)
+    watch = _Watch(source, store, config, plan, before, events=events, student=student, clock=clock)
     watch.run(progress)
     summary = watch.summary()
     if summary.n_train == 0:
@@ -105,6 +105,7 @@ class _Watch:
         config: CaptureConfig,
         plan: _WatchPlan,
         before: LiveProgress,
+        *,
         events: EventLog,
         student: Detector | None,
         clock: Clock,

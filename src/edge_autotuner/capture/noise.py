@@ -28,14 +28,12 @@ class NoiseEstimate:
 
     The first minute teaches most of it: the estimate rises by 0.125 grey levels a second at most, and falls nine times
     as fast.
+
+    Args:
+        size_wh: of the pictures, working pixels.
     """
 
     def __init__(self, size_wh: SizeWH) -> None:
-        """Start with places that do not flicker.
-
-        Args:
-            size_wh: of the pictures, working pixels.
-        """
         self._size_wh = size_wh
         self._columns, self._rows = _cell_edges(size_wh[0]), _cell_edges(size_wh[1])
         self._n_pixels = np.diff(self._rows)[:, None] * np.diff(self._columns)  # (rows, columns) of cells

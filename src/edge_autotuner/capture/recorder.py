@@ -15,18 +15,15 @@ _NOTICEABLE_LEVELS = 3.0  # a background is stored again when it differs by more
 class FrameRecorder:
     """Gives frames to a dataset once, and backgrounds only when they have changed noticeably.
 
+    Args:
+        picture_format: "jpg" or "png", for frames that have no file of their own.
+        source: of the frames; the bytes of its picture files are copied.
+
     Attributes:
         n_test: test frames written, those of an earlier run included.
     """
 
     def __init__(self, store: DatasetStore, picture_format: PictureFormat, source: FrameSource) -> None:
-        """Continue a dataset.
-
-        Args:
-            store: the dataset.
-            picture_format: "jpg" or "png", for frames that have no file of their own.
-            source: of the frames; the bytes of its picture files are copied.
-        """
         self._store = store
         self._picture_format = picture_format
         self._source = source

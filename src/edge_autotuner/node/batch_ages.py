@@ -19,7 +19,7 @@ from pathlib import Path
 from edge_autotuner.core import Clock, ClockJumps
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.errors import EdgeAutotunerError
-from edge_autotuner.node.camera_folder import Batch, CameraFolder
+from edge_autotuner.node.camera_folder import BatchFolder, CameraFolder
 from edge_autotuner.storage.atomic import atomic_write_json
 from edge_autotuner.storage.journal import JOURNAL_NAME
 
@@ -59,7 +59,7 @@ class BatchAges:
             for picture in (camera.reservoir / "pictures").glob("*"):
                 self._move_file(picture, moved)
 
-    def is_older(self, batch: Batch, limit_s: float) -> bool:
+    def is_older(self, batch: BatchFolder, limit_s: float) -> bool:
         """Whether a batch has been kept for longer than this, by a clock that can be trusted."""
         return self.are_trusted and self.of(batch) > timedelta(seconds=limit_s)
 
@@ -67,7 +67,7 @@ class BatchAges:
         """Return the file time before which pictures are older than this; None while the clock is not trusted."""
         return self._clock.now() - timedelta(seconds=age_s) if self.are_trusted else None
 
-    def of(self, batch: Batch) -> timedelta:
+    def of(self, batch: BatchFolder) -> timedelta:
         """Return how long a batch has been kept. A stamp in the future resets its age."""
         since = _since(batch)
         if since is None:
@@ -79,7 +79,7 @@ class BatchAges:
             return timedelta(0)
         return age
 
-    def _move(self, batch: Batch, by: timedelta) -> None:
+    def _move(self, batch: BatchFolder, by: timedelta) -> None:
         since = _since(batch)
         if since is not None and not self._is_of_now(since):
             _keep_since(batch, since + by)
@@ -95,7 +95,7 @@ class BatchAges:
         return abs(self._clock.now() - stamp) < timedelta(seconds=_CLOCK_WAS_SET_S)
 
 
-def _since(batch: Batch) -> datetime | None:
+def _since(batch: BatchFolder) -> datetime | None:
     """Return the start of a batch's age: as corrected, or when it was closed, or else when it was last written to."""
     with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):  # no correction, or a damaged one
         stored = load_json((batch.run.path / _SINCE_FILE).read_text(encoding="utf-8"))
@@ -112,7 +112,7 @@ def _since(batch: Batch) -> datetime | None:
         return None
 
 
-def _keep_since(batch: Batch, since: datetime) -> None:
+def _keep_since(batch: BatchFolder, since: datetime) -> None:
     try:
         atomic_write_json(batch.run.path / _SINCE_FILE, {"since": since.isoformat()})
     except EdgeAutotunerError as exc:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,12 +11,13 @@ from edge_autotuner.capture import BatchCollector, EventLog, redact
 from edge_autotuner.capture.live_progress import LiveProgress
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.node import NodeConfig
-from edge_autotuner.core import Clock, Detector, Frame, FrameSource, LabelMap, MotionResult, Observation
+from edge_autotuner.core import Clock, Detector, Frame, FrameSource, MotionResult, Observation
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.dataset.treatment import PictureTreatment
 from edge_autotuner.errors import ConfigError, DatasetError, ModelBundleError, StorageError
-from edge_autotuner.node.camera_folder import Batch, CameraFolder
+from edge_autotuner.node.camera_folder import BatchFolder, CameraFolder
 from edge_autotuner.node.deployed_model import DeployedModel
+from edge_autotuner.node.observations import Pace
 from edge_autotuner.pipeline.forgetting import forget_pictures
 from edge_autotuner.pipeline.loop import CAPTURE
 from edge_autotuner.pipeline.privacy import needs_hiding_model, open_ready_filter, stored_settings
@@ -37,12 +39,9 @@ class CameraCollector:
     the batch is closed; the next frame opens it again.
 
     Args:
-        folder: of the camera.
         address: of its source, for the records.
-        run: how the camera learns.
         node: when a batch is complete, and how much disk to keep free.
         model: the deployed one: its classes are the batch's, and scores ask it.
-        clock: of pauses and records.
 
     Attributes:
         problem: why nothing is collected although it should be; None if all is well.
@@ -63,8 +62,7 @@ class CameraCollector:
         self._events = EventLog()  # waits for the batch that is open, or for the next one
         self._source: FrameSource | None = None
         self._open: _OpenBatch | None = None
-        self._looked_at_disk_s: float | None = None
-        self._tried_s: float | None = None
+        self._disk_pace, self._try_pace = Pace(1 / _LOOK_AT_DISK_EVERY_S), Pace(1 / _TRY_EVERY_S)
         self._pause_of: str | None = None  # which batch's end the pause follows, and since when it is known here
         self._pause_since_s = 0.0
         self.problem: str | None = None
@@ -129,7 +127,7 @@ class CameraCollector:
 
     def _collect(self, frame: Frame, motion: MotionResult, source: FrameSource) -> None:
         self._give_up_if_old()
-        if self._open is None and self._may_try(frame.time_s):
+        if self._open is None and self._try_pace.is_due(frame.time_s):  # asks the disk
             self._open = self._begin(source)
         if self._open is not None:
             self._open.collector.see(frame, motion)
@@ -154,13 +152,6 @@ class CameraCollector:
         self.close()
         forget_pictures(batch.run)
 
-    def _may_try(self, now_s: float) -> bool:
-        """Whether it is time to look if a batch should begin; the disk is not asked with every frame."""
-        if self._tried_s is not None and 0 <= now_s - self._tried_s < _TRY_EVERY_S:
-            return False
-        self._tried_s = now_s
-        return True
-
     def _begin(self, source: FrameSource) -> _OpenBatch | None:
         model = self._model.detector
         if model is None:
@@ -176,7 +167,16 @@ class CameraCollector:
                 self._complain("the model that finds what privacy.hide_classes names is not here yet")
                 return None
             treatment = open_ready_filter(self._run, self._folder.path, n_threads=self._node.detect.n_threads)
-        return _OpenBatch(batch, source, model, self._run, self._node, treatment, self._clock, self._events)
+        return _OpenBatch(
+            batch,
+            source,
+            model,
+            run=self._run,
+            node=self._node,
+            treatment=treatment,
+            clock=self._clock,
+            events=self._events,
+        )
 
     def _is_pause(self) -> bool:
         """Whether the last batch was closed so recently that no other one begins."""
@@ -200,10 +200,9 @@ class CameraCollector:
 
     def _disk_is_full(self, now_s: float) -> bool:
         """Whether too little space is left; asked every few seconds of the camera's time."""
-        if self._looked_at_disk_s is not None and 0 <= now_s - self._looked_at_disk_s < _LOOK_AT_DISK_EVERY_S:
+        if not self._disk_pace.is_due(now_s):
             return self.problem is not None
-        self._looked_at_disk_s = now_s
-        free_mb = free_bytes(_there(self._folder.path)) / _MB
+        free_mb = free_bytes(_existing(self._folder.path)) / _MB
         if free_mb < self._node.storage.min_free_mb:
             self._complain(f"{free_mb:.0f} MB free, storage.min_free_mb is {self._node.storage.min_free_mb:.0f}")
             return True
@@ -223,9 +222,10 @@ class _OpenBatch:
 
     def __init__(
         self,
-        batch: Batch,
+        batch: BatchFolder,
         source: FrameSource,
         model: Detector,
+        *,
         run: RunConfig,
         node: NodeConfig,
         treatment: PictureTreatment | None,
@@ -238,7 +238,18 @@ class _OpenBatch:
             **stored_settings(run),
             "batch": node.batch.model_dump(mode="json"),
         }
-        self.store = _open_store(batch, source, model.labels, self._settings, treatment, clock)
+        self.store = _open_store(
+            batch,
+            lambda: DatasetStore.create(
+                batch.run.dataset,
+                source=source.info,
+                labels=model.labels,
+                settings=self._settings,
+                treatment=treatment,
+                clock=clock,
+            ),
+            clock,
+        )
         self.collector = BatchCollector(source, self.store, run.capture, node.batch, events=events, student=model)
 
     def record(self, address: str, source: FrameSource, clock: Clock) -> None:
@@ -251,26 +262,9 @@ class _OpenBatch:
         self.batch.run.finish(CAPTURE.name, record)
 
 
-def _open_store(
-    batch: Batch,
-    source: FrameSource,
-    labels: LabelMap,
-    settings: dict[str, object],
-    treatment: PictureTreatment | None,
-    clock: Clock,
-) -> DatasetStore:
-    """Start the batch's dataset, or continue it; one that was begun with other settings is begun anew beside it.
-
-    Raises:
-        StorageError: the disk refused.
-    """
+def _open_store(batch: BatchFolder, create: Callable[[], DatasetStore], clock: Clock) -> DatasetStore:
+    """Start the batch's dataset, or continue it; move one aside that was begun with other settings."""
     folder = batch.run.dataset
-
-    def create() -> DatasetStore:
-        return DatasetStore.create(
-            folder, source=source.info, labels=labels, settings=settings, treatment=treatment, clock=clock
-        )
-
     try:
         return create()
     except DatasetError as exc:
@@ -280,6 +274,6 @@ def _open_store(
         return create()
 
 
-def _there(path: Path) -> Path:
+def _existing(path: Path) -> Path:
     """Return a folder, or the first one above it that exists."""
     return next(folder for folder in (path, *path.absolute().parents) if folder.is_dir())

@@ -40,8 +40,6 @@ class BatchOutcome:
     """What came of a batch.
 
     Attributes:
-        outcome: in one word.
-        reason: for people.
         bundle: name of the candidate's bundle in the camera's folder; None without one.
         finished_at: ISO 8601, UTC.
     """
@@ -52,7 +50,7 @@ class BatchOutcome:
     finished_at: str
 
 
-class Batch:
+class BatchFolder:
     """One batch: the folder of a run, and what came of it."""
 
     def __init__(self, path: Path) -> None:
@@ -169,17 +167,17 @@ class CameraFolder:
                 damaged.append(self.path / NOTE_FILE)
         return [_set_aside(file) for file in damaged]
 
-    def batches(self) -> list[Batch]:
+    def batches(self) -> list[BatchFolder]:
         """Return all batches, the oldest first."""
         if not self.lock.is_dir():
             return []
-        return [Batch(path) for path in sorted(self.lock.iterdir()) if _BATCH_NAME.fullmatch(path.name)]
+        return [BatchFolder(path) for path in sorted(self.lock.iterdir()) if _BATCH_NAME.fullmatch(path.name)]
 
-    def collecting(self) -> Batch | None:
+    def collecting(self) -> BatchFolder | None:
         """Return the batch that is being collected; None between two."""
         return next((batch for batch in self.batches() if not batch.is_collected and batch.outcome is None), None)
 
-    def waiting(self) -> Batch | None:
+    def waiting(self) -> BatchFolder | None:
         """Return the oldest batch that is collected and that nothing came of yet; None if there is none."""
         return next((batch for batch in self.batches() if batch.is_collected and batch.outcome is None), None)
 
@@ -191,10 +189,10 @@ class CameraFolder:
                 names.add(Path(batch.run.settings().edge_model).name)
         return names
 
-    def new_batch(self) -> Batch:
+    def new_batch(self) -> BatchFolder:
         """Return the next batch; its folder is made."""
         numbers = [int(batch.name) for batch in self.batches()]
-        batch = Batch(self.lock / f"{max(numbers, default=0) + 1:08d}")
+        batch = BatchFolder(self.lock / f"{max(numbers, default=0) + 1:08d}")
         make_folder(batch.run.path)
         return batch
 

@@ -29,10 +29,7 @@ class CameraState:
     """How a camera does since some moment.
 
     Attributes:
-        camera: its name.
-        condition: in one word.
         problem: why there are no pictures, one line without credentials; None unless it is lost.
-        since: aware UTC wall time of the change.
         event_type: what the change means to others: `camera_lost` or `camera_back`; None for what is no event.
     """
 
@@ -68,13 +65,7 @@ OnChange = Callable[[CameraState], None]
 
 
 class CameraHealth:
-    """Follows one camera by its pictures and by what its source tells; may be used by several threads.
-
-    Args:
-        camera: its name.
-        clock: of the stamps.
-        on_change: told of each change.
-    """
+    """Follows one camera by its pictures and by what its source tells; may be used by several threads."""
 
     def __init__(self, camera: str, clock: Clock, on_change: OnChange) -> None:
         self._clock, self._on_change = clock, on_change

@@ -35,18 +35,9 @@ class CameraWatch:
     """Watches one camera until it is stopped, whatever happens to the camera, the disk or the model.
 
     Args:
-        camera: what is watched.
-        run: how it learns.
-        node: everything else.
-        folder: what is kept of it.
-        clock: of stamps and pauses.
-        faults: the domains of the node.
         outputs: is shown the frames first.
-        on_change: told whether the camera gives pictures.
 
     Attributes:
-        name: of the camera.
-        model: the deployed one.
         n_frames: frames that the camera gave and that were taken.
         health: whether the camera gives pictures.
         is_over: the source was a recording and has ended, or the watch was stopped.

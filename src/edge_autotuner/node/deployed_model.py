@@ -27,10 +27,6 @@ class DeployedModel:
 
     `refresh` loads and checks a new bundle, from whatever thread; the thread that detects meets the old model or the
     new one, and never waits for the change. A bundle that is damaged is refused, and the old model stays.
-
-    Args:
-        folder: of the camera.
-        config: of the detection.
     """
 
     def __init__(self, folder: Path, config: DetectConfig) -> None:

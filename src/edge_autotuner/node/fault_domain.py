@@ -32,13 +32,9 @@ class FaultDomain:
     while that doubles each time; what is asked for meanwhile is not done.
 
     Args:
-        name: of the work, for the log and the node's status.
-        clock: of the pauses.
         first_retry_s: pause after the first failure, seconds; 0: the work never rests.
-        longest_retry_s: longest pause.
 
     Attributes:
-        name: as given.
         problem: why the last attempt failed; None if it did not.
         n_failures: failed attempts in all.
     """
@@ -117,11 +113,7 @@ class FaultDomain:
 
 
 class FaultDomains:
-    """The domains of a node, by name; each is made when it is first asked for.
-
-    Args:
-        clock: of their pauses.
-    """
+    """The domains of a node, by name; each is made when it is first asked for."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

@@ -22,11 +22,7 @@ _MAX_AGE = timedelta(days=1)  # of a partial download; after a longer break it s
 
 
 class IncomingBundles:
-    """The folder of one camera's downloads; it need not exist.
-
-    Args:
-        camera: folder of the camera.
-    """
+    """The folder of one camera's downloads; it need not exist."""
 
     def __init__(self, camera: Path) -> None:
         self.path = camera / INCOMING_FOLDER

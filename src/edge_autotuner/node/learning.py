@@ -7,16 +7,20 @@ that not every node has is loaded when it is used: torch where the training is d
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_autotuner.config import RunConfig
+from edge_autotuner.config.node import RegistryConfig
 from edge_autotuner.core import Clock, Progress, SystemClock
 from edge_autotuner.deployment import deploy, deployed_bundle, install_bundle, new_bundle_folder, read_bundle
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE
 from edge_autotuner.deployment.deployed import note_registry_id, registry_id
+from edge_autotuner.deployment.signing import trusted_keys
 from edge_autotuner.errors import ConfigError, DeadlineTooShort, NoLabelsFound, TrainingDiverged
-from edge_autotuner.node.camera_folder import Batch, BatchOutcome, CameraFolder
+from edge_autotuner.node.camera_folder import BatchFolder, BatchOutcome, CameraFolder
 from edge_autotuner.node.learning_rules import (
     LearningTrigger,
     PromotionRule,
@@ -47,17 +51,10 @@ def work_on(
     clock: Clock,
     progress: Progress,
 ) -> None:
-    """Do what there is to do for a camera: its first model, then every batch that is waiting.
+    """Do what there is to do for a camera: its first model, then every batch that `trigger` names.
 
-    Args:
-        folder: of the camera.
-        config: how it learns.
-        deploys: whether a candidate that is better is deployed here; else somebody else decides.
-        only_first: whether batches are left to a later call.
-        trigger: decides from which batch it learns.
-        service: that trains; None: the training is done here.
-        clock: of the records.
-        progress: told of long jobs.
+    A candidate that is better is deployed here only if `deploys`; else it waits for a promotion at the registry. With
+    `only_first` batches are left to a later call. Without a `service` the training is done here.
 
     Raises:
         DatasetError: another process works on this camera.
@@ -118,7 +115,7 @@ def deploy_start_bundle(folder: CameraFolder, config: RunConfig) -> None:
 
 
 def learn_from(
-    batch: Batch,
+    batch: BatchFolder,
     folder: CameraFolder,
     config: RunConfig,
     *,
@@ -128,17 +125,10 @@ def learn_from(
     clock: Clock,
     progress: Progress,
 ) -> BatchOutcome:
-    """Label a batch, train on it, and deploy the candidate if it beats the model that the batch started from.
+    """Label a batch, train on it, and deploy the candidate if `rule` prefers it to the model it started from.
 
-    Args:
-        batch: collected.
-        folder: of the camera.
-        config: how the camera learns; the edge model is the deployed one, whatever it says.
-        deploys: whether a candidate that is better is deployed here.
-        rule: decides whether it is better.
-        service: that trains; None: the training is done here.
-        clock: of the records.
-        progress: told of long jobs.
+    The batch starts from the deployed model, whatever edge model the settings name; `deploys` and `service` are as in
+    `work_on`.
 
     Raises:
         EdgeAutotunerError: a step failed for now, for example because the service cannot be reached.
@@ -165,7 +155,7 @@ def learn_from(
 
 
 def _settle(
-    batch: Batch, folder: CameraFolder, start: Path, clock: Clock, *, deploys: bool, rule: PromotionRule
+    batch: BatchFolder, folder: CameraFolder, start: Path, clock: Clock, *, deploys: bool, rule: PromotionRule
 ) -> BatchOutcome:
     """Bring the winner to the camera."""
     decision = rule(batch)
@@ -192,7 +182,7 @@ def _keep_registry_id(source: Path, installed: Path) -> None:
         note_registry_id(installed, known_as)
 
 
-def _start_of(batch: Batch, folder: CameraFolder) -> Path:
+def _start_of(batch: BatchFolder, folder: CameraFolder) -> Path:
     """Return the bundle that a batch's training starts from: the one of its beginning, also after a kill."""
     if (batch.run.path / "settings.yaml").is_file():
         begun = Path(batch.run.settings().edge_model)
@@ -214,7 +204,32 @@ def _settings(config: RunConfig, start: Path, folder: CameraFolder) -> RunConfig
     return config.model_copy(update=learned)
 
 
-def _finish(batch: Batch, outcome: BatchOutcome) -> BatchOutcome:
+def _finish(batch: BatchFolder, outcome: BatchOutcome) -> BatchOutcome:
     batch.finish(outcome)
     logger.info("batch %s: %s: %s", batch.name, outcome.outcome, outcome.reason)
     return outcome
+
+
+@contextmanager
+def connected_service(config: RegistryConfig | None, camera: CameraFolder) -> Iterator[TrainingService | None]:
+    """Connect to the service that trains while the block runs; None where the training is done here.
+
+    Raises:
+        ConfigError: a key or certificate cannot be used.
+        MissingDependency: what signatures or connections need is not installed.
+    """
+    if config is None:
+        yield None
+        return
+    from edge_autotuner.client import Connection, JobsClient, RegistryClient  # the HTTP library, which not all need
+    from edge_autotuner.pipeline.remote_training.training import TrainingService
+
+    trusted = trusted_keys(config.trusted_keys)
+    with Connection(config.service, setting_of="registry.service.{}".format) as connection:
+        yield TrainingService(
+            JobsClient(connection),
+            RegistryClient(connection),
+            camera.path.name,
+            trusted=trusted,
+            parent_of=registry_id,
+        )

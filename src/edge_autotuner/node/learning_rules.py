@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from edge_autotuner.node.camera_folder import Batch, CameraFolder
+from edge_autotuner.node.camera_folder import BatchFolder, CameraFolder
 
 if TYPE_CHECKING:
     from edge_autotuner.evaluation.promotion import PromotionDecision
 
-LearningTrigger = Callable[[CameraFolder], "Batch | None"]
+LearningTrigger = Callable[[CameraFolder], "BatchFolder | None"]
 """Decides when a camera learns: returns the batch to learn from now, None while there is none.
 
 The node asks every second, and its learning process again after each batch. Asking changes nothing.
 """
 
-PromotionRule = Callable[[Batch], "PromotionDecision"]
+PromotionRule = Callable[[BatchFolder], "PromotionDecision"]
 """Decides whether the candidate of a batch replaces the model that the batch started from."""
 
 
@@ -32,12 +32,12 @@ class LearnerOrder(Protocol):
         ...
 
 
-def oldest_closed_batch(folder: CameraFolder) -> Batch | None:
+def oldest_closed_batch(folder: CameraFolder) -> BatchFolder | None:
     """Learn from each batch once it is closed, the oldest first."""
     return folder.waiting()
 
 
-def evaluated_promotion(batch: Batch) -> PromotionDecision:
+def evaluated_promotion(batch: BatchFolder) -> PromotionDecision:
     """Follow the decision of the evaluation stage; see `evaluation.promotion`."""
     from edge_autotuner.pipeline.evaluation_result import read_evaluation
 

@@ -38,9 +38,7 @@ class Learner:
     """One camera, as the scheduler sees it.
 
     Attributes:
-        name: of the camera.
         folder: what it keeps.
-        config: how it learns.
         service: that trains; None: training is done here.
         trigger: name of what decides from which batch it learns, and when.
         waits_for_model: whether its first model comes from elsewhere; until it is there, nothing is learned.
@@ -80,9 +78,6 @@ class LearningScheduler:
     Call `control` often, from the thread that made this object: the process dies with that thread.
 
     Args:
-        learners: the cameras.
-        config: budget and patience.
-        clock: of the budget.
         command: starts the process for a camera's folder and settings file; None: the worker of this package.
         first_command: starts it where the camera has no model yet, without a CPU budget, because the detection waits
             for it; None: the same, within the budget.
@@ -214,7 +209,6 @@ class LearningProcess:
     """A process that learns for one camera, within its budgets of CPU time and memory.
 
     Attributes:
-        learner: the camera.
         error: what the process said went wrong.
         ended_because: why it was ended before it was done; None if it was not.
 

@@ -19,7 +19,6 @@ class MemoryBudget:
     """The memory that a process, its children included, may use beside the detection.
 
     Args:
-        pid: of the process.
         max_mb: most that it may use; None: only what is free counts.
         min_free_mb: what must stay free on the machine.
         proc: where the kernel tells about processes.

@@ -53,6 +53,15 @@ class Node:
     its fault domain: it is said, tried again later and later, and the cameras go on being watched.
 
     Everything that it knows is in its folder: after a kill, a new node with the same settings goes on.
+
+    Args:
+        command: what starts the learning process; None for that of this package.
+
+    Raises:
+        DatasetError: another node works in this folder.
+        ConfigError: the settings cannot work: nobody gives a camera its first model, or a key cannot be used.
+        StorageError: the folder cannot be made.
+        MissingDependency: a library is not installed that learning needs.
     """
 
     def __init__(
@@ -63,20 +72,6 @@ class Node:
         clock: Clock | None = None,
         command: Command | None = None,
     ) -> None:
-        """Prepare; `run` begins.
-
-        Args:
-            config: cameras and budgets.
-            outputs: where detections go.
-            clock: of stamps, pauses and budgets.
-            command: what starts the learning process; None for that of this package.
-
-        Raises:
-            DatasetError: another node works in this folder.
-            ConfigError: the settings cannot work: nobody gives a camera its first model, or a key cannot be used.
-            StorageError: the folder cannot be made.
-            MissingDependency: a library is not installed that learning needs.
-        """
         check_can_start(config)
         make_folder(config.folder)
         self._lock = FolderLock(config.folder)

@@ -23,12 +23,8 @@ class ObservationStream:
     model is the caller's.
 
     Args:
-        camera: its name.
         capture: background and motion of the camera.
-        node: rates of the gate and of the deployed model.
         model: the deployed one.
-        clock: measures the cost of the gate.
-        faults: the domains of the node.
         observers: who is shown the frames, in this order, by the name of their work.
 
     Attributes:

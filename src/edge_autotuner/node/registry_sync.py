@@ -47,10 +47,6 @@ class CameraSync:
     Every step may be interrupted: the next call goes on, and doing a finished one again changes nothing.
 
     Args:
-        camera: what the registry is told about it.
-        folder: what the node keeps of it.
-        client: asks the registry.
-        config: who decides.
         trusted: keys of which one must have signed what is fetched; none: unsigned bundles are accepted.
         key: signs what is published; None: it is not signed.
 
@@ -202,22 +198,15 @@ class RegistrySync:
 
     Attributes:
         problem: why the last round failed; None if it did not.
+
+    Raises:
+        ConfigError: a key or certificate cannot be used.
+        MissingDependency: what signatures or connections need is not installed.
     """
 
     def __init__(
         self, cameras: dict[str, CameraFolder], configs: tuple[CameraConfig, ...], config: RegistryConfig
     ) -> None:
-        """Prepare; `start` begins.
-
-        Args:
-            cameras: folders by the cameras' names.
-            configs: the cameras.
-            config: the registry.
-
-        Raises:
-            ConfigError: a key or certificate cannot be used.
-            MissingDependency: what signatures or connections need is not installed.
-        """
         self._every_s = config.poll_every_s
         self._connection = Connection(config.service, setting_of="registry.service.{}".format)
         trusted = trusted_keys(config.trusted_keys)

@@ -17,7 +17,7 @@ from edge_autotuner.deployment import deployed_bundle
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER
 from edge_autotuner.errors import DatasetError, EdgeAutotunerError
 from edge_autotuner.node.batch_ages import BatchAges
-from edge_autotuner.node.camera_folder import Batch, BatchOutcome, CameraFolder
+from edge_autotuner.node.camera_folder import BatchFolder, BatchOutcome, CameraFolder
 from edge_autotuner.node.incoming_bundles import IncomingBundles
 from edge_autotuner.pipeline.forgetting import forget_pictures
 from edge_autotuner.storage import remove_folder
@@ -34,8 +34,6 @@ class Retention:
 
     Args:
         config: what is kept.
-        clock: tells ages, and whether it was set.
-        folder: of the node.
         ages: of batches; None: by the clock.
     """
 
@@ -110,7 +108,7 @@ def cameras_in(folder: Path) -> Iterator[CameraFolder]:
     yield from (camera for camera in found if camera.lock.is_dir() or (camera.path / BUNDLES_FOLDER).is_dir())
 
 
-def _is_being_collected(batch: Batch) -> bool:
+def _is_being_collected(batch: BatchFolder) -> bool:
     try:
         return not batch.is_collected
     except EdgeAutotunerError as exc:  # nobody knows
@@ -118,7 +116,7 @@ def _is_being_collected(batch: Batch) -> bool:
         return True
 
 
-def _forget(batch: Batch, why: str) -> bool:
+def _forget(batch: BatchFolder, why: str) -> bool:
     """Delete the pictures of a batch; return whether they are gone."""
     try:
         for path in forget_pictures(batch.run):
@@ -129,7 +127,7 @@ def _forget(batch: Batch, why: str) -> bool:
     return True
 
 
-def _is_finished(batch: Batch) -> bool:
+def _is_finished(batch: BatchFolder) -> bool:
     try:
         return batch.outcome is not None
     except EdgeAutotunerError as exc:

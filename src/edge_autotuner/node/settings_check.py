@@ -253,10 +253,6 @@ def _check_service(service: ServiceConfig, setting: str) -> None:
 def probe(config: NodeConfig, *, timeout_s: float = 5.0) -> Iterator[tuple[str, str | None]]:
     """Connect to every camera and to the broker, one after the other.
 
-    Args:
-        config: of the node.
-        timeout_s: longest wait for each.
-
     Yields:
         What was tried, and what is wrong with it; None when it answers.
     """

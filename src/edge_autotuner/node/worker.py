@@ -23,15 +23,9 @@ _OF_SERVICES = {"httpx2", "httpcore2", "cryptography"}
 
 
 def main(camera: Path, settings: Path, priority: str, decides: str, parent: int, *, only_first: bool = False) -> int:
-    """Work on a camera's batches; return the exit code of the error, 0 for none.
+    """Work on a camera's batches as the file of a `LearningConfig` says; return the exit code of the error, 0 for none.
 
-    Args:
-        camera: folder of the camera.
-        settings: file with a `LearningConfig`.
-        priority: idle, low or normal; see `LearningProcessConfig`.
-        decides: node or registry; see `RegistryConfig`.
-        parent: process id of the node.
-        only_first: only make the camera's first model.
+    `priority` and `decides` are as in `LearningProcessConfig` and `RegistryConfig`; `parent` is the node's process ID.
     """
     begin_work(parent, priority=priority, killed_first=True)
     try:
@@ -53,10 +47,9 @@ def _learn(camera: CameraFolder, config: LearningConfig, *, deploys: bool, only_
         EdgeAutotunerError: as `work_on`.
     """
     try:  # not before: libraries start threads with the priority that the process has then
-        from edge_autotuner.node.learning import work_on
-        from edge_autotuner.node.training_service import connected
+        from edge_autotuner.node.learning import connected_service, work_on
 
-        with connected(config.service, camera) as service:
+        with connected_service(config.service, camera) as service:
             progress = StepMessages(print_line, every_s=_SAY_EVERY_S)
             work_on(
                 camera,

@@ -1,6 +1,5 @@
 """A synthetic fixed camera with exact ground truth, for tests and for demonstrations without a video."""
 
-from edge_autotuner.simulation.conditions import Conditions
 from edge_autotuner.simulation.scene_events import (
     CameraBump,
     LightSwitch,
@@ -11,6 +10,7 @@ from edge_autotuner.simulation.scene_events import (
     parse_event,
 )
 from edge_autotuner.simulation.static_camera import SimulatedCamera
+from edge_autotuner.simulation.weather import Conditions
 
 __all__ = [
     "CameraBump",

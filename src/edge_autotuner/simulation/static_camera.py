@@ -14,7 +14,6 @@ from edge_autotuner.core import Detections, Frame, SourceBase, SourceInfo
 from edge_autotuner.core.sources import do_nothing
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.simulation.actors import plan_actors, plan_event_actors
-from edge_autotuner.simulation.conditions import Conditions
 from edge_autotuner.simulation.painting import (
     Placed,
     owners,
@@ -25,7 +24,7 @@ from edge_autotuner.simulation.painting import (
 from edge_autotuner.simulation.recording import write_coco_truth, write_video_file
 from edge_autotuner.simulation.scene_events import SceneEvent, is_night_at, light_at, require_in_video, shift_at
 from edge_autotuner.simulation.scenery import draw_street
-from edge_autotuner.simulation.weather import Clouds, SwayingTrees, infrared, paint_rain_in_place
+from edge_autotuner.simulation.weather import Clouds, Conditions, SwayingTrees, infrared, paint_rain_in_place
 
 _MIN_SIDE_PX, _MAX_SIDE_PX = 64, 7680  # at most 8K: a picture takes several arrays of floats
 _MIN_VISIBLE = 0.2  # an object of which more than 80 % is hidden or outside is no truth ...
@@ -40,6 +39,15 @@ class SimulatedCamera(SourceBase):
     The same arguments give the same pictures. Every 15 s or so the street is empty for 3 s; the first frames
     are empty too. Brightness swings slowly and the sensor is noisy. Weather and scripted events can be added;
     the truth follows them.
+
+    Args:
+        size_wh: even numbers of pixels, at least 64.
+        n_frames: length, at least 2.
+        rate_hz: frames per second.
+        seed: of everything random.
+        n_objects: how many cars and people pass; None for about six in 15 s.
+        conditions: wind, shadows, rain and noise.
+        events: what happens to the scene, in any order; trucks and parked cars come on top of `n_objects`.
     """
 
     def __init__(
@@ -53,17 +61,6 @@ class SimulatedCamera(SourceBase):
         conditions: Conditions = Conditions(),  # noqa: B008 (frozen)
         events: Sequence[SceneEvent] = (),
     ) -> None:
-        """Draw the scene and plan who passes.
-
-        Args:
-            size_wh: even numbers of pixels, at least 64.
-            n_frames: length, at least 2.
-            rate_hz: frames per second.
-            seed: of everything random.
-            n_objects: how many cars and people pass; None for about six in 15 s.
-            conditions: wind, shadows, rain and noise.
-            events: what happens to the scene, in any order; trucks and parked cars come on top of `n_objects`.
-        """
         if min(size_wh) < _MIN_SIDE_PX or max(size_wh) > _MAX_SIDE_PX or size_wh[0] % 2 or size_wh[1] % 2:
             raise ValueError(f"size_wh must be even, {_MIN_SIDE_PX} to {_MAX_SIDE_PX} each, got {size_wh}")
         if n_frames < 2 or rate_hz <= 0 or (n_objects or 0) < 0:

@@ -1,4 +1,4 @@
-"""Draws wind, clouds, rain and infrared light into the frames of the simulated camera.
+"""Wind, clouds, rain and infrared light in the frames of the simulated camera: what makes a still scene seem to move.
 
 Everything follows from the time and the seed, so that a frame does not depend on those before it.
 """
@@ -6,6 +6,7 @@ Everything follows from the time and the seed, so that a frame does not depend o
 from __future__ import annotations
 
 import math
+from dataclasses import astuple, dataclass
 
 import cv2
 import numpy as np
@@ -19,6 +20,33 @@ _CLOUD_SHADE = 0.5  # light that the darkest cloud takes away
 _CLOUD_WIDTHS_PER_S = 0.04
 _MAX_DROPS = 300
 _NIGHT_GAIN, _NIGHT_OFFSET, _NIGHT_BORDER = 0.55, 18.0, 0.4  # infrared contrast, and light left in the corners
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Weather and sensor of the simulated camera; the defaults are a calm day.
+
+    Attributes:
+        noise_levels: standard deviation of the sensor noise, grey levels.
+        sway: how far the crowns of the trees swing; 0 not at all, 1 by about a third of their radius.
+        cast_shadows: how dark the long shadows of people and cars are, 0 none to 1.
+        clouds: how dark the shadows of clouds are that drift over the street, 0 none to 1.
+        rain: 0 none to 1 heavy.
+        flicker: standard deviation of the brightness from frame to frame, as a share; 0.02 is a bad lamp.
+    """
+
+    noise_levels: float = 2.0
+    sway: float = 0.0
+    cast_shadows: float = 0.0
+    clouds: float = 0.0
+    rain: float = 0.0
+    flicker: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.noise_levels <= 64:
+            raise ValueError(f"noise_levels must be in 0..64, got {self.noise_levels}")
+        if not all(0 <= share <= 1 for share in astuple(self)[1:]):
+            raise ValueError(f"sway, cast_shadows, clouds, rain and flicker must be in 0..1, got {self}")
 
 
 class SwayingTrees:

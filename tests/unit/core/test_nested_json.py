@@ -20,7 +20,7 @@ from edge_autotuner.deployment import read_bundle
 from edge_autotuner.deployment.deployed import registry_id
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.models.trainable_weights import load_network
-from edge_autotuner.node.camera_folder import Batch
+from edge_autotuner.node.camera_folder import BatchFolder
 from edge_autotuner.pipeline.evaluation_result import read_evaluation
 from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.storage.journal import read_journal
@@ -114,7 +114,7 @@ def state(folder: Path, text: str) -> None:
 
 def outcome(folder: Path, text: str) -> None:
     (folder / "outcome.json").write_text(text)
-    assert Batch(folder).outcome is not None
+    assert BatchFolder(folder).outcome is not None
 
 
 def ground_truth(folder: Path, text: str) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from edge_autotuner.errors import DatasetError
-from edge_autotuner.node.camera_folder import Batch, BatchOutcome, CameraFolder
+from edge_autotuner.node.camera_folder import BatchFolder, BatchOutcome, CameraFolder
 from edge_autotuner.pipeline.run_folder import StageRecord
 
 KEPT = BatchOutcome("kept", "not better", None, "2026-01-01T00:00:00+00:00")
 
 
-def close(batch: Batch) -> None:
+def close(batch: BatchFolder) -> None:
     batch.run.finish("capture", StageRecord("f", 1.0, "2026-01-01T00:00:00+00:00"))
 
 

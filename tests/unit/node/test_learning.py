@@ -83,7 +83,6 @@ from edge_autotuner.cli import jobs
 from edge_autotuner.pipeline.remote_training import training as remote_training
 from edge_autotuner.node import learning
 from edge_autotuner.node import node
-from edge_autotuner.node import training_service
 from edge_autotuner.node import worker
 print(sorted({{*{NEEDED_TO_TRAIN!r}}} & set(sys.modules)))
 """
@@ -97,7 +96,6 @@ def test_training_here_needs_no_http_library() -> None:
 import sys
 from edge_autotuner.node import learning
 from edge_autotuner.pipeline import export_stage
-from edge_autotuner.node import training_service
 print("httpx2" in sys.modules)
 """
     environment = {"PYTHONPATH": str(REPOSITORY / "src"), "PATH": ""}

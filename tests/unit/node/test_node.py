@@ -22,7 +22,7 @@ from edge_autotuner.core import LabelMap
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.node.batch_ages import BatchAges
 from edge_autotuner.node.camera_collector import CameraCollector
-from edge_autotuner.node.camera_folder import Batch, CameraFolder
+from edge_autotuner.node.camera_folder import BatchFolder, CameraFolder
 from edge_autotuner.node.camera_health import CameraHealth, CameraState
 from edge_autotuner.node.camera_watch import CameraWatch
 from edge_autotuner.node.deployed_model import DeployedModel
@@ -141,7 +141,7 @@ OF_ONE_CAMERA = (
     CameraCollector,
     CameraHealth,
     CameraFolder,
-    Batch,
+    BatchFolder,
     Learner,
     NamedBundles,
 )
@@ -238,7 +238,7 @@ def test_an_output_that_fails_costs_the_others_nothing(tmp_path: Path, pictures:
     assert playing.status["faults"]["output broken"] == "unexpected RuntimeError: injected"
 
 
-def waiting_batch(folder: CameraFolder) -> Batch:
+def waiting_batch(folder: CameraFolder) -> BatchFolder:
     """Return a batch that is to be learned from."""
     batch = folder.new_batch()
     batch.run.dataset.mkdir(parents=True)

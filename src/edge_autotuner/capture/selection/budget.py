@@ -1,4 +1,4 @@
-"""How many frames may be selected, and how fast."""
+"""How many frames may be selected, how fast, and in which time slots."""
 
 from __future__ import annotations
 
@@ -21,9 +21,18 @@ class Budget:
     Without time slots the cap is released evenly: the part is cut into `max_images` equal pieces, and each piece that
     has begun allows one frame more. What an empty stretch leaves unused may be spent later.
 
+    Args:
+        max_images: the cap, earlier frames included.
+        span_s: length of the part to select from, seconds.
+        start_s: where the part begins; None: at the first frame, or the first earlier one.
+        earlier: times of the frames selected before an interruption, on the same clock.
+
     Attributes:
         n_spent: frames selected, earlier ones included.
         shortest_gap_s: mean time between frames below which a limit would be exceeded; 0 without limits.
+
+    Raises:
+        ValueError: `max_images` or `span_s` is not positive.
     """
 
     def __init__(
@@ -35,18 +44,6 @@ class Budget:
         start_s: float | None = None,
         earlier: Sequence[float] = (),
     ) -> None:
-        """Start with what was spent before.
-
-        Args:
-            config: smallest gap and rolling limits.
-            max_images: the cap, earlier frames included.
-            span_s: length of the part to select from, seconds.
-            start_s: where the part begins; None: at the first frame, or the first earlier one.
-            earlier: times of the frames selected before an interruption, on the same clock.
-
-        Raises:
-            ValueError: `max_images` or `span_s` is not positive.
-        """
         if max_images < 1:
             raise ValueError(f"max_images must be at least 1, got {max_images}")
         if not 0 < span_s < math.inf:
@@ -127,3 +124,43 @@ class _RollingLimit:
 
     def add(self, time_s: float) -> None:
         self._times_s.append(time_s)
+
+
+class TimeSlots:
+    """Shares the time that is left among the frames that are left.
+
+    A slot in which nothing was selected makes the following ones shorter, so that the budget is not lost. A slot
+    begins where the last one ended, or with the next frame if that comes much later.
+
+    Args:
+        shortest_s: no slot is shorter, seconds.
+    """
+
+    def __init__(self, *, shortest_s: float) -> None:
+        self._shortest_s = shortest_s
+        self._start_s = self._end_s = -math.inf
+
+    @property
+    def length_s(self) -> float:
+        """Length of the slot that has begun, seconds."""
+        return self._end_s - self._start_s
+
+    def is_over(self, time_s: float) -> bool:
+        """Return whether a frame of this time belongs to another slot; True before the first one."""
+        return time_s >= self._end_s - _ROUNDING_S
+
+    def begin_next(self, time_s: float, *, n_left: int, part_end_s: float) -> None:
+        """Begin the slot that a frame of this time belongs to.
+
+        Args:
+            time_s: of the frame.
+            n_left: frames that may still be selected.
+            part_end_s: end of the part to select from.
+        """
+        self._begin_at(self._end_s if math.isfinite(self._end_s) else time_s, n_left, part_end_s)
+        if self.is_over(time_s):
+            self._begin_at(time_s, n_left, part_end_s)
+
+    def _begin_at(self, start_s: float, n_left: int, part_end_s: float) -> None:
+        share_s = max(0.0, part_end_s - start_s) / max(1, n_left)
+        self._start_s, self._end_s = start_s, start_s + max(self._shortest_s, share_s)

@@ -41,15 +41,14 @@ def make_descriptor(name: Literal["none", "hash", "embedding"]) -> FrameDescript
 
 
 class SimilarFrames:
-    """Remembers the descriptions of the last 512 selected frames."""
+    """Remembers the descriptions of the last 512 selected frames.
+
+    Args:
+        descriptor: how frames are described.
+        min_distance: frames closer than this resemble each other, 0..1.
+    """
 
     def __init__(self, descriptor: FrameDescriptor, *, min_distance: float) -> None:
-        """Start without a frame.
-
-        Args:
-            descriptor: how frames are described.
-            min_distance: frames closer than this resemble each other, 0..1.
-        """
         self._descriptor = descriptor
         self._min_distance = min_distance
         self._vectors: Vector | None = None  # (512, D), a ring

@@ -25,20 +25,18 @@ _ROUNDING_S = 1e-6
 class EmptyQuota:
     """Lets few frames without motion pass, spread over the whole part.
 
+    Args:
+        fraction: at no time are more than this share of the selected frames negatives.
+        max_images: how many frames may be selected altogether.
+        span_s: length of the part, seconds; the negatives are at least this long apart, divided by their
+            largest possible number.
+        threshold: difference of blurred brightness that counts as a change, grey levels.
+
     Attributes:
         n_taken: negatives so far.
     """
 
     def __init__(self, *, fraction: float, max_images: int, span_s: float, threshold: int) -> None:
-        """Start without a negative.
-
-        Args:
-            fraction: at no time are more than this share of the selected frames negatives.
-            max_images: how many frames may be selected altogether.
-            span_s: length of the part, seconds; the negatives are at least this long apart, divided by their
-                largest possible number.
-            threshold: difference of blurred brightness that counts as a change, grey levels.
-        """
         max_negatives = math.floor(fraction * max_images + 1e-9)
         self._fraction = fraction
         self._gap_s = span_s / max_negatives if max_negatives else None

@@ -55,7 +55,6 @@ class RandomScore:
     is_costly = False
 
     def __init__(self, seed: int) -> None:
-        """Choose the numbers by a seed that is not negative."""
         self._seed = seed
 
     def score(self, frame: Frame, motion: MotionResult) -> float:

@@ -11,12 +11,11 @@ from typing import Literal
 import numpy as np
 
 from edge_autotuner.capture.regions import union_area
-from edge_autotuner.capture.selection.budget import Budget
+from edge_autotuner.capture.selection.budget import Budget, TimeSlots
 from edge_autotuner.capture.selection.diversity import SimilarFrames, Vector, make_descriptor
 from edge_autotuner.capture.selection.negatives import EmptyQuota
 from edge_autotuner.capture.selection.scores import FrameScore, UniformScore, make_score
 from edge_autotuner.capture.selection.sent_memory import SentMemory
-from edge_autotuner.capture.selection.slots import TimeSlots
 from edge_autotuner.config import SelectionConfig
 from edge_autotuner.core import Frame, MotionResult
 from edge_autotuner.core.types import FloatArray
@@ -45,7 +44,6 @@ class SelectedFrame:
     """A frame to be sent.
 
     Attributes:
-        frame: the picture.
         motion: what the gate saw in it.
         regions_xyxy: (R, 4) float32, frame pixels: what a teacher should look at; (0, 4) for an empty frame.
         reason: why it was selected.
@@ -86,8 +84,21 @@ class FrameSelector:
     What is left is "selected". With the uniform score that is decided at once; with any other the best frame of a
     slot is held until the slot ends, and only that one. Time that goes backwards counts as standing still.
 
+    Args:
+        max_images: most frames that are selected altogether, negatives and earlier ones included.
+        span_s: length of the part to select from, seconds of `Frame.time_s`.
+        threshold: difference of blurred brightness that counts as a change, grey levels.
+        seed: of the random score, where `score` is None.
+        score: chooses among the frames of a time slot; None: the one that `config` names.
+        start_s: time at which the part begins; None: at the first frame offered, or the first earlier one.
+        earlier: times of the frames that were selected before an interruption; they count for the budgets.
+
     Attributes:
         counts: how many frames got which answer; a held frame is counted when it is decided.
+
+    Raises:
+        ConfigError: `score` is None, and the one that `config` names needs a student.
+        ValueError: `max_images` or `span_s` is not positive.
     """
 
     def __init__(
@@ -102,22 +113,6 @@ class FrameSelector:
         start_s: float | None = None,
         earlier: Sequence[float] = (),
     ) -> None:
-        """Start with nothing sent.
-
-        Args:
-            config: the rules.
-            max_images: most frames that are selected altogether, negatives and earlier ones included.
-            span_s: length of the part to select from, seconds of `Frame.time_s`.
-            threshold: difference of blurred brightness that counts as a change, grey levels.
-            seed: of the random score, where `score` is None.
-            score: chooses among the frames of a time slot; None: the one that `config` names.
-            start_s: time at which the part begins; None: at the first frame offered, or the first earlier one.
-            earlier: times of the frames that were selected before an interruption; they count for the budgets.
-
-        Raises:
-            ConfigError: `score` is None, and the one that `config` names needs a student.
-            ValueError: `max_images` or `span_s` is not positive.
-        """
         self._sends_all_regions = config.regions == "all"
         self._score = make_score(config.score, None, config, seed) if score is None else score
         self._budget = Budget(config, max_images=max_images, span_s=span_s, start_s=start_s, earlier=earlier)

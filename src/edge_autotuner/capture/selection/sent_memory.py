@@ -38,15 +38,13 @@ class SentMemory:
 
     Forgetting costs nothing while nothing moves: a pixel that changes again after a second without change must
     have shown the background in between.
+
+    Args:
+        threshold: difference of blurred brightness that counts as a change, grey levels.
+        min_change_fraction: a region is new when at least this share of its changed pixels is.
     """
 
     def __init__(self, *, threshold: int, min_change_fraction: float) -> None:
-        """Start with nothing sent.
-
-        Args:
-            threshold: difference of blurred brightness that counts as a change, grey levels.
-            min_change_fraction: a region is new when at least this share of its changed pixels is.
-        """
         self._threshold = threshold
         self._min_change_fraction = min_change_fraction
         self._key: tuple[SizeWH, tuple[int, ...]] | None = None

@@ -29,7 +29,6 @@ class ConfidentScore:
     is_costly = True
 
     def __init__(self, detector: Detector) -> None:
-        """Ask this student."""
         self._detector = detector
 
     def score(self, frame: Frame, motion: MotionResult) -> float:
@@ -50,7 +49,6 @@ class UnsureScore:
     is_costly = True
 
     def __init__(self, detector: Detector) -> None:
-        """Ask this student."""
         self._confident = ConfidentScore(detector)
 
     def score(self, frame: Frame, motion: MotionResult) -> float:
@@ -59,7 +57,7 @@ class UnsureScore:
 
 
 class NearThresholdScore:
-    """How close the score of any object in the motion regions comes to the one at which it would be reported.
+    """How close any object in the motion regions comes to `threshold`, the score at which it would be reported.
 
     Source:
         Roboflow inference, active learning, `close_to_threshold`. Differs: a distance instead of a fixed margin.
@@ -68,7 +66,6 @@ class NearThresholdScore:
     is_costly = True
 
     def __init__(self, detector: Detector, threshold: float) -> None:
-        """Look for student scores close to `threshold`, which lies in (0, 1)."""
         self._detector = detector
         self._threshold = threshold
 
@@ -86,13 +83,13 @@ class DisagreementScore:
 
     What it sees close up and misses from afar, or the other way round, is what it can learn: the README of the code
     of Rivas et al. 2021 reports that an untrained edge model finds the car in 89 % of the motion crops and in 16 % of
-    the full frames. One inference for the frame and one for each of the largest six regions.
+    the full frames. One inference for the frame and one for each of the largest six regions. Only
+    objects with at least `threshold` count.
     """
 
     is_costly = True
 
     def __init__(self, detector: Detector, threshold: float) -> None:
-        """Count objects of at least this student score."""
         self._detector = detector
         self._threshold = threshold
 

@@ -31,11 +31,7 @@ _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_-]")
 
 
 class Topics:
-    """Names of all topics of a node.
-
-    Args:
-        config: of the output.
-    """
+    """Names of all topics of a node."""
 
     def __init__(self, config: MqttConfig) -> None:
         self._root, self._discovery = config.topic, config.discovery_topic

@@ -44,7 +44,6 @@ class JsonLinesFile:
     run goes on below it. When the disk is full, lines are dropped and counted until there is space again.
 
     Args:
-        path: the file; its folder is made.
         max_bytes: a file that a line would make larger is moved to NAME.1 first.
 
     Raises:

@@ -45,9 +45,7 @@ class MqttOutput(QueuedOutput[_Seen | _Announcement | CameraState]):
     States are not counted.
 
     Args:
-        config: where to.
         cameras: the only ones of which reports may come.
-        clock: of presence and time limits.
         retry_s: first and longest delay between attempts to connect.
 
     Raises:

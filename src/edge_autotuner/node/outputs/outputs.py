@@ -56,9 +56,7 @@ class Outputs:
     What fails in one output, whatever it is, costs the others nothing.
 
     Args:
-        config: which outputs there are.
         cameras: the only ones of which reports may come.
-        clock: where time comes from; the machine's by default.
 
     Raises:
         MissingDependency: what a configured output needs is not installed.

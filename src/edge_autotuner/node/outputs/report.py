@@ -22,14 +22,10 @@ class DetectionReport:
     """What the deployed model saw in one frame.
 
     Attributes:
-        camera: name of the camera.
-        model: name of the bundle.
         labels: the classes that the model knows.
         index: of the frame; see `Frame.index`.
         time_s: seconds since the start of the source.
         captured_at: aware UTC wall time of the frame; None for a recorded source.
-        size_wh: of the frame, pixels.
-        detections: in pixels of the frame.
 
     Raises:
         ValueError: a class id is none of the labels', or a number is not finite, which JSON does not know.

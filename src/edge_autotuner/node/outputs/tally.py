@@ -16,7 +16,6 @@ class OutputStatus:
     """How one output does.
 
     Attributes:
-        name: of the output.
         n_sent: messages that were written, published or accepted.
         n_dropped: reports that the other side should have got and did not.
         n_failures: attempts that failed.
@@ -33,11 +32,7 @@ class OutputStatus:
 
 
 class Tally:
-    """Counts for one output; may be used by several threads.
-
-    Args:
-        name: of the output, for the log.
-    """
+    """Counts for one output; may be used by several threads."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -24,9 +24,7 @@ class WebhookOutput(QueuedOutput[Letter]):
     """Posts from a thread of its own, one request at a time; an address that does not answer only costs reports.
 
     Args:
-        config: where to and when.
         cameras: the only ones of which reports may come.
-        clock: of gaps and time limits.
         backoff: waits between failed attempts.
 
     Raises:

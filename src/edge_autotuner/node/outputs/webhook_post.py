@@ -45,7 +45,6 @@ class JsonPost:
     log whole addresses.
 
     Args:
-        config: where to.
         clock: of the time limit, which holds for a request as a whole.
 
     Raises:

@@ -54,8 +54,6 @@ class WebhookSchedule:
     is not sent, and a change that got lost on the way is noticed again with the next report.
 
     Args:
-        config: of the webhook.
-        cameras: their names.
         fresh_s: an older report is not worth sending any more, seconds.
     """
 

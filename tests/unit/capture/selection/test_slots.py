@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from edge_autotuner.capture.selection.slots import TimeSlots
+from edge_autotuner.capture.selection.budget import TimeSlots
 
 
 def _starts(times_s: list[float], *, n_left: int, part_end_s: float, shortest_s: float = 0.0) -> list[float]:
