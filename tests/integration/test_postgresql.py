@@ -18,7 +18,7 @@ from edge_autotuner.errors import StorageError
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.database import Database
 from edge_autotuner.server.retention import RetentionRules
-from edge_autotuner.server.schema import bundles, metadata, schema_version
+from edge_autotuner.server.schema import TABLES, bundles, schema_version
 from support.runs.run_samples import Samples
 from support.service import registry_samples
 from support.service.postgresql_server import postgresql
@@ -37,7 +37,7 @@ def url(server: str) -> str:
     """Return the URL of a database without tables."""
     database = Database(server)
     with database.engine.begin() as connection:
-        for table in reversed(metadata.sorted_tables):
+        for table in reversed(TABLES):
             connection.execute(text(f"DROP TABLE {table.name}"))
     database.close()
     return server

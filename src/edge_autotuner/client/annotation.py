@@ -49,11 +49,7 @@ class RemoteDetector:
     An answer of another model than the one given here is an error, because labels of two models must not be mixed.
 
     Args:
-        connection: to the service; stays open.
-        model: from `find_remote_model`.
-        config: how pictures are encoded and resized.
         min_score: boxes below this are left out.
-        max_detections: most boxes per picture.
         deadline: no request begins after it.
 
     Raises:

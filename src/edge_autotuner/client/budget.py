@@ -20,8 +20,6 @@ class UploadBudget:
 
     Args:
         kbps: kilobits per second (1000 bits).
-        clock: measures the waits.
-        sleep: waits so many seconds.
     """
 
     def __init__(self, kbps: float, *, clock: Clock, sleep: Callable[[float], object]) -> None:

@@ -60,10 +60,7 @@ class ApiRequest:
     """A request that can be sent several times.
 
     Attributes:
-        method: of HTTP.
         path: from `path_of`, without `API_PREFIX`.
-        query: parameters.
-        headers: besides those of every request.
         arguments: returns arguments of httpx2's `build_request` for an attempt; headers among them are added.
         is_repeatable: whether the request is idempotent.
         silence_s: added to the read time limit, for a service that waits for news.
@@ -82,8 +79,6 @@ class Connection:
     """Talks to one service; may be used by several threads, and must be closed.
 
     Args:
-        config: address, credentials and limits.
-        clock: measures time limits.
         sleep: waits so many seconds; the default also ends when the connection is closed.
         rng: draws the jitter of retries.
         transport: replaces the network in tests.

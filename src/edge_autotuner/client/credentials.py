@@ -23,12 +23,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]+")
 def make_ssl_context(
     ca_file: Path | None, *, client_cert: Path | None = None, client_key: Path | None = None
 ) -> ssl.SSLContext:
-    """Return TLS settings that require valid certificates and TLS 1.2 or newer.
-
-    Args:
-        ca_file: CA bundle, instead of the system's.
-        client_cert: certificate of this client.
-        client_key: its private key; None: in the same file.
+    """Return TLS settings that require valid certificates (of `ca_file`, or the system's CAs) and TLS 1.2 or newer.
 
     Raises:
         ConfigError: a certificate file cannot be used, or there is a key without a certificate.

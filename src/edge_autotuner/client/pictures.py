@@ -22,11 +22,8 @@ class EncodedPicture:
     """An encoded picture.
 
     Attributes:
-        content: of the file.
-        content_type: its MIME type.
         size_wh: of the file, pixels; boxes of the reply are in these.
         original_size_wh: of the picture before it was resized.
-        sha256: of the content.
     """
 
     content: bytes

@@ -29,13 +29,7 @@ _SHORTEST_S = 1e-3  # a timeout of zero would mean: do not wait at all
 
 @dataclass
 class Patience:
-    """The time that is left for a request.
-
-    Attributes:
-        limit_s: time limit of the request.
-        deadline: of the job that it is for.
-        clock: measures the time.
-    """
+    """The time that is left for a request."""
 
     limit_s: float
     deadline: Deadline
@@ -64,9 +58,7 @@ class PatientTransport(httpx2.BaseTransport):
     """A pool of connections that are kept alive; may be used by several threads.
 
     Args:
-        ssl_context: for https.
         budget: what uploads share; None: no limit.
-        max_connections: most connections at the same time.
     """
 
     def __init__(self, ssl_context: ssl.SSLContext, budget: UploadBudget | None, *, max_connections: int = 8) -> None:
@@ -155,7 +147,6 @@ class _Stream(httpcore2.NetworkStream):
     """A socket whose reads and writes are bounded.
 
     Args:
-        stream: the socket.
         patience: returns that of the calling thread's request.
         budget: what uploads share; None: no limit.
         wrap: wraps another stream in the same way.

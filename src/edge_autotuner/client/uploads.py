@@ -28,12 +28,6 @@ def upload_missing(
 ) -> None:
     """Upload the contents that the service does not have.
 
-    Args:
-        connection: to the service.
-        contents: by their SHA-256.
-        progress: of the contents.
-        deadline: no request begins after it.
-
     Raises:
         StorageError: a file cannot be read.
         ServiceError: as `Connection.get_json`; uploaded contents stay there.

@@ -70,11 +70,6 @@ def check_signature(description: bytes, signature: bytes | None, trusted: Sequen
 def check_camera(bundle: ModelBundle, camera: str, *, others: Sequence[str] = ()) -> None:
     """Refuse a bundle that was made for another camera; one that names none, as in earlier versions, fits all.
 
-    Args:
-        bundle: to check.
-        camera: that is to run it.
-        others: cameras whose models this one may run as well.
-
     Raises:
         ModelBundleError: it names another camera.
     """

@@ -63,9 +63,7 @@ class ModelBundle:
     """A bundle on disk.
 
     Attributes:
-        name: its name in reports.
         architecture: of the network, for further training.
-        detector: how the model is fed and read.
         metrics: what was measured, plain JSON values.
         promotion: whether it replaced the deployed model, and why; plain JSON values.
         lineage: what it was made from, plain JSON values.
@@ -116,18 +114,6 @@ def write_bundle(
     clock: Clock | None = None,
 ) -> ModelBundle:
     """Write a new bundle in one step: a kill leaves no half of it under its name.
-
-    Args:
-        folder: must not exist; its parents are created.
-        name: see `ModelBundle`, as for the other fields of the description.
-        architecture: of the network.
-        detector: how the model is fed and read.
-        model: content of the ONNX file.
-        weights: content of the safetensors file.
-        metrics: JSON values.
-        promotion: JSON values.
-        lineage: JSON values.
-        clock: gives `created_at`.
 
     Raises:
         ModelBundleError: the folder exists, or the model is no ONNX model or keeps weights in another file.

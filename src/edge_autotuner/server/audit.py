@@ -40,7 +40,6 @@ class AuditEntry:
     Attributes:
         seq: its position, from 1.
         at: aware UTC time.
-        client: that caused it.
         action: for example `bundle-promoted`.
         subject: for example a camera and a bundle.
         outcome: `done`, or why not.

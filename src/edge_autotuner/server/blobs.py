@@ -44,8 +44,6 @@ class Blob:
     """A content on the disk.
 
     Attributes:
-        sha256: its hash.
-        n_bytes: its size.
         age_s: since it was last uploaded or claimed; below 0 where the clock was set back.
     """
 
@@ -58,10 +56,7 @@ class Blobs:
     """The contents of one folder; several processes may share it.
 
     Args:
-        folder: of all contents.
-        max_bytes: of one content.
         reserve_bytes: kept free on the disk; uploads that need it are refused.
-        clock: for ages.
 
     Raises:
         StorageError: the folder cannot be used.
@@ -105,11 +100,6 @@ class Blobs:
 
     async def receive(self, sha256: str, chunks: AsyncIterator[bytes], *, declared_bytes: int | None) -> int:
         """Store a content that arrives in pieces, and return its size; nothing is left of an incomplete one.
-
-        Args:
-            sha256: its hash.
-            chunks: the content.
-            declared_bytes: size that the client announces; checked before anything is read.
 
         Raises:
             Problem: 413 it is too large, 422 it has another hash, 507 the disk has no room.

@@ -38,10 +38,6 @@ _CHARSETS = {b"utf-8", b"utf8", b"us-ascii"}
 def json_body(message: type[_Message], access: Callable[..., Awaitable[Caller]]) -> Any:  # noqa: ANN401 (as Depends)
     """Return a dependency that gives the message in a request's body, within its `json_limits`.
 
-    Args:
-        message: class of the message.
-        access: dependency from `caller_with`, which is resolved before anything is read.
-
     Raises:
         Problem: 413 the body is too large, 415 its type is not JSON, 422 it is not such a message.
     """

@@ -53,10 +53,7 @@ class CollectionSchedule:
     """Collects garbage in a thread, from `start` to `stop`.
 
     Args:
-        registry: deletes bundles and contents.
-        database: of the registry.
         audit: records the collections.
-        metrics: count them.
         every_s: time between two collections; None: never.
         first_after_s: time from the start to the first check.
         also: further work of a collection.

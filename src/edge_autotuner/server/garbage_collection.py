@@ -40,12 +40,7 @@ class GarbageCollector:
     """Deletes bundles and contents; every deletion is recorded in the audit log.
 
     Args:
-        database: of the registry.
-        blobs: the contents.
-        audit: records deletions.
-        rules: what is kept.
         protected: finds contents that are needed although no bundle refers to them.
-        clock: for ages.
     """
 
     def __init__(
@@ -65,10 +60,6 @@ class GarbageCollector:
         """Delete what the rules do not keep.
 
         Bundles are deleted before their files: after a kill in between, the next collection deletes the unused files.
-
-        Args:
-            client: that requested the collection.
-            should_stop: called between two steps; the next collection does the rest.
         """
         self._blobs.remove_leftovers()
         self._blobs.renew_future_times()
@@ -151,10 +142,7 @@ class StaleJobFolders:
     A job that still runs starts again, if its contents are still there.
 
     Args:
-        folder: of all jobs.
         database: its only writer claims jobs, so that no folder is taken into use while it is removed.
-        max_age_s: without a change.
-        clock: for ages.
     """
 
     def __init__(self, folder: Path, database: Database, *, max_age_s: float, clock: Clock | None = None) -> None:

@@ -19,13 +19,10 @@ class BodyLimit:
     """Middleware that refuses bodies that are too large or too slow, or too many at the same time.
 
     Args:
-        app: the application.
-        max_bytes: of one body.
         max_total_bytes: of all bodies of unanswered requests.
         max_pause_s: longest time between two pieces of a body.
         max_body_s: time limit of a whole body.
         is_streamed: whether a request's body is streamed to the disk, which has its own limit.
-        clock: its monotonic time counts.
     """
 
     def __init__(

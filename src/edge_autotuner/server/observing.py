@@ -36,13 +36,7 @@ _STOPPING_RETRY_S = "10"
 
 
 class Observing:
-    """Outermost middleware.
-
-    Args:
-        app: the application.
-        metrics: count requests.
-        clock: measures them.
-    """
+    """Outermost middleware."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics, clock: Clock | None = None) -> None:
         self._app = app

@@ -29,7 +29,6 @@ class Problem(Exception):
     """The refusal of a request.
 
     Args:
-        status: the HTTP status, 400 to 599.
         kind: a short name for programs, in kebab case.
         detail: what, where, and what to do; no secret and no path of this machine.
         headers: for example Retry-After.
@@ -52,12 +51,7 @@ class Problem(Exception):
 
 
 def invalid(errors: Sequence[Any], *place: str) -> Problem:
-    """Return a refusal that names wrong fields, but not their values, which may be secret or large.
-
-    Args:
-        errors: of pydantic; only the first few are shown.
-        place: of the fields in the request.
-    """
+    """Return a refusal that names wrong fields, but not their values, which may be secret or large."""
     told = [_told(error, place) for error in errors[:_MAX_ERRORS]]
     return Problem(422, "invalid-request", "; ".join([*told, "..."] if len(errors) > _MAX_ERRORS else told))
 

@@ -48,14 +48,9 @@ class Registry:
     """Cameras and their bundles; safe to share between threads.
 
     Args:
-        database: stores them.
-        blobs: their files.
-        audit: records changes.
-        rules: of garbage collection.
         protected: finds contents that are needed although no bundle refers to them.
         trusted: keys, one of which must have made every signature; none: signatures are not checked, and only the
             client that added a bundle, or one that may deploy, signs it.
-        clock: for times of changes.
     """
 
     def __init__(

@@ -69,10 +69,8 @@ class BundleUse:
     """The use of a bundle.
 
     Attributes:
-        id: of the bundle.
         stage: see `Stage`.
         since: start of this stage.
-        blobs: hashes of its files.
         is_rollback: whether a rollback of its camera may return to it.
     """
 
@@ -90,15 +88,7 @@ def bundles_to_remove(
     rules: RetentionRules,
     now: datetime,
 ) -> list[str]:
-    """Return IDs of bundles to delete, oldest first.
-
-    Args:
-        uses: all bundles.
-        sizes: bytes of every content on the disk.
-        other_blobs: hashes of contents that are kept in any case.
-        rules: the limits.
-        now: aware time.
-    """
+    """Return IDs of bundles to delete, oldest first; `sizes` are of all contents, `other_blobs` are kept."""
     uses = sorted(uses, key=lambda use: (use.since, use.id))
     removable = [use for use in uses if _may_go(use, rules, now)]
     n_uses = Counter(sha256 for use in uses for sha256 in use.blobs)

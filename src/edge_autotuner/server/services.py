@@ -53,10 +53,6 @@ class Services:
     """The parts of a running service.
 
     Attributes:
-        config: all settings.
-        authenticator: recognises tokens.
-        annotations: the groundtruth models.
-        metrics: counters for Prometheus.
         blobs: uploaded contents; None: the service only annotates.
         registry: cameras and their bundles; None: the service only annotates.
         jobs: tuning jobs; None: the service only annotates.
@@ -136,12 +132,7 @@ class Services:
 def open_services(
     config: ServerConfig, *, loaders: Mapping[str, ModelLoader] | None = None, clock: Clock | None = None
 ) -> Services:
-    """Return the services of some settings; models are found and not loaded yet.
-
-    Args:
-        config: all settings.
-        loaders: of models, instead of those of the settings, by the same names.
-        clock: of tokens, audit log, registry, contents and results.
+    """Return the services of some settings, or of other `loaders`; models are found and not loaded yet.
 
     Raises:
         ConfigError, WeightsError, ModelBundleError, MissingDependency: a model is not there, or a setting does not fit.
@@ -216,12 +207,6 @@ def open_annotations(
     clock: Clock | None = None,
 ) -> AnnotationService:
     """Return the annotation service of some settings, with models that are found and not loaded yet.
-
-    Args:
-        config: all settings.
-        metrics: of the service.
-        loaders: of models, instead of those of the settings, by the same names.
-        clock: for ages of results.
 
     Raises:
         ConfigError, WeightsError, ModelBundleError, MissingDependency: a model is not there.

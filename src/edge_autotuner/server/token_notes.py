@@ -23,13 +23,7 @@ _REFUSALS_NOTED_EVERY_S = 60.0
 
 
 class TokenNotes:
-    """Collects uses and refusals, and writes them in a thread.
-
-    Args:
-        database: of the tokens.
-        audit: records refusals.
-        clock: for times and pauses.
-    """
+    """Collects uses and refusals, and writes them in a thread."""
 
     def __init__(self, database: Database, audit: AuditLog, clock: Clock) -> None:
         self._database = database

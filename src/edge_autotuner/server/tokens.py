@@ -45,7 +45,6 @@ class NewToken:
 
     Attributes:
         text: that the client sends; it cannot be shown again.
-        client: its owner.
         expires_at: aware UTC time; None for never.
     """
 
@@ -60,10 +59,7 @@ class TokenInfo:
 
     Attributes:
         id: the public part of its text.
-        client: its owner.
-        scopes: of the token.
         state: current, replaced (an older one in its overlap), expired or revoked.
-        created_at: aware UTC time.
         expires_at: None for never.
         last_used_at: to about ten minutes; None for never.
     """

@@ -210,7 +210,6 @@ class StepMessages:
     """The progress of tasks as messages with `task`, `done` and `total`.
 
     Args:
-        say: takes them.
         every_s: shortest time between two of one task.
     """
 

@@ -66,11 +66,6 @@ class FolderLock:
 def lock_file(handle: int, operation: int, path: Path) -> None:
     """Lock or unlock an open file with `flock`.
 
-    Args:
-        handle: of the file.
-        operation: LOCK_SH, LOCK_EX or LOCK_UN of `fcntl`, perhaps with LOCK_NB.
-        path: of the file, for the message.
-
     Raises:
         BlockingIOError: another writer holds it, with LOCK_NB.
         StorageError: the file system has no locks.

@@ -22,7 +22,6 @@ class BatchRules:
         max_wait_s: longest time that a picture waits for others while another call could start.
         max_items: most pictures in the queue, with those being decoded.
         max_pixels: most pixels of these.
-        n_parallel: calls at the same time.
     """
 
     max_batch: int

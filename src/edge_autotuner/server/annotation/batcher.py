@@ -52,9 +52,6 @@ class Batcher:
 
     Args:
         detector: called from `rules.n_parallel` threads.
-        rules: of the queue.
-        name: of the model, for the log.
-        on_call: see `OnCall`.
         clock: its monotonic time orders the queue.
     """
 

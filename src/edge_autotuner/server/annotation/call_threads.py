@@ -15,10 +15,6 @@ class CallThreads:
     """Threads that run calls in order; a call that never ends does not keep the process alive.
 
     An executor of the standard library would wait for its threads at the end of the process.
-
-    Args:
-        n_threads: how many.
-        name: in lists of threads.
     """
 
     def __init__(self, n_threads: int, name: str) -> None:

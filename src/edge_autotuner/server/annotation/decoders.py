@@ -37,7 +37,6 @@ class Decoders:
     """Decodes for any number of threads, each with its own process.
 
     Args:
-        max_pixels: of a picture.
         max_wait_s: time limit of one picture, also if its process does not get to run.
     """
 

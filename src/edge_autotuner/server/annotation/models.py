@@ -36,7 +36,6 @@ class LoadedModel:
     """A loaded model.
 
     Attributes:
-        detector: of the model.
         sha256: of its file or folder.
         settings: hash of everything else that its answers depend on.
         resize: how pictures are resized; None if unknown.

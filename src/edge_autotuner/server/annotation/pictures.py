@@ -24,13 +24,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class CheckedPicture:
-    """A picture with a valid header that is not decoded yet.
-
-    Attributes:
-        content: the file.
-        header: its type and size.
-        sha256: of the file.
-    """
+    """A picture with a valid header that is not decoded yet."""
 
     content: bytes
     header: PictureHeader

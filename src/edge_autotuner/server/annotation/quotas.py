@@ -17,7 +17,6 @@ class TokenBucket:
     the mean rate holds.
 
     Attributes:
-        per_minute: the rate.
         filled_at_s: time of `level`, monotonic seconds.
         level: the rest; negative if overdrawn.
     """
@@ -46,13 +45,7 @@ class TokenBucket:
 
 
 class Quotas:
-    """Quotas of requests and pixels per client; pictures from the cache cost no pixels.
-
-    Args:
-        requests_per_minute: of one client; None: no limit.
-        pixels_per_minute: of one client; None: no limit.
-        clock: its monotonic time counts.
-    """
+    """Quotas of requests and pixels per client; pictures from the cache cost no pixels."""
 
     def __init__(
         self, *, requests_per_minute: float | None, pixels_per_minute: float | None, clock: Clock | None = None

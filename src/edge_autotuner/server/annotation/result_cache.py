@@ -23,8 +23,6 @@ class ResultKey:
     """Everything that a result depends on.
 
     Attributes:
-        picture_sha256: of the picture's file.
-        model_sha256: of the model's file.
         settings: hash of the model's settings.
         client: that may use the result; None: all clients.
         task: of the model, which decides how results are encoded.

@@ -43,7 +43,6 @@ class ResultStore:
         max_bytes: of keys and values.
         max_age_s: `forget_old` deletes values unused for longer; None: none.
         has_room: whether the disk has room; without it, new values are dropped.
-        clock: for ages.
 
     Raises:
         StorageError: the folder cannot be made.

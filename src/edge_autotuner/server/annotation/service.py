@@ -40,8 +40,6 @@ class AnnotatedPicture:
 
     Attributes:
         found: pixels of the picture, by falling score.
-        picture_sha256: of the file.
-        size_wh: of the picture, pixels.
         how: computed, cached, or shared with another request.
     """
 
@@ -70,15 +68,8 @@ class AnnotationService:
     """All models of a service; `load` and everything else run on one event loop.
 
     Args:
-        loaders: of the models, by name.
-        rules: of the models' queues, by name.
-        limits: of requests.
-        quotas: of clients.
-        cache: of results.
-        metrics: of the service.
         is_shared: whether clients share results; see `ResultCacheConfig.shared`.
         n_decoders: threads that check and decode pictures.
-        clock: its monotonic time orders the queues.
     """
 
     def __init__(

@@ -42,11 +42,7 @@ class DatasetFacts:
 
 
 def read_dataset(file: BinaryIO, *, max_wait_s: float = 120.0) -> DatasetFacts:
-    """Return what a description says.
-
-    Args:
-        file: a real one, at its beginning.
-        max_wait_s: time limit of the process.
+    """Read a description from a real file, at its beginning.
 
     Raises:
         DatasetError: it is not one.

@@ -17,7 +17,6 @@ class JobSteps:
 
     Args:
         trainings: folder of the run's trainings.
-        say: takes the messages.
     """
 
     def __init__(self, trainings: Path, say: Say = print_line) -> None:

@@ -27,12 +27,8 @@ class JobOrder:
     """The order of a worker to the process of a job.
 
     Attributes:
-        request: text of the client's request.
         blobs: folder of all contents.
-        reserve_bytes: kept free on the disk.
-        max_pixels: of a picture.
         deadline_at: time limit of the job, ISO 8601, UTC.
-        n_threads: CPU threads; None for all cores.
         models_dir: of the model catalogue.
     """
 

@@ -75,7 +75,6 @@ class WorkerProcesses:
     """Keeps worker processes running, from `start` to `stop`; one that ends is restarted.
 
     Args:
-        n_workers: number of processes.
         start_one: starts a worker, which dies with the thread that calls this.
         is_wanted: whether there is work; before, no worker is started.
     """

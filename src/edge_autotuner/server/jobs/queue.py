@@ -40,11 +40,7 @@ class ClaimedJob:
     """A job that this process runs.
 
     Attributes:
-        id: of the job.
-        client: its owner.
-        request: of the client.
         folder: of the job, which no other process writes to.
-        deadline_at: its time limit.
         epochs: that are among its events, by round.
         lock: held until the job is released.
     """
@@ -59,15 +55,7 @@ class ClaimedJob:
 
 
 class JobQueue:
-    """The jobs for workers.
-
-    Args:
-        database: stores them.
-        audit: records their ends.
-        folder: of all job folders.
-        config: limits.
-        clock: for times and deadlines.
-    """
+    """The jobs for workers."""
 
     def __init__(
         self, database: Database, audit: AuditLog, folder: Path, config: JobsConfig, *, clock: Clock | None = None

@@ -70,9 +70,7 @@ class SigningPolicy:
     """Decides which results of a job are signed.
 
     Attributes:
-        keys: of the service.
         trusted: further public keys whose signature makes a start trusted.
-        models_dir: of the model catalogue.
     """
 
     keys: JobKeys = field(default_factory=JobKeys)

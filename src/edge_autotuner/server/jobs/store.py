@@ -53,15 +53,7 @@ _NAMED = 5  # missing contents that a refusal names
 
 
 class JobStore:
-    """Jobs; safe to share between threads.
-
-    Args:
-        database: stores them.
-        blobs: contents that clients have uploaded.
-        audit: records changes.
-        config: limits.
-        clock: for times and deadlines.
-    """
+    """Jobs; safe to share between threads."""
 
     def __init__(
         self, database: Database, blobs: Blobs, audit: AuditLog, config: JobsConfig, *, clock: Clock | None = None

@@ -49,13 +49,7 @@ class Worker:
     """Runs jobs; `run` must be called by a thread that outlives the jobs' processes.
 
     Args:
-        queue: of the jobs.
-        blobs: contents of clients, and results of jobs.
-        blobs_folder: of these contents.
-        registry: gets the candidates.
-        config: all settings.
         signing: signs candidates; None: none.
-        clock: for deadlines.
         command: returns the command for a job's folder; None for the process of this package.
     """
 
