@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edge_autotuner.client.annotation import RemoteDetector, find_remote_model
     from edge_autotuner.client.budget import UploadBudget
     from edge_autotuner.client.connection import Connection, path_of
-    from edge_autotuner.client.download import fetch_file
+    from edge_autotuner.client.contents import fetch_file
     from edge_autotuner.client.jobs import JobsClient
     from edge_autotuner.client.registry import RegistryClient
 
@@ -24,7 +24,7 @@ _HOMES = {
     "RegistryClient": "registry",
     "RemoteDetector": "annotation",
     "UploadBudget": "budget",
-    "fetch_file": "download",
+    "fetch_file": "contents",
     "find_remote_model": "annotation",
     "path_of": "connection",
 }

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edge_autotuner.client.connection import Connection, path_of
-from edge_autotuner.client.download import fetch_file
-from edge_autotuner.client.uploads import Content, upload_missing
+from edge_autotuner.client.contents import Content, fetch_file, upload_missing
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.progress import NoProgress, Progress
 from edge_autotuner.errors import ServiceBadReply, ServiceRefused

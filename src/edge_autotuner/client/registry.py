@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edge_autotuner.client.connection import Connection, path_of
-from edge_autotuner.client.download import fetch_file
-from edge_autotuner.client.uploads import upload_missing
+from edge_autotuner.client.contents import fetch_file, upload_missing
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.errors import ModelBundleError, ServiceBadReply
 from edge_autotuner.storage import child_path, remove_folder

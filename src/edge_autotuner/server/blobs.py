@@ -79,6 +79,11 @@ class Blobs:
         max_bytes, reserve_bytes = int(config.max_content_mb * 1e6), int(config.reserve_mb * 1e6)
         return cls(folder, max_bytes=max_bytes, reserve_bytes=reserve_bytes, clock=clock)
 
+    @property
+    def folder(self) -> Path:
+        """The folder of all contents."""
+        return self._folder
+
     def path(self, sha256: str) -> Path:
         """Return the path of a content; raises `ValueError` unless it is a SHA-256 in hexadecimal digits."""
         _checked(sha256)

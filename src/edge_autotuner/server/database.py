@@ -21,8 +21,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, ProgrammingError, SQLAlchemyError
 
 from edge_autotuner.errors import ConfigError, MissingDependency, StorageError
-from edge_autotuner.server.migrations import STEPS
-from edge_autotuner.server.schema import schema_version
+from edge_autotuner.server.schema import STEPS, schema_version
 from edge_autotuner.storage import make_private_file, make_private_folder
 from edge_autotuner.storage.atomic import storage_errors
 

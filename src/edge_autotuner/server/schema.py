@@ -1,4 +1,4 @@
-"""The tables of the service, as queries name them. `migrations` creates them; a test compares the two.
+"""The tables of the service: as queries name them, and the migrations that create them.
 
 Times are text in UTC that sorts like the times, see `database.to_stored_time`.
 """
@@ -41,3 +41,133 @@ job_events = _table("job_events", "job_id seq at kind name text data")
 job_blobs = _table("job_blobs", "job_id role sha256")
 
 TABLES = (schema_version, tokens, audit, cameras, bundles, bundle_files, deployments, jobs, job_events, job_blobs)
+
+STEPS: tuple[tuple[str, ...], ...] = (
+    (
+        """
+        CREATE TABLE tokens (
+            id VARCHAR(32) PRIMARY KEY,
+            client VARCHAR(100) NOT NULL,
+            scopes VARCHAR(100) NOT NULL,
+            sha256 VARCHAR(64) NOT NULL,
+            is_current BOOLEAN NOT NULL,
+            lifetime_s FLOAT,
+            created_at VARCHAR(32) NOT NULL,
+            expires_at VARCHAR(32),
+            revoked_at VARCHAR(32),
+            last_used_at VARCHAR(32)
+        )
+        """,
+        "CREATE UNIQUE INDEX tokens_current ON tokens (client) WHERE is_current",
+        """
+        CREATE TABLE audit (
+            seq BIGINT PRIMARY KEY,
+            at VARCHAR(32) NOT NULL,
+            client VARCHAR(100) NOT NULL,
+            action VARCHAR(100) NOT NULL,
+            subject TEXT NOT NULL,
+            outcome VARCHAR(100) NOT NULL,
+            detail TEXT NOT NULL,
+            sha256 VARCHAR(64) NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE cameras (
+            camera VARCHAR(100) PRIMARY KEY,
+            place TEXT NOT NULL,
+            shows TEXT NOT NULL,
+            added_at VARCHAR(32) NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE bundles (
+            id VARCHAR(32) PRIMARY KEY,
+            camera VARCHAR(100) NOT NULL REFERENCES cameras (camera),
+            stage VARCHAR(16) NOT NULL,
+            stage_since VARCHAR(32) NOT NULL,
+            description TEXT NOT NULL,
+            description_sha256 VARCHAR(64) NOT NULL,
+            summary TEXT NOT NULL,
+            signature VARCHAR(100),
+            parent VARCHAR(100),
+            data_sha256 VARCHAR(64),
+            added_at VARCHAR(32) NOT NULL,
+            added_by VARCHAR(100) NOT NULL
+        )
+        """,
+        "CREATE UNIQUE INDEX bundles_content ON bundles (camera, description_sha256)",
+        "CREATE UNIQUE INDEX bundles_deployed ON bundles (camera) WHERE stage = 'deployed'",
+        """
+        CREATE TABLE bundle_files (
+            bundle_id VARCHAR(32) NOT NULL REFERENCES bundles (id),
+            name VARCHAR(100) NOT NULL,
+            n_bytes BIGINT NOT NULL,
+            sha256 VARCHAR(64) NOT NULL,
+            PRIMARY KEY (bundle_id, name)
+        )
+        """,
+        "CREATE INDEX bundle_files_content ON bundle_files (sha256)",
+        """
+        CREATE TABLE deployments (
+            camera VARCHAR(100) NOT NULL REFERENCES cameras (camera),
+            position INTEGER NOT NULL,
+            bundle_id VARCHAR(32) NOT NULL REFERENCES bundles (id),
+            deployed_at VARCHAR(32) NOT NULL,
+            deployed_by VARCHAR(100) NOT NULL,
+            PRIMARY KEY (camera, position)
+        )
+        """,
+        "CREATE INDEX deployments_bundle ON deployments (bundle_id)",
+    ),
+    (
+        """
+        CREATE TABLE jobs (
+            id VARCHAR(32) PRIMARY KEY,
+            client VARCHAR(100) NOT NULL,
+            key VARCHAR(100) NOT NULL,
+            camera VARCHAR(100) NOT NULL REFERENCES cameras (camera),
+            state VARCHAR(16) NOT NULL,
+            request TEXT NOT NULL,
+            request_sha256 VARCHAR(64) NOT NULL,
+            created_at VARCHAR(32) NOT NULL,
+            deadline_at VARCHAR(32),
+            not_before VARCHAR(32),
+            started_at VARCHAR(32),
+            ended_at VARCHAR(32),
+            attempts INTEGER NOT NULL,
+            n_kills INTEGER NOT NULL,
+            is_cancelling BOOLEAN NOT NULL,
+            task VARCHAR(100) NOT NULL,
+            n_done BIGINT NOT NULL,
+            n_total BIGINT,
+            revision INTEGER NOT NULL,
+            error_kind VARCHAR(100),
+            error_detail TEXT,
+            result TEXT
+        )
+        """,
+        "CREATE UNIQUE INDEX jobs_key ON jobs (client, key)",
+        "CREATE INDEX jobs_state ON jobs (state, created_at)",
+        """
+        CREATE TABLE job_events (
+            job_id VARCHAR(32) NOT NULL REFERENCES jobs (id),
+            seq INTEGER NOT NULL,
+            at VARCHAR(32) NOT NULL,
+            kind VARCHAR(16) NOT NULL,
+            name VARCHAR(100) NOT NULL,
+            text TEXT NOT NULL,
+            data TEXT NOT NULL,
+            PRIMARY KEY (job_id, seq)
+        )
+        """,
+        """
+        CREATE TABLE job_blobs (
+            job_id VARCHAR(32) NOT NULL REFERENCES jobs (id),
+            role VARCHAR(32) NOT NULL,
+            sha256 VARCHAR(64) NOT NULL,
+            PRIMARY KEY (job_id, role, sha256)
+        )
+        """,
+    ),
+)
+"""One step per schema version, in SQL for both SQLite and PostgreSQL. A released step never changes: add a new one."""

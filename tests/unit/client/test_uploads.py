@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from edge_autotuner.client.uploads import Content, upload_missing
+from edge_autotuner.client.contents import Content, upload_missing
 from edge_autotuner.core import NoProgress
 from edge_autotuner.errors import ServiceBadReply
 from support.service.job_samples import FakeJobs, connected, sha256_of

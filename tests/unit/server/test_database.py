@@ -21,9 +21,8 @@ from edge_autotuner.errors import ConfigError, MissingDependency, StorageError
 from edge_autotuner.server import database as database_module
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.database import Database, from_stored_time, to_stored_time
-from edge_autotuner.server.migrations import STEPS
 from edge_autotuner.server.retention import RetentionRules
-from edge_autotuner.server.schema import TABLES, cameras, schema_version
+from edge_autotuner.server.schema import STEPS, TABLES, cameras, schema_version
 from edge_autotuner.wire.job_messages import JobProgress, OutputFile
 from edge_autotuner.wire.registry_messages import BundleRequest, CameraRequest
 from support.service.job_parts import NODE, RESULT, open_jobs

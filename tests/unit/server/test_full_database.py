@@ -13,8 +13,7 @@ from sqlalchemy import Engine, event, select, text
 from edge_autotuner.errors import StorageError
 from edge_autotuner.server import database as database_module
 from edge_autotuner.server.database import Database
-from edge_autotuner.server.migrations import STEPS
-from edge_autotuner.server.schema import schema_version
+from edge_autotuner.server.schema import STEPS, schema_version
 from edge_autotuner.wire.registry_messages import BundleRequest, CameraRequest
 from support.service.registry_samples import Parts, add_bundle, description, open_parts, stages, url_of
 

@@ -19,9 +19,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from edge_autotuner import errors
+from edge_autotuner.client.contents import Content
 from edge_autotuner.client.jobs import JobsClient
 from edge_autotuner.client.registry import RegistryClient
-from edge_autotuner.client.uploads import Content
 from edge_autotuner.core import LabelMap, Progress
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.dataset import DatasetStore

@@ -62,11 +62,10 @@ def run_worker(config: ServerConfig) -> None:
     database = Database(database_url(config))
     try:
         audit = AuditLog(database)
-        folder = config.data / BLOBS_FOLDER
-        blobs = Blobs.from_config(folder, config.blobs)
+        blobs = Blobs.from_config(config.data / BLOBS_FOLDER, config.blobs)
         registry = Registry(database, blobs, audit, protected=[protected_blobs()])
         queue = JobQueue(database, audit, config.data / JOBS_FOLDER, config.jobs)
-        Worker(queue, blobs, folder, registry, config, signing=signing).run(stop)
+        Worker(queue, blobs, registry, config, signing=signing).run(stop)
     finally:
         database.close()
 

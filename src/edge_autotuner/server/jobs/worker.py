@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -42,6 +43,7 @@ _BLOCK_BYTES = 1 << 20
 _FULL_DISK = "StorageError"
 
 Command = Callable[[Path], Sequence[str]]
+Ending = Callable[[], None]
 Result = TypeVar("Result")
 
 
@@ -57,7 +59,6 @@ class Worker:
         self,
         queue: JobQueue,
         blobs: Blobs,
-        blobs_folder: Path,
         registry: Registry,
         config: ServerConfig,
         *,
@@ -65,8 +66,7 @@ class Worker:
         clock: Clock | None = None,
         command: Command | None = None,
     ) -> None:
-        self._queue, self._blobs, self._registry = queue, blobs, registry
-        self._blobs_folder, self._config = blobs_folder, config
+        self._queue, self._blobs, self._registry, self._config = queue, blobs, registry, config
         self._signing = signing or SigningPolicy()
         self._clock = clock or SystemClock()
         self._command = command or _tuning_command(config.jobs.priority)
@@ -88,13 +88,11 @@ class Worker:
 
     def work_on(self, job: ClaimedJob, stop: threading.Event) -> None:
         """Run a job, until it ends or `stop` is set."""
-        folder = JobFolder(job.folder)
         logger.info("job %s of %s: begins", job.id, job.client)
         try:
-            folder.write_order(self._order(job))
+            JobFolder(job.folder).write_order(self._order(job))
         except StorageError as exc:
-            why = str(exc)
-            self._persist(lambda: self._queue.put_back(job, why=why, pause=True), stop)
+            self._persist(partial(self._queue.put_back, job, why=str(exc), pause=True), stop)
             return
         left_s = (job.deadline_at - self._clock.now()).total_seconds()
         deadline = Deadline(left_s, self._clock)  # reads the wall clock only once: it may be set meanwhile
@@ -103,7 +101,9 @@ class Worker:
             verdict = self._watch(job, process, deadline, stop)
         finally:
             process.end(patience_s=_ENDING_S)
-        self._settle(job, folder, process, verdict, stop)
+        ending = self._ending(job, process, verdict, stop)
+        if ending is not None:
+            self._persist(ending, stop)
 
     def _watch(self, job: ClaimedJob, process: _JobProcess, deadline: Deadline, stop: threading.Event) -> str:
         """Watch a job's process until it must end; return why: exit, stop, cancelled, deadline, full or too-large."""
@@ -142,55 +142,44 @@ class Worker:
             logger.error("job %s: its progress cannot be written: %s", job.id, exc)
             return True
 
-    def _settle(
-        self, job: ClaimedJob, folder: JobFolder, process: _JobProcess, verdict: str, stop: threading.Event
-    ) -> None:
-        """Store how a job ended."""
+    def _ending(self, job: ClaimedJob, process: _JobProcess, verdict: str, stop: threading.Event) -> Ending | None:
+        """Return the call that stores how a job ended; None if the worker is stopped first."""
         queue, code, error = self._queue, process.exit_code, process.error
         if verdict == "cancelled":
-            self._persist(lambda: queue.cancelled(job), stop)
-        elif verdict == "deadline":
-            late = JobError(kind="deadline", detail=f"it reached its time limit at {job.deadline_at.isoformat()}")
-            self._persist(lambda: queue.fail(job, late), stop)
-        elif verdict == "full":
-            why = "only the reserve is left on the service's disk"
-            self._persist(lambda: queue.put_back(job, why=why, pause=True), stop)
-        elif verdict == "too-large":
-            detail = (
-                f"it wrote more than {self._config.jobs.max_folder_mb:g} MB, the most here; send fewer pictures, or "
-                "lower training.features.max_gb"
-            )
-            self._persist(lambda: queue.fail(job, JobError(kind="too-large", detail=detail)), stop)
-        elif verdict == "stop":
-            self._persist(lambda: queue.put_back(job, why="its worker was stopped"), stop)
-        elif code == 0:
-            self._hand_over(job, folder, stop)
-        elif error is not None and error.kind == _FULL_DISK:
-            self._persist(lambda: queue.put_back(job, why=error.detail, pause=True), stop)
-        elif error is not None:
-            self._persist(lambda: queue.fail(job, error), stop)
-        else:
-            self._persist(lambda: queue.lost(job, f"its process ended with code {code}"), stop)
+            return partial(queue.cancelled, job)
+        if verdict == "deadline":
+            detail = f"it reached its time limit at {job.deadline_at.isoformat()}"
+            return partial(queue.fail, job, JobError(kind="deadline", detail=detail))
+        if verdict == "full":
+            return partial(queue.put_back, job, why="only the reserve is left on the service's disk", pause=True)
+        if verdict == "too-large":
+            limit_mb, setting = self._config.jobs.max_folder_mb, "training.features.max_gb"
+            detail = f"it wrote more than {limit_mb:g} MB, the most here; send fewer pictures, or lower {setting}"
+            return partial(queue.fail, job, JobError(kind="too-large", detail=detail))
+        if verdict == "stop":
+            return partial(queue.put_back, job, why="its worker was stopped")
+        if code == 0:
+            return self._hand_over(job, stop)
+        if error is None:
+            return partial(queue.lost, job, f"its process ended with code {code}")
+        if error.kind == _FULL_DISK:
+            return partial(queue.put_back, job, why=error.detail, pause=True)
+        return partial(queue.fail, job, error)
 
-    def _hand_over(self, job: ClaimedJob, folder: JobFolder, stop: threading.Event) -> None:
-        """Store the results of a job, add the candidate to the registry, and end the job."""
+    def _hand_over(self, job: ClaimedJob, stop: threading.Event) -> Ending | None:
+        """Store the results of a job, and add the candidate to the registry; return as `_ending`."""
         try:
-            result = self._persist(lambda: self._result(job, folder), stop)
+            result = self._persist(lambda: self._result(job, JobFolder(job.folder)), stop)
         except Problem as exc:
-            failure = JobError(kind=exc.kind, detail=exc.detail)
             if exc.status == 507:
-                self._persist(lambda: self._queue.put_back(job, why=failure.detail, pause=True), stop)
-            else:
-                self._persist(lambda: self._queue.fail(job, failure), stop)
-            return
+                return partial(self._queue.put_back, job, why=exc.detail, pause=True)
+            return partial(self._queue.fail, job, JobError(kind=exc.kind, detail=exc.detail))
         except EdgeAutotunerError as exc:
-            damage = JobError(kind=type(exc).__name__, detail=str(exc))
-            self._persist(lambda: self._queue.fail(job, damage), stop)
-            return
-        if result is not None:
-            done = result
-            self._persist(lambda: self._queue.finish(job, done), stop)
-            logger.info("job %s of %s: done, %s", job.id, job.client, done.reason)
+            return partial(self._queue.fail, job, JobError(kind=type(exc).__name__, detail=str(exc)))
+        if result is None:
+            return None
+        logger.info("job %s of %s: done, %s", job.id, job.client, result.reason)
+        return partial(self._queue.finish, job, result)
 
     def _result(self, job: ClaimedJob, folder: JobFolder) -> JobResult:
         facts, paths = folder.outputs()
@@ -262,7 +251,7 @@ class Worker:
         config = self._config
         return JobOrder(
             request=job.request.model_dump_json(),
-            blobs=str(self._blobs_folder.absolute()),
+            blobs=str(self._blobs.folder.absolute()),
             reserve_bytes=self._reserve_bytes,
             max_pixels=int(config.limits.max_megapixels * 1e6),
             deadline_at=job.deadline_at.isoformat(),

@@ -48,11 +48,9 @@ def worker(jobs: JobParts, script: str, *, max_folder_mb: float = 1000, **option
         return [sys.executable, "-c", f"{SAY}DESCRIPTION = {description()!r}\n{script}", str(folder)]
 
     config = ServerConfig(data=jobs.queue._folder.parent, jobs=JobsConfig(max_folder_mb=max_folder_mb))
-    folder = jobs.queue._folder.parent / "blobs"
     return Worker(
         jobs.queue,
         jobs.parts.blobs,
-        folder,
         jobs.parts.registry,
         config,
         clock=jobs.parts.clock,
