@@ -282,7 +282,7 @@ CASES = {
             "-s", 'capture.test_frames="0:20"', "-s", f"evaluation.ground_truth={_early_truth(scene)}"
         ),
     ),
-    "state": Case(_damaged_state, r"state\.json is damaged .*; delete it to check every stage again", _without_state),
+    "state": Case(_damaged_state, r"state\.json is damaged .*; delete it to check all stages again", _without_state),
     "evaluation": Case(
         _damaged_evaluation, r"evaluation\.json is damaged .*; delete it and run `edge-autotuner evaluate` again",
         _without_evaluation,
@@ -291,35 +291,35 @@ CASES = {
         _bundle_is_a_folder, r"is not a link to a bundle; move it away and deploy again", _bundle_moved_away
     ),
     "bundle is foreign": Case(_bundle_leads_elsewhere, r"; remove it and deploy again", _bundle_removed),
-    "bundle damaged": Case(_damaged_deployed_bundle, r"; copy the bundle again or export it", _exported_again),
+    "bundle damaged": Case(_damaged_deployed_bundle, r"; copy or export the bundle again", _exported_again),
     "bundle gone": Case(
-        _deployed_bundle_gone, r"which is gone.* or remove the link .*, then evaluate and export again", _link_removed
+        _deployed_bundle_gone, r"no longer exists.* or remove the link .*, then evaluate", _link_removed
     ),
     "candidate damaged": Case(
-        _damaged_candidate, r"or delete .*candidate\.safetensors and run `edge-autotuner tune` on the run again",
+        _damaged_candidate, r"or delete .*candidate\.safetensors and run `edge-autotuner tune` again",
         _trained_again,
     ),
-    "exported copy damaged": Case(_damaged_copy, r"; delete .*start\.onnx, it is made again", _copy_deleted),
+    "exported copy damaged": Case(_damaged_copy, r"; delete .*start\.onnx to create it again", _copy_deleted),
     "picture changed": Case(
-        _changed_picture, r"was changed after it was stored; restore it, or capture again in another folder",
+        _changed_picture, r"was modified after it was stored; restore it, or capture again into another folder",
         _capture_elsewhere,
     ),
     "picture unreadable": Case(
-        _unreadable_picture, r"; restore it, or capture again in another folder", _capture_elsewhere
+        _unreadable_picture, r"; restore it, or capture again into another folder", _capture_elsewhere
     ),
     "picture missing": Case(
-        _missing_picture, r"cannot read .*; restore it, or capture again in another folder", _capture_elsewhere
+        _missing_picture, r"cannot read .*; restore it, or capture again into another folder", _capture_elsewhere
     ),
     "journal damaged": Case(
         _damaged_journal, r"this line is damaged or was edited; .* or start again in another folder", _capture_elsewhere
     ),
-    "journal empty": Case(_empty_journal, r"the dataset in .* is empty; run the capture again", _captured_again),
+    "journal empty": Case(_empty_journal, r"the dataset in .* is empty; run `edge-autotuner capture`", _captured_again),
     "foreign folder": Case(_foreign_folder, r"and no dataset; choose another folder", _another_folder),
     "no labels": Case(_no_labels, r"lower annotation\.min_score",
                       lambda scene: ["annotate", scene.run, "--min-score", "0.1"]),
     "other content": Case(
         _other_pictures,
-        r"another content\)\. Give the source that it was made from to continue it, or choose another folder",
+        r"different content\)\. Use its original source to continue it, or choose another folder",
         _into_another_folder,
     ),
     "other settings": Case(
@@ -370,32 +370,32 @@ def test_advice_works(name: str, samples: Samples, finished_run: FinishedRun, tm
 
 
 _CHANGES_FILES = re.compile(
-    r"\b(delete|remove|move) (it|the file)\b|again in another folder|deploy again"
-    r"|made again|copy the bundle again|then evaluate|on the run again",
+    r"\b(delete|remove|move) (it|the file)\b|again in(to)? another folder|deploy again"
+    r"|to create it again|copy or export the bundle again|then evaluate|tune` again",
     re.IGNORECASE,
 )
 _TRIED = {
     "the capture summary of the dataset is not compatible": "picture changed",
     "Move the file to another folder to continue": "tests/unit/dataset/test_derived.py",
     "or start again in another folder": "journal damaged",
-    "restore it, or capture again in another folder": "picture changed",
+    "restore it, or capture again into another folder": "picture changed",
     "cannot read : ; restore it": "picture missing",
-    "use the version that wrote it, or capture again in another folder": "picture changed",
+    "use the version that wrote it, or capture again into another folder": "picture changed",
     "move it away and deploy again": "bundle is a folder",
     "remove it and deploy again": "bundle is foreign",
-    "delete the file to record them anew": "tests/unit/models/test_weights_store.py",
-    "remove it and get it again": "tests/unit/models/test_weights_store.py",
+    "delete the file to record them again": "tests/unit/models/test_weights_store.py",
+    "delete it and download it again": "tests/unit/models/test_weights_store.py",
     "delete it and run `edge-autotuner evaluate` again": "evaluation",
-    "delete it, and the batch is learned from again": "tests/unit/node/test_camera_folder.py",
-    "delete it to check every stage again": "state",
-    "is a link that leads out of": "tests/unit/storage/test_paths.py",
+    "delete it to learn from the batch again": "tests/unit/node/test_camera_folder.py",
+    "delete it to check all stages again": "state",
+    "is a link that points outside": "tests/unit/storage/test_paths.py",
     ", where this command writes its own ; move it": "tests/unit/storage/test_outputs.py",
-    " is in a folder that the node fills and tidies itself; move it": "tests/unit/node/test_own_names.py",
+    " is in a folder that the node manages; move it": "tests/unit/node/test_own_names.py",
     "; or remove the link , then evaluate and export again": "bundle gone",
-    "copy the bundle again or export it": "bundle damaged",
-    "; or delete  and run `edge-autotuner tune` on the run again": "candidate damaged",
-    "; delete , it is made again": "exported copy damaged",
-    "delete it to start this training again": "tests/unit/training/test_checkpoints.py",
+    "copy or export the bundle again": "bundle damaged",
+    "; or delete  and run `edge-autotuner tune` again": "candidate damaged",
+    "; delete  to create it again": "exported copy damaged",
+    "delete it to restart this training": "tests/unit/training/test_checkpoints.py",
 }
 """Advice that changes files -> the case above that follows it, or the test file that has its own."""
 

@@ -157,7 +157,7 @@ def test_an_edited_file_stops_every_later_command_and_is_left_as_it_is(
     for command in ("annotate", "tune", "evaluate", "report"):
         outcome = run_cli(command, folder)
         assert outcome.code == 6, (command, outcome.err)
-        assert "annotations.coco.json was changed after it was written" in outcome.err
+        assert "annotations.coco.json was edited" in outcome.err
     assert json.loads(path.read_text(encoding="utf-8"))["annotations"] == []
     path.rename(tmp_path / "mine.json")
     assert run_cli("tune", folder).code == 0

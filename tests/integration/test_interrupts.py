@@ -14,7 +14,7 @@ from support.runs.cli_runs import CliProcess, Outcome
 from support.runs.run_samples import FinishedRun, Samples, candidate_of, results_of, state_of
 
 N_ATTEMPTS = 4
-KEPT = "edge-autotuner: interrupted; what a run has finished is kept: the same command continues it"
+KEPT = "edge-autotuner: interrupted; finished work is kept: repeat the command to continue"
 
 
 def n_records(folder: Path, kind: str) -> int:

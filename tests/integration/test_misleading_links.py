@@ -22,9 +22,9 @@ from edge_autotuner.node.outputs.webhook_post import JsonPost
 from edge_autotuner.wire.annotation_messages import ModelList
 from support.service.scripted_server import Script, ScriptedServer, read_request, reply, sending
 
-NOT_HTTP = "the answer is not HTTP as it should be"
-TOO_LARGE = "the head of the answer is too large"
-HUNG_UP = "the other side hung up without an answer"
+NOT_HTTP = "the response is not valid HTTP"
+TOO_LARGE = "the response headers are too large"
+HUNG_UP = "connection closed without a response"
 
 
 def reset(link: socket.socket) -> None:
@@ -72,18 +72,18 @@ ANSWERS: dict[str, tuple[Script, dict[str, str]]] = {
         redirect("/again?token=SECRET"),
         {
             "service": "redirects to another path of the same host; redirects are not followed",
-            "webhook": "redirects to another path of the same host, and redirects are not followed",
-            "download": "redirects to itself, in a circle or too often",
-            "camera": "redirects to another path of the same host, in a circle or too often",
+            "webhook": "redirects to another path of the same host; redirects are not followed",
+            "download": "redirects to itself, in a loop or too often",
+            "camera": "redirects to another path of the same host, in a loop or too often",
         },
     ),
     "redirects to nonsense": (
         redirect("http://[::1"),
-        {"service": "not an address", "webhook": "not an address", "download": "not an address"},
+        {"service": "to an invalid URL", "webhook": "to an invalid URL", "download": "to an invalid URL"},
     ),
     "redirects to nowhere": (
         sending(reply(b"", status="302 Found")),
-        dict.fromkeys(("service", "webhook", "download"), "redirects without saying where to"),
+        dict.fromkeys(("service", "webhook", "download"), "redirects without a location"),
     ),
     "a head without end": (
         sending(b"HTTP/1.1 200 OK\r\n" + b"".join(b"H%d: %s\r\n" % (n, b"x" * 1000) for n in range(200)) + b"\r\n"),
@@ -98,10 +98,13 @@ ANSWERS: dict[str, tuple[Script, dict[str, str]]] = {
         dict.fromkeys(("service", "webhook"), NOT_HTTP),
     ),
     "silence": (sending(), {"service": HUNG_UP, "webhook": HUNG_UP, "download": HUNG_UP}),
-    "reset": (reset, dict.fromkeys(("service", "webhook", "download"), "the other side reset the connection")),
+    "reset": (reset, dict.fromkeys(("service", "webhook", "download"), "connection reset")),
     "half a body": (
         sending(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"),
-        {"service": "broke off (the answer ends before it is complete)", "download": "broke off after 1 of 100 bytes"},
+        {
+            "service": "was interrupted (the response is incomplete)",
+            "download": "was cut off after 1 of 100 bytes",
+        },
     ),
 }
 
@@ -123,7 +126,7 @@ def test_https_where_plain_http_is_spoken(client: str, tmp_path: Path) -> None:
 
     with ScriptedServer(speaks_plainly) as server, pytest.raises(EdgeAutotunerError) as caught:
         CLIENTS[client](server.url.replace("http:", "https:"), tmp_path)
-    assert "perhaps the port speaks plain http" in str(caught.value)
+    assert "the port may use plain HTTP" in str(caught.value)
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -132,5 +135,5 @@ def test_a_name_that_nobody_has(client: str, tmp_path: Path, monkeypatch: pytest
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    with pytest.raises(EdgeAutotunerError, match="cannot be resolved"):
+    with pytest.raises(EdgeAutotunerError, match="cannot resolve"):
         CLIENTS[client]("https://no-such-host.invalid", tmp_path)

@@ -155,7 +155,7 @@ def test_a_training_elsewhere_gets_treated_pictures_only(
     assert again != described
     assert describe_run(folder, private)[0] == again, "the same bytes, so that a job is found again"
 
-    with pytest.raises(ConfigError, match=r"privacy\.send crops forbids a training elsewhere"):
+    with pytest.raises(ConfigError, match=r"privacy\.send crops forbids training at a service"):
         describe_run(folder, settings(samples, send="crops"))
 
 

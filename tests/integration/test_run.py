@@ -293,7 +293,7 @@ def test_folder_of_pictures_with_test_source_and_ground_truth(samples: Samples, 
     assert evaluation["promotion"]["n_frames"] == 9
     assert "against human boxes on 7 later frames:" in outcome.out
     assert "judged by the teacher's labels" in evaluation["promotion"]["reason"]
-    assert "human boxes score 7 of the 9 frames, and do not decide" in outcome.out
+    assert "human boxes cover 7 of the 9 frames and do not decide" in outcome.out
     assert "human" in (tmp_path / "run" / "report.html").read_text()
 
 

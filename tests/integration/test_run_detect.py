@@ -101,7 +101,7 @@ def test_a_ground_truth_of_another_source(finished_run: FinishedRun, samples: Sa
     arguments = ("-o", tmp_path / "r.json", "--ground-truth", samples.ground_truth)
     outcome = run_cli("detect", finished_run.folder, tmp_path / "pictures", *arguments)
     assert outcome.code == 10
-    assert "none of the frames of pictures is in the ground truth" in outcome.complaints[0]
+    assert "lists no frame of pictures" in outcome.complaints[0]
     assert not (tmp_path / "r.json").exists()
 
 
@@ -113,8 +113,8 @@ def test_a_changed_bundle(file: str, finished_run: FinishedRun, samples: Samples
     (bundle / file).write_bytes(data)
     outcome = run_cli("detect", bundle, samples.video, "-o", tmp_path / "r.json")
     assert outcome.code == 11
-    assert f"{file} was changed: sha256" in outcome.complaints[0]
-    assert "copy the bundle again" in outcome.complaints[0]
+    assert f"{file} was modified: sha256" in outcome.complaints[0]
+    assert "copy or export the bundle again" in outcome.complaints[0]
 
 
 def test_a_cut_description(finished_run: FinishedRun, samples: Samples, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_cut_description(finished_run: FinishedRun, samples: Samples, tmp_path
 def test_no_bundle_and_no_folder_for_the_output(finished_run: FinishedRun, samples: Samples, tmp_path: Path) -> None:
     nothing = run_cli("detect", tmp_path, samples.video, "-o", tmp_path / "r.json")
     assert nothing.code == 11
-    assert "is neither a model bundle nor the output folder of a run" in nothing.complaints[0]
+    assert "is neither a bundle nor the folder of a run" in nothing.complaints[0]
     nowhere = run_cli("detect", finished_run.folder, samples.video, "-o", tmp_path / "no" / "r.json")
     assert nowhere.code == 12
     assert nowhere.err.splitlines() == [

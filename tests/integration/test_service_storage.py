@@ -53,7 +53,7 @@ def test_what_an_earlier_version_left_open_is_closed(tmp_path: Path, open_umask:
         path.chmod(0o755 if path.is_dir() else 0o644)
     with stub_service(tmp_path) as service:
         assert open_to_others(data) == {}
-        assert "had mode 755, which gave others access" in service.log
+        assert "had mode 755; removed other users' access" in service.log
 
 
 def test_the_group_may_read_where_the_settings_say_so(tmp_path: Path, open_umask: None) -> None:

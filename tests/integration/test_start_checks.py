@@ -30,7 +30,7 @@ SERVE: dict[str, tuple[dict[str, Any], str]] = {
     "a missing key of clients": ({"trusted_keys": ["/nope.pem"]}, "/nope.pem"),
     "a missing key of jobs": ({"jobs": {"signing_key": "/nope.pem"}, "trusted_keys": ["/nope.pem"]}, "/nope.pem"),
     "data that is a file": ({"data": "file"}, "is a file"),
-    "data of somebody else": ({"data": "pictures"}, "holds something else already, such as one.png"),
+    "data of somebody else": ({"data": "pictures"}, "is not empty, it contains e.g. one.png"),
     "an unknown database": ({"database_url": "oracle://host/name"}, "'oracle' databases are not supported"),
     "a damaged database": ({"data": "damaged-data"}, "file is not a database"),
     "a newer database": ({"data": "newer-data"}, "has schema version 9999"),

@@ -54,7 +54,7 @@ def test_there_are_functions() -> None:
 
 
 def test_text_is_a_path_and_empty_text_is_none(tmp_path: Path) -> None:
-    with pytest.raises(eat.EdgeAutotunerError, match="is neither a model bundle nor"):
+    with pytest.raises(eat.EdgeAutotunerError, match="is neither a bundle nor"):
         eat.load_edge_detector(str(tmp_path))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="got an empty string"):
         eat.load_edge_detector("")  # type: ignore[arg-type]

@@ -116,12 +116,12 @@ def annotate_dataset(
     """
     if teacher.labels != store.labels:
         raise ConfigError(
-            f"teacher {teacher.name} gives the classes {', '.join(teacher.labels)}, "
-            f"the dataset has {', '.join(store.labels)}; use a new dataset folder for other classes"
+            f"teacher {teacher.name} has the classes {', '.join(teacher.labels)}, but the dataset has "
+            f"{', '.join(store.labels)}; use a new dataset folder for other classes"
         )
     frames = _in_order(store)
     if not frames:
-        raise DatasetError(f"the dataset in {store.folder} has no frames; run the capture first")
+        raise DatasetError(f"the dataset in {store.folder} has no frames; run `edge-autotuner capture` first")
     spent_before_s = _seconds_before(store, fingerprint)
     started_s = deadline.elapsed_s
     use = partial(
@@ -256,9 +256,11 @@ def _require_labels(summary: AnnotationSummary, config: AnnotationConfig) -> Non
     if sum(summary.boxes_per_class.values()) or not summary.n_frames["train"] + summary.n_left["train"]:
         return
     if not summary.n_frames["train"]:
-        raise NoLabelsFound("the deadline passed before a training frame was annotated; give more time and run again")
+        raise NoLabelsFound(
+            "the deadline passed before any training frame was annotated; allow more time and run again"
+        )
     raise NoLabelsFound(
         f"teacher {summary.teacher} found no {', '.join(summary.boxes_per_class)} with a score of at least "
-        f"{config.min_score} in {summary.n_frames['train']} training frames ({summary.n_uncertain} boxes "
-        "below it); lower annotation.min_score, choose another teacher, or other classes"
+        f"{config.min_score} in {summary.n_frames['train']} training frames ({summary.n_uncertain} boxes below it); "
+        "lower annotation.min_score, or choose another teacher or other classes"
     )

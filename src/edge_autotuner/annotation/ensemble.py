@@ -30,8 +30,8 @@ class EnsembleTeacher(TeacherBase):
         if missing:
             names = ", ".join(member.name for member in members)
             raise ConfigError(
-                f"none of the teachers {names} knows the classes {', '.join(missing)}; add a teacher that does, or set "
-                "annotation.classes"
+                f"none of the teachers {names} supports the classes {', '.join(missing)}; add a teacher that does, or "
+                "set annotation.classes"
             )
         weights = config.teacher_weights or (1.0,) * len(members)
         if len(weights) != len(members):

@@ -33,7 +33,7 @@ class PrivacyFilter:
 
     def __init__(self, config: PrivacyConfig, annotation: AnnotationConfig, finder: Detector | None) -> None:
         if config.hide_classes and finder is None:
-            raise ValueError("privacy.hide_classes need a detector that finds them")
+            raise ValueError("privacy.hide_classes needs a detector that supports them")
         self.config = config
         self._annotation = annotation
         self._finder = finder

@@ -112,9 +112,9 @@ def refine_dataset(
     store.export()
     if summary.n_labels == 0 and raw["train"]:
         raise NoLabelsFound(
-            f"nothing is left of the labels that teacher {teacher} gave: {summary.n_static_labels} stand in one "
-            f"place all the time with a mean score below {config.refine.static_max_score}; if these are real objects, "
-            "set annotation.refine.static_objects to keep"
+            f"refinement removed all labels of teacher {teacher}: {summary.n_static_labels} stay in one place all the "
+            f"time with a mean score below {config.refine.static_max_score}; if these are real objects, set "
+            "annotation.refine.static_objects to keep"
         )
     return summary
 

@@ -39,9 +39,9 @@ class RegionTeacher(TeacherBase):
         missing = [label for label in labels if label not in detector.labels]
         if missing:
             raise ConfigError(
-                f"teacher {name} does not know the classes {', '.join(missing)}: the dataset has "
-                f"{', '.join(labels)}, the teacher {', '.join(detector.labels)}; "
-                "choose another teacher or set annotation.classes"
+                f"teacher {name} does not support the classes {', '.join(missing)}: the dataset has "
+                f"{', '.join(labels)}, the teacher {', '.join(detector.labels)}; choose another teacher or set "
+                "annotation.classes"
             )
         self._detector = detector
         self._config = config

@@ -42,10 +42,12 @@ def open_detector_teacher(
     """
     if config.teacher == ZOOM:
         if edge_detector is None:
-            raise ConfigError("teacher zoom needs the edge model; give an edge model or another teacher")
+            raise ConfigError("teacher zoom needs an edge model; give one, or choose another teacher")
         return make_zoom_teacher(edge_detector, config, labels)
     if model_path is None or spec is None:
-        raise ConfigError(f"teacher {config.teacher} needs a model file and an adapter; see the list of known models")
+        raise ConfigError(
+            f"teacher {config.teacher} needs a model file and an adapter; see `edge-autotuner models list`"
+        )
     make_teacher = make_transformers_teacher if model_path.is_dir() else make_onnx_teacher
     return make_teacher(model_path, spec, config, labels, n_threads)
 
@@ -110,7 +112,9 @@ def known_classes(labels: LabelMap, detector_labels: LabelMap, *, teacher: str) 
     """
     known = labels.with_names(label for label in labels if label in detector_labels)
     if len(known) == 0:
-        raise ConfigError(f"teacher {teacher} knows none of the classes {', '.join(labels)}; leave it out")
+        raise ConfigError(
+            f"teacher {teacher} supports none of the classes {', '.join(labels)}; remove it from annotation.teacher"
+        )
     return known
 
 

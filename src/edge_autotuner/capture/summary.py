@@ -167,7 +167,7 @@ class CaptureSummary:
         if different:
             raise DatasetError(
                 f"the capture summary of the dataset is not compatible with this version ({different}); capture again "
-                "in another folder"
+                "into another folder"
             )
         width, height = values["size_wh"]
         return cls(**{**values, "motion_histogram": tuple(values["motion_histogram"]), "size_wh": (width, height)})

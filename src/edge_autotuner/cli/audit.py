@@ -57,7 +57,7 @@ def verify(
     """Check that no entry was changed, removed or put in; the exit code says it, too."""
     check = _opened(find_database_url(config, data, database)).verify(_parse_known(known))
     if check.damage is not None:
-        raise StorageError(f"the audit log was tampered with or is damaged: {check.damage}")
+        raise StorageError(f"the audit log is damaged or was tampered with: {check.damage}")
     say(f"{check.n_entries} entries are as they were written; the last is {check.n_entries}:{check.head_sha256}")
 
 
@@ -71,5 +71,5 @@ def _parse_known(text: str | None) -> tuple[int, str] | None:
         return None
     number, _, sha256 = text.partition(":")
     if not number.isdecimal() or len(sha256) != 64:
-        raise ConfigError(f"--known {text}: write NUMBER:HASH, as `audit verify` prints it")
+        raise ConfigError(f"--known {text}: use NUMBER:HASH as printed by `audit verify`")
     return int(number), sha256

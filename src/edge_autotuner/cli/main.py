@@ -119,19 +119,19 @@ def _require_text(arguments: Sequence[str]) -> None:
             what = f"the value of {option}"
         else:
             continue
-        raise ConfigError(f"{what} is empty (an unset variable?); give a value, or leave it out")
+        raise ConfigError(f"{what} is empty (an unset variable?); give a value or leave it out")
 
 
 def _after_interrupt(arguments: Sequence[str]) -> str:
     """Return what Ctrl-C means for the command that these arguments name."""
     command = next((argument for argument in arguments if not argument.startswith("-")), "")
     if command in _RUN_COMMANDS:
-        return "interrupted; what a run has finished is kept: the same command continues it"
+        return "interrupted; finished work is kept: repeat the command to continue"
     if command == "watch":
-        return "interrupted; a watch captures nothing: the same command begins anew"
+        return "interrupted; repeat the command to start again"
     if command == "jobs":
-        return "interrupted; a job at the service keeps running: repeat the command to follow it"
-    return "interrupted; the same command begins anew"
+        return "interrupted; the job keeps running at the service: repeat the command to follow it"
+    return "interrupted; repeat the command to start again"
 
 
 def _fail(error: Exception, debug: bool) -> int:
@@ -156,13 +156,15 @@ def _fail(error: Exception, debug: bool) -> int:
 def _advice(error: OSError) -> str:
     """Return what to look at when the system refuses."""
     if error.errno in {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}:
-        return "this file system cannot lock files, or lacks another function; choose a folder on a local disk"
+        return (
+            "this file system does not support file locks or another required function; choose a folder on a local disk"
+        )
     if error.errno in {errno.EMFILE, errno.ENFILE}:
-        return "too many files are open: raise the limit (ulimit -n)"
+        return "too many open files; raise the limit (ulimit -n)"
     if error.errno in {errno.ENOMEM, errno.EAGAIN}:
-        return "out of memory or processes: end other programs, or lower the number of threads"
+        return "out of memory or processes; close other programs, or use fewer threads"
     if isinstance(error, ConnectionError | TimeoutError):
-        return "the other side does not answer or has hung up: check the address and the network"
+        return "no response, or connection closed; check the address and the network"
     return "check the disk and the path"
 
 

@@ -91,7 +91,7 @@ def rollback(camera: Camera, url: Url, token_file: TokenFile = None, ca_file: Ca
     with _connected(url, token_file, ca_file) as registry:
         leaving = {known.camera: known.deployed for known in registry.cameras()}.get(camera)
         if leaving is None:
-            raise ServiceRefused(f"camera '{camera}' has no deployed bundle to go back from")
+            raise ServiceRefused(f"camera '{camera}' has no deployed bundle to roll back")
         target = registry.roll_back(camera, leaving=leaving).id
     say(f"{camera} runs {target} instead of {leaving} as soon as its node asks")
 

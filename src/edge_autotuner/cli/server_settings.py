@@ -42,6 +42,6 @@ def _parse_models(texts: list[str]) -> dict[str, dict[str, str]]:
     for text in texts:
         name, equals, source = text.partition("=")
         if not name or (equals and not source):
-            raise ConfigError(f"--model {text}: write NAME=SOURCE, for example femto=deimv2-femto")
+            raise ConfigError(f"--model {text}: use NAME=SOURCE, e.g. femto=deimv2-femto")
         models[name] = {"source": source or name}
     return models

@@ -202,7 +202,7 @@ def parse_class_map(pairs: list[str] | None) -> dict[str, str] | None:
     split = [pair.partition("=") for text in pairs for pair in text.split(",")]
     for source, equals, target in split:
         if not (source and equals and target):
-            raise ConfigError(f"'{source}{equals}{target}' is not a class mapping; write for example truck=car")
+            raise ConfigError(f"'{source}{equals}{target}' is not a class mapping; use e.g. truck=car")
     return {source.strip(): target.strip() for source, _, target in split}
 
 
@@ -214,7 +214,7 @@ def parse_classes(text: str | None) -> list[str] | None:
 def _parse_pair(pair: str) -> tuple[str, Any]:
     key, equals, value = pair.partition("=")
     if not equals or not key:
-        raise ConfigError(f"--set {pair}: write KEY=VALUE, for example training.max_lr=0.0005")
+        raise ConfigError(f"--set {pair}: use KEY=VALUE, e.g. training.max_lr=0.0005")
     return key.strip(), read_yaml(value, where=f"--set {pair}")
 
 

@@ -86,7 +86,7 @@ def status_line(status: WatchStatus) -> str:
 def summary_text(facts: MotionFacts) -> str:
     """Return the numbers of a watch as the report shows them, and what to try next."""
     if not facts.n_frames:
-        return "no frame came"
+        return "no frame received"
     rows = motion_rows(facts)
     width = max(len(name) for name, _ in rows)
     hint = advice(facts)

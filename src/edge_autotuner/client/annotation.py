@@ -68,8 +68,8 @@ class RemoteDetector:
     ) -> None:
         if config.send == "input size" and model.resize is None:
             raise ConfigError(
-                f"the service does not say how {model.name} resizes pictures; set annotation.service.send to "
-                "'full resolution'"
+                f"the service does not report how {model.name} resizes pictures; set annotation.service.send to 'full "
+                "resolution'"
             )
         self._connection = connection
         self._model = model
@@ -135,7 +135,7 @@ class RemoteDetector:
         def read(response: httpx2.Response) -> list[Detections]:
             batch = read_json(response, BatchReply, self._reply_limits(len(group)))
             if len(batch.results) != len(group):
-                raise ServiceBadReply(f"the service gave {len(batch.results)} answers for {len(group)} pictures")
+                raise ServiceBadReply(f"the service returned {len(batch.results)} results for {len(group)} pictures")
             return [self._detections(self._answer(r), p) for r, p in zip(batch.results, group, strict=True)]
 
         fields = {"request": question.model_dump_json()}
@@ -180,9 +180,9 @@ class RemoteDetector:
         """
         if reply.model_sha256 != self._model.sha256:
             raise TeacherError(
-                f"the service's model {self._model.name} is another one now: sha256 {reply.model_sha256[:12]} instead "
-                f"of {self._model.sha256[:12]} when this annotation began; labels of two models are not mixed: run "
-                "again, and the new model labels all frames"
+                f"the service's model {self._model.name} changed: sha256 {reply.model_sha256[:12]} instead of "
+                f"{self._model.sha256[:12]} at the start; labels of two models are not mixed: run again to label all "
+                "frames with the new model"
             )
         check_answer(reply, self._model, picture, max_detections=self._max_detections, min_score=self._min_score)
         found = task_of(self._labels).codec.from_columns(dict(reply)).clipped(picture.size_wh)
@@ -219,19 +219,19 @@ def check_answer(
     """Raise `ServiceBadReply` for an answer that this model cannot have given about this picture."""
     width, height = picture.size_wh
     n = len(reply.boxes_xyxy)
-    _require(reply.model == model.name, f"it is of model '{reply.model[:100]}'")
-    _require(reply.picture_sha256 in {None, picture.sha256}, "it is to another picture")
+    _require(reply.model == model.name, f"it is from model '{reply.model[:100]}'")
+    _require(reply.picture_sha256 in {None, picture.sha256}, "it is for another picture")
     _require(n == len(reply.scores) == len(reply.class_ids), "boxes, scores and classes differ in number")
     _require(n <= max_detections, f"it has {n} boxes, more than the {max_detections} asked for")
     numbers = [*reply.scores, *(value for box in reply.boxes_xyxy for value in box)]
     _require(all(map(math.isfinite, numbers)), "a number in it is not finite")
     lowest = np.float32(min_score)
-    _require(all(lowest <= np.float32(score) <= 1 for score in reply.scores), "a score is not one that was asked for")
-    _require(list(reply.scores) == sorted(reply.scores, reverse=True), "its scores do not fall")
+    _require(all(lowest <= np.float32(score) <= 1 for score in reply.scores), "a score is below the requested minimum")
+    _require(list(reply.scores) == sorted(reply.scores, reverse=True), "its scores are not sorted")
     _require(all(0 <= i < len(model.classes) for i in reply.class_ids), "a class is not one of the model's")
     for x1, y1, x2, y2 in reply.boxes_xyxy:
         is_inside = -_TOLERANCE_PX <= x1 <= x2 <= width + _TOLERANCE_PX
-        _require(is_inside and -_TOLERANCE_PX <= y1 <= y2 <= height + _TOLERANCE_PX, "a box is not in the picture")
+        _require(is_inside and -_TOLERANCE_PX <= y1 <= y2 <= height + _TOLERANCE_PX, "a box is outside the picture")
 
 
 @contextmanager
@@ -240,7 +240,7 @@ def teacher_errors(model: str) -> Iterator[None]:
     try:
         yield
     except ServiceUnreachable as exc:
-        raise TeacherTimeout(f"teacher {model}: {exc}; what is labelled is kept: run again later to go on") from exc
+        raise TeacherTimeout(f"teacher {model}: {exc}; finished labels are kept: run again later to continue") from exc
     except ServiceRefused as exc:
         raise TeacherRejected(f"teacher {model}: {exc}") from exc
     except ServiceBadReply as exc:
@@ -263,7 +263,7 @@ def _check_model(model: ModelInfo) -> None:
 
 def _require(holds: bool, what_is_wrong: str) -> None:
     if not holds:
-        _refuse(f"an answer is not one to this question: {what_is_wrong}")
+        _refuse(f"the result does not match the request: {what_is_wrong}")
 
 
 def _refuse(text: str) -> NoReturn:

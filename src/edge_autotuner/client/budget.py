@@ -57,6 +57,6 @@ class UploadBudget:
             self._filled_s = now_s
             wait_s = max(0.0, (n_bytes - self._level_bytes) / self._bytes_per_s)
             if wait_s > longest_s:
-                raise TimeoutError(f"the upload budget allows these {n_bytes} bytes only in {wait_s:.0f} s")
+                raise TimeoutError(f"the upload limit allows these {n_bytes} bytes only in {wait_s:.0f} s")
             self._level_bytes -= n_bytes
         return wait_s

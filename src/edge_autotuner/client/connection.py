@@ -51,7 +51,7 @@ def path_of(*segments: str) -> str:
     '/models/a%2Fb%20c/annotations'
     """
     if any(segment in {"", ".", ".."} for segment in segments):
-        raise ConfigError(f"'{'/'.join(segments)}' cannot be asked for: a name is empty or only dots")
+        raise ConfigError(f"'{'/'.join(segments)}' cannot be requested: a name is empty or only dots")
     return "".join(f"/{quote(segment, safe='')}" for segment in segments)
 
 
@@ -253,7 +253,9 @@ class Connection:
                 return self._attempt(request, read, deadline)
             except OutcomeUnknown as exc:
                 if not request.is_repeatable:
-                    raise ServiceUnreachable(f"{exc}; it may have been done or not: look before asking again") from exc
+                    raise ServiceUnreachable(
+                        f"{exc}; it may or may not have been done: check before trying again"
+                    ) from exc
                 self._wait(exc.error, n_attempts, backoff, deadline)
             except ServiceUnreachable as exc:
                 self._wait(exc, n_attempts, backoff, deadline)
@@ -343,7 +345,7 @@ def _exactly(blocks: Iterable[bytes], n_bytes: int) -> Iterator[bytes]:
             break
         yield block
     if n_left != 0:
-        raise ServiceError(f"what is uploaded does not have the {n_bytes} bytes that it had; was it changed meanwhile?")
+        raise ServiceError(f"the upload no longer has {n_bytes} bytes; was the file changed?")
 
 
 def _json_reader(reply: type[Message], limits: JsonLimits | None = None) -> Callable[[httpx2.Response], Message]:

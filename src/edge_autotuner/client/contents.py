@@ -80,7 +80,7 @@ def _appender(part: Path, n_bytes: int) -> Callable[[httpx2.Response], None]:
             os.fsync(file.fileno())
         if _size_of(part) < n_bytes:
             part.unlink()
-            raise ServiceBadReply(f"{reply.request.url} has fewer than the {n_bytes} bytes it was announced to have")
+            raise ServiceBadReply(f"{reply.request.url} has fewer than the announced {n_bytes} bytes")
 
     return read
 
@@ -91,7 +91,7 @@ def _start_of(reply: httpx2.Response, n_there: int) -> int:
         return 0
     found = _RANGE.fullmatch(reply.headers.get("content-range", "").strip())
     if reply.status_code != 206 or found is None or int(found[1]) != n_there:
-        raise ServiceBadReply(f"{reply.request.url} did not answer with the rest from byte {n_there} on")
+        raise ServiceBadReply(f"{reply.request.url} did not return the rest from byte {n_there} on")
     return n_there
 
 
@@ -99,7 +99,7 @@ def _copy(reply: httpx2.Response, file: IO[bytes], n_left: int) -> None:
     for block in reply.iter_raw():  # as it arrives: blocks of one size would lose the last one at a break
         n_left -= len(block)
         if n_left < 0:
-            raise ServiceBadReply(f"{reply.request.url} has more bytes than it was announced to have")
+            raise ServiceBadReply(f"{reply.request.url} has more than the announced bytes")
         file.write(block)
 
 
@@ -116,7 +116,7 @@ def _take_name(part: Path, target: Path, sha256: str, what: str) -> None:
             digest.update(block)
     if digest.hexdigest() != sha256:
         part.unlink()
-        raise ServiceBadReply(f"{what} is another file than expected: sha256 {digest.hexdigest()} instead of {sha256}")
+        raise ServiceBadReply(f"{what} is not the expected file: sha256 {digest.hexdigest()} instead of {sha256}")
     with storage_errors(target):
         os.replace(part, target)
         sync_folder(target.parent)
@@ -162,7 +162,7 @@ def _missing(connection: Connection, asked: Iterable[str], deadline: Deadline | 
         reply = connection.post_json(path, BlobQuestion(sha256=hashes), MissingBlobs, deadline=deadline)
         for sha256 in reply.missing:
             if sha256 not in hashes:
-                raise ServiceBadReply(f"the service misses a content that nobody asked about: {sha256}")
+                raise ServiceBadReply(f"the service reports an unknown blob as missing: {sha256}")
             yield sha256
 
 

@@ -66,7 +66,7 @@ def read_secret(path: Path) -> str:
     """
     secret = _read_text(path, "secret").removesuffix("\n").removesuffix("\r")
     if not secret or not secret.isprintable():
-        raise ConfigError(f"{path} does not hold a secret: expected one line of text")
+        raise ConfigError(f"{path} does not contain a secret: expected one line of text")
     remember_secret(secret)
     return secret
 
@@ -78,7 +78,7 @@ def warn_if_others_can_read(path: Path) -> None:
     except OSError:
         return  # reading it will say why
     if mode & (stat.S_IRGRP | stat.S_IROTH):
-        logger.warning("%s can be read by other users of this machine; `chmod 600` it", path)
+        logger.warning("other users can read %s; run `chmod 600` on it", path)
 
 
 def _read_text(path: Path, what: str) -> str:
@@ -90,21 +90,21 @@ def _read_text(path: Path, what: str) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        raise ConfigError(f"{path} does not hold a {what}: expected one line of text") from None
+        raise ConfigError(f"{path} does not contain a {what}: expected one line of text") from None
     if len(data) > _MAX_BYTES:
-        raise ConfigError(f"{path} does not hold a {what}: it has more than {_MAX_BYTES} bytes")
+        raise ConfigError(f"{path} does not contain a {what}: more than {_MAX_BYTES} bytes")
     return text
 
 
 def _shown(path: Path, what: str) -> str:
     """Return the name of a file for a message, unless it may be the secret itself."""
     looks_like_file = len(path.parts) > 1 or path.suffix or path.exists()
-    return str(path) if looks_like_file else f"the {what}'s file (give the path of a file, never the {what} itself)"
+    return str(path) if looks_like_file else f"the {what}'s file (set a path, never the {what} itself)"
 
 
 def _checked(text: str, where: str) -> str:
     token = text.strip()
     if len(token) > _MAX_BYTES or not _TOKEN.fullmatch(token):
-        raise ConfigError(f"{where} does not hold a token: expected one line of ASCII characters without spaces")
+        raise ConfigError(f"{where} does not contain a token: expected one line of ASCII characters without spaces")
     remember_secret(token)
     return token

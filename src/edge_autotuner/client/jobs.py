@@ -78,7 +78,7 @@ class JobsClient:
                     raise  # else the first contents were collected while the last ones were uploaded
                 continue
             if (job.key, job.camera) != (request.key, request.camera):
-                raise ServiceBadReply(f"{self.url} answered about the job '{job.key:.100}' of camera '{job.camera}'")
+                raise ServiceBadReply(f"{self.url} returned the wrong job '{job.key:.100}' of camera '{job.camera}'")
             return job
 
     def job(self, job_id: str, *, deadline: Deadline | None = None) -> JobInfo:
@@ -116,7 +116,7 @@ class JobsClient:
             if news is None:
                 continue
             if news.id != job.id or news.revision == job.revision:
-                raise ServiceBadReply(f"{self.url} was asked for news of the job {job.id}, and answered with none")
+                raise ServiceBadReply(f"{self.url} returned no update for the job {job.id}")
             job = news
             tell(job)
         return job
@@ -130,7 +130,7 @@ class JobsClient:
             if not more.events:
                 return tuple(found)
             if any(event.seq <= last for event in more.events):
-                raise ServiceBadReply(f"{self.url} gave events of the job {job_id} that were not asked for")
+                raise ServiceBadReply(f"{self.url} returned unrequested events for the job {job_id}")
             found += more.events
 
     def jobs(
@@ -178,7 +178,7 @@ def _files_of(job: JobInfo) -> tuple[OutputFile, ...]:
     if len(set(roles)) < len(roles):
         raise ServiceBadReply(f"the job {job.id} names two files for one purpose")
     if any(not 0 < file.n_bytes <= _MAX_OUTPUT_BYTES for file in job.result.files):
-        raise ServiceBadReply(f"the job {job.id} names a file of no usual size")
+        raise ServiceBadReply(f"the job {job.id} names a file of invalid size")
     return job.result.files
 
 

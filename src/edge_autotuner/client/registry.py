@@ -126,7 +126,7 @@ class RegistryClient:
         """
         description = _checked_description(bundle)
         if folder.exists():
-            raise ModelBundleError(f"{folder} exists already: a bundle is never overwritten; choose another name")
+            raise ModelBundleError(f"{folder} already exists, and bundles are never overwritten; choose another name")
         partial = folder.with_name(f".{folder.name}.{bundle.description_sha256[:16]}{TEMPORARY_SUFFIX}")
         make_folder(partial)
         for file in bundle.files:
@@ -159,12 +159,12 @@ def _checked_description(bundle: DeployedBundle) -> bytes:
     """Return the description's bytes; raises `ServiceBadReply` if hashes, names or sizes cannot be right."""
     description = bundle.description.encode()
     if hashlib.sha256(description).hexdigest() != bundle.description_sha256:
-        raise ServiceBadReply(f"bundle {bundle.id}: its description does not have its hash")
+        raise ServiceBadReply(f"bundle {bundle.id}: its description does not match its hash")
     names = [file.name for file in bundle.files]
     if not names or len(set(names)) < len(names) or _DESCRIPTION_FILE in names:
         raise ServiceBadReply(f"bundle {bundle.id}: its files cannot be {', '.join(names) or 'none'}")
     if len(description) > _MAX_DESCRIPTION_BYTES or not all(map(_has_usual_size, bundle.files)):
-        raise ServiceBadReply(f"bundle {bundle.id}: its description or a file has no usual size")
+        raise ServiceBadReply(f"bundle {bundle.id}: its description or a file has an invalid size")
     return description
 
 

@@ -38,20 +38,21 @@ def read_json(reply: httpx2.Response, message: type[Message], limits: JsonLimits
     """
     kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
-        raise ServiceBadReply(f"{_asked(reply)} answered with '{_printable(kind)}' instead of application/json")
+        raise ServiceBadReply(f"{_asked(reply)} returned '{_printable(kind)}' instead of application/json")
     limits = limits or message.json_limits
     body = read_bounded(reply, limits.max_bytes)
     try:
         check_json(body, limits)
     except ValueError as exc:
-        raise ServiceBadReply(f"{_asked(reply)} did not answer with a {message.__name__}: {exc}") from None
+        raise ServiceBadReply(f"{_asked(reply)} did not return a valid {message.__name__}: {exc}") from None
     try:
         return message.model_validate_json(body, strict=True)
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise ServiceBadReply(
-            f"{_asked(reply)} did not answer with a {message.__name__}: {_printable(where)}: {_printable(first['msg'])}"
+            f"{_asked(reply)} did not return a valid {message.__name__}: {_printable(where)}: "
+            f"{_printable(first['msg'])}"
         ) from None  # the cause would show the whole reply
 
 
@@ -69,7 +70,7 @@ def read_bounded(reply: httpx2.Response, max_bytes: int) -> bytes:
     for block in reply.iter_raw():
         body += block
         if len(body) > max_bytes:
-            raise ServiceBadReply(f"{_asked(reply)} answers with more than the {max_bytes} bytes expected")
+            raise ServiceBadReply(f"{_asked(reply)} returned more than the expected {max_bytes} bytes")
     return bytes(body)
 
 
@@ -77,7 +78,7 @@ def check_plain(reply: httpx2.Response) -> None:
     """Raise `ServiceBadReply` for a compressed body: we ask for none, and a small one may unpack to a huge one."""
     encoding = reply.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
-        raise ServiceBadReply(f"{_asked(reply)} answers with content-encoding '{_printable(encoding)}', unasked")
+        raise ServiceBadReply(f"{_asked(reply)} returned unrequested content-encoding '{_printable(encoding)}'")
 
 
 def check_status(reply: httpx2.Response, *, now: datetime, url_setting: str) -> None:
@@ -142,24 +143,19 @@ def http_errors(url: str, *, ca_setting: str) -> Iterator[None]:
     except httpx2.ConnectError as exc:
         if (refusal := certificate_failure(exc)) is not None:
             raise ServiceError(
-                f"{url} does not prove that it is the right service: {refusal}; "
-                f"for a certificate authority of your own, set {ca_setting}"
+                f"{url} failed certificate verification:  {refusal}; for a private CA, set {ca_setting}"
             ) from exc
-        raise ServiceUnreachable(f"{url} cannot be reached ({connection_failure(exc)})") from exc
+        raise ServiceUnreachable(f"{url} is unreachable ({connection_failure(exc)})") from exc
     except httpx2.ConnectTimeout as exc:
-        raise ServiceUnreachable(f"{url} cannot be reached ({connection_failure(exc)})") from exc
+        raise ServiceUnreachable(f"{url} is unreachable ({connection_failure(exc)})") from exc
     except httpx2.TimeoutException as exc:
-        raise OutcomeUnknown(ServiceUnreachable(f"{url} does not answer in time ({connection_failure(exc)})")) from exc
+        raise OutcomeUnknown(ServiceUnreachable(f"{url} timed out ({connection_failure(exc)})")) from exc
     except (httpx2.NetworkError, httpx2.RemoteProtocolError) as exc:
         words = connection_failure(exc)
-        what = (
-            f"{url} does not answer as a service"
-            if is_foreign_protocol(words)
-            else f"the connection to {url} broke off"
-        )
+        what = f"{url} is not a service" if is_foreign_protocol(words) else f"the connection to {url} was interrupted"
         raise OutcomeUnknown(ServiceUnreachable(f"{what} ({words})")) from exc
     except (httpx2.HTTPError, httpx2.InvalidURL) as exc:
-        raise ServiceError(f"cannot ask {url}: {connection_failure(exc)}") from exc
+        raise ServiceError(f"cannot send to {url}: {connection_failure(exc)}") from exc
 
 
 def was_not_carried_out(reply: httpx2.Response) -> bool:
@@ -181,7 +177,7 @@ def _problem(reply: httpx2.Response) -> tuple[str, str]:
 def _reason_of_proxy(status: int) -> str:
     """Return words for an answer that comes from a proxy and not from the service."""
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        return "a proxy before the service takes no body of this size; raise its limit (nginx: client_max_body_size)"
+        return "a proxy before the service rejects bodies of this size; raise its limit (nginx: client_max_body_size)"
     phrases = {known.value: known.phrase for known in HTTPStatus}
     return phrases.get(status, "no reason given")
 

@@ -124,7 +124,7 @@ def parse_duration_s(text: str | float) -> float:
     else:
         lowered = text.strip().lower()
         if not _DURATION.fullmatch(lowered):
-            raise ConfigError(f"'{text}' is not a duration; write for example 90s, 10min or 1h30m")
+            raise ConfigError(f"'{text}' is not a duration; use e.g. 90s, 10min or 1h30m")
         parts = _NUMBER_AND_UNIT.findall(lowered)
         seconds = sum(float(number) * _UNIT_S[unit] for number, unit in parts)
     if not 0 < seconds < float("inf"):

@@ -218,5 +218,5 @@ def unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) != len(pairs):
         counts = Counter(key for key, _ in pairs)
-        raise ValueError(f"the key {counts.most_common(1)[0][0]!r:.60} is there twice in one object")
+        raise ValueError(f"the key {counts.most_common(1)[0][0]!r:.60} is a duplicate in one object")
     return values

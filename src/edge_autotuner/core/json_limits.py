@@ -52,7 +52,7 @@ def check_json(content: bytes, limits: JsonLimits) -> None:
         ValueError: it is one of these; the message says which, and the limit.
     """
     if len(content) > limits.max_bytes:
-        raise ValueError(f"{len(content)} bytes, at most {limits.max_bytes} are accepted")
+        raise ValueError(f"{len(content)} bytes, the limit is {limits.max_bytes}")
     n_commas = n_arrays = n_objects = depth = 0
     is_in_text = False
     plain = content.replace(b"\\\\", b"").replace(b'\\"', b"")  # the quotes that are left begin and end texts

@@ -67,6 +67,6 @@ def _check_one(value: object, max_text: int) -> None:
             raise ValueError(f"{value} is not a JSON number")
     elif isinstance(value, int):
         if abs(value) >= _MAX_INTEGER:
-            raise ValueError(f"a whole number of {value.bit_length()} bits, at most 63 are accepted")
+            raise ValueError(f"a whole number of {value.bit_length()} bits, the limit is 63")
     elif value is not None and not isinstance(value, list | tuple):
         raise ValueError(f"a {type(value).__name__} is not a JSON value")

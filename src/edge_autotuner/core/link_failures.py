@@ -17,15 +17,15 @@ from urllib.parse import urljoin, urlsplit
 from edge_autotuner.core.printable import one_line
 
 _MAX_FOREIGN = 120
-_UNREACHABLE = {errno.EHOSTUNREACH: "the host cannot be reached", errno.ENETUNREACH: "there is no network to it"}
+_UNREACHABLE = {errno.EHOSTUNREACH: "the host is unreachable", errno.ENETUNREACH: "the network is unreachable"}
 
 _SILENCE = re.compile(r"timed out|^$")
-_TOO_LARGE_HEAD = "the head of the answer is too large"
-_NO_HTTP = "the answer is not HTTP as it should be"
+_TOO_LARGE_HEAD = "the response headers are too large"
+_NO_HTTP = "the response is not valid HTTP"
 _FOREIGN_WORDS: tuple[tuple[str, str], ...] = (
     (r"receive buffer too long|more than \d+ headers|LineTooLong", _TOO_LARGE_HEAD),
-    (r"without sending a response|without response", "the other side hung up without an answer"),
-    (r"without sending complete|incompleteread|peer closed connection", "the answer ends before it is complete"),
+    (r"without sending a response|without response", "connection closed without a response"),
+    (r"without sending complete|incompleteread|peer closed connection", "the response is incomplete"),
     (r"illegal|without a pending proposal|badstatusline|can't handle|too many .* bytes", _NO_HTTP),
     (r"pool|connections are in use", "all connections are in use"),
 )
@@ -67,12 +67,12 @@ def redirect_words(location: str | None, asked: str) -> str:
     ('it redirects to itself', 'it redirects without saying where to')
     """
     if not location:
-        return "it redirects without saying where to"
+        return "it redirects without a location"
     try:
         target = urljoin(asked, location)
         there = _origin(target)
     except ValueError:
-        return "it redirects to something that is not an address"
+        return "it redirects to an invalid URL"
     if target == asked:
         return "it redirects to itself"
     return "it redirects to another path of the same host" if there == _origin(asked) else f"it redirects to {there}"
@@ -107,22 +107,22 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 def _of_kind(error: BaseException) -> str | None:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not accepted: {one_line(error.verify_message, _MAX_FOREIGN)}"
+        return f"its certificate is not valid: {one_line(error.verify_message, _MAX_FOREIGN)}"
     if isinstance(error, ssl.SSLError) and not isinstance(error, TimeoutError):
         reason = one_line((error.reason or "no reason given").replace("_", " ").lower(), _MAX_FOREIGN)
-        return f"TLS failed ({reason}); perhaps the port speaks plain http, or other versions of TLS"
+        return f"TLS failed ({reason}); the port may use plain HTTP or another TLS version"
     if isinstance(error, socket.gaierror):
-        return "its name cannot be resolved; check the address, and the DNS of this machine"
+        return "cannot resolve the host name; check the address and this machine's DNS"
     if isinstance(error, http.client.RemoteDisconnected):
-        return "the other side hung up without an answer"
+        return "connection closed without a response"
     if isinstance(error, ConnectionRefusedError):
-        return "connection refused: the program is not running, or the port is another one"
+        return "connection refused: the program is not running, or the port is wrong"
     if isinstance(error, ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
-        return "the other side reset the connection"
+        return "connection reset"
     if isinstance(error, OSError) and error.errno in _UNREACHABLE:
         return _UNREACHABLE[error.errno]
     if isinstance(error, TimeoutError) and "handshake" in str(error):
-        return "no TLS handshake in time; perhaps the port speaks plain http"
+        return "TLS handshake timed out; the port may use plain HTTP"
     if isinstance(error, TimeoutError) and _SILENCE.search(str(error)):  # our own say more
-        return "nothing came in time"
+        return "timed out"
     return None

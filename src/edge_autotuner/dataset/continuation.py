@@ -28,7 +28,7 @@ def refuse_foreign_folder(folder: Path) -> None:
     pictures = any((folder / "frames").glob("[!.]*"))
     if foreign or pictures:
         what = f"other files ({', '.join(foreign[:3])})" if foreign else f"pictures without {JOURNAL_NAME}"
-        raise DatasetError(f"{folder} holds {what} and no dataset; choose another folder")
+        raise DatasetError(f"{folder} contains {what} and no dataset; choose another folder")
 
 
 def refuse_other_dataset(folder: Path, there: Header, wanted: Header) -> None:
@@ -42,8 +42,8 @@ def refuse_other_dataset(folder: Path, there: Header, wanted: Header) -> None:
         return
     advice = "Use the old settings to continue it, or choose another folder"
     if there.source.sha256 != wanted.source.sha256:
-        advice = "Give the source that it was made from to continue it, or choose another folder"
-    raise DatasetError(f"{folder} holds a dataset that was made differently: {'; '.join(found)}. {advice}")
+        advice = "Use its original source to continue it, or choose another folder"
+    raise DatasetError(f"{folder} contains a dataset made differently: {'; '.join(found)}. {advice}")
 
 
 def differences(there: Header | None, wanted: Header) -> list[str]:
@@ -52,7 +52,7 @@ def differences(there: Header | None, wanted: Header) -> list[str]:
         return []
     found = []
     if there.source.sha256 != wanted.source.sha256:
-        found.append(f"the source was {there.source.name}, now {wanted.source.name} (another content)")
+        found.append(f"the source was {there.source.name}, now {wanted.source.name} (different content)")
     if there.labels != wanted.labels:
         found.append(f"the classes were {', '.join(there.labels)}, now {', '.join(wanted.labels)}")
     old, new = _flatten(there.settings), _flatten(wanted.settings)

@@ -91,9 +91,8 @@ def refuse_edited(paths: Iterable[Path], *, owner: str) -> None:
     for path in paths:
         if path.exists() and is_edited(path, owner=owner) and not _is_of_old_version(path):
             raise DatasetError(
-                f"{path} was changed after it was written, and changes there have no effect: labels are read from "
-                f"journal.jsonl. Move the file to another folder to continue with those labels; it is then written "
-                f"again"
+                f"{path} was edited, but edits there have no effect: labels are read from journal.jsonl. Move the "
+                "file to another folder to continue with the original labels; it is then written again"
             )
 
 
@@ -117,4 +116,4 @@ def keep_aside(path: Path, *, because: str = "it is not used") -> None:
     with storage_errors(kept):
         path.rename(kept)
         sync_folder(path.parent)
-    logger.warning("%s was changed by somebody; it is kept as %s: %s", path, kept.name, because)
+    logger.warning("%s was edited; kept as %s: %s", path, kept.name, because)

@@ -111,11 +111,11 @@ class CocoTruth:
             other = taken.setdefault(id(picture), frame)
             if other is not frame:
                 raise EvaluationError(
-                    f"{self._path}: frames {_name(other)} and {_name(frame)} both fit the picture "
+                    f"{self._path}: frames {_name(other)} and {_name(frame)} both match the picture "
                     f"'{picture.file_name}'; write paths below the source folder as file_name"
                 )
         if not taken:
-            raise EvaluationError(f"{self._path}: none of the {n_frames} frames is in the ground truth; {self._hint()}")
+            raise EvaluationError(f"{self._path}: the ground truth lists none of the {n_frames} frames; {self._hint()}")
 
     def picture_for(self, index: int | None, file_name: str | None) -> TruthPicture | None:
         """Return the labelled picture of a frame, found as `for_frame` does; None when there is none."""
@@ -141,9 +141,9 @@ class CocoTruth:
         indices, names = sorted(self._by_index), list(self._by_name)
         parts = []
         if indices:
-            parts.append(f"it has frame_index {indices[0]} to {indices[-1]} for a video")
+            parts.append(f"for a video, it lists frame_index {indices[0]} to {indices[-1]}")
         if names:
-            parts.append(f"it has file_name such as '{names[0]}' for a folder")
+            parts.append(f"for a folder, it lists file_name such as '{names[0]}'")
         return "; ".join(parts) or "its images have neither frame_index nor file_name"
 
 
@@ -182,9 +182,9 @@ def _truth_of(values: Fields, labels: LabelMap, map_classes: Mapping[str, str], 
     for item in values.each("annotations"):
         image_id, category = item.whole("image_id"), item.whole("category_id")
         if image_id not in boxes:
-            raise FieldError(f"{item.where}: there is no image with id {image_id}, which 'image_id' names")
+            raise FieldError(f"{item.where}: image_id {image_id} does not exist")
         if category not in names:
-            raise FieldError(f"{item.where}: there is no category with id {category}, which 'category_id' names")
+            raise FieldError(f"{item.where}: category_id {category} does not exist")
         _require_new_id(item, ids)
         box, is_crowd = _bbox(item, sizes[image_id]), _is_crowd(item)
         class_id = class_of[category]
@@ -209,14 +209,14 @@ def _read_json(path: Path) -> Fields:
     except ValueError as exc:
         raise EvaluationError(f"ground truth {path} is not valid JSON: {exc}") from exc
     if not isinstance(values, dict):
-        raise EvaluationError(f"{path}: expected a COCO dictionary, got {type(values).__name__}")
+        raise EvaluationError(f"{path}: expected a COCO object, got {type(values).__name__}")
     for key in ("images", "annotations", "categories"):
         items = values.get(key)
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise EvaluationError(f"{path}: COCO needs '{key}' as a list of objects")
+            raise EvaluationError(f"{path}: '{key}' must be a list of objects")
     _refuse_our_own(values.get("info"), path)
     if not values["images"]:
-        raise EvaluationError(f"{path}: 'images' is empty; there is nothing to score")
+        raise EvaluationError(f"{path}: 'images' is empty: nothing to score")
     return Fields(values, "")
 
 
@@ -225,8 +225,8 @@ def _refuse_our_own(info: object, path: Path) -> None:
     description = info.get("description") if isinstance(info, dict) else None
     if isinstance(description, str) and description.startswith(TEACHER_LABELS):
         raise EvaluationError(
-            f"{path} holds {TEACHER_LABELS}, as its info says, and is not ground truth. If a human has checked every "
-            "box since, remove 'info' from the file"
+            f"{path} holds {TEACHER_LABELS}, according to its 'info', and is not ground truth. If a human has checked "
+            "every box since, remove 'info' from the file"
         )
 
 
@@ -248,7 +248,7 @@ def _classes_of(
     known = set(names.values()) | set(labels)
     if stray := sorted(set(map_classes) - known):
         raise EvaluationError(
-            f"{path}: the class map names {', '.join(stray)}, which is neither a category of the ground truth "
+            f"{path}: the class map names {', '.join(stray)}, neither a category of the ground truth "
             f"({', '.join(names.values())}) nor a class of the model"
         )
     targets = {name: labels.id_of(target) for name, target in map_classes.items()}
@@ -264,10 +264,10 @@ def _check_known(boxes: Iterable[list[_Box]], n_unknown: Mapping[str, int], labe
     if not any(boxes):
         example = next(iter(sorted(n_unknown)))
         raise EvaluationError(
-            f"{path}: all boxes are of categories that the model does not have ({unknown}); "
-            f"its classes are {', '.join(labels)}. Map them, for example {example}={labels[0]}"
+            f"{path}: no box has a class of the model: the categories are {unknown}, the model's classes "
+            f"{', '.join(labels)}. Map them, e.g. {example}={labels[0]}"
         )
-    logger.warning("%s: left out boxes of categories that are not scored: %s", path, dict(n_unknown))
+    logger.warning("%s: skipped boxes of categories that are not scored: %s", path, dict(n_unknown))
 
 
 def _with_slashes(file_name: str) -> str:
@@ -336,7 +336,7 @@ def _require_new_id(item: Fields, ids: set[int]) -> None:
         return
     own = item.whole("id")
     if own in ids:
-        raise FieldError(f"{item.where}: another annotation has the same 'id' {own}")
+        raise FieldError(f"{item.where}: duplicate annotation 'id' {own}")
     ids.add(own)
 
 

@@ -44,7 +44,7 @@ def check_length(data: bytes, header: PictureHeader) -> None:
     most = SPARE_BYTES + MAX_BYTES_PER_PIXEL * header.n_pixels
     if len(data) > most:
         width, height = header.size_wh
-        raise BadPicture(f"{width}x{height} pixels in {len(data)} bytes, at most {most} are accepted for this size")
+        raise BadPicture(f"{width}x{height} pixels in {len(data)} bytes, the limit for this size is {most}")
 
 
 def check_work(data: bytes, header: PictureHeader) -> None:
@@ -62,7 +62,7 @@ def check_work(data: bytes, header: PictureHeader) -> None:
     for piece in _inflated(data):
         n_inflated += len(piece)
         if n_inflated > most:
-            raise BadPicture(f"its data unpack to more than the {most} bytes of its pixels")
+            raise BadPicture(f"its data decompresses to more than the {most} bytes of its pixels")
 
 
 def pixel_bytes(data: bytes) -> bytes:

@@ -67,7 +67,7 @@ def read_header(data: bytes) -> PictureHeader:
         return PictureHeader("image/png", _png_size(data))
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return PictureHeader("image/webp", _webp_size(data))
-    raise BadPicture("the first bytes are not those of a JPEG, PNG or WebP picture")
+    raise BadPicture("not a JPEG, PNG or WebP picture")
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
@@ -82,7 +82,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
                 raise BadPicture("a JPEG picture whose first scan comes before its size")
             return size_wh
         if marker in _JPEG_OTHER_FRAMES:
-            raise BadPicture("a JPEG picture of a rare kind: lossless, hierarchical or arithmetic")
+            raise BadPicture("an unsupported kind of JPEG: lossless, hierarchical or arithmetic")
         if marker in _JPEG_FRAMES:
             if size_wh is not None:
                 raise BadPicture("a JPEG picture with two sizes")

@@ -55,7 +55,7 @@ def decode_picture(data: bytes, path: Path, *, grey: bool = False) -> ImageArray
     except (cv2.error, BadPicture):
         image = None
     if image is None:
-        raise DatasetError(f"{path} is not a readable picture; restore it, or capture again in another folder")
+        raise DatasetError(f"{path} is not a readable picture; restore it, or capture again into another folder")
     return np.asarray(image, np.uint8)
 
 
@@ -69,7 +69,7 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as exc:
         reason = exc.strerror or str(exc)
-        raise DatasetError(f"cannot read {path}: {reason}; restore it, or capture again in another folder") from exc
+        raise DatasetError(f"cannot read {path}: {reason}; restore it, or capture again into another folder") from exc
 
 
 def hash_bytes(data: bytes) -> str:

@@ -166,7 +166,7 @@ def event_from_json(values: Mapping[str, Any]) -> CaptureEvent:
     text, at = fields.text("kind"), _time_text(fields, "captured_at")
     kind = next((kind for kind in EVENT_KINDS if kind == text), None)
     if kind is None:
-        raise ValueError(f"unknown event '{text}' as 'kind'")
+        raise ValueError(f"unknown event 'kind': '{text}'")
     when = None if at is None else datetime.fromisoformat(at)
     detail = fields.text("detail", may_be_empty=True)
     return CaptureEvent(kind, fields.number("time_s"), when, detail)

@@ -122,7 +122,7 @@ class ReplayReservoir:
         data = read_file(path)
         if hash_bytes(data) != picture.sha256:
             raise DatasetError(
-                f"{path} was changed after it was stored; restore it, or delete the folder {self.folder}"
+                f"{path} was modified after it was stored; restore it, or delete the folder {self.folder}"
             )
         return data
 
@@ -251,13 +251,13 @@ class ReplayReservoir:
     def _store(self, offer: ReplayOffer) -> None:
         data = offer.read()
         if hash_bytes(data) != offer.picture.sha256:
-            raise DatasetError(f"the picture of frame {offer.picture.frame_id} was changed after it was recorded")
+            raise DatasetError(f"the picture of frame {offer.picture.frame_id} was modified after it was recorded")
         atomic_write_bytes(self.picture_path(offer.picture), data)
 
     def _read_index(self) -> _Index:
         path = self.folder / INDEX_NAME
         if not path.is_file():
-            raise DatasetError(f"{self.folder} holds no replay reservoir ({INDEX_NAME} is missing)")
+            raise DatasetError(f"{self.folder} is not a replay reservoir ({INDEX_NAME} is missing)")
         records = read_journal(path).records
         try:
             return _parse(records)
@@ -338,7 +338,7 @@ def _refuse_foreign_folder(folder: Path) -> None:
     foreign = sorted(path.name for path in folder.iterdir() if path.name not in _OUR_NAMES and path.name[0] != ".")
     if foreign and not (folder / INDEX_NAME).is_file():
         raise DatasetError(
-            f"{folder} holds other files ({', '.join(foreign[:3])}) and no replay reservoir; choose another folder"
+            f"{folder} contains other files ({', '.join(foreign[:3])}) and no replay reservoir; choose another folder"
         )
 
 

@@ -114,11 +114,11 @@ class DatasetState:
         """
         kind = record.get("kind")
         if (kind == "dataset") == (self.header is not None):
-            raise DatasetError(f"a record of kind '{kind}' is out of place; the file is not a dataset's journal")
+            raise DatasetError(f"unexpected record of kind '{kind}'; the file is not a dataset's journal")
         try:
             _APPLY[str(kind)](self, record)
         except (KeyError, TypeError, ValueError) as exc:
-            raise DatasetError(f"cannot understand a record of kind '{kind}': {exc!r}") from exc
+            raise DatasetError(f"invalid record of kind '{kind}': {exc!r}") from exc
 
     @property
     def run_in_use(self) -> AnnotationRun | None:
@@ -135,8 +135,8 @@ def _apply_header(state: DatasetState, record: Mapping[str, Any]) -> None:
     version = fields.whole("format_version")
     if version != FORMAT_VERSION:
         raise DatasetError(
-            f"the dataset has format {version}, this version reads format {FORMAT_VERSION}; "
-            "use the version that wrote it, or capture again in another folder"
+            f"the dataset has format {version}, but this version reads format {FORMAT_VERSION}; use the version that "
+            "wrote it, or capture again into another folder"
         )
     source, labels = source_from_json(fields.inner("source").values), LabelMap.from_json(fields)
     task_of(labels)

@@ -133,10 +133,12 @@ class DatasetStore:
         """
         store = cls(folder, clock=clock or SystemClock())
         if not (folder / JOURNAL_NAME).is_file():
-            raise DatasetError(f"{folder} holds no dataset ({JOURNAL_NAME} is missing); run the capture first")
+            raise DatasetError(
+                f"{folder} is not a dataset ({JOURNAL_NAME} is missing); run `edge-autotuner capture` first"
+            )
         store._read_new_records()
         if store._state.header is None:
-            raise DatasetError(f"the dataset in {folder} is empty; run the capture again")
+            raise DatasetError(f"the dataset in {folder} is empty; run `edge-autotuner capture` again")
         store._derived.refuse_edited(store._header)
         return store
 
@@ -289,7 +291,7 @@ class DatasetStore:
         data = read_file(path)
         if hash_bytes(data) != record.sha256:
             raise DatasetError(
-                f"{path} was changed after it was stored; restore it, or capture again in another folder"
+                f"{path} was modified after it was stored; restore it, or capture again into another folder"
             )
         image = decode_picture(data, path)
         size_wh = image.shape[1], image.shape[0]
@@ -310,7 +312,7 @@ class DatasetStore:
         luma = decode_picture(read_file(path), path, grey=True)
         if hash_pixels(luma) != digest:
             raise DatasetError(
-                f"{path} was changed after it was stored; restore it, or capture again in another folder"
+                f"{path} was modified after it was stored; restore it, or capture again into another folder"
             )
         return luma
 
@@ -388,7 +390,7 @@ class DatasetStore:
         try:
             self._start_writing()
         except DatasetError as exc:
-            logger.info("the derived files of %s are left to another command: %s", self.folder, exc)
+            logger.info("another command writes the derived files of %s: %s", self.folder, exc)
             return
         self.export()
 
@@ -439,7 +441,7 @@ class DatasetStore:
     @property
     def _header(self) -> Header:
         if self._state.header is None:
-            raise DatasetError(f"the dataset in {self.folder} is empty; run the capture again")
+            raise DatasetError(f"the dataset in {self.folder} is empty; run `edge-autotuner capture` again")
         return self._state.header
 
     @property

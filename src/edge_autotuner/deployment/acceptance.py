@@ -57,13 +57,13 @@ def check_signature(description: bytes, signature: bytes | None, trusted: Sequen
         MissingDependency: `cryptography` is not installed.
     """
     if signature is None:
-        raise ModelBundleError("the bundle is not signed, and only signed ones are trusted here; sign and add it again")
+        raise ModelBundleError(
+            "the bundle is not signed, and only signed bundles are trusted here; sign it and add it again"
+        )
     signer = find_signer(description, signature, trusted)
     if signer is None:
         known = ", ".join(key.fingerprint for key in trusted) or "none"
-        raise ModelBundleError(
-            f"the bundle's signature is not one of the trusted keys ({known}), or its description was changed"
-        )
+        raise ModelBundleError(f"the bundle is not signed by a trusted key ({known}), or its description was modified")
     return signer
 
 
@@ -76,8 +76,8 @@ def check_camera(bundle: ModelBundle, camera: str, *, others: Sequence[str] = ()
     made_for = bundle.lineage.get(CAMERA)
     if made_for is not None and made_for not in (camera, *others):
         raise ModelBundleError(
-            f"the bundle was made for the camera '{one_line(str(made_for), 100)}', this is '{camera}'; deploy a "
-            f"bundle of this camera, or list the other one in registry.runs_models_of"
+            f"the bundle is for the camera '{one_line(str(made_for), 100)}', not for '{camera}'; deploy a bundle of "
+            "this camera, or list the other camera in registry.runs_models_of"
         )
 
 

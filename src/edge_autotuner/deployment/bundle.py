@@ -165,7 +165,9 @@ def read_description(folder: Path) -> bytes:
     except OSError as exc:
         raise ModelBundleError(f"{folder} is not a model bundle: cannot read {path.name}: {exc.strerror}") from exc
     if len(content) > MAX_DESCRIPTION_BYTES:
-        raise ModelBundleError(f"{path} is larger than {MAX_DESCRIPTION_BYTES >> 20} MB: not a bundle's description")
+        raise ModelBundleError(
+            f"{path} is larger than {MAX_DESCRIPTION_BYTES >> 20} MB, too large for a bundle's description"
+        )
     return content
 
 
@@ -189,7 +191,7 @@ def parse_description(content: bytes, folder: Path = Path()) -> ModelBundle:
     except (ValueError, RecursionError) as exc:
         raise ModelBundleError(f"{path} is not valid JSON: {exc}") from exc
     if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise ModelBundleError(f"{path} is not the description of a model bundle: its 'format' is another")
+        raise ModelBundleError(f"{path} is not a model bundle's description: wrong 'format'")
     for key, value in description.items():
         try:
             check_json_values(value)
@@ -197,7 +199,7 @@ def parse_description(content: bytes, folder: Path = Path()) -> ModelBundle:
             raise ModelBundleError(f"{path} cannot be used: {key!r:.60}: {exc}") from exc
     if description.get("version") != FORMAT_VERSION or isinstance(description["version"], bool):
         raise ModelBundleError(
-            f"{path} has format version {description.get('version')!r}, this installation reads version "
+            f"{path} has format version {description.get('version')!r}, but this installation reads version "
             f"{FORMAT_VERSION}; use the version of edge-autotuner that wrote it, or export the model again"
         )
     return _parsed(folder, description)
@@ -249,7 +251,7 @@ def write_bundle_folder(folder: Path, contents: Mapping[str, bytes]) -> None:
         for file_name, content in contents.items():
             atomic_write_bytes(temporary / file_name, content)
         if folder.exists():
-            raise ModelBundleError(f"{folder} exists already: a bundle is never overwritten; choose another name")
+            raise ModelBundleError(f"{folder} already exists, and bundles are never overwritten; choose another name")
         with storage_errors(folder):
             temporary.rename(folder)
             sync_folder(folder.parent)
@@ -302,7 +304,7 @@ def _time(fields: Fields, key: str) -> datetime:
 def _parsed_files(fields: Fields) -> Mapping[str, BundleFile]:
     files = {role: _parsed_file(fields.inner(role)) for role in ("model", "weights")}
     if len({DESCRIPTION_FILE, SIGNATURE_FILE, *(file.name for file in files.values())}) < 4:
-        raise ModelBundleError(f"files: one name is used twice, or for {DESCRIPTION_FILE} or {SIGNATURE_FILE}")
+        raise ModelBundleError(f"files: duplicate name, or a name reserved for {DESCRIPTION_FILE} or {SIGNATURE_FILE}")
     return files
 
 
@@ -345,7 +347,7 @@ def _checked_path(folder: Path, file: BundleFile) -> Path:
         raise ModelBundleError(f"{folder} is incomplete: {file.name} is missing or is not a plain file")
     if path.stat().st_size != file.n_bytes:
         raise ModelBundleError(
-            f"{path} has {path.stat().st_size} bytes instead of {file.n_bytes}; copy the bundle again or export it"
+            f"{path} has {path.stat().st_size} bytes instead of {file.n_bytes}; copy or export the bundle again"
         )
     return path
 
@@ -353,5 +355,5 @@ def _checked_path(folder: Path, file: BundleFile) -> Path:
 def _check_hash(path: Path, file: BundleFile, got: str) -> None:
     if got != file.sha256:
         raise ModelBundleError(
-            f"{path} was changed: sha256 {got} instead of {file.sha256}; copy the bundle again or export it"
+            f"{path} was modified: sha256 {got} instead of {file.sha256}; copy or export the bundle again"
         )

@@ -72,10 +72,10 @@ def deployed_bundle(folder: Path) -> Path | None:
         return None
     target = Path(os.readlink(link))
     if target.parent != Path(BUNDLES_FOLDER):
-        raise ModelBundleError(f"{link} leads to {target}, not into {BUNDLES_FOLDER}/; remove it and deploy again")
+        raise ModelBundleError(f"{link} points to {target}, not into {BUNDLES_FOLDER}/; remove it and deploy again")
     path = _bundle_path(folder, target.name)
     if not path.is_dir():
-        raise ModelBundleError(f"{link} leads to {target}, which is gone; deploy another bundle")
+        raise ModelBundleError(f"{link} points to {target}, which no longer exists; deploy another bundle")
     return path
 
 
@@ -90,8 +90,7 @@ def bundle_folder(path: Path) -> Path:
     deployed = deployed_bundle(path)
     if deployed is None:
         raise ModelBundleError(
-            f"{path} is neither a model bundle nor the output folder of a run: it has no {DESCRIPTION_FILE} "
-            f"and no {DEPLOYED_LINK}"
+            f"{path} is neither a bundle nor the folder of a run: it has no {DESCRIPTION_FILE} and no {DEPLOYED_LINK}"
         )
     return deployed
 
@@ -139,7 +138,7 @@ def new_bundle_folder(folder: Path, name: str) -> Path:
         ValueError: the name is not a plain one.
     """
     if not is_plain_name(name):
-        raise ValueError(f"a bundle's name has letters, digits, dots, dashes and underscores, got {name!r}")
+        raise ValueError(f"a bundle's name may have letters, digits, dots, dashes and underscores, got {name!r}")
     path, n = child_path(folder / BUNDLES_FOLDER, name), 1
     while path.exists():
         n += 1

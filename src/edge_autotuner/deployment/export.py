@@ -141,7 +141,7 @@ def _required(name: str) -> Any:  # noqa: ANN401 (a module)
     try:
         return importlib.import_module(name)
     except ImportError as exc:
-        raise MissingDependency(f"exporting needs {name}: pip install 'edge-autotuner[train]'") from exc
+        raise MissingDependency(f"export needs {name}: pip install 'edge-autotuner[train]'") from exc
 
 
 def _check_interface(session: Any, input_size_wh: SizeWH, path: Path) -> None:  # noqa: ANN401 (untyped library)
@@ -190,8 +190,8 @@ def _decisive(module: nn.Module, pictures: Sequence[FloatArray], path: Path) -> 
             return found
     if not found:
         raise ModelBundleError(
-            f"{path} cannot be compared with the network: on {len(pictures)} pictures, rounding alone changes what the "
-            "network looks at; it may see the same everywhere, as untrained ones do"
+            f"{path} cannot be compared with the network: on {len(pictures)} pictures, rounding alone changes which "
+            "places it attends to; it may be untrained"
         )
     return found
 

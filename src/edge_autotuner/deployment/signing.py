@@ -99,7 +99,7 @@ def create_key(path: Path) -> SigningKey:
     public_path = public_path_of(path)
     make_folder(path.parent)
     if public_path.exists():
-        raise ConfigError(f"{public_path} exists: a key is never overwritten; choose another name")
+        raise ConfigError(f"{public_path} already exists, and keys are never overwritten; choose another name")
     pem = serialization.PrivateFormat.PKCS8
     secret = private.private_bytes(serialization.Encoding.PEM, pem, serialization.NoEncryption())
     _write_new_secret(path, secret)
@@ -123,13 +123,13 @@ def read_signing_key(path: Path) -> SigningKey:
     serialization = _cryptography("hazmat.primitives.serialization")
     content, mode = _read_key_file(path)
     if mode & _OTHERS:
-        raise ConfigError(f"others may read or write the private key {path}; run `chmod 600 {path}`")
+        raise ConfigError(f"other users can read or write the private key {path}; run `chmod 600 {path}`")
     try:
         key = serialization.load_pem_private_key(content, password=None)
     except (ValueError, TypeError, _unsupported()) as exc:  # TypeError: it has a password
-        raise ConfigError(f"{path} is not a private key in PEM form without a password") from exc
+        raise ConfigError(f"{path} is not an unencrypted private key in PEM format") from exc
     if not isinstance(key, _ed25519().Ed25519PrivateKey):
-        raise ConfigError(f"{path} is not an Ed25519 key; make one with `edge-autotuner keys new`")
+        raise ConfigError(f"{path} is not an Ed25519 key; create one with `edge-autotuner keys new`")
     return SigningKey(key)
 
 
@@ -149,7 +149,7 @@ def read_public_key(path: Path) -> PublicKey:
     except (ValueError, _unsupported()) as exc:
         raise ConfigError(f"{path} is not a public key; `keys new` writes one beside the private key") from exc
     if not isinstance(key, _ed25519().Ed25519PublicKey):
-        raise ConfigError(f"{path} is not an Ed25519 key; make one with `edge-autotuner keys new`")
+        raise ConfigError(f"{path} is not an Ed25519 key; create one with `edge-autotuner keys new`")
     return PublicKey(key.public_bytes_raw())
 
 
@@ -172,7 +172,7 @@ def parse_public_key(text: str) -> PublicKey:
     """
     try:
         if not text.startswith(_TEXT_PREFIX):
-            raise ValueError(f"it does not begin with {_TEXT_PREFIX}")
+            raise ValueError(f"it does not start with {_TEXT_PREFIX}")
         return PublicKey(base64.b64decode(text.removeprefix(_TEXT_PREFIX), validate=True))
     except (ValueError, binascii.Error) as exc:
         raise ConfigError(f"not a public key: {exc}; `edge-autotuner keys show FILE` prints one") from exc
@@ -202,7 +202,7 @@ def _write_new_secret(path: Path, content: bytes) -> None:
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except FileExistsError:
-            raise ConfigError(f"{path} exists: a key is never overwritten; choose another name") from None
+            raise ConfigError(f"{path} already exists, and keys are never overwritten; choose another name") from None
         try:
             os.fchmod(handle, 0o600)
             write_all(handle, content)

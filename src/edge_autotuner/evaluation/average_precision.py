@@ -142,8 +142,8 @@ def score_detections(
     ids = np.concatenate([np.zeros(0, np.int64), *of_frames])
     if len(ids) and not 0 <= ids.min() <= ids.max() < len(labels):
         raise EvaluationError(
-            f"class ids run from {ids.min()} to {ids.max()}, but there are {len(labels)} labels; "
-            "bring detections and truths to the same label map first"
+            f"class ids run from {ids.min()} to {ids.max()}, but there are {len(labels)} labels; use the same label "
+            "map for detections and truths"
         )
     table = MatchTable.build([found.above(min_score) for found in detections], truths, max_detections=max_detections)
     per_class = {

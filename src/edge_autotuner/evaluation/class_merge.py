@@ -56,7 +56,7 @@ def merge_classes(labels: LabelMap, map_classes: Mapping[str, str]) -> ClassMerg
     chained = sorted(name for name in set(map_classes.values()) & set(map_classes) if map_classes[name] != name)
     if chained:
         raise ConfigError(
-            f"map_classes: '{chained[0]}' is mapped to another class and is a target too; name the final class"
+            f"map_classes: '{chained[0]}' is mapped to another class but is also a target; map to the final class"
         )
     new_names = [map_classes.get(name, name) for name in labels]
     merged = labels.with_names(dict.fromkeys(new_names))

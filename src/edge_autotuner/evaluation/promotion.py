@@ -211,7 +211,7 @@ def _check_same_frames(candidate: MatchTable, deployed: MatchTable) -> None:
     if counts[0] != counts[1]:
         raise EvaluationError(
             f"candidate ({candidate.n_frames} frames, {candidate.n_truths} objects) and deployed model "
-            f"({deployed.n_frames} frames, {deployed.n_truths} objects) were not matched with the same truths"
+            f"({deployed.n_frames} frames, {deployed.n_truths} objects) were not matched against the same truths"
         )
 
 

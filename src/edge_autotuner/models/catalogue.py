@@ -107,7 +107,7 @@ def _street_nano() -> KnownModel:
     try:
         sha256 = str(load_json(card.read_text(encoding="utf-8"))["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as exc:
-        raise WeightsError(f"{card} is damaged ({type(exc).__name__}: {exc}); install the package again") from exc
+        raise WeightsError(f"{card} is damaged ({type(exc).__name__}: {exc}); reinstall the package") from exc
     return replace(_STREET_NANO, files=(replace(_STREET_NANO.files[0], sha256=sha256),))
 
 
@@ -217,7 +217,7 @@ _PUBLIC_MODELS = (
     ),
     _onnx(
         "deimv2-femto",
-        "DEIMv2-Femto, HGNetv2; the best small teacher measured here, tiled where objects are small",
+        "DEIMv2-Femto, HGNetv2; the best small teacher measured here; use tiles for small objects",
         "Apache-2.0",
         0.310,
         ModelFile(
@@ -244,7 +244,7 @@ _PUBLIC_MODELS = (
     _onnx(
         "picodet-s",
         "PicoDet-S, ESNet",
-        "none where it is published; upstream PaddleDetection is Apache-2.0",
+        "none stated by the publisher; upstream PaddleDetection is Apache-2.0",
         None,
         ModelFile(
             "picodet_s_416.onnx",

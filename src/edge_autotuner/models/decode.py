@@ -129,7 +129,7 @@ def _best_classes(boxes_xyxy: FloatArray, scores: FloatArray, placement: Placeme
 def _check_class_ids(found: Detections, spec: DetectorSpec) -> None:
     if len(found) and not 0 <= found.class_ids.min() <= found.class_ids.max() < len(spec.labels):
         largest = int(found.class_ids.max())
-        raise ValueError(f"{spec.name} gave class {largest}, but its label map has {len(spec.labels)} names")
+        raise ValueError(f"{spec.name} returned class {largest}, but its label map has {len(spec.labels)} names")
 
 
 def _expect(array: FloatArray | IntArray, shape: tuple[int, ...], what: str) -> FloatArray:

@@ -57,9 +57,7 @@ def download(
         with _open(address, https_only=https_only, timeout_s=timeout_s) as response:
             got = _store(response, temporary, max_bytes, progress)
         if sha256 is not None and got != sha256:
-            raise DownloadError(
-                f"{without_query(address)} is another file than expected: sha256 {got} instead of {sha256}"
-            )
+            raise DownloadError(f"{without_query(address)} is not the expected file: sha256 {got} instead of {sha256}")
         with storage_errors(target):
             os.replace(temporary, target)
             sync_folder(target.parent)
@@ -102,9 +100,9 @@ def _open(address: str, *, https_only: bool, timeout_s: float) -> http.client.HT
         with exc:
             raise DownloadError(f"{shown} answered {_answer(exc, address)}") from exc
     except (http.client.InvalidURL, ValueError) as exc:
-        raise DownloadError(f"{shown} is, or redirects to, something that is not an address") from exc
+        raise DownloadError(f"{shown} is not a valid URL, or redirects to one that is not") from exc
     except (OSError, http.client.HTTPException) as exc:  # urllib's own error is an OSError
-        raise DownloadError(f"{shown} cannot be reached ({connection_failure(exc)})") from exc
+        raise DownloadError(f"{shown} is unreachable ({connection_failure(exc)})") from exc
     return response
 
 
@@ -114,7 +112,7 @@ def _answer(error: urllib.error.HTTPError, asked: str) -> str:
         return f"{error.code} {one_line(str(error.reason))}"
     location = error.headers.get("Location")
     return f"{error.code}: {redirect_words(location, error.url or asked)}" + (
-        ", in a circle or too often" * bool(location)
+        ", in a loop or too often" * bool(location)
     )
 
 
@@ -129,9 +127,7 @@ def _store(response: http.client.HTTPResponse, path: Path, max_bytes: int, progr
     announced = response.headers.get("Content-Length", "")
     n_expected = int(announced) if announced.isdigit() else None
     if n_expected is not None and n_expected > max_bytes:
-        raise DownloadError(
-            f"{without_query(response.url)} has {n_expected} bytes, more than the {max_bytes} that are allowed"
-        )
+        raise DownloadError(f"{without_query(response.url)} has {n_expected} bytes, more than the allowed {max_bytes}")
     progress.start("download", n_expected)
     with storage_errors(path):
         file = path.open("wb")
@@ -144,7 +140,9 @@ def _store(response: http.client.HTTPResponse, path: Path, max_bytes: int, progr
     finally:
         progress.finish()
     if n_expected is not None and n_bytes != n_expected:
-        raise DownloadError(f"{without_query(response.url)} broke off after {n_bytes} of {n_expected} bytes; try again")
+        raise DownloadError(
+            f"{without_query(response.url)} was cut off after {n_bytes} of {n_expected} bytes; try again"
+        )
     return digest
 
 
@@ -154,7 +152,7 @@ def _copy(response: http.client.HTTPResponse, file: IO[bytes], max_bytes: int, p
     while block := _read_block(response):
         n_bytes += len(block)
         if n_bytes > max_bytes:
-            raise DownloadError(f"{without_query(response.url)} has more than the {max_bytes} bytes that are allowed")
+            raise DownloadError(f"{without_query(response.url)} has more than the allowed {max_bytes} bytes")
         digest.update(block)
         with storage_errors(Path(file.name)):
             file.write(block)
@@ -166,4 +164,6 @@ def _read_block(response: http.client.HTTPResponse) -> bytes:
     try:
         return response.read(_BLOCK_BYTES)
     except (OSError, http.client.HTTPException) as exc:
-        raise DownloadError(f"{without_query(response.url)} broke off ({connection_failure(exc)}); try again") from exc
+        raise DownloadError(
+            f"{without_query(response.url)} was interrupted ({connection_failure(exc)}); try again"
+        ) from exc

@@ -97,7 +97,7 @@ class OnnxDetector:
             outputs = self._session.run(None, self._feed([pixels for pixels, _ in prepared], placements))
             return [self._decode(_part(outputs, i, len(prepared)), placement) for i, placement in enumerate(placements)]
         except Exception as exc:  # onnxruntime raises classes of its own that have no public base but Exception
-            raise WeightsError(f"{self._spec.name} does not run as '{self._spec.decode}': {_one_line(exc)}") from exc
+            raise WeightsError(f"{self._spec.name} does not work as '{self._spec.decode}': {_one_line(exc)}") from exc
 
     def _feed(self, pixels: Sequence[FloatArray], placements: Sequence[Placement]) -> dict[str, Any]:
         feed: dict[str, Any] = {self._input_names[0]: pixels[0] if len(pixels) == 1 else np.concatenate(pixels)}

@@ -91,7 +91,7 @@ def check_one_file(content: bytes | mmap.mmap, where: str) -> None:
         raise WeightsError(f"{where} is not a usable ONNX model: {exc}") from None
     if outside is not None:
         raise WeightsError(
-            f"{where} keeps weights in another file ({outside}), which no hash of the model covers; make it one file: "
+            f"{where} stores weights in another file ({outside}), which the model's hash does not cover; merge them: "
             "python -c \"import onnx; onnx.save_model(onnx.load('IN.onnx'), 'OUT.onnx')\""
         )
 
@@ -117,13 +117,13 @@ def _walk(data: memoryview) -> str | None:
         for number, value, begin, end in _fields(data, start, stop):
             n_fields += 1
             if n_fields > _MAX_FIELDS:
-                raise ValueError(f"it has more than {_MAX_FIELDS} fields")
+                raise ValueError(f"more than {_MAX_FIELDS} fields")
             has_graph = has_graph or (kind == "model" and number == _GRAPH)
             if kind == "tensor" and number == _DATA_LOCATION and value != 0:
                 return "data_location EXTERNAL"
             if number in inner:
                 if value is not None:
-                    raise ValueError("a field has another type than in ONNX")
+                    raise ValueError("a field has the wrong type")
                 if inner[number] == "external":
                     return _location(data, begin, end)
                 waiting.append((inner[number], begin, end, depth + 1))
@@ -143,7 +143,7 @@ def _fields(data: memoryview, start: int, stop: int) -> Iterator[tuple[int, int 
         tag, position = _varint(data, position, stop, _MAX_TAG_BYTES)
         number, wire = tag >> 3, tag & 7
         if number == 0 or tag >= 1 << 32:
-            raise ValueError("it is not in the encoding of ONNX (protobuf)")
+            raise ValueError("not an ONNX (protobuf) file")
         value, begin = None, position
         if wire == _VARINT:
             value, position = _varint(data, position, stop, _MAX_VARINT_BYTES)
@@ -153,9 +153,9 @@ def _fields(data: memoryview, start: int, stop: int) -> Iterator[tuple[int, int 
         elif wire in _FIXED_BYTES:
             position += _FIXED_BYTES[wire]
         else:
-            raise ValueError("it is not in the encoding of ONNX (protobuf)")
+            raise ValueError("not an ONNX (protobuf) file")
         if position > stop:
-            raise ValueError("it is cut off")
+            raise ValueError("it is truncated")
         yield number, value, begin, position
 
 
@@ -163,13 +163,13 @@ def _varint(data: memoryview, position: int, stop: int, max_bytes: int) -> tuple
     value = 0
     for index in range(max_bytes):
         if position >= stop:
-            raise ValueError("it is cut off")
+            raise ValueError("it is truncated")
         byte = data[position]
         position += 1
         value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
             return value, position
-    raise ValueError("it is not in the encoding of ONNX (protobuf)")
+    raise ValueError("not an ONNX (protobuf) file")
 
 
 def _location(data: memoryview, start: int, stop: int) -> str:

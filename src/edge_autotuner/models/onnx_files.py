@@ -25,7 +25,7 @@ def describe_onnx(model: Path, adapter: str | None, labels: LabelMap = COCO_80) 
     """
     known = ", ".join(ADAPTERS)
     if adapter is None:
-        raise ConfigError(f"{model} is not a known model: say with --adapter how to read it ({known})")
+        raise ConfigError(f"{model} is not a known model; set --adapter to one of {known}")
     if adapter not in ADAPTERS:
         raise ConfigError(f"unknown adapter '{adapter}'; known adapters: {known}")
     shape = list(open_session(model, model.stem).get_inputs()[0].shape)

@@ -36,7 +36,7 @@ def read_tfjs_archive(path: Path) -> dict[str, Tensor]:
                 raise ValueError(f"more than {_MAX_BYTES >> 20} MB inside")
             models = [name for name in sizes if PurePosixPath(name).name == _MODEL]
             if len(models) != 1:
-                raise ValueError(f"{len(models)} files called {_MODEL} inside instead of one")
+                raise ValueError(f"expected one file named {_MODEL} inside, got {len(models)}")
             groups = load_json(_content(archive, models[0]))["weightsManifest"]
             folder = PurePosixPath(models[0]).parent
             return {name: tensor for group in groups for name, tensor in _tensors(archive, folder, group).items()}
@@ -50,13 +50,13 @@ def _tensors(archive: tarfile.TarFile, folder: PurePosixPath, group: dict[str, A
     tensors, start = {}, 0
     for weight in group["weights"]:
         if "quantization" in weight or weight["dtype"] not in _TYPES:
-            raise ValueError(f"{weight['name']} is stored as {weight['dtype']} or quantized, expected float32 or int32")
+            raise ValueError(f"{weight['name']} is stored as {weight['dtype']} or quantized; expected float32 or int32")
         dtype, shape = _TYPES[weight["dtype"]], tuple(weight["shape"])
         values = np.frombuffer(stream, dtype, count=int(np.prod(shape)), offset=start)
         tensors[str(weight["name"])] = torch.from_numpy(values.reshape(shape).copy())
         start += values.nbytes
     if start != len(stream):
-        raise ValueError(f"{len(stream)} bytes of weights where {start} were expected")
+        raise ValueError(f"{len(stream)} bytes of weights, expected {start}")
     return tensors
 
 

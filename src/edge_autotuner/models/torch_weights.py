@@ -84,8 +84,8 @@ def load_weights(
             continue
         return network.eval(), file_labels
     raise WeightsError(
-        f"{path} does not hold weights of {' or '.join(candidates)} ({'; '.join(problems)}); "
-        f"give a file of {', '.join(family_of)}, or leave the architecture out to have it found"
+        f"{path} does not contain weights of {' or '.join(candidates)} ({'; '.join(problems)}); give a file of "
+        f"{', '.join(family_of)}, or leave `architecture` unset to detect it"
     )
 
 
@@ -134,13 +134,13 @@ def _with_sorted_header(file: bytes) -> bytes:
 
 def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
     if not path.is_file():
-        raise WeightsError(f"no weights file at {path}; `edge-autotuner models list` shows what is known")
+        raise WeightsError(f"no weights file at {path}; see `edge-autotuner models list` for known models")
     if path.stat().st_size > MAX_WEIGHTS_BYTES:
         raise WeightsError(f"{path} is larger than {MAX_WEIGHTS_BYTES >> 20} MB; not a weights file of these models")
     if path.suffix.lower() == ".onnx":
         raise WeightsError(
-            f"{path} is an ONNX file, which cannot be trained: give the weights that it was made from (.safetensors or "
-            ".pth), or a bundle; ONNX files can be teachers"
+            f"{path} is an ONNX file, which can be a teacher but cannot be trained; use the weights it was exported "
+            "from (.safetensors or .pth), or a bundle"
         )
     try:
         if path.suffix == ".safetensors":
@@ -151,11 +151,11 @@ def _read(path: Path) -> tuple[Tensors, dict[str, str]]:
             return _as_float32(read_tfjs_archive(path)), {}
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, ValueError, EOFError, KeyError) as exc:
-        raise WeightsError(f"cannot read weights {path}: {exc}; the file is damaged, copy it again") from exc
+        raise WeightsError(f"cannot read weights {path}: {exc}; the file is damaged; copy it again") from exc
     except Exception as exc:  # weights_only refuses foreign objects with pickle's own exception classes
         raise WeightsError(
-            f"{path} holds more than tensors and was not opened ({type(exc).__name__}); "
-            "convert it to safetensors with the tool that made it"
+            f"{path} contains more than tensors and was not opened ({type(exc).__name__}); convert it to safetensors "
+            "with the tool that made it"
         ) from exc
     return _as_float32(_tensors_of_checkpoint(checkpoint, path)), {}
 

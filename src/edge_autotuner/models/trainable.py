@@ -120,7 +120,7 @@ class TrainableNetwork(nn.Module, ABC):
             fitting = [max(round(side / step), 1) * step for side in size_wh]
             raise ConfigError(
                 f"{setting}: both sides must be multiples of {step} for {self.architecture}, got "
-                f"{size_wh[0]}x{size_wh[1]}; for example {fitting[0]}x{fitting[1]}"
+                f"{size_wh[0]}x{size_wh[1]}; e.g. {fitting[0]}x{fitting[1]}"
             )
 
     def detector_spec(self, name: str, labels: LabelMap, input_size_wh: SizeWH) -> DetectorSpec:

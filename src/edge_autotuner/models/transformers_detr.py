@@ -57,7 +57,7 @@ class DetrPlan:
             ValueError: the file says nothing of the kind, or what it says is damaged.
         """
         if _DESCRIPTION not in metadata:
-            raise ValueError("the file does not describe its layers; give the folder that the model came in")
+            raise ValueError("the file does not describe its layers; use the model's original folder")
         try:
             described = Fields(parse_json(metadata[_DESCRIPTION]), "")
             pixels = described.inner("pixels")
@@ -180,8 +180,8 @@ class TransformersDetr(TrainableNetwork):
         n_places = sum((width // stride) * (height // stride) for stride in config.feat_strides)
         if n_places < config.num_queries:
             raise ConfigError(
-                f"{setting}: {width}x{height} has {n_places} places for the {config.num_queries} queries of "
-                f"{self.architecture}; choose a larger input"
+                f"{setting}: {width}x{height} has {n_places} positions, fewer than the {config.num_queries} queries "
+                f"of {self.architecture}; use a larger input"
             )
 
     def of_classes(self, n_classes: int) -> Self:

@@ -142,9 +142,9 @@ def _check_weights(path: Path) -> None:
     if others:
         raise WeightsError(
             f"{path} has {', '.join(others)} but no {WEIGHTS_FILE}: pickled weights can run code and are not opened; "
-            "get the safetensors version of the model, or save it with save_pretrained"
+            "use the model's safetensors version, or save it with save_pretrained"
         )
-    raise WeightsError(f"{path} has no {WEIGHTS_FILE}; weights in several parts are not read: save them as one file")
+    raise WeightsError(f"{path} has no {WEIGHTS_FILE}; sharded weights are not supported; save them as one file")
 
 
 def _read_json(path: Path) -> Fields:
@@ -193,7 +193,7 @@ def _read_pixels(path: Path) -> tuple[SizeWH, PixelScaling]:
         sides = Fields(size, "size")
         size_wh = sides.whole("width", at_least=1), sides.whole("height", at_least=1)
         if values.has("do_pad") and values.flag("do_pad"):
-            raise WeightsError(f"{path}: do_pad is set; only detectors whose pictures fill the whole input are read")
+            raise WeightsError(f"{path}: do_pad is not supported: pictures must fill the whole input")
         return size_wh, _read_scaling(values)
     except FieldError as exc:
         raise WeightsError(f"{path}: {exc}") from exc

@@ -77,7 +77,7 @@ def read_tensors(folder: DetectorFolder) -> dict[str, Tensor]:
         raise WeightsError(f"cannot read weights {folder.path}: {_one_line(exc)}") from exc
     absent = sorted(str(name) for name in (*found["missing_keys"], *found["mismatched_keys"]))
     if absent:
-        raise WeightsError(f"{folder.path}: the weights of {len(absent)} layers are missing, {absent[0]} the first")
+        raise WeightsError(f"{folder.path}: weights of {len(absent)} layers are missing, the first is {absent[0]}")
     tensors = _core_of(model.float()).state_dict()
     return {name: tensor for name, tensor in tensors.items() if not name.endswith(_NOT_TRAINED)}
 
@@ -93,7 +93,7 @@ def _configured(architecture: str, config: Mapping[str, Any], n_classes: int) ->
     try:
         configured = config_class(**values, num_labels=n_classes)
     except Exception as exc:  # the library checks values with classes of its own
-        raise WeightsError(f"{architecture}: the configuration is not one of it: {_one_line(exc)}") from exc
+        raise WeightsError(f"{architecture}: the configuration does not match: {_one_line(exc)}") from exc
     last = configured.decoder_layers - 1
     if getattr(configured, "eval_idx", -1) not in (-1, last):
         raise WeightsError(f"{architecture}: eval_idx {configured.eval_idx} is not the last decoder layer, {last}")

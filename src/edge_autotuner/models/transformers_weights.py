@@ -40,5 +40,5 @@ def load_detector_folder(path: Path) -> tuple[TransformersDetr, LabelMap]:
     try:
         network.detr.load_state_dict(read_tensors(folder))
     except RuntimeError as exc:
-        raise WeightsError(f"{path}: the weights are not those of {folder.architecture}: {exc}") from exc
+        raise WeightsError(f"{path}: the weights do not match {folder.architecture}: {exc}") from exc
     return network.eval(), folder.labels

@@ -117,7 +117,7 @@ def cache_folder() -> Path:
     try:
         return Path.home() / ".cache" / "edge-autotuner" / "models"
     except RuntimeError as exc:
-        raise WeightsError("there is no home folder for the cache; set XDG_CACHE_HOME to a folder") from exc
+        raise WeightsError("no home folder for the cache; set XDG_CACHE_HOME") from exc
 
 
 def _candidates(model: KnownModel, models_dir: Path | None) -> Iterator[tuple[ModelFile, Path]]:
@@ -141,7 +141,8 @@ def _verify(file: ModelFile, path: Path) -> None:
         _pin(file, got)
     elif got != expected:
         raise WeightsError(
-            f"{path} is damaged or another file: expected sha256 {expected}, got {got}; remove it and get it again"
+            f"{path} is damaged or the wrong file: expected sha256 {expected}, got {got}; delete it and download it "
+            "again"
         )
 
 
@@ -173,10 +174,10 @@ def _read_pins() -> dict[str, str]:
         return {}
     except (OSError, ValueError) as exc:
         raise WeightsError(
-            f"cannot read the recorded hashes {path}: {exc}; delete the file to record them anew"
+            f"cannot read the recorded hashes {path}: {exc}; delete the file to record them again"
         ) from exc
     if not isinstance(pins, dict) or not all(isinstance(value, str) for value in pins.values()):
-        raise WeightsError(f"{path}: expected file names and hashes; delete the file to record them anew")
+        raise WeightsError(f"{path}: expected file names and hashes; delete the file to record them again")
     return pins
 
 
@@ -187,16 +188,16 @@ def _pin(file: ModelFile, sha256: str) -> None:
         make_folder(path.parent)
         atomic_write_json(path, {**_read_pins(), file.name: sha256}, indent=2)
     except StorageError as exc:
-        logger.warning("the hash of %s was not recorded: %s", file.name, exc)
+        logger.warning("could not record the hash of %s: %s", file.name, exc)
         return
-    logger.warning("no hash of %s was known; recorded sha256 %s, later files must have it", file.name, sha256)
+    logger.warning("no known hash for %s; recorded sha256 %s, which later downloads must match", file.name, sha256)
 
 
 def _how_to_get(model: KnownModel) -> str:
     if model.is_packaged:
         return (
-            f"{model.name}: its weights are missing from this installation of the package; "
-            "install it again, or choose another model, for example yolox-nano"
+            f"{model.name}: its weights are missing from this installation; reinstall the package, or choose another "
+            "model, e.g. yolox-nano"
         )
     file = next((file for file in model.files if file.address or file.fetched_by), model.files[0])
     pull_command = f"run `edge-autotuner models pull {model.name}`, or " if file.address else ""

@@ -68,7 +68,7 @@ def _name_by_execution_order(network: TrainableNetwork, tensors: Tensors) -> Ten
     numbers = sorted(int(name) for name, tensor in tensors.items() if name.isdigit() and tensor.ndim == 4)
     blocks = _blocks_in_execution_order(network)
     if len(blocks) != len(numbers):
-        raise ValueError(f"{len(numbers)} convolutions in the file, {len(blocks)} in the architecture")
+        raise ValueError(f"the file has {len(numbers)} convolutions, the architecture {len(blocks)}")
     named = {name: tensor for name, tensor in tensors.items() if name.startswith("head.")}
     for block, number in zip(blocks, numbers, strict=True):
         named[f"{block}.conv.weight"] = tensors[str(number)]

@@ -52,7 +52,7 @@ class BatchAges:
         if not moved:
             return
         self._steady_since_s = self._clock.monotonic_s()
-        logger.warning("the clock was set by %+.0f s: pictures keep the age that they had", moved.total_seconds())
+        logger.warning("the clock was set by %+.0f s; pictures keep their age", moved.total_seconds())
         for camera in cameras:
             for batch in camera.batches():
                 self._move(batch, moved)
@@ -74,7 +74,7 @@ class BatchAges:
             return timedelta(0)
         age = self._clock.now() - since
         if age < -_FROM_THE_FUTURE:
-            logger.warning("%s is from the future: the clock was wrong; its age counts from now on", batch.run.path)
+            logger.warning("%s is dated in the future, the clock was wrong; counting its age from now", batch.run.path)
             _keep_since(batch, self._clock.now())
             return timedelta(0)
         return age
@@ -105,7 +105,7 @@ def _since(batch: BatchFolder) -> datetime | None:
         if closed_at is not None:
             return datetime.fromisoformat(closed_at).astimezone(UTC)
     except (EdgeAutotunerError, ValueError, TypeError) as exc:
-        logger.error("%s: its age is not known: %s", batch.run.path, exc)
+        logger.error("%s: age unknown: %s", batch.run.path, exc)
     try:
         return datetime.fromtimestamp((batch.run.dataset / JOURNAL_NAME).stat().st_mtime, UTC)
     except OSError:

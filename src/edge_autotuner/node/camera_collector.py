@@ -143,8 +143,8 @@ class CameraCollector:
             return
         batch, watched = self._open.batch, timedelta(seconds=self._open.collector.watched_s)
         logger.warning(
-            "%s: the pictures of batch %s are deleted, it was watched for %s and is NOT complete: "
-            "storage.keep_waiting_s",
+            "%s: deleting the pictures of batch %s, which is NOT complete after %s of watching "
+            "(storage.keep_waiting_s)",
             self._folder.path.name,
             batch.name,
             watched,
@@ -164,7 +164,7 @@ class CameraCollector:
         treatment = None
         if self._run.privacy.treats_stored_pictures:
             if needs_hiding_model(self._run, self._folder.path):
-                self._complain("the model that finds what privacy.hide_classes names is not here yet")
+                self._complain("the model for privacy.hide_classes is not available yet")
                 return None
             treatment = open_ready_filter(self._run, self._folder.path, n_threads=self._node.detect.n_threads)
         return _OpenBatch(
@@ -207,13 +207,13 @@ class CameraCollector:
             self._complain(f"{free_mb:.0f} MB free, storage.min_free_mb is {self._node.storage.min_free_mb:.0f}")
             return True
         if self.problem is not None:
-            logger.warning("%s: collecting continues", self._folder.path.name)
+            logger.warning("%s: collecting again", self._folder.path.name)
         self.problem = None
         return False
 
     def _complain(self, problem: str) -> None:
         if self.problem is None:
-            logger.error("%s: nothing is collected: %s", self._folder.path.name, problem)
+            logger.error("%s: not collecting: %s", self._folder.path.name, problem)
         self.problem = problem
 
 
@@ -269,7 +269,7 @@ def _open_store(batch: BatchFolder, create: Callable[[], DatasetStore], clock: C
         return create()
     except DatasetError as exc:
         aside = folder.with_name(f"dataset-until-{clock.now():%Y%m%dT%H%M%S}")
-        logger.warning("batch %s begins anew, its frames so far are kept in %s: %s", batch.name, aside.name, exc)
+        logger.warning("batch %s starts again; its frames so far are kept in %s: %s", batch.name, aside.name, exc)
         folder.rename(aside)
         return create()
 

@@ -85,7 +85,7 @@ class BatchFolder:
         try:
             return BatchOutcome(**load_json(file.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, RecursionError) as exc:
-            raise DatasetError(f"{file} is damaged ({exc}); delete it, and the batch is learned from again") from exc
+            raise DatasetError(f"{file} is damaged ({exc}); delete it to learn from the batch again") from exc
 
     def damaged_files(self) -> list[Path]:
         """Return which of its records hold something else than a record; one that the disk does not give is none."""
@@ -205,5 +205,5 @@ def _set_aside(path: Path) -> Path:
         aside = path.with_name(f"{path.name}.damaged-{number}")
     with storage_errors(aside):
         path.rename(aside)
-    logger.error("%s is damaged; it is kept as %s and ignored", path, aside.name)
+    logger.error("%s is damaged; kept as %s and ignored", path, aside.name)
     return aside

@@ -109,9 +109,9 @@ class CameraWatch:
         if self.is_over or self._stop.is_set():
             return
         if self._thread is None or not self._thread.is_alive():
-            self.health.lose("the watch ended unexpectedly and is restarted")
+            self.health.lose("the watch ended unexpectedly; restarting it")
             self.start()
-            raise WatchEnded("the watch ended unexpectedly; it is restarted")  # so that it is said, and rests
+            raise WatchEnded("the watch ended unexpectedly; restarting it")  # so that it is said, and rests
         source = self._source
         if source is not None and source.info.is_live:
             longest_s = max(self._stream.read_timeout_s, self._stream.undecodable_after_s)
@@ -150,7 +150,7 @@ class CameraWatch:
         except EdgeAutotunerError as exc:
             self._complain(str(exc))
         except Exception as exc:  # the thread's edge: nothing may end the watch of a camera for good
-            logger.exception("%s: unexpected error, the camera is opened again", self.name)
+            logger.exception("%s: unexpected error; reopening the camera", self.name)
             self._complain(f"unexpected {type(exc).__name__}: {exc}")
         else:
             return True

@@ -59,11 +59,11 @@ class DeployedModel:
             self._loaded = self._load(folder)
         except EdgeAutotunerError as exc:
             if str(exc) != self._refused:
-                logger.error("%s: the new model is refused, the old one stays: %s", self._folder.name, exc)
+                logger.error("%s: refused the new model, keeping the old one: %s", self._folder.name, exc)
             self._refused = str(exc)
             return False
         self._refused = None
-        logger.info("%s: model %s is in use", self._folder.name, folder.name)
+        logger.info("%s: using model %s", self._folder.name, folder.name)
         return True
 
     def look(self, frame: Frame) -> ModelFindings | None:

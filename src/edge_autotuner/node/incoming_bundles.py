@@ -39,13 +39,13 @@ class IncomingBundles:
         """Delete everything but the download of one bundle; None: everything. A failure is logged."""
         for path in self._all():
             if bundle_id is None or not (path.name == bundle_id or path.name.startswith(f".{bundle_id}.")):
-                self._remove(path, "another bundle is wanted" if bundle_id else "no bundle is wanted")
+                self._remove(path, "another bundle is needed" if bundle_id else "no bundle is needed")
 
     def remove_old(self, now: datetime) -> None:
         """Delete downloads that have not grown for a day. A failure is logged."""
         for path in self._all():
             if now - _changed_at(path) > _MAX_AGE:
-                self._remove(path, f"nothing has arrived for {_MAX_AGE}")
+                self._remove(path, f"nothing received for {_MAX_AGE}")
 
     def _all(self) -> list[Path]:
         if self.path.is_symlink() or not self.path.is_dir():
@@ -53,7 +53,7 @@ class IncomingBundles:
         try:
             return sorted(self.path.iterdir())
         except OSError as exc:
-            logger.error("cannot look into %s: %s", self.path, exc.strerror)
+            logger.error("cannot read %s: %s", self.path, exc.strerror)
             return []
 
     def _remove(self, path: Path, why: str) -> None:

@@ -105,9 +105,8 @@ def deploy_start_bundle(folder: CameraFolder, config: RunConfig) -> None:
     named = Path(config.edge_model)
     if not (named / DESCRIPTION_FILE).is_file():
         raise ConfigError(
-            f"this camera has no model yet, and none can be exported here, because a service trains: edge_model "
-            f"{config.edge_model} is not the folder of a bundle; give one, or promote a bundle for the camera at the "
-            "registry"
+            "this camera has no model yet, and none can be exported here because a service trains; set edge_model to "
+            f"the folder of a bundle (it is {config.edge_model}), or promote a bundle for the camera at the registry"
         )
     installed = install_bundle(named, folder.path, _START)  # a service trusts a start by its signature
     _keep_registry_id(named, installed.folder)
@@ -134,7 +133,7 @@ def learn_from(
         EdgeAutotunerError: a step failed for now, for example because the service cannot be reached.
     """
     if not batch.run.dataset.is_dir():
-        lost = "its pictures are gone: nothing can be learned from it"
+        lost = "its pictures were deleted, so there is nothing to learn from"
         return _finish(batch, BatchOutcome("useless", lost, None, clock.now().isoformat()))
     start = _start_of(batch, folder)
     settings = _settings(config, start, folder)
@@ -189,7 +188,7 @@ def _start_of(batch: BatchFolder, folder: CameraFolder) -> Path:
         if begun.is_dir():
             return begun
     deployed = deployed_bundle(folder.path)
-    assert deployed is not None, "the start model is deployed before anything is learned"
+    assert deployed is not None, "the start model is deployed until something is learned"
     return deployed
 
 

@@ -154,7 +154,7 @@ class LearningScheduler:
         """
         shortage = memory_shortage(self._config.min_free_memory_mb)
         if shortage is not None:
-            raise LearningPutOff(f"there is not enough memory to learn: {shortage}")
+            raise LearningPutOff(f"not enough memory to learn: {shortage}")
         command, max_cores = self._command, self._max_cores
         if self._first_command is not None and deployed_bundle(learner.folder.path) is None:
             command, max_cores = self._first_command, float(len(os.sched_getaffinity(0)))
@@ -173,7 +173,7 @@ class LearningScheduler:
 
     def _put_off(self, learner: Learner, error: str | None) -> None:
         learner.doing = {}
-        learner.error = error or "the learning failed"
+        learner.error = error or "learning failed"
         learner.n_failures += 1
         wait_s = self._retries[learner.name].next_wait_s()
         learner.not_before_s = self._clock.monotonic_s() + wait_s
@@ -186,8 +186,8 @@ class LearningPutOff(EdgeAutotunerError):
 
 def _how_it_ended(code: int) -> str:
     if code == -signal.SIGKILL:
-        return "the learning process was killed, by the kernel (out of memory) or by a user"
-    return f"the learning process ended with code {code}"
+        return "the learning process was killed by the kernel (out of memory) or by a user"
+    return f"the learning process exited with code {code}"
 
 
 def worker_command(priority: str, decides: str = "node") -> Command:

@@ -93,19 +93,19 @@ def _look_in_process(runs: list[RunConfig], trains_here: bool) -> list[list[tupl
     try:
         done = ask_process(command, asked.encode(), time_limit_s=_LIMIT_S)
     except subprocess.TimeoutExpired:
-        return _all_fail(runs, f"opening them took longer than {_LIMIT_S:.0f} s; close other programs, and try again")
+        return _all_fail(runs, f"opening took longer than {_LIMIT_S:.0f} s; close other programs and try again")
     except OSError as exc:
-        return _all_fail(runs, f"no process can be started: {exc.strerror}")
+        return _all_fail(runs, f"cannot start a process: {exc.strerror}")
     try:
         answer = load_json(done.stdout.splitlines()[-1])
     except (ValueError, IndexError):
-        last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it says nothing"])[-1]
+        last = (done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no output"])[-1]
         return _all_fail(runs, f"the process ended with {done.returncode}: {last}")
     return [[(what, _error(kind, text)) for what, kind, text in of_run] for of_run in answer]
 
 
 def _all_fail(runs: list[RunConfig], reason: str) -> list[list[tuple[str, EdgeAutotunerError]]]:
-    error = EdgeAutotunerError(f"the models cannot be opened: {reason}")
+    error = EdgeAutotunerError(f"cannot open the models: {reason}")
     return [[(_EDGE, error)] for _ in runs]
 
 

@@ -90,9 +90,9 @@ def check_first_models(config: NodeConfig) -> None:
         run = config.run_of(camera)
         if not has_model(config.folder / camera.name) and not names_bundle(run):
             raise ConfigError(
-                f"camera {camera.name}: with learns: false and without a registry, edge_model must be the folder "
-                f"of a finished bundle, or of a run that has one; got {run.edge_model}; make one with "
-                "`edge-autotuner run`, set registry, or let the node learn"
+                f"camera {camera.name}: with learns: false and without a registry, edge_model must be the folder of a "
+                f"finished bundle, or of a run that has one; got {run.edge_model}; create one with `edge-autotuner "
+                "run`, set registry, or set learns: true"
             )
 
 

@@ -259,7 +259,7 @@ class Node:
         for watch in self._watches:
             left_s = max(0.1, until_s - self._clock.monotonic_s())
             if not end.attempt(lambda of=watch, s=left_s: of.join(s), True):  # type: ignore[misc]
-                logger.warning("%s: the camera does not let go; it is left to the system", watch.name)
+                logger.warning("%s: the camera does not close; leaving it to the system", watch.name)
         self._lock.release()
 
 
@@ -268,7 +268,7 @@ def _unknown_state(faults: FaultDomain) -> dict[str, Any]:
     return {
         "source": None,
         "state": "unknown",
-        "problem": faults.problem or "its state is not known",
+        "problem": faults.problem or "state unknown",
         "model": None,
         "refused_model": None,
         "n_frames": None,

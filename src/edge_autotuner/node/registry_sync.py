@@ -99,7 +99,7 @@ class CameraSync:
             bundle = read_bundle(path)
             signature = self._signature_of(path)
         except ModelBundleError as exc:
-            logger.error("%s: %s is not published: %s", self._camera.name, path.name, exc)
+            logger.error("%s: not publishing %s: %s", self._camera.name, path.name, exc)
             return
         files = {file.sha256: child_path(path, file.name) for file in (bundle.model, bundle.weights)}
         added = self._client.publish(
@@ -110,7 +110,7 @@ class CameraSync:
             parent=self._parent_of(bundle),
         )
         note_registry_id(path, added.id)
-        logger.info("%s: %s is published as %s", self._camera.name, path.name, added.id)
+        logger.info("%s: published %s as %s", self._camera.name, path.name, added.id)
 
     def _signature_of(self, path: Path) -> str | None:
         signature = read_signature(path)
@@ -145,7 +145,7 @@ class CameraSync:
             return
         self._refused = self.problem = None
         note_registry_id(self._folder.path, decided.id)
-        logger.info("%s: %s is deployed, as the registry says", self._camera.name, name)
+        logger.info("%s: deployed %s on behalf of the registry", self._camera.name, name)
 
     def _here(self, bundle_id: str) -> str | None:
         """Return the name of a bundle that is here and whole, by the registry's id."""
@@ -173,7 +173,7 @@ class CameraSync:
         self._check_camera(bundle)
         described = {(file.name, file.n_bytes, file.sha256) for file in (bundle.model, bundle.weights)}
         if described != {(file.name, file.n_bytes, file.sha256) for file in decided.files}:
-            raise ModelBundleError("the registry names other files than the bundle's description")
+            raise ModelBundleError("the registry's file list does not match the bundle's description")
         return signature
 
     def _fetch(self, decided: DeployedBundle) -> str:

@@ -58,7 +58,7 @@ class Retention:
             _delete(batch.run.path, f"older than the last {config.keep_batches} batches", below=camera.path)
         for batch in finished[-config.keep_batches :]:
             if self._ages.is_older(batch, config.keep_pictures_s):
-                _forget(batch, "they were learned from and are old")
+                _forget(batch, "learned from, and past their retention")
         self._give_up_waiting(camera, is_in_use=is_in_use)
         self._delete_replayed(camera)
         IncomingBundles(camera.path).remove_old(self._clock.now())
@@ -80,7 +80,7 @@ class Retention:
         try:
             for batch in waiting:
                 logger.warning("%s: batch %s was NOT learned from", camera.path.name, batch.name)
-                waited = f"they have waited for longer than {timedelta(seconds=limit_s)}"
+                waited = f"not learned from within {timedelta(seconds=limit_s)}"
                 if _forget(batch, waited) and batch.is_collected:
                     reason = "its pictures were deleted by storage.keep_waiting_s before they were learned from"
                     batch.finish(BatchOutcome("useless", reason, None, self._clock.now().isoformat()))

@@ -81,8 +81,8 @@ def check_can_learn(config: NodeConfig) -> None:
         for teacher in config.run_of(camera).annotation.teachers:
             if teacher == ZOOM or Path(teacher).is_dir():
                 raise MissingDependency(
-                    f"camera {camera.name}: the teacher {teacher} needs torch, which is not installed; take "
-                    "remote:NAME, a model of the service, or an ONNX file"
+                    f"camera {camera.name}: teacher {teacher} needs torch, which is not installed; use remote:NAME, a "
+                    "model at the service, or an ONNX file"
                 )
 
 
@@ -139,9 +139,9 @@ def _check_place(config: NodeConfig, camera: CameraConfig) -> None:
     """Make sure that the camera's folder is free or the node's, and that the node keeps nothing where it reads."""
     place = config.folder / camera.name
     if not holds_camera(place) and not is_free_for_camera(place):
-        raise ConfigError(f"{place} exists and was not made by a node; choose another folder, or rename the camera")
+        raise ConfigError(f"{place} exists and was not created by a node; choose another folder, or rename the camera")
     if not is_live_address(camera.source) and is_reserved_for_node(config, Path(camera.source)):
-        raise ConfigError(f"source: {camera.source} is in a folder that the node fills and tidies itself; move it")
+        raise ConfigError(f"source: {camera.source} is in a folder that the node manages; move it")
 
 
 def _check_learning(config: NodeConfig, camera: CameraConfig) -> None:
@@ -168,7 +168,7 @@ def _check_folder(folder: Path) -> None:
     if bundle is not None:
         raise ConfigError(f"{folder} is in the bundle {bundle}; choose another folder")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise ConfigError(f"{there} cannot be written; choose another folder, or change its permissions")
+        raise ConfigError(f"cannot write to {there}; choose another folder, or change its permissions")
     if (folder / LOCK_NAME).exists():
         FolderLock(folder).release()
 
@@ -211,9 +211,9 @@ def _check_outputs(outputs: OutputsConfig, config: NodeConfig, settings_file: Pa
 def _check_lines_file(path: Path, config: NodeConfig, reads: dict[str, Path | str | None]) -> None:
     check_output_file(path, option=_LINES, reads=reads, is_own=_holds_lines)
     if is_reserved_for_node(config, path):
-        raise ConfigError(f"{_LINES} {path} is where the node keeps something else; choose another name")
+        raise ConfigError(f"{_LINES} {path} is used by the node itself; choose another name")
     if path.exists() and not path.is_file():
-        raise ConfigError(f"{_LINES} {path} is not a file; leave the path out for standard output")
+        raise ConfigError(f"{_LINES} {path} is not a file; remove the path to use standard output")
 
 
 def _files_read(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Path]]:

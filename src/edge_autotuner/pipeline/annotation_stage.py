@@ -183,7 +183,7 @@ def _labels_of_bundle(config: RunConfig, of_dataset: LabelMap | None) -> LabelMa
     """
     found = find_weights(config)
     if found.bundle is None:
-        raise ConfigError(f"without torch only a bundle can be the edge model, {config.edge_model} is none")
+        raise ConfigError(f"without torch, the edge model must be a bundle, and {config.edge_model} is not one")
     labels = choose_labels(found.bundle.detector.labels, config.annotation.classes)
     if of_dataset is not None:
         check_labels(found.name, labels, of_dataset)
@@ -263,13 +263,13 @@ def _find_teacher(config: RunConfig, name: str) -> tuple[Path, DetectorSpec]:
         return path, describe_onnx(path, config.annotation.adapter)
     if path.suffix == _ONNX_SUFFIX or path.parent != Path():
         raise ConfigError(
-            f"teacher {path} does not exist; give an ONNX file, the folder of a detector of the "
-            "transformers library, a known model's name, or zoom"
+            f"teacher {path} does not exist; give an ONNX file, the folder of a transformers detector, a known "
+            "model's name, or zoom"
         )
     model = find_teacher_model(name)
     if model.detector is None:
         raise ConfigError(
-            f"{model.name} is an edge model without an ONNX file; to let it teach, use --edge-model {model.name} "
-            "with --teacher zoom"
+            f"{model.name} is an edge model without an ONNX file; to use it as a teacher, set --edge-model "
+            f"{model.name} with --teacher zoom"
         )
     return locate(model.name, models_dir=config.models_dir), model.detector

@@ -31,9 +31,7 @@ from edge_autotuner.pipeline.session import Prepared, Session
 from edge_autotuner.pipeline.stage_results import CaptureResult
 from edge_autotuner.storage.outputs import check_output_folder
 
-GROUND_TRUTH_OF_LIVE = (
-    "evaluation.ground_truth names frames of a recording; with a live source give evaluation.test_source"
-)
+GROUND_TRUTH_OF_LIVE = "evaluation.ground_truth needs a recording; for a live source, set evaluation.test_source"
 
 
 def check_places(source: Path | str, output: Path, config: RunConfig) -> None:

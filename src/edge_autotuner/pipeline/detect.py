@@ -61,9 +61,9 @@ def detect(
     if is_live_address(str(source_path)):
         parse_live_address(str(source_path))  # says what is wrong with an address that is none of a camera
         raise ConfigError(
-            "detect writes its file when the source ends, and a camera never ends: for a line of JSON per detection, "
-            "run `edge-autotuner edge` with learns: false and outputs.json_lines. Download a recording from a web "
-            "server first"
+            "detect writes its file when the source ends, and a camera never does. For one line of JSON per "
+            "detection, run `edge-autotuner edge` with learns: false and outputs.json_lines. To use a recording on a "
+            "web server, download it first"
         )
     reads = {"the source": source_path, "the ground truth": ground_truth}
     check_output_file(output, option="--output", reads=reads, overwrite=overwrite, is_own=_holds_records)
@@ -85,7 +85,7 @@ def detect(
             n_frames += 1
     progress.finish()
     if n_frames == 0:
-        raise EvaluationError(f"none of the frames of {source.info.name} is in the ground truth {ground_truth}")
+        raise EvaluationError(f"the ground truth {ground_truth} lists no frame of {source.info.name}")
     text = json.dumps(records, separators=(",", ":"), allow_nan=False, ensure_ascii=True) + "\n"
     write_output(output, text)
     return n_frames

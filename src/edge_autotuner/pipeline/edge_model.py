@@ -75,7 +75,7 @@ class EdgeModel:
         try:
             return OnnxDetector(self.export(input_size_wh, path), spec, min_score=min_score, n_threads=n_threads)
         except WeightsError as exc:
-            raise WeightsError(f"{exc}; delete {path}, it is made again") from exc
+            raise WeightsError(f"{exc}; delete {path} to create it again") from exc
 
     def write_bundle(
         self, input_size_wh: SizeWH, folder: Path, *, name: str, clock: Clock | None = None

@@ -56,13 +56,13 @@ def find_weights(config: RunConfig) -> EdgeWeights:
         return EdgeWeights(text_of_name(path.stem), path, config.architecture)
     if path.suffix in WEIGHTS_SUFFIXES or path.parent != Path():
         raise ConfigError(
-            f"edge model {path} does not exist; give a weights file, a bundle, a known model's name, or "
-            "the folder of a detector of the transformers library"
+            f"edge model {path} does not exist; give a weights file, a bundle, a known model's name, or the folder of "
+            "a transformers detector"
         )
     model = find_model(config.edge_model)
     if model.architecture is None:
         trainable = ", ".join(m.name for m in list_models() if m.architecture)
-        raise ConfigError(f"{model.name} cannot be trained, it is a teacher; edge models: {trainable}")
+        raise ConfigError(f"{model.name} is a teacher and cannot be trained; edge models: {trainable}")
     there = locate(model.name, models_dir=config.models_dir)
     return EdgeWeights(model.name, there, config.architecture or model.architecture)
 
@@ -79,7 +79,7 @@ def choose_labels(known: LabelMap, wanted: tuple[str, ...] | None) -> LabelMap:
     """
     if wanted is not None:
         if not wanted or len(set(wanted)) < len(wanted):
-            raise ConfigError(f"annotation.classes needs at least one class and each only once, got {list(wanted)}")
+            raise ConfigError(f"annotation.classes must have at least one class and no duplicates, got {list(wanted)}")
         known.ids_of(wanted)
         return known.with_names(wanted)
     return STREET_6 if known == COCO_80 else known
@@ -93,8 +93,8 @@ def check_labels(name: str, labels: LabelMap, of_dataset: LabelMap) -> None:
     """
     if labels != of_dataset:
         raise ConfigError(
-            f"the edge model {name} is to learn {', '.join(labels)}, the dataset was captured for "
-            f"{', '.join(of_dataset)}; keep its classes, or capture into another folder"
+            f"the edge model {name} should learn {', '.join(labels)}, but the dataset was captured for "
+            f"{', '.join(of_dataset)}; use the dataset's classes, or capture into another folder"
         )
 
 

@@ -101,7 +101,7 @@ def edge_detectors(session: Session) -> tuple[Detector, Detector]:
 def _labelled_test_frames(store: DatasetStore, fingerprint: str) -> list[LabelledFrame]:
     frames = [(r, a) for r in store.frames("test") if (a := store.annotation_of(r, fingerprint)) is not None]
     if not frames:
-        raise DatasetError(f"{store.folder} has no annotated test frames; capture with a larger test part")
+        raise DatasetError(f"{store.folder} has no annotated test frames; capture with a larger capture.test_fraction")
     return frames
 
 
@@ -202,7 +202,7 @@ def _judge(
     }
     n_human = sum(truth is not None for truth in truths.get(AGAINST_HUMAN, []))
     if AGAINST_HUMAN in truths:
-        of_human = f"human boxes score {n_human} of the {len(teacher_truths)} frames, and do not decide"
+        of_human = f"human boxes cover {n_human} of the {len(teacher_truths)} frames and do not decide"
         decision = replace(decision, reason=f"{decision.reason} ({of_human})")
     return Evaluation(
         comparison,

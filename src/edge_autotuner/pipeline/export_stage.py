@@ -115,7 +115,7 @@ def _is_deployed(folder: Path) -> bool:
     try:
         deployed = deployed_bundle(folder)
     except ModelBundleError as exc:
-        logger.warning("%s; the bundles are made again", exc)
+        logger.warning("%s; creating the bundles again", exc)
         return False
     return deployed is not None and _intact(deployed) is not None
 
@@ -124,7 +124,7 @@ def _intact(folder: Path) -> ModelBundle | None:
     try:
         return read_bundle(folder)
     except ModelBundleError as exc:
-        logger.warning("%s; the bundle is made again", exc)
+        logger.warning("%s; creating the bundle again", exc)
         return None
 
 

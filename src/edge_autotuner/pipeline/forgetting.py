@@ -29,7 +29,7 @@ def forget_pictures(folder: RunFolder) -> list[Path]:
         StorageError: something cannot be deleted; the same call goes on.
     """
     if folder.stage("capture") is None and not folder.dataset.is_dir():
-        raise DatasetError(f"{folder.path} is not the folder of a run: there are no pictures of one to delete")
+        raise DatasetError(f"{folder.path} is not the folder of a run; it has no pictures to delete")
     with ExitStack() as locks:
         for path in (folder.path / name for name in _LOCKED):
             if path.is_dir():

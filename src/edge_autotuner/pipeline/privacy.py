@@ -78,7 +78,8 @@ def export_hiding_model(config: RunConfig, folder: Path) -> None:
         return
     if importlib.util.find_spec("torch") is None:
         raise ConfigError(
-            "privacy.hide_classes needs a model that runs without torch: give a bundle's folder as privacy.hide_with"
+            "privacy.hide_classes needs a model that runs without torch; set privacy.hide_with to the folder of a "
+            "bundle"
         )
     from edge_autotuner.pipeline.edge_model import open_edge_model  # loads torch
 

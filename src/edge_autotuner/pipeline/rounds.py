@@ -135,21 +135,21 @@ class Rounds:
             until_look = self._share_of_time(settings.after)
             first = self._round("first", self._edge.network, training, validation, n_first, until_look)
         except DeadlineTooShort as exc:
-            logger.warning("no time for two rounds, so the student is trained in one: %s", exc)
+            logger.warning("no time for a second look; training in one round: %s", exc)
             return self._round("only", self._edge.network, training, validation, n_epochs, self._deadline)
         improved = self._look_again(first.result.network)
         if not improved:
-            logger.warning("no time was left for a second look; the student was trained on the teacher's labels only")
+            logger.warning("no time was left for a second look; the student learned from the teacher's labels only")
             return _cut_short(first)
         better = _with_labels(training, improved), _with_labels(validation, improved)
         try:
             second = self._round("second", first.result.network, *better, n_epochs - n_first, self._deadline)
         except DeadlineTooShort as exc:
-            logger.warning("the second look was in vain, the first round's student is kept: %s", exc)
+            logger.warning("second look failed; keeping the first round's student: %s", exc)
             self._export_labels("first", training, validation)
             return _cut_short(first)
         if second.result.best_epoch < 1:
-            logger.warning("the second look was in vain: no time was left to validate what came of it")
+            logger.warning("second look discarded: no time was left to validate it")
             self._export_labels("first", training, validation)
             return _cut_short(first)
         look = SecondLook(

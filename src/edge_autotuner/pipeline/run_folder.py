@@ -111,7 +111,7 @@ class RunFolder:
         make_folder(self.path)
         path, text = self.path / SETTINGS_FILE, dump_yaml(config.model_dump(mode="json"))
         if _was_edited(path) and not _says(path, config):
-            keep_aside(path, because="this command uses other settings")
+            keep_aside(path, because="this command uses different settings")
         atomic_write_text(path, f"{_SETTINGS_HEAD}{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
 
     def stage(self, name: str) -> StageRecord | None:
@@ -176,7 +176,7 @@ class RunFolder:
             state = Fields(parse_json(file.read_bytes()), "")
             return {name: read_stage_record(state.inner(name)) for name in state.values if _is_stage(name)}
         except (OSError, ValueError) as exc:
-            raise DatasetError(f"{file} is damaged ({exc}); delete it to check every stage again") from exc
+            raise DatasetError(f"{file} is damaged ({exc}); delete it to check all stages again") from exc
 
 
 def _was_edited(path: Path) -> bool:

@@ -128,8 +128,8 @@ def require_training(session: Session, *, before: str) -> StageRecord:
     record = session.folder.require(TRAINING.name, before=before)
     if record.fingerprint != training_fingerprint(session.folder, session.config, session.edge_sha256):
         raise DatasetError(
-            f"the training in {session.folder.path} was done with another edge model or other settings than now; "
-            "run `edge-autotuner tune` on it with the new ones, or give the old ones"
+            f"the training in {session.folder.path} used another edge model or other settings; run `edge-autotuner "
+            "tune` with the new ones, or use the old ones"
         )
     return record
 
@@ -149,8 +149,8 @@ def split_for_validation(
     with_labels = [i for i, (_, a) in enumerate(frames) if (a.detections.scores >= config.annotation.min_score).any()]
     if len(with_labels) < 2:
         raise NoLabelsFound(
-            f"{len(with_labels)} of {len(frames)} training frames have labels, at least 2 are needed: capture more, "
-            "lower annotation.min_score, or take another teacher"
+            f"{len(with_labels)} of {len(frames)} training frames have labels, but at least 2 are needed; capture "
+            "more, lower annotation.min_score, or choose another teacher"
         )
     n_val = max(1, round(len(with_labels) * config.training.val_fraction))
     cut = with_labels[-n_val]
@@ -170,5 +170,5 @@ def load_candidate(session: Session, *, before: str) -> EdgeModel:
     try:
         network, labels = load_network(path)
     except WeightsError as exc:
-        raise WeightsError(f"{exc}; or delete {path} and run `edge-autotuner tune` on the run again") from exc
+        raise WeightsError(f"{exc}; or delete {path} and run `edge-autotuner tune` again") from exc
     return EdgeModel(edge.name, network, labels, edge.sha256)

@@ -62,7 +62,7 @@ class Validation:
             min_score=limits.min_score,
         )
         if scores.n_truths == 0:
-            raise TrainingError("the validation frames have no labels; raise training.val_fraction")
+            raise TrainingError("the validation frames have no labels; increase training.val_fraction")
         return sum(c.ap * c.n_truths for c in scores.per_class.values()) / scores.n_truths
 
     def _until_deadline(self) -> Iterator[ResizedPicture]:

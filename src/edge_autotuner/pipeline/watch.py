@@ -170,17 +170,17 @@ class StatusTicker:
 def advice(facts: MotionFacts) -> str:
     """Return what to try next, one line; empty where the gate does well."""
     if not facts.n_compared:
-        return "the background was never known: watch longer, or lower capture.background.every_k_frames"
+        return "the background was never known; watch longer, or lower capture.background.every_k_frames"
     if not facts.n_with_motion:
-        return "nothing moved: if something should have, try --sensitivity high, or check capture.motion.watch"
+        return "no motion; if there should have been some, try --sensitivity high, or check capture.motion.watch"
     if facts.n_compared - facts.n_with_motion < _RARE_STILL * facts.n_compared:
         return (
-            "almost every frame shows motion: if most of it means nothing, shut trees, water or roads out with "
+            "almost every frame shows motion; if most of it is irrelevant, exclude trees, water or roads with "
             "capture.motion.ignore, or try --sensitivity low"
         )
     if facts.covered_fraction_with_motion > _MUCH_COVERED:
         return (
-            "the regions cover much of the frame: try capture.motion.merge=none, a smaller "
+            "the regions cover much of the frame; try capture.motion.merge=none, a smaller "
             "capture.motion.padding_fraction, or --sensitivity low"
         )
     return ""

@@ -90,7 +90,7 @@ class SightVideo:
 
     def __init__(self, path: Path, motion: MotionConfig) -> None:
         if path.suffix.lower() not in _TIMED_SUFFIXES:
-            raise ConfigError(f"--video {path}: give a name that ends in {' or '.join(_TIMED_SUFFIXES)}")
+            raise ConfigError(f"--video {path}: the name must end in {' or '.join(_TIMED_SUFFIXES)}")
         if not path.parent.is_dir():
             raise StorageError(f"the folder of {path} does not exist; create it, or choose another --video")
         self.path = path

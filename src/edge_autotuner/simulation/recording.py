@@ -163,7 +163,7 @@ def _storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, FFmpegError) as exc:
-        raise StorageError(f"cannot write {path}: {exc}; check the folder's rights and the free space") from exc
+        raise StorageError(f"cannot write {path}: {exc}; check the folder's permissions and the free space") from exc
 
 
 def _unfinished_name(path: Path) -> Path:

@@ -30,10 +30,10 @@ _ADVICE = {
     errno.EDQUOT: "free some of your quota or choose another output folder; what was written before is intact",
     errno.EFBIG: "raise the file size limit (ulimit -f) or choose another file system",
     errno.EROFS: "choose an output folder on a file system that is not read-only",
-    errno.EACCES: "choose an output folder that you may write to, or change its permissions",
-    errno.EPERM: "choose an output folder that you may write to, or change its permissions",
-    errno.ENOENT: "create the folder, or find out who removed it",
-    errno.EIO: "check the disk; what was written before may need a copy soon",
+    errno.EACCES: "choose an output folder that you can write to, or change its permissions",
+    errno.EPERM: "choose an output folder that you can write to, or change its permissions",
+    errno.ENOENT: "create the folder, or find out what removed it",
+    errno.EIO: "check the disk; back up its files soon",
 }
 
 

@@ -35,8 +35,8 @@ class DiskReserve:
         """Raise `StorageError` if so many bytes would need the reserve, or that cannot be read."""
         if not self.has_room(n_bytes):
             raise StorageError(
-                f"the disk of {self.folder} has no room for {n_bytes} bytes beside its reserve of {self.n_bytes}; "
-                f"free some space"
+                f"the disk of {self.folder} has no room for {n_bytes} bytes besides its reserve of {self.n_bytes}; "
+                "free some space"
             )
 
 

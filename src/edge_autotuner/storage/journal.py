@@ -57,7 +57,7 @@ def read_journal(path: Path, *, start: int = 0, n_lines_before: int = 0) -> Jour
     if lines and b"\0" in lines[-1]:
         tail = lines.pop() + b"\n" + tail
     if tail:
-        logger.warning("ignored an unfinished last line of %d bytes in %s", len(tail), path)
+        logger.warning("ignored an incomplete last line of %d bytes in %s", len(tail), path)
     numbered = enumerate(lines, start=n_lines_before + 1)
     records = tuple(_parse_line(line, f"{path}:{number}") for number, line in numbered)
     return JournalPart(records, start + len(data) - len(tail), n_lines_before + len(lines))
@@ -143,7 +143,7 @@ def _read_from(path: Path, start: int) -> bytes:
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size < start:
-                raise DatasetError(f"{path} became shorter while it was in use; open the dataset again")
+                raise DatasetError(f"{path} shrank while in use; open the dataset again")
             file.seek(start)
             return file.read()
     except OSError as exc:

@@ -78,6 +78,6 @@ def lock_file(handle: int, operation: int, path: Path) -> None:
             raise
         raise StorageError(
             f"the file system of {path.parent} cannot lock files ({errno.errorcode[exc.errno or 0]}), so two programs "
-            "could write there at once; choose a folder on a local disk, or mount it with locks (NFS: start "
-            "its lock service, mount without nolock)"
+            "could write to it at once; choose a folder on a local disk, or mount it with locks (NFS: start the lock "
+            "service, mount without nolock)"
         ) from exc

@@ -62,13 +62,13 @@ def check_output_file(
     if mode is None:
         return
     if stat.S_ISDIR(mode):
-        raise ConfigError(f"{option} {path} is a folder; give the name of a file")
+        raise ConfigError(f"{option} {path} is a folder; give a file name")
     if stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
-        raise ConfigError(f"{option} {path} is not a file; give the name of a file, or - for standard output")
+        raise ConfigError(f"{option} {path} is not a file; give a file name, or - for standard output")
     if not stat.S_ISREG(mode) or overwrite or path.stat().st_size == 0:
         return
     if is_own is None or not is_own(path):
-        raise ConfigError(f"{option} {path} exists already; choose another name, or add --overwrite to replace it")
+        raise ConfigError(f"{option} {path} already exists; choose another name, or add --overwrite")
 
 
 def check_output_place(path: Path, *, option: str) -> None:
@@ -96,7 +96,7 @@ def check_output_folder(path: Path, *, option: str, reads: Reads, own: Collectio
         raise ConfigError(f"{option} {path} is a bundle; choose another folder")
     mode = _mode(path)
     if mode is not None and not stat.S_ISDIR(mode):
-        raise ConfigError(f"{option} {path} is a file; give the name of a folder")
+        raise ConfigError(f"{option} {path} is a file; give a folder name")
     if own is not None and mode is not None:
         _refuse_foreign(path, option, own)
     for name, read in _files(reads):
@@ -105,7 +105,7 @@ def check_output_folder(path: Path, *, option: str, reads: Reads, own: Collectio
                 below = read.resolve().relative_to(parent).parts[0]
                 if below in _RUN_NAMES:
                     raise ConfigError(
-                        f"{name} {read} is in {option} {path}, where this command writes its own {below}; move it"
+                        f"{name} {read} is inside {option} {path}, where this command writes its own {below}; move it"
                     )
                 break
 
@@ -116,7 +116,7 @@ def check_outputs_differ(outputs: Mapping[str, Path | None]) -> None:
     for number, (option, path) in enumerate(given):
         for other_option, other in given[:number]:
             if is_same_file(path, other):
-                raise ConfigError(f"{option} {path} and {other_option} {other} are the same file; give two names")
+                raise ConfigError(f"{option} {path} and {other_option} {other} are the same file; use different names")
 
 
 def is_same_file(one: Path, other: Path) -> bool:
@@ -149,20 +149,18 @@ def _refuse_foreign(path: Path, option: str, own: Collection[str]) -> None:
     try:
         there = {entry.name for entry in path.iterdir()}
     except OSError as exc:
-        raise ConfigError(f"{option} {path} cannot be looked into: {exc.strerror}; choose another folder") from exc
+        raise ConfigError(f"{option} {path} cannot be read: {exc.strerror}; choose another folder") from exc
     visible = sorted(name for name in there if not name.startswith(".") and name != _OF_FILE_SYSTEMS)
     if visible and not there.intersection(own):
-        raise ConfigError(
-            f"{option} {path} holds something else already, such as {visible[0]}; choose a new or an empty folder"
-        )
+        raise ConfigError(f"{option} {path} is not empty, it contains e.g. {visible[0]}; choose a new or empty folder")
 
 
 def _refuse_inputs(path: Path, option: str, reads: Reads) -> None:
     for name, read in _files(reads):
         if is_same_file(path, read):
-            raise ConfigError(f"{option} {path} is {name} itself, which would be lost; choose another name")
+            raise ConfigError(f"{option} {path} is {name} itself, which would be overwritten; choose another name")
         if read.is_dir() and any(is_same_file(parent, read) for parent in _parents(path)):
-            raise ConfigError(f"{option} {path} is inside {name} {read}, which is read; choose another folder")
+            raise ConfigError(f"{option} {path} is inside {name} {read}; choose another folder")
 
 
 def _refuse_parts_of_folders(path: Path, option: str) -> None:
@@ -173,7 +171,7 @@ def _refuse_parts_of_folders(path: Path, option: str) -> None:
         if all((parent / name).is_file() for name in _RUN_FILES):
             below = _real(path).relative_to(parent).parts[0]
             if below in _RUN_NAMES:
-                raise ConfigError(f"{option} {path} is a part of the run {parent}; choose another name")
+                raise ConfigError(f"{option} {path} is part of the run {parent}; choose another name")
 
 
 def _files(reads: Reads) -> list[tuple[str, Path]]:

@@ -47,7 +47,7 @@ def child_path(folder: Path, *names: str, error: type[EdgeAutotunerError] = Stor
         if not is_plain_name(name):
             raise error(
                 f"{name!r:.80} cannot be a name in {folder}: expected at most 100 letters, digits, dots, dashes and "
-                "underscores, beginning with a letter or a digit"
+                "underscores, starting with a letter or digit"
             )
     path = folder
     has_links = False
@@ -55,7 +55,7 @@ def child_path(folder: Path, *names: str, error: type[EdgeAutotunerError] = Stor
         path = path / name
         has_links = has_links or path.is_symlink()
     if has_links and not _is_inside(path, folder):
-        raise error(f"{path} is a link that leads out of {folder}; remove it")
+        raise error(f"{path} is a link that points outside {folder}; remove it")
     return path
 
 
@@ -101,6 +101,6 @@ def _is_inside(path: Path, folder: Path) -> bool:
 def _check_inside(path: Path, below: Path) -> None:
     """Refuse a path that is not strictly inside a folder; of a link, its own place counts, not its target."""
     if path.name in {"", ".", ".."}:
-        raise PermissionError(errno.EPERM, f"it is not a folder inside {below}")
+        raise PermissionError(errno.EPERM, f"not a folder inside {below}")
     if not path.parent.resolve().is_relative_to(below.resolve()):
-        raise PermissionError(errno.EPERM, f"it is not inside {below}")
+        raise PermissionError(errno.EPERM, f"not inside {below}")

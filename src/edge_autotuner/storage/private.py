@@ -54,23 +54,23 @@ def make_private_folder(
         with suppress(FileExistsError):
             folder.mkdir(mode=0o777 & ~forbidden)
         if not folder.is_dir():
-            raise StorageError(f"cannot write {folder}: a file has this name; choose another folder")
+            raise StorageError(f"cannot create {folder}: a file has this name; choose another folder")
     except OSError as exc:
-        raise StorageError(f"cannot make {folder}: {exc.strerror}; choose a folder that you may write to") from exc
+        raise StorageError(f"cannot create {folder}: {exc.strerror}; choose a folder that you can write to") from exc
     folder = folder.resolve()  # the permissions of a link say nothing
     was = _mode(folder)
     entries = sorted(folder.iterdir())
     own = [path for path in entries if is_own(path)]
     if len(own) < len(entries):
         foreign = next(path.name for path in entries if path not in own)
-        logger.warning("%s also holds what is not ours, such as %s: its own mode %o stays", folder, foreign, was)
+        logger.warning("%s also contains other files, e.g. %s; keeping its mode %o", folder, foreign, was)
         closed = [path for top in own for path in (top, *_below(top)) if _close(path, forbidden)]
     else:
         inner = _below(folder) if was & forbidden else entries  # nobody got further than a closed folder
         closed = [path for path in (folder, *inner) if _close(path, forbidden)]
     if closed:
         logger.warning(
-            "%s had mode %o, which gave others access: it was removed from %d files and folders",
+            "%s had mode %o; removed other users' access to %d files and folders",
             folder,
             was,
             len(closed),
@@ -99,7 +99,7 @@ def _close(path: Path, forbidden: int) -> bool:
     except FileNotFoundError:
         return False  # it has gone meanwhile
     except OSError as exc:
-        logger.warning("others can read %s, and its permissions cannot be changed: %s", path, exc.strerror)
+        logger.warning("other users can read %s, and its permissions cannot be changed: %s", path, exc.strerror)
         return False
     return True
 

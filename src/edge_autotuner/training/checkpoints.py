@@ -131,7 +131,7 @@ def _damages(path: Path) -> Iterator[None]:
         yield
     except (SafetensorError, OSError, RuntimeError, ValueError, KeyError, TypeError) as exc:
         reason = str(exc).split("\n", 1)[0]  # torch lists every tensor
-        raise TrainingError(f"checkpoint {path} is damaged ({reason}); delete it to start this training again") from exc
+        raise TrainingError(f"checkpoint {path} is damaged ({reason}); delete it to restart this training") from exc
 
 
 def _load(path: Path) -> dict[str, Tensor]:

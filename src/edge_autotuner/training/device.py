@@ -22,7 +22,7 @@ def choose_device(wanted: TrainingDevice) -> torch.device:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise ConfigError(
-            "training.device: torch finds no CUDA device; install a CUDA build of torch, or write cpu or auto"
+            "training.device: torch finds no CUDA device; install a CUDA build of torch, or use cpu or auto"
         )
     return torch.device("cuda")
 

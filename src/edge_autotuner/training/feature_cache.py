@@ -113,7 +113,7 @@ def open_feature_source(
     wanted = CacheLayout(fingerprint, layers, shapes, n_samples, config.n_views)
     files = open_cache_files(wanted, config, folder, deadline=deadline, progress=progress)
     if files is not None and folder is not None and not _is_of_network(files, recomputed):
-        logger.warning("the kept features in %s are of another network or of other pictures; computed again", folder)
+        logger.warning("the cached features in %s are for another network or other pictures; recomputing", folder)
         files.close(keep=False)
         files = open_cache_files(wanted, config, folder, deadline=deadline, progress=progress)
     return recomputed if files is None else FeatureCache(recomputed, files)
@@ -224,12 +224,12 @@ class FeatureCache(FeatureSource):
             self._files.store.write(slot, values, pack_target(target))
         except OSError as exc:
             self._may_write = False
-            logger.warning("no more features are kept; missing ones are computed in each step: %s", exc)
+            logger.warning("feature cache stopped; computing missing features in each step: %s", exc)
 
     def _warn_of_range(self) -> None:
         if not self._has_warned_of_range:
             self._has_warned_of_range = True
-            logger.warning("some features are beyond float16 (%g): they are computed in each step", _MAX_HALF)
+            logger.warning("some features exceed float16 (%g); computing them in each step", _MAX_HALF)
 
 
 def _as_values(features: Sequence[Tensor]) -> HalfArray | None:

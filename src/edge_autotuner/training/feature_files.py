@@ -115,7 +115,7 @@ def open_cache_files(
         with _closed_on_error(store):
             store.recover(deadline, progress)
     except (OSError, StorageError) as exc:
-        logger.warning("features are not kept but computed in each step: %s", exc)
+        logger.warning("feature cache off, computing features in each step: %s", exc)
         return None
     return CacheFiles(store, kept, folder)
 
@@ -151,7 +151,7 @@ def _new_files(wanted: CacheLayout, config: FeatureCacheConfig, folder: Path | N
             config.max_gb,
             n_free / _GB,
             place,
-            "" if n_views else ": features are not kept but computed in each step",
+            "" if n_views else ": feature cache off, computing features in each step",
         )
     if n_views == 0:
         return None
@@ -202,11 +202,11 @@ def _kept_layout(wanted: CacheLayout, config: FeatureCacheConfig, folder: Path) 
         layout = replace(wanted, n_views=int(header["n_views"]))
         is_whole = (folder / FEATURES).stat().st_size == layout.n_bytes and (folder / JOURNAL).is_file()
     except (OSError, ValueError, KeyError, TypeError) as exc:
-        logger.warning("the kept features in %s are damaged (%s); they are computed again", folder, exc)
+        logger.warning("the cached features in %s are damaged (%s); recomputing", folder, exc)
         return None
     is_ours = header == _header(layout, wanted.n_views) and 1 <= layout.n_views <= wanted.n_views
     if is_ours and is_whole and layout.n_bytes <= _n_bytes(config.max_gb):
         return layout
-    reason = "damaged" if is_ours and not is_whole else "of another training"
-    logger.warning("the kept features in %s are %s; they are computed again", folder, reason)
+    reason = "damaged" if is_ours and not is_whole else "from another training"
+    logger.warning("the cached features in %s are %s; recomputing", folder, reason)
     return None

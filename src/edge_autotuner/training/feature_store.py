@@ -68,13 +68,13 @@ class FeatureStore:
         for n_checked, (slot, (checksum, note)) in enumerate(entries.items()):
             if deadline.has_passed:
                 break
-            progress.advance(0, note=f"checking kept features: {n_checked} of {len(entries)}")
+            progress.advance(0, note=f"checking cached features: {n_checked} of {len(entries)}")
             if zlib.crc32(self.values(slot).data) == checksum:
                 self._notes[slot] = note
             else:
                 n_damaged += 1
         if n_damaged:
-            logger.warning("%d of %d kept feature maps are damaged; they are computed again", n_damaged, len(entries))
+            logger.warning("%d of %d cached feature maps are damaged; recomputing", n_damaged, len(entries))
 
     def write(self, slot: int, values: HalfArray, note: bytes) -> None:
         """Keep the (n_values,) features of a slot, and a note on them.
@@ -126,7 +126,9 @@ class FeatureStore:
             entries[slot] = checksum, note
             end = following
         if end < len(data):
-            logger.warning("the journal of kept features ends at byte %d of %d with a damaged entry", end, len(data))
+            logger.warning(
+                "the journal of the feature cache ends at byte %d of %d with a damaged entry", end, len(data)
+            )
             self._journal.truncate(end)
         return entries
 

@@ -66,8 +66,8 @@ class ObjectPaster:
         logger.info("pasting: objects=%d", n_cutouts)
         if n_cutouts == 0:
             logger.warning(
-                "nothing is pasted: of %d pictures of the camera, none gave an object; at least %d of one size and "
-                "moving objects with labels are needed", len(own), MIN_PICTURES
+                "pasting off: none of the camera's %d pictures has an object to paste; it needs at least %d pictures "
+                "of one size, and labelled moving objects", len(own), MIN_PICTURES
             )  # fmt: skip
 
     def scene(self, index: int, image_bgr: ImageArray, rng: np.random.Generator) -> Scene:

@@ -117,7 +117,7 @@ def tune(
         ConfigError: the device of the settings is not there.
     """
     if not any(len(sample.boxes_xyxy) for sample in samples):
-        raise TrainingError("no labelled object in the training frames: lower annotation.min_score or capture more")
+        raise TrainingError("no labelled object in the training frames; lower annotation.min_score, or capture more")
     deadline = deadline or Deadline(config.deadline_s)
     n_threads = config.n_threads or torch.get_num_threads()
     on_cpu = choose_device(config.device).type == "cpu"
@@ -237,7 +237,7 @@ class _Training(Generic[Network]):
             try:
                 self._finish_epoch(sums, self.budget.deadline.elapsed_s - began_s)
             except ValidationCut:
-                logger.warning("validation took longer than ever; what epoch %d learnt is lost", self.state.epoch)
+                logger.warning("validation took longer than expected; epoch %d is lost", self.state.epoch)
                 return "deadline"
         return reason
 
@@ -292,8 +292,8 @@ class _Training(Generic[Network]):
             yield
         except TrainingDiverged as exc:
             raise TrainingDiverged(
-                f"{exc} at epoch {self.state.epoch + 1}, step {step}, learning rate {lr:.2g}; "
-                "the best weights so far are kept; lower max_lr"
+                f"{exc} at epoch {self.state.epoch + 1}, step {step}, learning rate {lr:.2g}; the best weights so far "
+                "are kept; lower training.max_lr"
             ) from exc
 
     def _finish_epoch(self, sums: EpochSums, seconds: float) -> None:
@@ -346,9 +346,9 @@ class _Training(Generic[Network]):
         budget, deadline = self.budget, self.budget.deadline
         needed_s = deadline.elapsed_s + missing_s + budget.epoch_s + budget.closing_s
         return DeadlineTooShort(
-            f"{deadline.budget_s:.3g} s are too short to learn anything: here a step takes {budget.step_s:.2g} s, a "
-            f"validation {budget.validation_s:.2g} s, an epoch of {self.n_per_epoch} steps {budget.epoch_s:.2g} s; "
-            f"give the training at least {math.ceil(needed_s)} s"
+            f"{deadline.budget_s:.3g} s are too short to learn anything: on this machine, a step takes "
+            f"{budget.step_s:.2g} s, a validation {budget.validation_s:.2g} s, an epoch of {self.n_per_epoch} steps "
+            f"{budget.epoch_s:.2g} s; give the training at least {math.ceil(needed_s)} s"
         )
 
     def _say_how_far(self) -> None:
@@ -356,7 +356,7 @@ class _Training(Generic[Network]):
         epochs = f"{done / self.n_per_epoch:.1f} of {self.config.n_epochs} epochs"
         logger.log(
             logging.WARNING if done < self.n_per_epoch else logging.INFO,
-            "the deadline ended the training after %s; an epoch takes about %.1f s here",
+            "deadline reached after %s; an epoch takes about %.1f s on this machine",
             epochs,
             budget.epoch_s,
         )

@@ -216,16 +216,16 @@ class RunDescription(_Part):
         _check_classes(self.labels, ())
         _refuse_twins("frames", [(frame.split, frame.index) for frame in self.frames])
         if any(frame.background is not None and frame.background >= len(self.backgrounds) for frame in self.frames):
-            raise ValueError("a frame refers to a background that is not listed")
+            raise ValueError("a frame refers to an unlisted background")
         _refuse_twins("fingerprints", [one.fingerprint for one in self.annotations])
         for one in self.annotations:
             _refuse_twins("annotated frames", [annotation.frame for annotation in one.annotations])
             if any(annotation.frame >= len(self.frames) for annotation in one.annotations):
-                raise ValueError("an annotation is of a frame that is not listed")
+                raise ValueError("an annotation refers to an unlisted frame")
             for annotation in one.annotations:
                 _check_classes(self.labels, annotation.class_ids)
         if self.annotations[-1].fingerprint != self.stages.annotation.fingerprint:
-            raise ValueError("the last annotations are not those of the annotation stage")
+            raise ValueError("the last annotations do not match the annotation stage")
         _refuse_twins("replayed pictures", [picture.frame_id for picture in self.replay or ()])
         _refuse_twins("replayed files", [picture.sha256 for picture in self.replay or ()])
         self.files()
@@ -253,9 +253,9 @@ class RunDescription(_Part):
         sizes: dict[str, int] = {}
         for content in self.contents():
             if sizes.setdefault(content.sha256, content.n_bytes) != content.n_bytes:
-                raise ValueError(f"the content {content.sha256} has two sizes")
+                raise ValueError(f"the blob {content.sha256} has two sizes")
         if len(sizes) > MAX_FILES:
-            raise ValueError(f"{len(sizes)} files, {MAX_FILES} is the most")
+            raise ValueError(f"{len(sizes)} files, the limit is {MAX_FILES}")
         return sizes
 
     def to_bytes(self) -> bytes:
@@ -278,7 +278,7 @@ def parse_description(content: bytes) -> RunDescription:
     except ValidationError as exc:
         first = exc.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])[:_MAX_PLACE] or "as a whole"
-        raise DatasetError(f"the description of the dataset is wrong: {where}: {first['msg']:.200}") from None
+        raise DatasetError(f"invalid description of the dataset: {where}: {first['msg']:.200}") from None
     except ValueError as exc:
         raise DatasetError(f"the description of the dataset cannot be read: {exc!s:.200}") from exc
     return description
@@ -287,7 +287,7 @@ def parse_description(content: bytes) -> RunDescription:
 def check_form(content: bytes) -> None:
     """Raise `DatasetError` for a description that is too large, or has too many pieces for its size, undecoded."""
     if len(content) > MAX_BYTES:
-        raise DatasetError(f"a description of a dataset has {MAX_BYTES >> 20} MB at most, got {len(content)} bytes")
+        raise DatasetError(f"a dataset's description may have at most {MAX_BYTES >> 20} MB, got {len(content)} bytes")
     try:
         check_json(content, _limits(len(content)))
     except ValueError as exc:
@@ -306,7 +306,7 @@ def _limits(n_bytes: int) -> JsonLimits:
 
 def _refuse_twins(what: str, values: list[Any]) -> None:
     if len(set(values)) < len(values):
-        raise ValueError(f"two {what} are the same")
+        raise ValueError(f"duplicate {what}")
 
 
 def _check_lengths(*values: tuple[object, ...] | None) -> None:
@@ -323,4 +323,4 @@ def _check_classes(labels: tuple[str, ...], class_ids: tuple[int, ...]) -> None:
 
 def _check_time(text: str | None) -> None:
     if text is not None and datetime.fromisoformat(text).tzinfo is None:
-        raise ValueError(f"a time needs its zone, got '{text}'")
+        raise ValueError(f"a time must have a time zone, got '{text}'")

@@ -246,11 +246,14 @@ def test_only_test_frames_are_fine(tmp_path: Path) -> None:
 
 def test_empty_dataset_and_other_classes(tmp_path: Path) -> None:
     teacher, config = grey_teacher()
-    with new_store(tmp_path / "a") as store, pytest.raises(DatasetError, match="has no frames; run the capture first"):
+    with (
+        new_store(tmp_path / "a") as store,
+        pytest.raises(DatasetError, match="has no frames; run `edge-autotuner capture` first"),
+    ):
         run(store, teacher, config)
     with new_store(tmp_path / "b", labels=LabelMap(("car",))) as store:
         add_frame(store, 0)
-        with pytest.raises(ConfigError, match="gives the classes person, car, the dataset has car"):
+        with pytest.raises(ConfigError, match="has the classes person, car, but the dataset has car"):
             run(store, teacher, config)
 
 

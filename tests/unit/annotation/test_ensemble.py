@@ -52,7 +52,7 @@ def test_each_class_needs_one_member_that_knows_it() -> None:
     found = ensemble(cars, people).annotate(paint(FRAME, [CAR, PERSON]), None)
     assert boxes_of(found.detections) == [CAR, PERSON]
     assert found.detections.scores.tolist() == pytest.approx([0.9, 0.9]), "nobody votes against what it does not know"
-    with pytest.raises(ConfigError, match="none of the teachers grey, grey knows the classes person"):
+    with pytest.raises(ConfigError, match="none of the teachers grey, grey supports the classes person"):
         ensemble(cars, cars)
 
 
@@ -74,5 +74,5 @@ def test_one_weight_for_each() -> None:
 
 def test_known_classes() -> None:
     assert known_classes(LABELS, LabelMap(("boat", "car")), teacher="t") == LabelMap(("car",))
-    with pytest.raises(ConfigError, match="teacher t knows none of the classes person, car"):
+    with pytest.raises(ConfigError, match="teacher t supports none of the classes person, car"):
         known_classes(LABELS, LabelMap(("boat",)), teacher="t")

@@ -110,7 +110,7 @@ def test_a_stored_background(rules: dict[str, Any], is_flat: bool) -> None:
 
 def test_what_finds_objects_must_know_them() -> None:
     config = AnnotationConfig()
-    with pytest.raises(ValueError, match="need a detector"):
+    with pytest.raises(ValueError, match="needs a detector"):
         PrivacyFilter(PrivacyConfig(hide_classes=("person",)), config, None)
     with pytest.raises(Exception, match="dog"):
         PrivacyFilter(PrivacyConfig(hide_classes=("dog",)), config, GreyDetector())

@@ -146,7 +146,9 @@ def test_nothing_left(tmp_path: Path) -> None:
         for index in range(N_TRAIN):
             record = add_frame(store, index, regions_xyxy=np.zeros((0, 4)))
             store.add_annotation(record, annotation(SIGN), teacher="t", fingerprint="raw")
-        with pytest.raises(NoLabelsFound, match=r"nothing is left .* teacher t gave: 24 stand in one place .* to keep"):
+        with pytest.raises(
+            NoLabelsFound, match=r"refinement removed all labels of teacher t: 24 stay in one place .* to keep"
+        ):
             refine(store)
         assert store.note("refinement")["n_labels"] == 0
 

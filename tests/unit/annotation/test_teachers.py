@@ -28,7 +28,7 @@ def test_zoom_is_the_edge_model() -> None:
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("zoom", "teacher zoom needs the edge model"), ("femto", "teacher femto needs a model file and an adapter")],
+    [("zoom", "teacher zoom needs an edge model"), ("femto", "teacher femto needs a model file and an adapter")],
 )
 def test_what_a_name_needs(name: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):

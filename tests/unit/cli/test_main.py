@@ -72,7 +72,7 @@ def test_interrupts(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> No
     raising(error, monkeypatch)
     outcome = run_cli("models", "show", "x")
     assert outcome.code == 130
-    assert outcome.err.splitlines() == ["edge-autotuner: interrupted; the same command begins anew"]
+    assert outcome.err.splitlines() == ["edge-autotuner: interrupted; repeat the command to start again"]
 
 
 @pytest.mark.parametrize("arguments", [("report", "runs/x"), ("--verbose", "report", "runs/x")])
@@ -84,7 +84,7 @@ def test_an_interrupted_run_can_be_continued(arguments: tuple[str, ...], monkeyp
     outcome = run_cli(*arguments)
     assert outcome.code == 130
     assert outcome.err.splitlines() == [
-        "edge-autotuner: interrupted; what a run has finished is kept: the same command continues it"
+        "edge-autotuner: interrupted; finished work is kept: repeat the command to continue"
     ]
 
 

@@ -136,7 +136,7 @@ def test_with_overwrite_a_file_is_replaced(clip: Path) -> None:
 def test_detections_of_a_camera_are_not_gathered_for_ever(source: str, clip: Path) -> None:
     outcome = run_cli("detect", "bundle", source, "-o", "out.json")
     assert outcome.code == 2
-    assert "a camera never ends" in outcome.complaints[0]
+    assert "a camera never does" in outcome.complaints[0]
     assert not Path("out.json").exists()
 
 

@@ -52,8 +52,8 @@ def test_mistakes_are_explained(tmp_path: Path, dataset: Path) -> None:
     assert "--as camera: origin must be one of replay, generic" in wrong.err
     missing = run_cli("replay", "show", tmp_path / "memory")
     assert missing.code != 0
-    assert "holds no replay reservoir" in missing.err
-    assert "holds no dataset" in run_cli("replay", "add", tmp_path / "memory", tmp_path / "nowhere").err
+    assert "is not a replay reservoir" in missing.err
+    assert "is not a dataset" in run_cli("replay", "add", tmp_path / "memory", tmp_path / "nowhere").err
 
 
 def test_run_takes_a_reservoir(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_the_password_of_the_database_is_not_shown() -> None:
 
 @pytest.mark.parametrize("model", ["=a", "a=", ""])
 def test_a_wrong_model(model: str) -> None:
-    with pytest.raises(ConfigError, match="write NAME=SOURCE"):
+    with pytest.raises(ConfigError, match="use NAME=SOURCE"):
         merge_server_settings(None, None, {}, models=[model])
 
 

@@ -31,7 +31,7 @@ def test_class_maps(pairs: list[str] | None, expected: dict[str, str] | None) ->
 
 @pytest.mark.parametrize("text", ["truck", "truck=", "=car", "=", "", "truck=car,", "truck=car,bus"])
 def test_wrong_class_maps(text: str) -> None:
-    with pytest.raises(ConfigError, match="is not a class mapping; write for example truck=car"):
+    with pytest.raises(ConfigError, match="is not a class mapping; use"):
         parse_class_map([text])
 
 
@@ -91,8 +91,8 @@ def test_a_pair_clears_what_a_file_sets(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pair", "message"),
     [
-        pytest.param("training.n_epochs", "write KEY=VALUE", id="no-value"),
-        pytest.param("=3", "write KEY=VALUE", id="no-key"),
+        pytest.param("training.n_epochs", "use KEY=VALUE", id="no-value"),
+        pytest.param("=3", "use KEY=VALUE", id="no-key"),
         pytest.param("training.n_epochs=[1", "not valid YAML", id="yaml"),
         pytest.param("training.speed=3", r"training\.speed: no such setting", id="unknown"),
         pytest.param("speed=3", "speed: no such setting", id="unknown-top"),

@@ -75,7 +75,7 @@ def test_the_audit_log_is_verified(url: str) -> None:
     assert run_cli("audit", "verify", "--known", known[1], "--database", url).code == 0
     wrong = run_cli("audit", "verify", "--known", f"9:{known[1][2:]}", "--database", url)
     assert (wrong.code, wrong.out) == (12, "")
-    assert "tampered with or is damaged: entry 9 is missing" in wrong.err
+    assert "damaged or was tampered with: entry 9 is missing" in wrong.err
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_the_audit_log_is_verified(url: str) -> None:
         ),
         pytest.param(["tokens", "rotate", "gate"], "has no token to rotate", id="rotate"),
         pytest.param(["tokens", "revoke", "gate"], "has no valid token", id="revoke"),
-        pytest.param(["audit", "verify", "--known", "x"], "write NUMBER:HASH", id="known"),
+        pytest.param(["audit", "verify", "--known", "x"], "use NUMBER:HASH", id="known"),
     ],
 )
 def test_mistakes_are_explained(url: str, arguments: list[str], message: str) -> None:

@@ -81,7 +81,7 @@ def test_settings_are_those_of_the_capture(street: Path, tmp_path: Path) -> None
     [
         (("--duration", "soon"), 2, "'soon' is not a duration"),
         (("--every", "0s"), 2, "a duration must be positive"),
-        (("--video", "seen.avi"), 2, "give a name that ends in .mp4 or .mkv"),
+        (("--video", "seen.avi"), 2, "the name must end in .mp4 or .mkv"),
         (("--video", "no/folder/seen.mp4"), 12, "does not exist; create it"),
         (("--set", "capture.motion.ignore=[[[0, 0], [9, 0], [9, 9]]]"), 2, "outside the frame"),
         (("--sensitivity", "extreme"), 2, "sensitivity"),
@@ -132,9 +132,7 @@ def watch_broken(error: BaseException, folder: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        pytest.param(
-            KeyboardInterrupt(), 130, "interrupted; a watch captures nothing: the same command begins anew", id="Ctrl-C"
-        ),
+        pytest.param(KeyboardInterrupt(), 130, "interrupted; repeat the command to start again", id="Ctrl-C"),
         pytest.param(VideoError("cam-12 is damaged; mend it"), 3, "cam-12 is damaged", id="error"),
     ],
 )
@@ -178,7 +176,7 @@ def test_a_status_is_one_line(values: dict[str, Any], words: str) -> None:
 
 
 def test_no_frame_no_numbers() -> None:
-    assert summary_text(MotionFacts((80, 60), 0, 0, 0)) == "no frame came"
+    assert summary_text(MotionFacts((80, 60), 0, 0, 0)) == "no frame received"
 
 
 WITHOUT_TORCH = """

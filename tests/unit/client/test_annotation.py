@@ -106,7 +106,7 @@ def test_a_busy_service_is_asked_again(remote: Remote, stub: StubService) -> Non
     stub.busy_for = 1
     assert same(there.detect(pictures()[0]), expected[0])
     stub.busy_for = 1000
-    with pytest.raises(TeacherTimeout, match=r"what is labelled is kept: run again later"):
+    with pytest.raises(TeacherTimeout, match=r"finished labels are kept: run again later"):
         there.detect_batch(pictures())
 
 
@@ -115,7 +115,7 @@ def test_another_model_is_not_mixed_in(remote: Remote, stub: StubService) -> Non
     there.detect(pictures()[0])
     stub.sha256 = "0" * 64
     for ask in (lambda: there.detect(pictures()[0]), lambda: there.detect_batch(pictures())):
-        with pytest.raises(TeacherError, match="another one now: sha256 000000000000 instead of"):
+        with pytest.raises(TeacherError, match="changed: sha256 000000000000 instead of"):
             ask()
 
 
@@ -141,7 +141,7 @@ def test_a_wrong_token(remote: Remote, stub: StubService, monkeypatch: pytest.Mo
 def test_a_service_that_is_gone(remote: Remote, samples: Samples) -> None:
     with StubService(samples.teacher) as stub:
         there = remote(stub)
-    with pytest.raises(TeacherTimeout, match="cannot be reached"):
+    with pytest.raises(TeacherTimeout, match="is unreachable"):
         there.detect(pictures()[0])
 
 
@@ -193,7 +193,7 @@ def test_what_may_be_an_answer(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        pytest.param({"model": "n"}, "of model 'n'", id="another model"),
+        pytest.param({"model": "n"}, "from model 'n'", id="another model"),
         pytest.param({"picture_sha256": "c" * 64}, "another picture", id="another picture"),
         pytest.param({"scores": (0.9,)}, "differ in number", id="a score is missing"),
         pytest.param({"class_ids": (0, 0, 0)}, "differ in number", id="a class too many"),
@@ -208,12 +208,12 @@ def test_what_may_be_an_answer(changes: dict[str, Any]) -> None:
         pytest.param({"boxes_xyxy": ((0.0, -math.inf, 1.0, 1.0),) * 2}, "not finite", id="infinite the other way"),
         pytest.param({"scores": (1.1, 0.2)}, "score", id="score above 1"),
         pytest.param({"scores": (0.9, 0.05)}, "score", id="score below what was asked for"),
-        pytest.param({"scores": (0.2, 0.9)}, "do not fall", id="order"),
+        pytest.param({"scores": (0.2, 0.9)}, "are not sorted", id="order"),
         pytest.param({"class_ids": (2, 0)}, "class", id="unknown class"),
         pytest.param({"class_ids": (-1, 0)}, "class", id="negative class"),
-        pytest.param({"boxes_xyxy": ((30.0, 0.0, 10.0, 10.0),) * 2}, "not in the picture", id="turned"),
-        pytest.param({"boxes_xyxy": ((0.0, 0.0, 102.0, 10.0),) * 2}, "not in the picture", id="beyond the right"),
-        pytest.param({"boxes_xyxy": ((0.0, -5.0, 10.0, 10.0),) * 2}, "not in the picture", id="above the top"),
+        pytest.param({"boxes_xyxy": ((30.0, 0.0, 10.0, 10.0),) * 2}, "outside the picture", id="turned"),
+        pytest.param({"boxes_xyxy": ((0.0, 0.0, 102.0, 10.0),) * 2}, "outside the picture", id="beyond the right"),
+        pytest.param({"boxes_xyxy": ((0.0, -5.0, 10.0, 10.0),) * 2}, "outside the picture", id="above the top"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_an_answer(changes: dict[str, Any], why: str) -> None:
@@ -255,7 +255,7 @@ def test_a_broken_service_is_not_believed(
 def test_an_answer_for_each_picture(remote: Remote, stub: StubService, monkeypatch: pytest.MonkeyPatch) -> None:
     there = remote(stub)
     monkeypatch.setattr("support.service.annotation_stub.parts_of", lambda kind, body: parts_of(kind, body)[:-1])
-    with pytest.raises(TeacherBadReply, match="5 answers for 6 pictures"):
+    with pytest.raises(TeacherBadReply, match="5 results for 6 pictures"):
         there.detect_batch(pictures())
 
 
@@ -287,5 +287,5 @@ def decoded(content: bytes) -> ImageArray:
 
 def test_shrinking_here_needs_to_know_how(stub: StubService) -> None:
     config = ServiceConfig(url=stub.url, send="input size")
-    with Connection(config) as connection, pytest.raises(ConfigError, match="does not say how m resizes"):
+    with Connection(config) as connection, pytest.raises(ConfigError, match="does not report how m resizes"):
         RemoteDetector(connection, MODEL_INFO, config, min_score=0.1, max_detections=3)

@@ -36,7 +36,7 @@ def test_a_token_is_one_line(content: bytes, tmp_path: Path) -> None:
     ids=["empty", "blank", "two words", "another header", "not ASCII", "control", "too long"],
 )
 def test_what_cannot_be_a_token_is_refused_and_not_shown(content: bytes, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="does not hold a token") as caught:
+    with pytest.raises(ConfigError, match="does not contain a token") as caught:
         read_token(token_file(tmp_path, content))
     assert "secret" not in str(caught.value)
     assert "cret" not in repr(caught.value.__cause__)
@@ -56,7 +56,7 @@ def test_the_environment() -> None:
     config = ServiceConfig(token_env="LAB_TOKEN")
     assert read_token(config, {"LAB_TOKEN": "abc"}) == "abc"
     assert read_token(config, {}) is None
-    with pytest.raises(ConfigError, match="the environment variable LAB_TOKEN does not hold a token"):
+    with pytest.raises(ConfigError, match="the environment variable LAB_TOKEN does not contain a token"):
         read_token(config, {"LAB_TOKEN": "two words"})
 
 
@@ -89,7 +89,7 @@ def test_what_is_no_secret_is_refused_without_showing_it(tmp_path: Path, content
 def test_a_token_fits_into_a_header(tmp_path: Path, content: str) -> None:
     path = tmp_path / "token"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(ConfigError, match="does not hold a token"):
+    with pytest.raises(ConfigError, match="does not contain a token"):
         read_token_file(path)
     path.write_text(" abc.DEF-123 \n")
     assert read_token_file(path) == "abc.DEF-123"
@@ -102,7 +102,7 @@ def test_a_file_that_others_can_read(mode: int, warns: bool, tmp_path: Path, cap
     path.chmod(mode)
     with caplog.at_level(logging.WARNING):
         warn_if_others_can_read(path)
-    assert ("can be read by other users" in caplog.text) is warns
+    assert ("other users can read" in caplog.text) is warns
     assert "secret" not in caplog.text
 
 

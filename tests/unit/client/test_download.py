@@ -99,12 +99,14 @@ def wrong_rest(link: socket.socket) -> None:
 @pytest.mark.parametrize(
     ("script", "error", "why"),
     [
-        pytest.param(sending(reply(b"x" * len(CONTENT))), ServiceBadReply, "another file", id="another content"),
-        pytest.param(sending(reply(CONTENT + b"x")), ServiceBadReply, "more bytes", id="too long"),
+        pytest.param(
+            sending(reply(b"x" * len(CONTENT))), ServiceBadReply, "not the expected file", id="another content"
+        ),
+        pytest.param(sending(reply(CONTENT + b"x")), ServiceBadReply, "more than the announced", id="too long"),
         pytest.param(sending(reply(CONTENT[:-1])), ServiceBadReply, "fewer than", id="too short"),
         pytest.param(wrong_rest, ServiceBadReply, "rest from byte 0", id="another part"),
         pytest.param(
-            sending(reply(CONTENT, headers="Content-Encoding: gzip")), ServiceBadReply, "unasked", id="compressed"
+            sending(reply(CONTENT, headers="Content-Encoding: gzip")), ServiceBadReply, "unrequested", id="compressed"
         ),
         pytest.param(sending(reply(b"", status="404 Not Found")), ServiceRefused, "404", id="not there"),
     ],
@@ -122,7 +124,7 @@ def test_a_damaged_part_is_thrown_away(tmp_path: Path) -> None:
         fetch(tmp_path, file_server([], breaks_after=1000), attempts=1)
     (part,) = (tmp_path / name for name in leftovers(tmp_path))
     part.write_bytes(b"x" * 1000)
-    with pytest.raises(ServiceBadReply, match="another file"):
+    with pytest.raises(ServiceBadReply, match="not the expected file"):
         fetch(tmp_path, file_server([]))
     assert leftovers(tmp_path) == []
     assert fetch(tmp_path, file_server([])).read_bytes() == CONTENT

@@ -86,7 +86,7 @@ def test_files_that_cannot_be_read(client: JobsClient, tmp_path: Path) -> None:
 
 def test_an_answer_about_another_job_is_refused(client: JobsClient, fake: FakeJobs) -> None:
     fake.on_new = lambda job: job.update(key="another")
-    with pytest.raises(ServiceBadReply, match="answered about the job 'another'"):
+    with pytest.raises(ServiceBadReply, match="returned the wrong job 'another'"):
         client.submit(request(), CONTENTS)
 
 
@@ -122,7 +122,7 @@ def test_news_that_are_none_end_the_wait(
 ) -> None:
     job = client.submit(request(), CONTENTS)
     fake.shown = change_it
-    with pytest.raises(ServiceBadReply, match="asked for news of the job job-1"):
+    with pytest.raises(ServiceBadReply, match="no update for the job job-1"):
         client.wait(job)
 
 
@@ -153,10 +153,10 @@ def test_outputs_are_fetched_once(client: JobsClient, fake: FakeJobs, tmp_path: 
     ("files", "message"),
     [
         pytest.param([("report", "a", 1), ("report", "b", 1)], "two files for one purpose", id="one role twice"),
-        pytest.param([("report", "a", 0)], "no usual size", id="empty"),
-        pytest.param([("report", "a", 1 << 40)], "no usual size", id="huge"),
+        pytest.param([("report", "a", 0)], "invalid size", id="empty"),
+        pytest.param([("report", "a", 1 << 40)], "invalid size", id="huge"),
         pytest.param([("report", "a", 7)], "fewer than", id="shorter than announced"),
-        pytest.param([("report", "b", 6)], "another file than expected", id="another content"),
+        pytest.param([("report", "b", 6)], "not the expected file", id="another content"),
     ],
 )
 def test_outputs_that_do_not_fit(

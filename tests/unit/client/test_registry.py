@@ -122,7 +122,7 @@ def test_only_the_missing_file_is_fetched_again(registry: RegistryClient, link: 
     bundle = deployed(registry, tmp_path)
     model, weights = (f"GET /v1/blobs/{file.sha256}" for file in bundle.files)
     link.changes = {weights: b"damaged"}
-    with pytest.raises(ServiceBadReply, match="another file than expected"):
+    with pytest.raises(ServiceBadReply, match="not the expected file"):
         registry.fetch(bundle, tmp_path / "new")
     assert not (tmp_path / "new").exists()
     link.changes = {}
@@ -134,18 +134,18 @@ def test_only_the_missing_file_is_fetched_again(registry: RegistryClient, link: 
 def test_a_bundle_is_never_overwritten(registry: RegistryClient, tmp_path: Path) -> None:
     bundle = deployed(registry, tmp_path)
     registry.fetch(bundle, tmp_path / "new")
-    with pytest.raises(ModelBundleError, match="exists already"):
+    with pytest.raises(ModelBundleError, match="already exists"):
         registry.fetch(bundle, tmp_path / "new")
 
 
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        pytest.param({"description": "{}"}, "does not have its hash", id="another description"),
+        pytest.param({"description": "{}"}, "does not match its hash", id="another description"),
         pytest.param({"files": ()}, "cannot be none", id="no files"),
         pytest.param({"name": "bundle.json"}, r"cannot be bundle\.json", id="a file in the place of the description"),
-        pytest.param({"n_bytes": 0}, "no usual size", id="empty"),
-        pytest.param({"n_bytes": 1 << 40}, "no usual size", id="huge"),
+        pytest.param({"n_bytes": 0}, "invalid size", id="empty"),
+        pytest.param({"n_bytes": 1 << 40}, "invalid size", id="huge"),
     ],
 )
 def test_what_the_registry_says_is_checked(

@@ -57,5 +57,5 @@ def test_a_service_that_misses_what_nobody_offered_is_refused() -> None:
             content = json.dumps({"missing": ["0" * 64]}).encode()
             return httpx2.Response(200, headers={"content-type": "application/json"}, stream=httpx2.ByteStream(content))
 
-    with connected(Curious()) as connection, pytest.raises(ServiceBadReply, match="nobody asked about"):
+    with connected(Curious()) as connection, pytest.raises(ServiceBadReply, match="unknown blob"):
         upload_missing(connection, {sha256_of(b"a"): b"a"})

@@ -36,5 +36,5 @@ def test_an_onnx_file_as_edge_model(tmp_path: object) -> None:
 
     file = Path(str(tmp_path)) / "model.onnx"
     file.write_bytes(b"x")
-    with pytest.raises(WeightsError, match="is an ONNX file, which cannot be trained"):
+    with pytest.raises(WeightsError, match="is an ONNX file, which can be a teacher but cannot be trained"):
         load_network(file, architecture="yolox-nano")

@@ -85,7 +85,7 @@ def test_items_and_inner_objects_say_where_they_are() -> None:
 def test_json_that_says_two_things_is_refused() -> None:
     assert parse_json(b'{"a": [1, {"b": null}]}') == {"a": [1, {"b": None}]}
     for text in ('{"a": 1, "a": 1}', '[{"b": {"a": 1, "c": 2, "a": 3}}]'):
-        with pytest.raises(ValueError, match="the key 'a' is there twice in one object"):
+        with pytest.raises(ValueError, match="the key 'a' is a duplicate in one object"):
             parse_json(text)
     with pytest.raises(ValueError, match="nested deeper"):
         parse_json("[" * 200_000)

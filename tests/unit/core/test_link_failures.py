@@ -29,23 +29,23 @@ def tls(reason: str) -> ssl.SSLError:
 
 
 CAUSES: dict[str, tuple[BaseException, str]] = {
-    "certificate": (verification(), "its certificate is not accepted: certificate has expired"),
-    "tls": (tls("WRONG_VERSION_NUMBER"), "TLS failed (wrong version number); perhaps the port speaks plain http"),
-    "handshake": (TimeoutError("_ssl.c:989: The handshake operation timed out"), "no TLS handshake in time"),
-    "name": (socket.gaierror(-2, "Name or service not known"), "its name cannot be resolved"),
+    "certificate": (verification(), "its certificate is not valid: certificate has expired"),
+    "tls": (tls("WRONG_VERSION_NUMBER"), "TLS failed (wrong version number); the port may use plain HTTP"),
+    "handshake": (TimeoutError("_ssl.c:989: The handshake operation timed out"), "TLS handshake timed out"),
+    "name": (socket.gaierror(-2, "Name or service not known"), "cannot resolve the host name"),
     "refused": (
         ConnectionRefusedError(errno.ECONNREFUSED, "refused"),
         "connection refused: the program is not running",
     ),
-    "reset": (ConnectionResetError(errno.ECONNRESET, "reset"), "the other side reset the connection"),
-    "host": (OSError(errno.EHOSTUNREACH, "No route"), "the host cannot be reached"),
-    "network": (OSError(errno.ENETUNREACH, "Network"), "there is no network to it"),
-    "silence": (TimeoutError("timed out"), "nothing came in time"),
-    "hung up": (http.client.RemoteDisconnected("x"), "hung up without an answer"),
-    "large head": (http.client.LineTooLong("header line"), "the head of the answer is too large"),
-    "many headers": (http.client.HTTPException("got more than 100 headers"), "the head of the answer is too large"),
-    "no HTTP": (http.client.BadStatusLine("SSH-2.0"), "the answer is not HTTP as it should be"),
-    "half": (http.client.IncompleteRead(b"x"), "the answer ends before it is complete"),
+    "reset": (ConnectionResetError(errno.ECONNRESET, "reset"), "connection reset"),
+    "host": (OSError(errno.EHOSTUNREACH, "No route"), "the host is unreachable"),
+    "network": (OSError(errno.ENETUNREACH, "Network"), "the network is unreachable"),
+    "silence": (TimeoutError("timed out"), "timed out"),
+    "connection closed": (http.client.RemoteDisconnected("x"), "closed without a response"),
+    "large head": (http.client.LineTooLong("header line"), "the response headers are too large"),
+    "many headers": (http.client.HTTPException("got more than 100 headers"), "the response headers are too large"),
+    "no HTTP": (http.client.BadStatusLine("SSH-2.0"), "the response is not valid HTTP"),
+    "half": (http.client.IncompleteRead(b"x"), "the response is incomplete"),
 }
 
 
@@ -92,9 +92,9 @@ def test_what_the_other_side_sends_is_bounded_and_printable() -> None:
         ("http://user:SECRET@127.0.0.1:99/x?token=SECRET#SECRET", "to http://127.0.0.1:99"),
         ("http://[::1]:80/SECRET", "to http://[::1]:80"),
         ("//other.example/SECRET", "to https://other.example"),
-        ("http://[::1", "to something that is not an address"),
-        ("http://h:port/SECRET", "to something that is not an address"),
-        ("", "without saying where to"),
+        ("http://[::1", "to an invalid URL"),
+        ("http://h:port/SECRET", "to an invalid URL"),
+        ("", "without a location"),
         ("https://teacher.example/v1?key=SECRET", "to itself"),
     ],
 )

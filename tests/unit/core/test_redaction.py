@@ -72,7 +72,7 @@ def test_taken_out(text: str, shown: str) -> None:
         "listening on http://127.0.0.1:8080; http://[::1]:80/x",
         "cannot reach http://127.0.0.1:8080: connection refused",
         "mail me@home, street@night.mp4, 12:30 o'clock, a=b",
-        "write KEY=VALUE, for example training.max_lr=0.0005",
+        "use KEY=VALUE, e.g. training.max_lr=0.0005",
         "outputs.mqtt.password_file=/run/secrets/mqtt",
         "model bundles/a:1 of camera front, 0.5:0.95",
         "C:\\videos\\street.mp4",

@@ -70,7 +70,7 @@ def test_nobody_goes_on_with_a_file_that_somebody_changed(
     path = dataset / name
     edit(path)
     for start in (lambda: DatasetStore.open(dataset), lambda: new_store(dataset)):
-        with pytest.raises(DatasetError, match=rf"{name} was changed after it was written.*Move the file"):
+        with pytest.raises(DatasetError, match=rf"{name} was edited.*Move the file"):
             start()
     assert path.exists()
     path.rename(tmp_path / "moved")
@@ -97,7 +97,7 @@ def test_the_file_of_another_dataset_counts_as_changed(tmp_path: Path) -> None:
     with new_store(tmp_path / "c", labels=DatasetStore.open(tmp_path / "a").labels.__class__(("bus",))) as third:
         add_frame(third, 0)
     (tmp_path / "c/annotations.coco.json").write_bytes((tmp_path / "a/annotations.coco.json").read_bytes())
-    with pytest.raises(DatasetError, match="was changed"):
+    with pytest.raises(DatasetError, match="was edited"):
         DatasetStore.open(tmp_path / "c")
 
 
@@ -111,7 +111,7 @@ def test_what_is_changed_while_the_dataset_grows_is_kept_aside(
             store.export()
     assert (tmp_path / "annotations.coco.edited-1.json").read_text() == "mine 1"
     assert (tmp_path / "annotations.coco.edited-2.json").read_text() == "mine 2"
-    assert caplog.text.count("it is kept as annotations.coco.edited-") == 2
+    assert caplog.text.count("kept as annotations.coco.edited-") == 2
     assert len(json.loads((tmp_path / "annotations.coco.json").read_text())["images"]) == 3
 
 

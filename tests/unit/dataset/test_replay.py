@@ -248,7 +248,7 @@ def test_a_picture_of_another_size_than_recorded_is_named(tmp_path: Path) -> Non
 def test_a_frame_that_changed_since_it_was_recorded_is_refused(tmp_path: Path) -> None:
     reservoir = ReplayReservoir(tmp_path)
     reservoir.offer([offer(1)])
-    with pytest.raises(DatasetError, match="cam:2 was changed"):
+    with pytest.raises(DatasetError, match="cam:2 was modified"):
         reservoir.offer([replace(offer(2), read=lambda: b"something else")])
     assert ids_of(reservoir) == ["cam:1"]
 
@@ -258,7 +258,7 @@ def test_other_folders_are_not_touched(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"holiday\.jpg"):
         ReplayReservoir(tmp_path).offer([offer(1)])
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
-    with pytest.raises(DatasetError, match="holds no replay reservoir"):
+    with pytest.raises(DatasetError, match="is not a replay reservoir"):
         ReplayReservoir(tmp_path).pictures()
 
 

@@ -152,7 +152,7 @@ def test_changed_background_is_refused(tmp_path: Path) -> None:
     with new_store(tmp_path) as store:
         name = store.add_background(picture(1)[:, :, 0])
         cv2.imwrite(str(tmp_path / name), picture(2)[:, :, 0])
-        with pytest.raises(DatasetError, match="was changed after it was stored"):
+        with pytest.raises(DatasetError, match="was modified after it was stored"):
             store.read_background(name)
 
 
@@ -160,7 +160,7 @@ def test_changed_background_is_refused(tmp_path: Path) -> None:
     ("damage", "message"),
     [
         pytest.param(lambda path: path.unlink(), "cannot read .*No such file", id="missing"),
-        pytest.param(lambda path: path.write_bytes(path.read_bytes()[:-9]), "was changed", id="cut short"),
+        pytest.param(lambda path: path.write_bytes(path.read_bytes()[:-9]), "was modified", id="cut short"),
     ],
 )
 def test_damaged_picture_is_named(tmp_path: Path, damage: object, message: str) -> None:
@@ -295,7 +295,7 @@ def test_a_dataset_without_training_frames_is_begun_anew(tmp_path: Path) -> None
 
 def test_foreign_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "holiday.jpg").write_text("")
-    with pytest.raises(DatasetError, match=r"holds other files \(holiday.jpg\)"):
+    with pytest.raises(DatasetError, match=r"contains other files \(holiday.jpg\)"):
         new_store(tmp_path)
     with new_store(tmp_path / "d") as store:
         add_frame(store, 0)
@@ -305,10 +305,10 @@ def test_foreign_folders_are_refused(tmp_path: Path) -> None:
 
 
 def test_open_without_a_dataset(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"holds no dataset .* run the capture first"):
+    with pytest.raises(DatasetError, match=r"is not a dataset .* run `edge-autotuner capture` first"):
         DatasetStore.open(tmp_path)
     (tmp_path / "journal.jsonl").write_bytes(b'{"crc32":')
-    with pytest.raises(DatasetError, match="is empty; run the capture again"):
+    with pytest.raises(DatasetError, match="is empty; run `edge-autotuner capture` again"):
         DatasetStore.open(tmp_path)
     with new_store(tmp_path) as store:  # killed before the first record: goes on
         add_frame(store, 0)
@@ -320,10 +320,10 @@ def test_unknown_format_and_foreign_journal(tmp_path: Path) -> None:
 
     journal = tmp_path / "journal.jsonl"
     journal.write_bytes(encode_line({"kind": "dataset", "format_version": 2}))
-    with pytest.raises(DatasetError, match=r"jsonl:1: the dataset has format 2, this version reads format 1"):
+    with pytest.raises(DatasetError, match=r"jsonl:1: the dataset has format 2, but this version reads format 1"):
         DatasetStore.open(tmp_path)
     journal.write_bytes(encode_line({"kind": "note", "key": "a", "value": 1}))
-    with pytest.raises(DatasetError, match=r"jsonl:1: a record of kind 'note' is out of place"):
+    with pytest.raises(DatasetError, match=r"jsonl:1: unexpected record of kind 'note'"):
         DatasetStore.open(tmp_path)
 
 

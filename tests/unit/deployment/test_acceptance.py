@@ -61,12 +61,12 @@ def change_space(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        pytest.param(change_metrics, "not one of the trusted keys", id="description"),
-        pytest.param(change_space, "not one of the trusted keys", id="one-space"),
+        pytest.param(change_metrics, "not signed by a trusted key", id="description"),
+        pytest.param(change_space, "not signed by a trusted key", id="one-space"),
         pytest.param(lambda f: (f / "model.onnx").write_bytes(b"other"), "bytes instead of", id="model"),
         pytest.param(
             lambda f: (f / "weights.safetensors").write_bytes(b"w3ights"),
-            "weights.safetensors was changed",
+            "weights.safetensors was modified",
             id="weights",
         ),
         pytest.param(lambda f: (f / "bundle.json.sig").unlink(), "is not signed", id="no-signature"),
@@ -74,9 +74,9 @@ def change_space(folder: Path) -> None:
         pytest.param(lambda f: (f / "bundle.json.sig").write_text("?"), "not base64", id="no-base64"),
         pytest.param(lambda f: (f / "bundle.json.sig").write_bytes(b"\xff" * 999), "not base64", id="noise"),
         pytest.param(lambda f: (f / "bundle.json").unlink(), "is not a model bundle", id="no-description"),
-        pytest.param(lambda f: sign_bundle(f, OTHER), "not one of the trusted keys", id="other-key"),
+        pytest.param(lambda f: sign_bundle(f, OTHER), "not signed by a trusted key", id="other-key"),
         pytest.param(
-            lambda f: write_signature(f, MINE.sign(b"another bundle")), "not one of the trusted keys", id="other-bundle"
+            lambda f: write_signature(f, MINE.sign(b"another bundle")), "not signed by a trusted key", id="other-bundle"
         ),
     ],
 )
@@ -105,7 +105,7 @@ def test_a_signature_is_checked_before_anything_is_fetched(tmp_path: Path) -> No
 def test_nothing_damaged_is_signed(tmp_path: Path) -> None:
     made(tmp_path / "b")
     (tmp_path / "b" / "weights.safetensors").write_bytes(b"w3ights")
-    with pytest.raises(ModelBundleError, match="was changed"):
+    with pytest.raises(ModelBundleError, match="was modified"):
         sign_bundle(tmp_path / "b", MINE)
     assert read_signature(tmp_path / "b") is None
 

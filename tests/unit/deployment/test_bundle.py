@@ -68,7 +68,7 @@ def test_the_description_names_its_format(tmp_path: Path) -> None:
 
 def test_a_bundle_is_never_overwritten(tmp_path: Path) -> None:
     made(tmp_path / "b")
-    with pytest.raises(ModelBundleError, match="exists already: a bundle is never overwritten"):
+    with pytest.raises(ModelBundleError, match="already exists, and bundles are never overwritten"):
         made(tmp_path / "b", weights=b"other")
     assert read_bundle(tmp_path / "b").weights_path.read_bytes() == WEIGHTS
 
@@ -111,10 +111,10 @@ def test_a_disk_that_refuses_is_a_storage_error(tmp_path: Path) -> None:
     ("edit", "message"),
     [
         pytest.param(
-            lambda d: d.update(version=2), "has format version 2, this installation reads version 1", id="new"
+            lambda d: d.update(version=2), "has format version 2, but this installation reads version 1", id="new"
         ),
         pytest.param(lambda d: d.pop("version"), "has format version None", id="no-version"),
-        pytest.param(lambda d: d.update(format="zip"), "is not the description of a model bundle", id="format"),
+        pytest.param(lambda d: d.update(format="zip"), "is not a model bundle's description", id="format"),
         pytest.param(lambda d: d.update(name=7), "'name' must be text, got 7", id="name"),
         pytest.param(lambda d: d.pop("metrics"), "'metrics' must be an object with keys, got nothing", id="no-metrics"),
         pytest.param(lambda d: d.update(created_at="yesterday"), "created_at: Invalid isoformat", id="time"),
@@ -134,7 +134,7 @@ def test_a_disk_that_refuses_is_a_storage_error(tmp_path: Path) -> None:
         ),
         pytest.param(lambda d: d["files"]["model"].update(n_bytes=True), "a whole number", id="size-bool"),
         pytest.param(lambda d: d["files"]["model"].update(n_bytes=5), "bytes instead of 5", id="size"),
-        pytest.param(lambda d: d["files"]["weights"].update(sha256="0" * 64), "safetensors was changed", id="hash"),
+        pytest.param(lambda d: d["files"]["weights"].update(sha256="0" * 64), "safetensors was modified", id="hash"),
         pytest.param(lambda d: d["files"]["weights"].update(sha256="0"), "64 hexadecimal digits", id="short-hash"),
         pytest.param(lambda d: d["files"]["weights"].update(name="gone.bin"), "gone.bin is missing", id="missing"),
     ],
@@ -151,7 +151,7 @@ def test_a_wrong_description_is_refused(tmp_path: Path, edit: Callable[[dict[str
     [
         pytest.param(b"", "is not valid JSON", id="empty"),
         pytest.param(b"\xff\xfe\x00", "is not valid JSON", id="binary"),
-        pytest.param(b"[]", "is not the description of a model bundle", id="list"),
+        pytest.param(b"[]", "is not a model bundle's description", id="list"),
         pytest.param(b"[" * 200_000, "cannot be used: more than 20000 items", id="deep"),
         pytest.param(b'{"format": NaN}', "NaN is not a JSON number", id="nan"),
         pytest.param(b" " * (4 << 20) + b"{}", "is larger than 4 MB", id="huge"),
@@ -174,9 +174,9 @@ def test_a_changed_byte_is_found(tmp_path: Path) -> None:
     content = bytearray(bundle.model_path.read_bytes())
     content[-1] ^= 1
     bundle.model_path.write_bytes(content)
-    with pytest.raises(ModelBundleError, match=r"model.onnx was changed: sha256"):
+    with pytest.raises(ModelBundleError, match=r"model.onnx was modified: sha256"):
         read_bundle(bundle.folder)
-    with pytest.raises(ModelBundleError, match=r"model.onnx was changed: sha256"):
+    with pytest.raises(ModelBundleError, match=r"model.onnx was modified: sha256"):
         bundle.read_model()
 
 
@@ -185,5 +185,5 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     os.rename(bundle.model_path, elsewhere)
     bundle.model_path.symlink_to(elsewhere)
-    with pytest.raises(ModelBundleError, match=r"model.onnx is a link that leads out of"):
+    with pytest.raises(ModelBundleError, match=r"model.onnx is a link that points outside"):
         read_bundle(bundle.folder)

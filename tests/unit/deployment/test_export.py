@@ -193,5 +193,5 @@ def test_pictures_on_which_rounding_decides_are_no_evidence(tmp_path: Path, monk
     assert len(seen) == 2 * 2 + 3 * 2 + 3  # two pictures left out, three taken, and these compared
     seen.clear()
     n_undecided = 10**6
-    with pytest.raises(ModelBundleError, match="on 10 pictures, rounding alone changes what the network looks at"):
+    with pytest.raises(ModelBundleError, match="on 10 pictures, rounding alone changes which places it attends to"):
         check_export(module, tmp_path / "m.onnx", SIZE_WH, is_ordered=False)

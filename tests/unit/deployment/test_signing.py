@@ -73,7 +73,7 @@ def test_a_key_that_others_reach_is_refused(tmp_path: Path, mode: int) -> None:
 @pytest.mark.parametrize("taken", ["key", "key.pub"])
 def test_a_key_is_never_overwritten(tmp_path: Path, taken: str) -> None:
     (tmp_path / taken).write_text("precious")
-    with pytest.raises(ConfigError, match=f"{taken} exists: a key is never overwritten"):
+    with pytest.raises(ConfigError, match=f"{taken} already exists, and keys are never overwritten"):
         create_key(tmp_path / "key")
     assert (tmp_path / taken).read_text() == "precious"
     assert len(list(tmp_path.iterdir())) == 1
@@ -123,11 +123,11 @@ ELLIPTIC = ec.generate_private_key(ec.SECP256R1())
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(b"", "without a password", id="empty"),
-        pytest.param(b"\xff" * 100, "without a password", id="noise"),
+        pytest.param(b"", "unencrypted private key", id="empty"),
+        pytest.param(b"\xff" * 100, "unencrypted private key", id="noise"),
         pytest.param(pem(ELLIPTIC), "not an Ed25519 key", id="other-kind"),
         pytest.param(
-            pem(ed25519.Ed25519PrivateKey.from_private_bytes(SEED), b"pw"), "without a password", id="password"
+            pem(ed25519.Ed25519PrivateKey.from_private_bytes(SEED), b"pw"), "unencrypted private key", id="password"
         ),
         pytest.param(b"x" * (1 << 17), "too large", id="large"),
     ],

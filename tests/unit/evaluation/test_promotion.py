@@ -52,7 +52,7 @@ def test_how_tight_boxes_are_counts_up_to_an_overlap() -> None:
 
 def test_tables_of_different_metrics_are_not_compared() -> None:
     tables = [MatchTable.build([FOUND] * 3, [OBJECT] * 3, max_detections=10, max_iou=iou) for iou in (0.5, 0.75)]
-    with pytest.raises(EvaluationError, match="were not matched with the same truths"):
+    with pytest.raises(EvaluationError, match="were not matched against the same truths"):
         decide_promotion(*tables)
 
 

@@ -144,5 +144,5 @@ def test_outputs_of_another_family_are_refused(decode: str, outputs: list[np.nda
 
 
 def test_a_class_beyond_the_labels_is_refused() -> None:
-    with pytest.raises(ValueError, match="gave class 7, but its label map has 2 names"):
+    with pytest.raises(ValueError, match="returned class 7, but its label map has 2 names"):
         decoded(deim_outputs([0, 7]), replace(YOLOX, decode="deim"))

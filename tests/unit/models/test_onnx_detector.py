@@ -73,7 +73,7 @@ def test_a_spec_of_another_model_is_refused() -> None:
         OnnxDetector(constant_model(), replace(SPEC, input_size_wh=(64, 64)))
     with pytest.raises(WeightsError, match="'deim' has 2 inputs, the model has 1"):
         OnnxDetector(constant_model(), replace(SPEC, decode="deim"))
-    with pytest.raises(WeightsError, match="does not run as 'boxes_scores': scores: expected shape"):
+    with pytest.raises(WeightsError, match="does not work as 'boxes_scores': scores: expected shape"):
         OnnxDetector(constant_model(), replace(SPEC, labels=COCO_80)).detect(PICTURE)
 
 
@@ -87,7 +87,7 @@ def test_an_unknown_file_is_described_by_its_family(tmp_path: Path) -> None:
 def test_a_description_needs_a_known_family_and_a_fixed_size(tmp_path: Path) -> None:
     path = tmp_path / "mine.onnx"
     path.write_bytes(constant_model("side"))
-    with pytest.raises(ConfigError, match=r"say with --adapter how to read it \(deim, picodet, yolox\)"):
+    with pytest.raises(ConfigError, match=r"set --adapter to one of deim, picodet, yolox"):
         describe_onnx(path, None)
     with pytest.raises(ConfigError, match="unknown adapter 'ssd'; known adapters: deim, picodet, yolox"):
         describe_onnx(path, "ssd")

@@ -149,5 +149,5 @@ def test_predictors_keep_coco_classes_and_turn_boxes_round(network: Ssdlite, pub
 def test_a_file_without_one_of_the_layers_is_refused(published: dict[str, Tensor], tmp_path: Path) -> None:
     tensors = {name: tensor for name, tensor in published.items() if name != "BoxPredictor_3/ClassPredictor/biases"}
     save_file(tensors, tmp_path / "w.safetensors")
-    with pytest.raises(WeightsError, match=r"does not hold weights of ssdlite-mobilenet-v2 .*ClassPredictor/biases"):
+    with pytest.raises(WeightsError, match=r"does not contain weights of ssdlite-mobilenet-v2 .*ClassPredictor/biases"):
         load_network(tmp_path / "w.safetensors", architecture="ssdlite-mobilenet-v2")

@@ -54,12 +54,16 @@ def test_tensors_come_back_with_their_names_and_shapes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("contents", "message"),
     [
-        pytest.param({"package/README.md": b"?"}, "0 files called model.json", id="no model"),
-        pytest.param({**files(), "package/other/model.json": manifest()}, "2 files called model.json", id="two models"),
+        pytest.param({"package/README.md": b"?"}, "one file named model.json inside, got 0", id="no model"),
+        pytest.param(
+            {**files(), "package/other/model.json": manifest()},
+            "one file named model.json inside, got 2",
+            id="two models",
+        ),
         pytest.param(files(model_json=b"{}"), "KeyError: 'weightsManifest'", id="another JSON"),
         pytest.param(files(model_json=b"{"), "Expecting property name", id="no JSON"),
         pytest.param(files(model_json=manifest(paths=("part1", "part3"))), "part3", id="a shard is missing"),
-        pytest.param(files(part2=STREAM[5:] + b"more"), "32 bytes of weights where 28 were expected", id="too long"),
+        pytest.param(files(part2=STREAM[5:] + b"more"), "32 bytes of weights, expected 28", id="too long"),
         pytest.param(files(part2=STREAM[5:-4]), "buffer", id="too short"),
         pytest.param(
             files(model_json=manifest([{"name": "a", "shape": [7], "dtype": "uint8"}])),

@@ -34,9 +34,7 @@ def test_yolox_takes_multiples_of_32(size_wh: tuple[int, int]) -> None:
     ("size_wh", "fitting"), [((300, 300), "288x288"), ((400, 416), "384x416"), ((10, 33), "32x32")]
 )
 def test_other_sizes_are_refused_with_one_that_fits(size_wh: tuple[int, int], fitting: str) -> None:
-    message = (
-        f"zoom: both sides must be multiples of 32 for yolox-nano, got {size_wh[0]}x{size_wh[1]}; for example {fitting}"
-    )
+    message = f"zoom: both sides must be multiples of 32 for yolox-nano, got {size_wh[0]}x{size_wh[1]}; e.g. {fitting}"
     with pytest.raises(ConfigError, match=f"^{message}$"):
         network_of("yolox-nano").check_input_size(size_wh, "zoom")
 
@@ -66,7 +64,7 @@ def test_a_file_says_which_architecture_it_holds(architecture: str, tmp_path: Pa
 def test_weights_of_another_family_are_refused(inside: str, asked_for: str, tmp_path: Path) -> None:
     save_network(tmp_path / "w.safetensors", network_of(inside), LABELS)
     with pytest.raises(
-        WeightsError, match=f"does not hold weights of {asked_for} .*; give a file of yolox-nano, .*ssd"
+        WeightsError, match=f"does not contain weights of {asked_for} .*; give a file of yolox-nano, .*ssd"
     ):
         load_network(tmp_path / "w.safetensors", architecture=asked_for)
 

@@ -178,7 +178,9 @@ def test_answers_of_an_earlier_layer_are_refused() -> None:
     ("size_wh", "message"),
     [
         pytest.param((64, 32), None, id="32 + 8 + 2 places for 24 queries"),
-        pytest.param((32, 32), "input_size: 32x32 has 21 places for the 24 queries of d-fine", id="too small"),
+        pytest.param(
+            (32, 32), "input_size: 32x32 has 21 positions, fewer than the 24 queries of d-fine", id="too small"
+        ),
         pytest.param((64, 60), "both sides must be multiples of 32 for d-fine", id="no multiple"),
     ],
 )
@@ -200,7 +202,7 @@ def test_a_plan_comes_back() -> None:
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
-        ({}, "does not describe its layers; give the folder"),
+        ({}, "does not describe its layers; use the model's original folder"),
         ({"transformers": "{"}, "the description of its layers is damaged"),
         ({"transformers": '{"config": {}}'}, "the description of its layers is damaged"),
         ({"transformers": "[]"}, "the description of its layers is damaged"),

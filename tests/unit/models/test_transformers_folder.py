@@ -92,7 +92,7 @@ def test_pixels(changes: dict[str, Any], expected: PixelScaling, tmp_path: Path)
             {"model_type": "d_fine", "id2label": {"0": "tv", "1": "tvmonitor"}}, PIXELS, "must be unique", id="twice"
         ),
         pytest.param(CONFIG, {"size": {"shortest_edge": 800}}, "expected a size of fixed height and width", id="edge"),
-        pytest.param(CONFIG, {**PIXELS, "do_pad": True}, "do_pad is set", id="padded"),
+        pytest.param(CONFIG, {**PIXELS, "do_pad": True}, "do_pad is not supported", id="padded"),
         pytest.param(
             CONFIG, {**PIXELS, "do_normalize": True}, "'image_mean' must be a list of 3 numbers", id="no mean"
         ),

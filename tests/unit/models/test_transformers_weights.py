@@ -55,7 +55,7 @@ def test_folders_with_other_weights_are_refused(tmp_path: Path) -> None:
     assert "model.decoder.layers.0.fc1.weight" in tensors  # as all published files call what is mlp.fc1 by now
     name = "model.enc_score_head.weight"
     save_file({key: value for key, value in tensors.items() if key != name}, weights, {"format": "pt"})
-    with pytest.raises(WeightsError, match=rf"the weights of 1 layers are missing, {name} the first"):
+    with pytest.raises(WeightsError, match=rf"weights of 1 layers are missing, the first is {name}"):
         load_detector_folder(tmp_path)
     save_file(tensors | {name: torch.zeros(3, 3)}, weights, {"format": "pt"})
     with pytest.raises(WeightsError, match="cannot read weights"):
@@ -69,9 +69,11 @@ def test_a_file_without_description_is_refused(tmp_path: Path) -> None:
     """The weights file of a folder alone does not say what they are of."""
     write_folder(tmp_path / "folder", D_FINE, LABELS)
     weights = tmp_path / "folder" / "model.safetensors"
-    with pytest.raises(WeightsError, match=r"d-fine: the file does not describe its layers; give the folder"):
+    with pytest.raises(
+        WeightsError, match=r"d-fine: the file does not describe its layers; use the model's original folder"
+    ):
         load_network(weights, architecture=D_FINE)
-    with pytest.raises(WeightsError, match="does not hold weights of yolox-nano or"):
+    with pytest.raises(WeightsError, match="does not contain weights of yolox-nano or"):
         load_network(weights)
     with pytest.raises(WeightsError, match="unknown architecture 'yolox-nano'; known: rt-detr-v2, d-fine"):
         load_weights(weights, [TRANSFORMERS_FAMILY], architecture="yolox-nano", labels=None)

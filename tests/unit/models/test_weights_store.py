@@ -189,9 +189,9 @@ def test_an_unknown_hash_is_recorded_at_the_first_use_and_binds_then(
     put(tmp_path / "tiny.bin")
     locate_model(model, models_dir=tmp_path)
     assert json.loads((cache_folder() / "pins.json").read_text()) == {"tiny.bin": SHA256}
-    assert f"no hash of tiny.bin was known; recorded sha256 {SHA256}" in caplog.text
+    assert f"no known hash for tiny.bin; recorded sha256 {SHA256}" in caplog.text
     put(tmp_path / "tiny.bin", b"other")
-    with pytest.raises(WeightsError, match="is damaged or another file"):
+    with pytest.raises(WeightsError, match="is damaged or the wrong file"):
         locate_model(model, models_dir=tmp_path)
 
 
@@ -243,7 +243,7 @@ def test_a_damaged_file_in_the_cache_is_downloaded_again(address: str) -> None:
 def test_an_unknown_hash_is_pinned_at_the_first_pull(address: str, caplog: pytest.LogCaptureFixture) -> None:
     fetched(model_at(f"{address}/good", sha256=None))
     assert json.loads((cache_folder() / "pins.json").read_text()) == {"tiny.bin": SHA256}
-    assert "later files must have it" in caplog.text
+    assert "later downloads must match" in caplog.text
 
 
 def test_a_pinned_hash_binds_the_next_pull(address: str) -> None:
@@ -256,11 +256,11 @@ def test_a_pinned_hash_binds_the_next_pull(address: str) -> None:
 @pytest.mark.parametrize(
     ("page", "changes", "message"),
     [
-        pytest.param("truncated", {}, "broke off after 100 of 7000 bytes; try again", id="truncated"),
+        pytest.param("truncated", {}, "was cut off after 100 of 7000 bytes; try again", id="truncated"),
         pytest.param("missing", {}, "answered 404 Not Found", id="missing"),
-        pytest.param("good", {"max_bytes": 6999}, "has 7000 bytes, more than the 6999 that are allowed", id="large"),
+        pytest.param("good", {"max_bytes": 6999}, "has 7000 bytes, more than the allowed 6999", id="large"),
         pytest.param(
-            "unannounced", {"max_bytes": 6999}, "has more than the 6999 bytes that are allowed", id="large-unannounced"
+            "unannounced", {"max_bytes": 6999}, "has more than the allowed 6999 bytes", id="large-unannounced"
         ),
         pytest.param("moved-to-ftp", {}, "ftp://127.0.0.1/good is not an https address", id="redirected-to-ftp"),
     ],
@@ -274,7 +274,7 @@ def test_a_bad_answer_leaves_nothing_behind(address: str, page: str, changes: di
 
 
 def test_another_content_is_refused(address: str) -> None:
-    with pytest.raises(WeightsError, match=f"is another file than expected: sha256 {SHA256} instead of {'1' * 64}"):
+    with pytest.raises(WeightsError, match=f"is not the expected file: sha256 {SHA256} instead of {'1' * 64}"):
         fetched(model_at(f"{address}/good", sha256="1" * 64))
     assert cached_names() == []
 
@@ -284,8 +284,8 @@ def test_offline_says_exactly_what_to_put_where() -> None:
     with pytest.raises(WeightsError) as caught:
         fetched(model)
     assert str(caught.value) == (
-        "cannot download tiny: http://127.0.0.1:9/tiny.bin cannot be reached (connection refused: the program is not "
-        "running, or the port is another one). "
+        "cannot download tiny: http://127.0.0.1:9/tiny.bin is unreachable (connection refused: the program is not "
+        "running, or the port is wrong). "
         f"Put the file tiny.bin from http://127.0.0.1:9/tiny.bin (sha256 {SHA256}) into {cache_folder()}, "
         "or into a folder that `models_dir` names"
     )

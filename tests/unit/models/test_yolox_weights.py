@@ -56,7 +56,7 @@ def test_the_same_network_gives_the_same_bytes(network: Yolox) -> None:
 
 def test_weights_of_another_architecture_are_refused(network: Yolox, tmp_path: Path) -> None:
     save_yolox(tmp_path / "w.safetensors", network, LABELS)
-    with pytest.raises(WeightsError, match=r"w\.safetensors does not hold weights of yolox-tiny"):
+    with pytest.raises(WeightsError, match=r"w\.safetensors does not contain weights of yolox-tiny"):
         load_yolox(tmp_path / "w.safetensors", architecture="yolox-tiny")
     with pytest.raises(WeightsError, match="unknown architecture 'yolo-v9'; known: yolox-nano"):
         load_yolox(tmp_path / "w.safetensors", architecture="yolo-v9")
@@ -65,7 +65,7 @@ def test_weights_of_another_architecture_are_refused(network: Yolox, tmp_path: P
 def test_the_architecture_is_found_out_where_the_file_does_not_name_it(network: Yolox, tmp_path: Path) -> None:
     save_file(network.state_dict(), tmp_path / "w.safetensors")
     assert load_yolox(tmp_path / "w.safetensors", labels=LABELS)[0].architecture == "yolox-nano"
-    with pytest.raises(WeightsError, match="does not hold weights of yolox-nano or yolox-tiny or yolox-s"):
+    with pytest.raises(WeightsError, match="does not contain weights of yolox-nano or yolox-tiny or yolox-s"):
         load_yolox(tmp_path / "w.safetensors")  # three class rows are not COCO's 80
 
 
@@ -148,7 +148,7 @@ class _Planted:
 def test_a_planted_pickle_is_refused_and_not_executed(tmp_path: Path) -> None:
     trace = tmp_path / "executed"
     torch.save({"model": _Planted(f"touch '{trace}'")}, tmp_path / "evil.pth")
-    with pytest.raises(WeightsError, match=r"evil\.pth holds more than tensors and was not opened"):
+    with pytest.raises(WeightsError, match=r"evil\.pth contains more than tensors and was not opened"):
         load_yolox(tmp_path / "evil.pth")
     assert not trace.exists()
     torch.load(tmp_path / "evil.pth", weights_only=False)
@@ -175,7 +175,7 @@ def test_a_checkpoint_without_all_of_a_batch_norm_is_refused(network: Yolox, tmp
     state = official_checkpoint(network)
     del state["head.stems.0.bn.running_var"]
     torch.save(state, tmp_path / "w.pth")
-    with pytest.raises(WeightsError, match=r"does not hold weights of yolox-nano"):
+    with pytest.raises(WeightsError, match=r"does not contain weights of yolox-nano"):
         load_yolox(tmp_path / "w.pth", architecture="yolox-nano", labels=LABELS)
 
 
@@ -204,6 +204,6 @@ def test_a_class_that_the_network_does_not_know_is_refused(network: Yolox) -> No
 def test_a_file_of_thousands_of_unknown_tensors_is_no_long_message(tmp_path: Path) -> None:
     path = tmp_path / "many.safetensors"
     save_file({f"t{i}": torch.zeros(0) for i in range(5000)}, path)
-    with pytest.raises(WeightsError, match="does not hold weights of yolox-nano") as refused:
+    with pytest.raises(WeightsError, match="does not contain weights of yolox-nano") as refused:
         load_yolox(path)
     assert len(str(refused.value)) < 3000

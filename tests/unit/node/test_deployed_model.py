@@ -55,7 +55,7 @@ def test_a_damaged_model_is_refused_and_the_old_one_stays(camera: Path) -> None:
     assert seen is not None
     assert seen.model == "first"
     assert model.refused is not None
-    assert "was changed" in model.refused
+    assert "was modified" in model.refused
     path.write_bytes(whole)
     assert model.refresh()
     assert model.refused is None

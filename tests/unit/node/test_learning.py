@@ -49,7 +49,9 @@ def test_the_first_model_is_the_bundle_of_the_settings(tmp_path: Path) -> None:
 
 
 def test_without_a_bundle_there_is_no_first_model(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="street-nano is not the folder of a bundle; give one, or promote"):
+    with pytest.raises(
+        ConfigError, match=r"set edge_model to the folder of a bundle \(it is street-nano\), or promote"
+    ):
         start(tmp_path, "street-nano")
 
 
@@ -57,7 +59,7 @@ def test_without_a_bundle_there_is_no_first_model(tmp_path: Path) -> None:
     ("values", "message"),
     [
         pytest.param({}, "training on this machine needs torch", id="training here"),
-        pytest.param(AT_SERVICE, "camera gate: the teacher zoom needs torch", id="zoom"),
+        pytest.param(AT_SERVICE, "camera gate: teacher zoom needs torch", id="zoom"),
         pytest.param({**AT_SERVICE, "run": REMOTE}, None, id="all at the service"),
         pytest.param({"learns": False, "registry": AT_SERVICE["registry"]}, None, id="it does not learn"),
     ],

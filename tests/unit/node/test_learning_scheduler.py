@@ -108,7 +108,7 @@ def test_a_success_forgets_the_failures(tmp_path: Path) -> None:
     work = LearningScheduler([learner], CONFIG, clock=clock, command=script(once))
     work.control()
     wait_for(work, lambda: work.busy_with is None)
-    assert learner.error == "the learning process ended with code 1"
+    assert learner.error == "the learning process exited with code 1"
     clock.advance(10)
     work.control()
     wait_for(work, lambda: work.busy_with is None)
@@ -230,7 +230,7 @@ def test_without_free_memory_nothing_is_started(tmp_path: Path) -> None:
     work.control()
     assert work.busy_with is None
     assert learner.error is not None
-    assert learner.error.startswith("there is not enough memory to learn: only")
+    assert learner.error.startswith("not enough memory to learn: only")
 
 
 def test_a_camera_that_is_given_its_model_waits_for_it(tmp_path: Path) -> None:

@@ -226,7 +226,7 @@ def test_a_camera_whose_thread_dies_is_begun_again(
     playing = Playing(tmp_path, pictures, bundle)
     with breaking(CameraWatch, "_let_go", always=False) as calls:
         playing.play(until=lambda node: len(calls) >= 2)
-    assert "bad: watch: the watch ended unexpectedly; it is restarted" in caplog.text
+    assert "bad: watch: the watch ended unexpectedly; restarting it" in caplog.text
     assert playing.frames("good") == list(range(N_FRAMES))
 
 
@@ -337,7 +337,7 @@ def test_what_is_damaged_is_set_aside_and_the_camera_goes_on(
     aside = folder.path / f"{name}.damaged"
     assert (os.readlink(aside) if name == "bundle" else aside.read_bytes()) == before
     assert playing.frames("bad") == list(range(N_FRAMES))
-    assert "is damaged; it is kept as" in caplog.text
+    assert "is damaged; kept as" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -61,5 +61,5 @@ def test_the_lines_never_replace_a_secret(tmp_path: Path) -> None:
     config = settings(tmp_path, outputs={"mqtt": mqtt, "json_lines": {"path": secret}})
     [problem] = settings_problems(config)
     assert isinstance(problem.error, ConfigError)
-    assert "is outputs.mqtt.password_file itself, which would be lost" in str(problem.error)
+    assert "is outputs.mqtt.password_file itself, which would be overwritten" in str(problem.error)
     assert secret.read_text() == '{"looks": "like a line"}'

@@ -77,7 +77,9 @@ def test_only_a_rival_has_to_be_intact(tmp_path: Path) -> None:
     for name in ("start", "first"):
         deploy(tmp_path, name)
         (tmp_path / "bundles" / name / "model.onnx").write_bytes(b"")
-    with pytest.raises(ModelBundleError, match=r"copy the bundle again.*or remove the link .*bundle, then evaluate"):
+    with pytest.raises(
+        ModelBundleError, match=r"copy or export the bundle again.*or remove the link .*bundle, then evaluate"
+    ):
         rival_name(tmp_path, "b")
     (tmp_path / "bundle").unlink()
     assert rival_name(tmp_path, "b") is None

@@ -131,5 +131,5 @@ def test_a_bundle_is_used_as_it_is(tmp_path: Path) -> None:
 def test_without_torch_only_a_bundle_can_find_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     config = settings(annotation={"classes": ["car"]}, privacy={"hide_classes": ["person"]})
-    with pytest.raises(ConfigError, match="a bundle's folder"):
+    with pytest.raises(ConfigError, match="the folder of a bundle"):
         export_hiding_model(config, tmp_path)

@@ -57,7 +57,7 @@ def test_the_model_and_its_hash(samples: Samples, monkeypatch: pytest.MonkeyPatc
         assert (teacher.name, teacher.labels.names, sha256) == (NAME, ("car", "bus"), stub.sha256)
         assert teacher.input_size_wh == stub.spec.input_size_wh
         assert asked == [COCO_80]
-        with pytest.raises(ConfigError, match=f"{NAME} does not know the classes cow-shed"):
+        with pytest.raises(ConfigError, match=f"{NAME} does not support the classes cow-shed"):
             remote.open(settings(stub.url), lambda _: LabelMap(("cow-shed",)))
 
 

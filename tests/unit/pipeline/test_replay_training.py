@@ -61,7 +61,7 @@ def test_a_dataset_without_annotations_is_refused(tmp_path: Path) -> None:
         add_frame(store, 0)
     with pytest.raises(DatasetError, match="has no annotated training frames"):
         add_dataset(tmp_path / "memory", tmp_path / "other")
-    with pytest.raises(DatasetError, match="holds no dataset"):
+    with pytest.raises(DatasetError, match="is not a dataset"):
         add_dataset(tmp_path / "memory", tmp_path / "nothing")
     assert not (tmp_path / "memory").exists()
 

@@ -107,7 +107,7 @@ def test_without_time_for_the_second_round_the_first_counts(
     monkeypatch.setattr(rounds, "tune", Recorder(fail_in_round=2, error=DeadlineTooShort))
     with caplog.at_level(logging.WARNING):
         stages.tune(folder, looking_twice(folder))
-    assert "the first round's student is kept: stopped here" in caplog.text
+    assert "keeping the first round's student: stopped here" in caplog.text
     summary = state_of(folder)["training"]["summary"]
     assert (len(summary["history"]), summary["second_look"]) == (2, None)
     assert summary["stopped_by"] == "deadline", "more time continues it"
@@ -120,7 +120,7 @@ def test_without_time_for_two_rounds_there_is_one(
     monkeypatch.setattr(rounds, "tune", recorder)
     with caplog.at_level(logging.WARNING):
         stages.tune(folder, looking_twice(folder))
-    assert "no time for two rounds, so the student is trained in one: stopped here" in caplog.text
+    assert "no time for a second look; training in one round: stopped here" in caplog.text
     assert recorder.n_epochs == [1, 3]
     assert len(state_of(folder)["training"]["summary"]["history"]) == 4
 

@@ -74,7 +74,7 @@ def test_a_missing_stage_names_the_command(tmp_path: Path) -> None:
 )
 def test_a_damaged_record_can_be_deleted(text: str, tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text(text)
-    with pytest.raises(DatasetError, match=r"state\.json is damaged .*; delete it to check every stage again"):
+    with pytest.raises(DatasetError, match=r"state\.json is damaged .*; delete it to check all stages again"):
         RunFolder(tmp_path).stage("capture")
 
 
@@ -127,7 +127,7 @@ def test_edited_settings_are_used_and_never_lost(tmp_path: Path, caplog: pytest.
     folder.save_settings(edited)
     assert (tmp_path / "settings.edited-1.yaml").read_text() == mine
     assert len(list(tmp_path.iterdir())) == 2, "what a command wrote is replaced without a copy"
-    assert caplog.text.count("is kept as settings.edited-1.yaml: this command uses other settings") == 1
+    assert caplog.text.count("kept as settings.edited-1.yaml: this command uses different settings") == 1
 
 
 def test_settings_of_versions_without_a_hash_are_replaced(tmp_path: Path) -> None:
@@ -143,6 +143,6 @@ def test_no_output_takes_the_name_of_a_part_of_a_run(tmp_path: Path) -> None:
     run.save_settings(RunConfig())
     run.finish("capture", record("capture"))
     for name in sorted(parts):
-        with pytest.raises(ConfigError, match="is a part of the run"):
+        with pytest.raises(ConfigError, match="is part of the run"):
             check_output_file(tmp_path / name, option="--output", reads={}, overwrite=True)
     check_output_file(tmp_path / "results.json", option="--output", reads={})

@@ -189,6 +189,6 @@ def test_the_edge_model_is_opened_once(samples: Samples, tmp_path: Path) -> None
     assert at_work.edge_model() is edge
     assert at_work.edge_sha256 == edge.sha256 == before
     with pytest.raises(
-        ConfigError, match=r"is to learn person, .*, the dataset was captured for car; keep its classes"
+        ConfigError, match=r"should learn person, .*, but the dataset was captured for car; use the dataset's classes"
     ):
         at_work.edge_model(of_dataset=LabelMap(("car",)))

@@ -68,7 +68,9 @@ def test_validation_is_thinned_evenly_and_the_rest_is_not_trained_on(tmp_path: P
 
 def test_two_labelled_frames_are_the_least(tmp_path: Path) -> None:
     assert parts(store_of(tmp_path / "two", [EMPTY, CERTAIN, CERTAIN]), config()) == ([0, 1], [2])
-    expected = r"1 of 3 training frames have labels, at least 2 are needed: capture more, lower annotation.min_score"
+    expected = (
+        r"1 of 3 training frames have labels, but at least 2 are needed; capture more, lower annotation.min_score"
+    )
     with pytest.raises(NoLabelsFound, match=expected):
         split_for_validation(store_of(tmp_path / "one", [UNCERTAIN, EMPTY, CERTAIN]), "f", config())
     with pytest.raises(NoLabelsFound, match="0 of 0 training frames"):
@@ -179,9 +181,7 @@ def test_divergence_leaves_the_best_weights_as_a_model(finished_run: FinishedRun
 
 def test_a_deadline_that_is_too_short_says_what_to_give(finished_run: FinishedRun, tmp_path: Path) -> None:
     folder = finished_run.copy(tmp_path / "run")
-    expected = (
-        r"s are too short to learn anything: here a step takes \S+ s, a validation .*; give the training at least"
-    )
+    expected = r"s are too short to learn anything: on this machine, a step takes .*; give the training at least"
     with pytest.raises(TrainingError, match=expected):
         stages.tune(folder, with_training(folder, deadline_s=0.01, seed=5))
 

@@ -38,5 +38,5 @@ def test_validation_without_labels_is_an_error(tmp_path: Path) -> None:
     validation = Validation(
         store, [(add_frame(store, 0), annotation())], edge, RunConfig(input_size=(64, 64)), Deadline(None)
     )
-    with pytest.raises(TrainingError, match=r"the validation frames have no labels; raise training\.val_fraction"):
+    with pytest.raises(TrainingError, match=r"the validation frames have no labels; increase training\.val_fraction"):
         validation(network)

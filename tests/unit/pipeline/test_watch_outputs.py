@@ -136,7 +136,7 @@ def test_no_sight_no_video(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["seen.avi", "seen", "seen.jpg"])
 def test_videos_of_other_kinds_are_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"give a name that ends in \.mp4 or \.mkv"):
+    with pytest.raises(ConfigError, match=r"the name must end in \.mp4 or \.mkv"):
         SightVideo(tmp_path / name, MotionConfig())
 
 

@@ -53,7 +53,7 @@ def test_without_its_end_there_is_no_video(tmp_path: Path) -> None:
 
 
 def test_no_folder_to_write_to(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"cannot write .*a\.mp4: .*; check the folder's rights"):
+    with pytest.raises(StorageError, match=r"cannot write .*a\.mp4: .*; check the folder's permissions"):
         VideoWriter(tmp_path / "none" / "a.mp4", (64, 48), rate_hz=5.0)
     assert list(tmp_path.iterdir()) == []
 

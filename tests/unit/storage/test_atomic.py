@@ -67,7 +67,7 @@ def test_file_has_the_permissions_of_a_plain_write(tmp_path: Path) -> None:
         pytest.param(errno.ENOSPC, "free some space", id="disk full"),
         pytest.param(errno.EDQUOT, "quota", id="quota"),
         pytest.param(errno.EROFS, "not read-only", id="read-only"),
-        pytest.param(errno.EACCES, "may write to", id="no permission"),
+        pytest.param(errno.EACCES, "can write to", id="no permission"),
         pytest.param(errno.EIO, "check the disk", id="broken disk"),
         pytest.param(errno.EMFILE, "check the disk and the output folder", id="anything else"),
     ],

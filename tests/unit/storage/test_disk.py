@@ -21,7 +21,7 @@ def test_room_is_what_is_free_beside_the_reserve(tmp_path: Path, monkeypatch: py
     reserve = DiskReserve(tmp_path, 100)
     assert [reserve.has_room(n) for n in (0, 50, 51)] == [True, True, False]
     reserve.require(50)
-    with pytest.raises(StorageError, match="no room for 51 bytes beside its reserve of 100; free some space"):
+    with pytest.raises(StorageError, match="no room for 51 bytes besides its reserve of 100; free some space"):
         reserve.require(51)
 
 

@@ -70,13 +70,13 @@ def test_inside_a_bundle(place: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["run/settings.yaml", "run/report.html", "run/dataset/annotations.coco.json"])
 def test_a_part_of_a_run(place: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match="is a part of the run"):
+    with pytest.raises(ConfigError, match="is part of the run"):
         check_output_file(Path(name), option="--output", reads={}, overwrite=True)
     check_output_file(Path("run/results.json"), option="--output", reads={})
 
 
 def test_a_file_that_is_there(place: Path) -> None:
-    with pytest.raises(ConfigError, match="exists already; choose another name, or add --overwrite"):
+    with pytest.raises(ConfigError, match="already exists; choose another name, or add --overwrite"):
         check_output_file(Path("clip.mp4"), option="--video", reads={})
     check_output_file(Path("clip.mp4"), option="--video", reads={}, overwrite=True)
     check_output_file(Path("clip.mp4"), option="--video", reads={}, is_own=lambda path: path.read_bytes() == b"video")
@@ -130,7 +130,7 @@ def test_the_folder_of_a_run_may_be_continued(place: Path) -> None:
 
 def test_pictures_come_into_a_folder_of_their_own(place: Path) -> None:
     (place / "pictures" / "deep" / "0.jpg").write_bytes(b"theirs")
-    with pytest.raises(ConfigError, match=r"holds something else already, such as 0\.jpg"):
+    with pytest.raises(ConfigError, match=r"is not empty, it contains e.g. 0\.jpg"):
         check_output_folder(Path("pictures/deep"), option="--pictures", reads={}, own={MARK_NAME})
     (place / "new").mkdir()
     (place / "new" / ".hidden").write_bytes(b"")

@@ -60,7 +60,7 @@ def test_what_was_open_is_closed_and_said(tmp_path: Path, caplog: pytest.LogCapt
     assert mode(outside) == 0o666
     assert len(caplog.messages) == 1
     assert "had mode 755" in caplog.text
-    assert "from 4 files and folders" in caplog.text
+    assert "access to 4 files and folders" in caplog.text
 
 
 def test_what_somebody_else_keeps_there_stays_open(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -75,8 +75,8 @@ def test_what_somebody_else_keeps_there_stays_open(tmp_path: Path, caplog: pytes
     assert (mode(folder), mode(folder / "photos"), mode(folder / "photos" / "file")) == (0o755, 0o755, 0o666)
     assert (mode(folder / "own"), mode(folder / "own" / "file")) == (0o700, 0o600)
     assert (mode(elsewhere), mode(elsewhere / "file"), mode(folder / "file")) == (0o755, 0o666, 0o666)
-    assert "also holds what is not ours, such as file" in caplog.text
-    assert "from 2 files and folders" in caplog.text
+    assert "also contains other files, e.g. file" in caplog.text
+    assert "access to 2 files and folders" in caplog.text
 
 
 def test_files_in_a_closed_folder_are_closed_too(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_a_truncated_checkpoint_is_refused(keep: int, tmp_path: Path) -> None:
     setting.save(tmp_path, STATE)
     path = tmp_path / "checkpoint.safetensors"
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(TrainingError, match=r"checkpoint .* is damaged .*; delete it to start this training again"):
+    with pytest.raises(TrainingError, match=r"checkpoint .* is damaged .*; delete it to restart this training"):
         setting.load(tmp_path, "f1")
 
 

@@ -24,7 +24,7 @@ def test_the_device(wanted: Any, is_there: bool, device: torch.device, monkeypat
 
 def test_a_missing_device_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ConfigError, match=r"training\.device: torch finds no CUDA device; .* write cpu or auto"):
+    with pytest.raises(ConfigError, match=r"training\.device: torch finds no CUDA device; .* use cpu or auto"):
         choose_device("cuda")
 
 

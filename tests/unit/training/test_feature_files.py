@@ -93,7 +93,7 @@ def test_fewer_views_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) 
     assert (tmp_path / FEATURES).stat().st_size == 2 * ONE_VIEW
     files.close(keep=True)
     assert "room for 2 of 3 views of 5 pictures" in caplog.text
-    assert "computed in each step" not in caplog.text
+    assert "computing features in each step" not in caplog.text
 
 
 @pytest.mark.parametrize("with_folder", [True, False])
@@ -101,7 +101,7 @@ def test_no_room_is_said(with_folder: bool, tmp_path: Path, caplog: pytest.LogCa
     config = FeatureCacheConfig(max_gb=1e-9)
     assert opened(tmp_path if with_folder else None, config=config) is None
     assert "room for 0 of 3 views" in caplog.text
-    assert "features are not kept but computed in each step" in caplog.text
+    assert "feature cache off, computing features in each step" in caplog.text
     assert names_in(tmp_path) == set()
 
 
@@ -147,7 +147,7 @@ def test_files_of_another_training_are_replaced(
     assert files is not None
     assert files.layout == other
     assert slots_of(files) == ()
-    assert "of another training; they are computed again" in caplog.text
+    assert "from another training; recomputing" in caplog.text
     assert slots_of(opened(tmp_path, other)) == ()
 
 
@@ -172,7 +172,7 @@ def test_damaged_files_are_replaced(
     path = with_one_slot(tmp_path) / name
     path.unlink() if content is None else path.write_bytes(content)
     assert slots_of(opened(tmp_path)) == ()
-    assert "they are computed again" in caplog.text
+    assert "recomputing" in caplog.text
     assert names_in(tmp_path) == {HEADER, FEATURES, JOURNAL}
 
 
@@ -232,11 +232,11 @@ def test_a_disk_that_refuses_is_said(
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, refuse)
         assert opened(tmp_path) is None
-    assert "features are not kept but computed in each step: [Errno 27] File too large" in caplog.text
+    assert "feature cache off, computing features in each step: [Errno 27] File too large" in caplog.text
     assert slots_of(opened(tmp_path)) == (() if is_new else (2,))
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     assert opened(tmp_path / "file" / "training") is None
-    assert "features are not kept but computed in each step" in caplog.text
+    assert "feature cache off, computing features in each step" in caplog.text

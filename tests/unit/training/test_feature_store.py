@@ -140,7 +140,7 @@ def test_changed_features_are_forgotten(tmp_path: Path, caplog: pytest.LogCaptur
         file.seek(4 * slot_bytes(N_VALUES) + 17)
         file.write(b"\x55")
     check(recovered(tmp_path), {0, 3})
-    assert "1 of 3 kept feature maps are damaged; they are computed again" in caplog.text
+    assert "1 of 3 cached feature maps are damaged; recomputing" in caplog.text
 
 
 class Recorder(NoProgress):
@@ -170,7 +170,7 @@ def test_the_checking_tells_its_progress_and_keeps_the_deadline(
         clock = FakeClock()
         progress, store = Recorder(clock), open_store(tmp_path)
         store.recover(Deadline(budget_s, clock), progress)
-        assert progress.notes == [f"checking kept features: {i} of 3" for i in range(n_checked)]
+        assert progress.notes == [f"checking cached features: {i} of 3" for i in range(n_checked)]
         check(store, set(list(NOTES)[:n_checked]))
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 

@@ -213,7 +213,7 @@ def test_divergence_is_reported_with_where_and_what_to_do(value: float, tmp_path
     broken = fresh_network()
     with torch.no_grad():
         broken.head.obj_preds[0].bias.fill_(value)
-    message = r"loss is (nan|inf) at epoch 1, step 0, learning rate 4e-05; .* lower max_lr"
+    message = r"loss is (nan|inf) at epoch 1, step 0, learning rate 4e-05; .* lower training.max_lr"
     with pytest.raises(TrainingDiverged, match=message):
         run(broken, folder=tmp_path, fingerprint="a")
     kept = fresh_network(seed=1)

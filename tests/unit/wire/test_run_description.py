@@ -91,7 +91,7 @@ BAD: list[tuple[str, Callable[[Values], None]]] = [
 def test_what_makes_no_sense_is_refused(text: bytes, edit: Callable[[Values], None]) -> None:
     values = json.loads(text)
     edit(values)
-    with pytest.raises(DatasetError, match="the description of the dataset"):
+    with pytest.raises(DatasetError, match="description of the dataset"):
         parse_description(json.dumps(values).encode())
 
 
@@ -107,7 +107,7 @@ def test_numbers_that_are_none_are_refused(text: bytes, number: str, place: str)
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"[]", b"null", b"[" * 200_000, b'{"frames":' + b"9" * 5000])
 def test_other_bytes_are_refused(data: bytes) -> None:
-    with pytest.raises(DatasetError, match="the description of the dataset"):
+    with pytest.raises(DatasetError, match="description of the dataset"):
         parse_description(data)
 
 

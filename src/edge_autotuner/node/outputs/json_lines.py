@@ -62,7 +62,7 @@ class JsonLinesFile:
             self._handle = os.open(path, _FLAGS, 0o666)
             if not stat.S_ISREG(os.fstat(self._handle).st_mode):
                 self.close()
-                raise ConfigError(f"{path} is not a file; leave the path out for standard output")
+                raise ConfigError(f"{path} is not a file; remove the path to use standard output")
             self._is_torn = _ends_within_a_line(self._handle)
 
     @property

@@ -176,7 +176,7 @@ class MqttLink:
     def _on_connect(self, client: Client, _data: object, _flags: object, reason: Any, _more: object) -> None:  # noqa: ANN401
         if reason.is_failure:
             self._state = "over"
-            self._add(Disconnected(f"{self._where}: the broker refuses: {reason}"))
+            self._add(Disconnected(f"{self._where}: the broker refused the connection: {reason}"))
             return
         self._state = "up"
         client.drop_out_messages()
@@ -189,9 +189,9 @@ class MqttLink:
 
     def _on_disconnect(self, _client: Client, _data: object, _flags: object, reason: Any, _more: object) -> None:  # noqa: ANN401
         if self._state == "connecting" and reason == "Keep alive timeout":
-            self._add(Disconnected(f"{self._where} accepts connections, but does not speak MQTT"))
+            self._add(Disconnected(f"{self._where} accepts connections but is not an MQTT broker"))
         elif self._state != "over":  # paho 2.2.0 calls this twice when the keep-alive times out
-            self._add(Disconnected(f"{self._where}: the connection broke: {reason}"))
+            self._add(Disconnected(f"{self._where}: the connection was lost: {reason}"))
         self._state = "over"
 
     def _on_publish(self, _client: Client, _data: object, mid: int, _reason: object, _more: object) -> None:

@@ -124,4 +124,4 @@ class Outputs:
 
     def _check_name(self, camera: str) -> None:
         if camera not in self._names:
-            raise ValueError(f"there is no camera {camera}")
+            raise ValueError(f"no camera {camera}")

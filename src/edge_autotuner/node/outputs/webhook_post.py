@@ -89,7 +89,7 @@ class JsonPost:
             raise NotNow(f"{self._where} answered {status}", _asked_wait_s(reply.headers))
         if 300 <= status < 400:
             where = redirect_words(reply.headers.get("location"), str(self._url))
-            raise RefusedForGood(f"{self._where} answered {status}: {where}, and redirects are not followed")
+            raise RefusedForGood(f"{self._where} answered {status}: {where}; redirects are not followed")
         raise RefusedForGood(f"{self._where} answered {status}")
 
     def close(self) -> None:
@@ -145,11 +145,11 @@ def parse_webhook_url(url: str) -> httpx2.URL:
     try:
         parsed = httpx2.URL(url)
     except httpx2.InvalidURL as exc:
-        raise ConfigError("the webhook's url is not an address; expected https://HOST[:PORT]/PATH") from exc
+        raise ConfigError("the webhook's URL is not valid; expected https://HOST[:PORT]/PATH") from exc
     if not parsed.host or parsed.userinfo:
-        raise ConfigError("the webhook's url needs a host, and no login: use token_file")
+        raise ConfigError("the webhook's URL needs a host and must not contain a login; use token_file")
     if parsed.port is not None and not 1 <= parsed.port <= 65535:
-        raise ConfigError(f"the webhook's url has port {parsed.port}; expected 1 to 65535")
+        raise ConfigError(f"the webhook's URL has port {parsed.port}; expected 1 to 65535")
     return parsed
 
 

@@ -149,10 +149,10 @@ def _refuse_others(values: object, allowed: dict[str, Any] | set[str], where: st
         ConfigError: it names the first.
     """
     if not isinstance(values, dict):
-        raise ConfigError(f"settings: {where or 'they '}must be a table of names and values")
+        raise ConfigError(f"settings: {where or 'they '}must be an object")
     for name, value in values.items():
         if name not in allowed:
-            raise ConfigError(f"settings: {where}{name!s:.100} is not for a tuning job")
+            raise ConfigError(f"settings: {where}{name!s:.100} is not allowed in a tuning job")
         inner: Any = allowed[name] if isinstance(allowed, dict) else True
         if inner is not True:
             _refuse_others(value, inner, f"{where}{name}.")
@@ -164,7 +164,7 @@ def _refuse_too_much(config: RunConfig) -> None:
         for name in path.split("."):
             value = getattr(value, name)
         if max(value if isinstance(value, tuple) else (value,)) > most:
-            raise ConfigError(f"settings: {path} may be {most} at most in a tuning job, got {value}")
+            raise ConfigError(f"settings: {path} may be at most {most} in a tuning job, got {value}")
 
 
 def _first(exc: Exception) -> str:

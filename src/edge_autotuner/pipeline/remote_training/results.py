@@ -134,9 +134,7 @@ def _checked_evaluation(path: Path, job: JobInfo) -> bool:
     except DatasetError as exc:
         raise ServiceBadReply(f"the evaluation of the job {job.id} cannot be read: {exc}") from exc
     if job.result is None or promoted != job.result.promoted:
-        raise ServiceBadReply(
-            f"the evaluation of the job {job.id} says something else about the promotion than the job"
-        )
+        raise ServiceBadReply(f"the evaluation of the job {job.id} contradicts the job's result on promotion")
     return promoted
 
 
@@ -170,8 +168,9 @@ def _install(
         atomic_write_bytes(together / SIGNATURE_FILE, read_file(signature))
     elif trusted:
         raise ModelBundleError(
-            f"the {kind} is not signed, and only signed ones are trusted here: a service signs what it trained from a "
-            "start that it trusts, a model of its catalogue or a registered bundle signed by one of its `trusted_keys`"
+            f"the {kind} is not signed, and only signed bundles are trusted here; a service signs only models trained "
+            "from a trusted start, i.e. a model of its catalogue or a registered bundle signed by one of its "
+            "`trusted_keys`"
         )
     return install_bundle(together, session.folder.path, described.name, trusted=trusted)
 

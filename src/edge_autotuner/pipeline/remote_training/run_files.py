@@ -193,7 +193,7 @@ def _background(store: DatasetStore, name: str) -> dict[str, Any]:
 def _frame(store: DatasetStore, record: FrameRecord, backgrounds: list[str]) -> dict[str, Any]:
     path = store.picture_path(record.file)
     if path.suffix not in PICTURE_SUFFIXES:
-        raise DatasetError(f"{path}: only {', '.join(PICTURE_SUFFIXES)} pictures can be trained on elsewhere")
+        raise DatasetError(f"{path}: only {', '.join(PICTURE_SUFFIXES)} pictures can be uploaded for training")
     values = record.to_json() | {
         "suffix": path.suffix,
         "n_bytes": len(read_file(path)),
@@ -286,7 +286,7 @@ def _rebuild_reservoir(
         try:
             picture = ReplayPicture.from_json(part.model_dump(mode="json"))
         except (KeyError, TypeError, ValueError) as exc:
-            raise DatasetError(f"a replayed picture makes no sense: {exc}") from exc
+            raise DatasetError(f"invalid replayed picture: {exc}") from exc
         offers.append(ReplayOffer(picture, lambda part=part: _checked(read, part, part.size_wh, check)))  # type: ignore[misc]
     if offers:
         ReplayReservoir(folder).offer(offers, max_pictures=1_000_000, max_mb=1_000_000.0)
@@ -301,9 +301,7 @@ def _checked(read: Callable[[str], bytes], content: ContentPart, size_wh: SizeWH
 def _read(read: Callable[[str], bytes], content: ContentPart) -> bytes:
     data = read(content.sha256)
     if len(data) != content.n_bytes or hash_bytes(data) != content.sha256:
-        raise DatasetError(
-            f"the content {content.sha256} has {len(data)} bytes, or was changed: {content.n_bytes} expected"
-        )
+        raise DatasetError(f"the blob {content.sha256} was modified: expected {content.n_bytes} bytes, got {len(data)}")
     return data
 
 

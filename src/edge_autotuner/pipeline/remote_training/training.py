@@ -143,7 +143,7 @@ def _without_hidden_replay(session: Session) -> Session:
     replay = config.training.replay
     if not config.privacy.is_on or replay.folder is None:
         return session
-    logger.info("%s: nothing is replayed, because privacy settings hold for what leaves", session.folder.path.name)
+    logger.info("%s: replay is off, because privacy settings apply to uploads", session.folder.path.name)
     training = config.training.model_copy(update={"replay": replay.model_copy(update={"folder": None})})
     return replace(session, config=config.model_copy(update={"training": training}))
 
@@ -205,7 +205,7 @@ def _asked_for(session: Session, service: TrainingService) -> tuple[TuneRequest,
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"this cannot be asked of a service: {where}: {first['msg']}") from exc
+        raise ConfigError(f"not possible at a service: {where}: {first['msg']}") from exc
     return request, contents
 
 
@@ -219,14 +219,16 @@ def _start_of(weights: EdgeWeights, sha256: str, contents: dict[str, Content]) -
         return _described(weights.bundle)
     if weights.path.suffix != _SAFETENSORS:
         raise ConfigError(
-            f"a service trains bundles and .safetensors files, the edge model {weights.name} is "
-            f"{weights.path.name}; give one of these as edge_model"
+            f"a service can train bundles and .safetensors files only, and the edge model {weights.name} is "
+            f"{weights.path.name}; set edge_model to one of these"
         )
     contents[sha256] = weights.path
     try:
         return StartWeights(name=weights.name, sha256=sha256, architecture=weights.architecture)
     except ValidationError as exc:
-        raise ConfigError(f"the weights file {weights.path} needs a name of letters, digits, dots and dashes") from exc
+        raise ConfigError(
+            f"the name of the weights file {weights.path} may have only letters, digits, dots, dashes and underscores"
+        ) from exc
 
 
 def _described(bundle: ModelBundle) -> StartBundle:
@@ -288,10 +290,10 @@ def _submit(
 def _error_of(job: JobInfo) -> EdgeAutotunerError:
     """Return the error that a job ended with: the same class as here where the service names one of ours."""
     if job.state == "cancelled":
-        return TrainingError(f"the job {job.id} was cancelled; the same command asks for a new one")
+        return TrainingError(f"the job {job.id} was cancelled; repeat the command to start a new one")
     error = job.error
     if error is None:
-        return TrainingError(f"the job {job.id} failed, and the service does not say why")
+        return TrainingError(f"the job {job.id} failed, and the service gave no reason")
     kind = getattr(errors, error.kind, None)
     said = f"{error.detail} (job {job.id} at the service)"
     if isinstance(kind, type) and issubclass(kind, (errors.TrainingError, errors.NoLabelsFound)):

@@ -38,8 +38,8 @@ def outgoing_dataset(folder: RunFolder, config: RunConfig) -> Path:
     privacy = config.privacy
     if privacy.send == "crops" and privacy.outside == "keep":
         raise ConfigError(
-            "privacy.send crops forbids a training elsewhere, for which whole frames leave: set privacy.outside to "
-            "blur or background as well, or train here"
+            "privacy.send crops forbids training at a service, which needs whole frames; also set privacy.outside to "
+            "blur or background, or train here"
         )
     if not privacy.changes_pictures:
         return folder.dataset
@@ -116,4 +116,4 @@ def _delete_others(copy: Path) -> None:
     if copy.parent.is_dir():
         for other in copy.parent.iterdir():
             if other != copy and remove_folder(other, below=copy.parent):
-                logger.info("deleted %s: another copy takes its place", other)
+                logger.info("deleted %s: replaced by a new copy", other)

@@ -253,7 +253,7 @@ def test_a_broker_that_is_silent_is_left(broker: CameraServer, monkeypatch: pyte
         broker.send(signal.SIGSTOP)
         output.take(make_report(0, 0))
         wait_until(lambda: output.status.problem)
-        assert output.status.last_error == f"127.0.0.1:{broker.port}: the connection broke: Keep alive timeout"
+        assert output.status.last_error == f"127.0.0.1:{broker.port}: the connection was lost: Keep alive timeout"
         broker.send(signal.SIGCONT)
         wait_until(lambda: output.status.problem is None)
         with Listener(broker.port) as listener:
@@ -266,7 +266,7 @@ def test_something_else_at_the_address_is_said_so(monkeypatch: pytest.MonkeyPatc
         port = silent.getsockname()[1]
         with publishing(port) as output:
             wait_until(lambda: output.status.problem)
-            assert output.status.problem == f"127.0.0.1:{port} accepts connections, but does not speak MQTT"
+            assert output.status.problem == f"127.0.0.1:{port} accepts connections but is not an MQTT broker"
 
 
 def test_a_broker_that_breaks_the_protocol_ends_nothing() -> None:
@@ -450,7 +450,7 @@ def test_tls_is_used_and_certificates_are_checked(certificate: Path, tmp_path: P
             wait_until(lambda: output.status.n_sent == 50)
         with publishing(broker.port, tls=True) as output:
             wait_until(lambda: output.status.problem)
-            assert "its certificate is not accepted: self-signed certificate" in str(output.status.problem)
+            assert "its certificate is not valid: self-signed certificate" in str(output.status.problem)
         with publishing(broker.port) as output:
             output.take(make_report(0))
             wait_until(lambda: output.status.problem)
@@ -461,4 +461,4 @@ def test_tls_is_used_and_certificates_are_checked(certificate: Path, tmp_path: P
         publishing(broker.port, tls=True, ca_file=other) as output,
     ):
         wait_until(lambda: output.status.problem)
-        assert "its certificate is not accepted: IP address mismatch" in str(output.status.problem)
+        assert "its certificate is not valid: IP address mismatch" in str(output.status.problem)

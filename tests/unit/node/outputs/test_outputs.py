@@ -67,7 +67,7 @@ def test_what_was_opened_is_closed_when_another_cannot_be(tmp_path: Path, monkey
     [
         pytest.param("http://", "needs a host", id="no host"),
         pytest.param("https://user:hunter2@hook/", "use token_file", id="login"),
-        pytest.param("http://hook:port/", "is not an address", id="port"),
+        pytest.param("http://hook:port/", "is not valid", id="port"),
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused_without_showing_it(url: str, complaint: str) -> None:

@@ -194,7 +194,7 @@ def test_certificates_of_addresses_are_checked(certificate: Path) -> None:
         with posting(hook) as output:
             output.take(make_report(0))
             wait_until(lambda: output.status.problem)
-            assert "its certificate is not accepted: self-signed certificate" in str(output.status.problem)
+            assert "its certificate is not valid: self-signed certificate" in str(output.status.problem)
         with posting(hook, ca_file=certificate) as output:
             output.take(make_report(0))
             wait_until(lambda: output.status.n_sent == 1)

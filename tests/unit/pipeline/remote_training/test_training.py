@@ -182,7 +182,10 @@ def test_results_that_were_tidied_away_are_made_again(folder: Path, fake: FakeJo
 
 def test_an_edge_model_that_the_service_cannot_read(folder: Path, fake: FakeJobs, tmp_path: Path) -> None:
     (tmp_path / "edge.pth").write_bytes(b"weights")
-    with training_service(fake) as service, pytest.raises(ConfigError, match=r"edge\.pth; give one of these"):
+    with (
+        training_service(fake) as service,
+        pytest.raises(ConfigError, match=r"edge\.pth; set edge_model to one of these"),
+    ):
         tune_at_service(session(folder, edge_model=str(tmp_path / "edge.pth")), service)
     assert fake.asked.total() == 0
 
@@ -268,7 +271,7 @@ def test_only_what_a_trusted_key_has_signed_is_taken(
             tune_at_service(session(folder, **settings), service)
         outputs["candidate.signature"] = signature_to_text(sign_bundle(bundles / state["candidate"], keys[1])).encode()
         fake.jobs.clear()
-        with pytest.raises(ModelBundleError, match="is not one of the trusted keys"):
+        with pytest.raises(ModelBundleError, match="is not signed by a trusted key"):
             tune_at_service(session(folder, **settings), service)
         assert deployed_bundle(folder) is None
         assert not (folder / "bundles").exists()

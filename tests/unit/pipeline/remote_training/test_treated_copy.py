@@ -116,6 +116,6 @@ def test_what_was_treated_at_rest_by_the_same_rules_leaves_as_it_is(tmp_path: Pa
 
 def test_whole_frames_stay_where_only_crops_may_leave(tmp_path: Path) -> None:
     folder = annotated_run(tmp_path)
-    with pytest.raises(ConfigError, match=r"privacy\.send crops forbids a training elsewhere"):
+    with pytest.raises(ConfigError, match=r"privacy\.send crops forbids training at a service"):
         outgoing_dataset(folder, config(send="crops"))
     assert outgoing_dataset(folder, config(send="crops", outside="blur")) != folder.dataset

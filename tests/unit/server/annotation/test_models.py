@@ -71,5 +71,5 @@ def test_a_file_has_its_own_input() -> None:
 
 
 def test_an_empty_folder_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(EdgeAutotunerError, match="neither a model bundle"):
+    with pytest.raises(EdgeAutotunerError, match="neither a bundle"):
         find_loader("m", ServedModel(source=str(tmp_path)), None)

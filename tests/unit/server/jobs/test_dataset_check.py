@@ -38,7 +38,7 @@ def test_a_large_one_says_the_same_from_another_process(tmp_path: Path, monkeypa
 
 def test_a_small_one_needs_no_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", lambda *_args, **_options: pytest.fail("a process was started"))
-    with pytest.raises(DatasetError, match="the description of the dataset is wrong"):
+    with pytest.raises(DatasetError, match="invalid description of the dataset"):
         read(tmp_path, b"{}")
 
 
