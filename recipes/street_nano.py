@@ -28,10 +28,10 @@ from edge_autotuner.cli.progress_bar import ProgressBar
 from edge_autotuner.config import AnnotationConfig, AugmentationConfig, TrainingConfig
 from edge_autotuner.core import STREET_6, Deadline, Frame, FrameSource
 from edge_autotuner.core.boxes import as_boxes
+from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.models import Yolox, find_model, load_yolox, locate, save_yolox, with_classes
 from edge_autotuner.models.catalogue import packaged_weights_folder
-from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.samples import make_sample
 from edge_autotuner.storage.atomic import atomic_write_json
 from edge_autotuner.training import TrainingSample, tune

@@ -25,10 +25,11 @@ from edge_autotuner.annotation import AnnotationSummary
 from edge_autotuner.capture import open_source
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import STREET_6, Annotation, Detections
+from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.dataset import CocoTruth, DatasetStore, FrameRecord, load_coco_truth
 from edge_autotuner.pipeline import stages
 from edge_autotuner.pipeline.loop import TRAINING
-from edge_autotuner.pipeline.run_folder import RunFolder, StageRecord, fingerprint_of
+from edge_autotuner.pipeline.run_folder import RunFolder, StageRecord
 from edge_autotuner.pipeline.stage_results import AnnotationResult
 
 BLOCK = 15

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from benchmarks.specialization.trial import Trial, settings_key
 from benchmarks.specialization.workplace import Workplace
-from edge_autotuner.pipeline.run_folder import fingerprint_of
+from edge_autotuner.core.fingerprints import fingerprint_of
 
 Group = Literal["accuracy", "ablations", "bound", "transfer", "forgetting", "speed"]
 GROUPS: tuple[Group, ...] = get_args(Group)

@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.scenes import Scene
 from edge_autotuner.config import PrivacyConfig, RunConfig, resolve_config
-from edge_autotuner.pipeline.run_folder import fingerprint_of
+from edge_autotuner.core.fingerprints import fingerprint_of
 
 FEMTO, ZOOM = "deimv2-femto", "zoom"
 NANO, SSDLITE, STREET = "yolox-nano", "ssdlite-mobilenet-v2", "street-nano"

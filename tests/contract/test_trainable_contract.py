@@ -368,7 +368,7 @@ def test_a_frame_is_trained_on_as_it_is_seen_at_run_time(case: Case) -> None:
     network = case.fresh(2, 0)
     batch = BatchMaker([sample], SIZE, network=network, augmentation=STILL, seed=0).batch([0], epoch=0, step=0)
     pixels, placement = prepare_input(frame, network.detector_spec("m", LABELS, SIZE))
-    boxes = placement.to_input(sample.boxes_xyxy)
+    boxes = sample.boxes_xyxy * placement.scale_xyxy
     assert batch.targets[0].boxes_xyxy.numpy() == pytest.approx(boxes, abs=0.5)
     height, width = min(batch.images.shape[2], pixels.shape[2]), pixels.shape[3]
     difference = np.abs(batch.images[0].numpy()[:, :height, :width] - pixels[0][:, :height, :width])

@@ -10,7 +10,7 @@ behind it.
 from edge_autotuner.annotation.annotate import AnnotationSummary, annotate_dataset, spread_order
 from edge_autotuner.annotation.background_labels import BackgroundLabels
 from edge_autotuner.annotation.ensemble import EnsembleTeacher
-from edge_autotuner.annotation.fusion import drop_cut_boxes, merge_views
+from edge_autotuner.annotation.fusion import fuse_boxes, merge_views
 from edge_autotuner.annotation.labels import TrainingLabels, split_labels
 from edge_autotuner.annotation.privacy import PrivacyFilter, ProtectedTeacher, without_hidden
 from edge_autotuner.annotation.refine import RefinementSummary, refine_dataset
@@ -30,7 +30,6 @@ from edge_autotuner.annotation.teachers import (
 )
 from edge_autotuner.annotation.temporal import TemporalCounts, refine_over_time
 from edge_autotuner.annotation.views import View, plan_views
-from edge_autotuner.annotation.weighted_fusion import fuse_boxes
 
 __all__ = [
     "AnnotationSummary",
@@ -47,7 +46,6 @@ __all__ = [
     "View",
     "annotate_dataset",
     "check_plugin_teacher",
-    "drop_cut_boxes",
     "find_static_places",
     "find_teacher_model",
     "fuse_boxes",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from edge_autotuner.annotation.uncertain import as_uncertain
+from edge_autotuner.annotation.labels import as_uncertain
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Detections, Teacher, covered_fraction, iou_matrix, subtract_boxes
 from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH

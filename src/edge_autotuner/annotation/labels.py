@@ -1,10 +1,11 @@
-"""What an annotation means for training."""
+"""Divides what a teacher says into objects and places that are neither object nor background."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_autotuner.annotation.uncertain import highest_uncertain_score
+import numpy as np
+
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Detections
 from edge_autotuner.core.types import FloatArray
@@ -35,3 +36,14 @@ def split_labels(annotation: Annotation, config: AnnotationConfig) -> TrainingLa
     lowest = min(config.uncertain_score, highest_uncertain_score(config))
     uncertain = found.select((found.scores < config.min_score) & (found.scores >= lowest))
     return TrainingLabels(found.above(config.min_score), uncertain.boxes_xyxy, annotation.looked_xyxy)
+
+
+def highest_uncertain_score(config: AnnotationConfig) -> float:
+    """Return the largest float32 below `min_score`."""
+    return float(np.nextafter(np.float32(config.min_score), np.float32(0)))
+
+
+def as_uncertain(detections: Detections, config: AnnotationConfig) -> Detections:
+    """Return the boxes with scores just below `min_score` at most, so that training ignores their places."""
+    scores = np.minimum(detections.scores, np.float32(highest_uncertain_score(config)))
+    return detections.with_scores(scores)

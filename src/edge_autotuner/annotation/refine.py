@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from edge_autotuner.annotation.continuity import is_film
+from edge_autotuner.annotation.labels import as_uncertain
 from edge_autotuner.annotation.static_places import StaticPlaces, find_static_places, is_static
 from edge_autotuner.annotation.temporal import TemporalCounts, refine_over_time
-from edge_autotuner.annotation.uncertain import as_uncertain
+from edge_autotuner.annotation.tracks import is_film
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Detections
 from edge_autotuner.core.json_fields import Fields

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from edge_autotuner.annotation.fusion import is_cut
-from edge_autotuner.annotation.uncertain import as_uncertain
+from edge_autotuner.annotation.labels import as_uncertain
 from edge_autotuner.annotation.views import View, looked_rectangles, plan_views
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Detections, Detector, LabelMap, Look, Scene, TeacherBase, covered_fraction

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from edge_autotuner.annotation.labels import highest_uncertain_score
 from edge_autotuner.annotation.tracks import Track, can_link_after, link_boxes
-from edge_autotuner.annotation.uncertain import highest_uncertain_score
 from edge_autotuner.annotation.views import was_looked_at
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Detections, iou_matrix

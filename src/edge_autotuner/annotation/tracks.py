@@ -1,4 +1,4 @@
-"""Which boxes of different frames show one object.
+"""Links the boxes of different frames that show one object, and tells whether frames are a film at all.
 
 A Kalman filter with constant velocity predicts where each object is at the time of the next frame, and boxes are given
 to predictions by overlap, the sure ones first. Nobody knows where an object is long after it was last seen, so a
@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_autotuner.core import Detections, iou_matrix
-from edge_autotuner.core.types import FloatArray, IntArray
+from edge_autotuner.core.types import BoolArray, FloatArray, IntArray
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -155,3 +156,49 @@ def _give_boxes(
             pairs[row] = column
             taken.add(column)
     return np.array(list(pairs), np.int64), np.array(list(pairs.values()), np.int64)
+
+
+_MIN_CONTINUITY = 0.5
+"""Measured with deimv2-femto: PETS at 0.1 s .93, every second frame .85, every third .67, every fourth .53; its frames
+shuffled .14; NGSIM sequence 1, whose pictures are shuffled, as if they were 0.1 s apart .19."""
+
+
+def is_film(times_s: Sequence[float], detections: Sequence[Detections]) -> bool:
+    """Return whether objects can be followed from frame to frame.
+
+    Time stamps do not tell: the pictures of a folder get a rate, whatever their order. In a film most boxes of a frame
+    overlap one of the frame before; in shuffled pictures no more of them do than chance allows.
+
+    Args:
+        times_s: of the frames, in order.
+        detections: what is surely there, one per frame.
+
+    Returns:
+        False where no two neighbours are close enough in time.
+    """
+    return continuity(times_s, detections) >= _MIN_CONTINUITY
+
+
+def continuity(times_s: Sequence[float], detections: Sequence[Detections]) -> float:
+    """Return the share, in [0, 1], of the moving boxes that lie where the next frame has one, too.
+
+    What moves is what a frame from another time, half the sequence away, does not have at that place. Parked cars would
+    be found again in any order.
+
+    Returns:
+        Where nothing moves, the share of all boxes. 0 where no two neighbours are close enough in time.
+    """
+    n_frames = len(detections)
+    close = [i for i, (a, b) in enumerate(pairwise(times_s)) if can_link_after(b - a)]
+    is_near = _found_again(detections, [(i, i + 1) for i in close])
+    moves = ~_found_again(detections, [(i, (i + n_frames // 2) % n_frames) for i in close])
+    counted = is_near[moves] if moves.any() else is_near
+    return float(counted.mean()) if len(counted) else 0.0
+
+
+def _found_again(detections: Sequence[Detections], pairs: Sequence[tuple[int, int]]) -> BoolArray:
+    """Return for every box of the first frame of each pair whether the second one has a box there."""
+    overlaps = [
+        iou_matrix(detections[i].boxes_xyxy, detections[j].boxes_xyxy).max(axis=1, initial=0.0) for i, j in pairs
+    ]
+    return np.concatenate([np.zeros(0, np.float32), *overlaps]) >= _MIN_IOU

@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from edge_autotuner.config.base import FrozenConfig, InputSize, fingerprint_values
+from edge_autotuner.config.base import FrozenConfig, InputSize
 from edge_autotuner.config.service import ServiceConfig
+from edge_autotuner.core.fingerprints import fingerprint_values
 
 ZOOM = "zoom"
 """The teacher that is the edge model itself, on magnified views."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, get_args
@@ -20,6 +18,7 @@ from pydantic import (
 )
 
 from edge_autotuner.core.clock import parse_duration_s
+from edge_autotuner.core.fingerprints import fingerprint_values
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.storage import PLAIN_NAME
 
@@ -69,11 +68,6 @@ def _at_home(text: str) -> str:
         return str(Path(text).expanduser())
     except RuntimeError as exc:
         raise ValueError(f"cannot expand {text}: no home folder; use a full path") from exc
-
-
-def fingerprint_values(values: Mapping[str, object]) -> str:
-    """Return a short hash of JSON values, independent of key order."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _to_seconds(value: object) -> object:

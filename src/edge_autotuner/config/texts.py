@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from edge_autotuner.config.base import PlainName
-from edge_autotuner.core.json_values import check_json_values
+from edge_autotuner.core.json_limits import check_json_values
 from edge_autotuner.core.printable import is_printable, one_line
 
 BundleId = PlainName

@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-import numpy as np
-
 from edge_autotuner.core.types import ImageArray, SizeWH
-
-_BGR_TO_LUMA = np.array([0.114, 0.587, 0.299], np.float32)  # ITU-R BT.601, as OpenCV's BGR2GRAY
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,14 +33,6 @@ class Frame:
     to_bgr: Callable[[], ImageArray]
     file_name: str | None = None
     captured_at: datetime | None = None
-
-    @classmethod
-    def from_bgr(cls, image_bgr: ImageArray, *, index: int, time_s: float, file_name: str | None = None) -> Frame:
-        """Make a frame of a (H, W, 3) uint8 picture."""
-        if image_bgr.ndim != 3 or image_bgr.shape[2] != 3:
-            raise ValueError(f"image_bgr must have shape (H, W, 3), got {image_bgr.shape}")
-        luma = np.rint(image_bgr @ _BGR_TO_LUMA).astype(np.uint8)
-        return cls(index, time_s, luma, lambda: image_bgr, file_name)
 
     @cached_property
     def image_bgr(self) -> ImageArray:

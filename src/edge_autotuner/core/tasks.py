@@ -167,7 +167,7 @@ BOXES = Task(
     codec="edge_autotuner.core.box_codec:BOX_CODEC",
     similarity="edge_autotuner.core.detections:box_similarity",
     merge="edge_autotuner.annotation.fusion:merge_views",
-    fuse="edge_autotuner.annotation.weighted_fusion:fuse_boxes",
+    fuse="edge_autotuner.annotation.fusion:fuse_boxes",
     draw="edge_autotuner.evaluation.report.pictures:boxes_svg",
     score="edge_autotuner.evaluation.average_precision:score_detections",
 )

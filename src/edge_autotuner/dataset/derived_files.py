@@ -1,13 +1,21 @@
-"""Keeps the derived files of a dataset in step with its journal: COCO JSON and the manifest."""
+"""Keeps the files that are derived from a dataset's journal, COCO JSON and the manifest, in step with it.
+
+Each begins with an `info` that holds the hash of the whole file, so that any change shows. The product never reads
+these files: an edit has no effect, and is neither used nor overwritten silently.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from edge_autotuner.core.file_names import utf8_json
 from edge_autotuner.dataset.coco_export import (
     COCO_NAME,
     MANIFEST_NAME,
@@ -17,8 +25,9 @@ from edge_autotuner.dataset.coco_export import (
     build_manifest,
     labels_in_use,
 )
-from edge_autotuner.dataset.derived import made_from_bytes, refuse_edited, write_derived
 from edge_autotuner.dataset.state import AnnotationRun, DatasetState, Header
+from edge_autotuner.errors import DatasetError
+from edge_autotuner.storage.atomic import atomic_write_bytes, storage_errors, sync_folder
 
 DERIVED_NAMES = (COCO_NAME, MANIFEST_NAME, TRAINING_COCO_NAME)
 EXPORT_EVERY = 50  # additions between two exports of a small dataset
@@ -99,3 +108,104 @@ class DerivedFiles:
 def owner_of(header: Header) -> str:
     """Return what tells the files of this dataset from those of another."""
     return json.dumps([header.created_at, header.source.sha256, *header.labels.names])
+
+
+logger = logging.getLogger(__name__)
+
+_NO_HASH = b"0" * 64
+_HEAD = re.compile(rb'\s*\{\s*"info":\s*\{\s*"sha256":\s*"([0-9a-f]{64})",\s*"journal_bytes":\s*(\d{1,18})\b')
+_CHUNK_BYTES = 1 << 20
+_HEAD_OF_OLD_VERSIONS = re.compile(  # they wrote no hash, so nobody knows whether these were edited
+    rb'\{"info":\{"description":"labels of a teacher model, not of a human","version":"1"\},"images":|'
+    rb'\{\n  "format_version": 1,\n  "created_at":'
+)
+
+
+def write_derived(
+    path: Path, values: Mapping[str, Any], *, owner: str, journal_bytes: int, indent: int | None = None
+) -> None:
+    """Write JSON in one step, with an `info` that tells an edit; a file that was edited is kept under another name.
+
+    Args:
+        path: of the file.
+        values: without a NaN; `info` may hold what else there is to say.
+        owner: what the file belongs to; a file of another owner counts as edited.
+        journal_bytes: how much of the journal it is made from.
+        indent: as `json.dumps`.
+
+    Raises:
+        StorageError: the disk refused; what was there is untouched.
+    """
+    info = {"sha256": _NO_HASH.decode(), "journal_bytes": journal_bytes, **values.get("info", {})}
+    separators = None if indent else (",", ":")
+    plain = {"info": info, **{name: value for name, value in values.items() if name != "info"}}
+    text = json.dumps(plain, indent=indent, separators=separators, allow_nan=False, ensure_ascii=False)
+    data = utf8_json(text) + b"\n"
+    digest = hashlib.sha256(owner.encode() + data).hexdigest().encode()
+    if path.exists() and is_edited(path, owner=owner):
+        keep_aside(path)
+    atomic_write_bytes(path, data.replace(_NO_HASH, digest, 1))
+
+
+def is_edited(path: Path, *, owner: str) -> bool:
+    """Whether a file is not what `write_derived` wrote for this owner; one that cannot be read is not either."""
+    digest = hashlib.sha256(owner.encode())
+    try:
+        with path.open("rb") as file:
+            head = file.read(_CHUNK_BYTES)
+            found = _HEAD.match(head)
+            if found is None:
+                return True
+            digest.update(head[: found.start(1)] + _NO_HASH + head[found.end(1) :])
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+    except OSError:
+        return True
+    return digest.hexdigest().encode() != found[1]
+
+
+def made_from_bytes(path: Path) -> int | None:
+    """Return how much of the journal a file is made from; None where it does not say."""
+    try:
+        with path.open("rb") as file:
+            found = _HEAD.match(file.read(_CHUNK_BYTES))
+    except OSError:
+        return None
+    return None if found is None else int(found[2])
+
+
+def refuse_edited(paths: Iterable[Path], *, owner: str) -> None:
+    """Make sure that nobody expects that what they changed counts.
+
+    Raises:
+        DatasetError: a file is not as it was written.
+    """
+    for path in paths:
+        if path.exists() and is_edited(path, owner=owner) and not _is_of_old_version(path):
+            raise DatasetError(
+                f"{path} was edited, but edits there have no effect: labels are read from journal.jsonl. Move the "
+                "file to another folder to continue with the original labels; it is then written again"
+            )
+
+
+def _is_of_old_version(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return _HEAD_OF_OLD_VERSIONS.match(file.read(_CHUNK_BYTES)) is not None
+    except OSError:
+        return False
+
+
+def keep_aside(path: Path, *, because: str = "it is not used") -> None:
+    """Rename a file that somebody edited, so that a new one does not replace it.
+
+    Raises:
+        StorageError: the disk refused.
+    """
+    number = 1
+    while (kept := path.with_name(f"{path.stem}.edited-{number}{path.suffix}")).exists():
+        number += 1
+    with storage_errors(kept):
+        path.rename(kept)
+        sync_folder(path.parent)
+    logger.warning("%s was edited; kept as %s: %s", path, kept.name, because)

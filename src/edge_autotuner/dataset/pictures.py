@@ -1,15 +1,16 @@
-"""Pictures to bytes and back."""
+"""Encodes, decodes and hashes pictures, and says how they may be changed before they are stored."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import cv2
 import numpy as np
 
-from edge_autotuner.core.types import ImageArray
+from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset.picture_bounds import pixel_bytes
 from edge_autotuner.dataset.picture_header import BadPicture
 from edge_autotuner.errors import DatasetError
@@ -80,3 +81,36 @@ def hash_bytes(data: bytes) -> str:
 def hash_pixels(image: ImageArray) -> str:
     """Return a hash of shape and pixels, the same however the picture is stored."""
     return hash_bytes(f"{image.shape}".encode() + np.ascontiguousarray(image).tobytes())
+
+
+@dataclass(frozen=True, eq=False)
+class TreatedPicture:
+    """A picture that may be seen.
+
+    Attributes:
+        image_bgr: (H, W, 3).
+        hidden_xyxy: (K, 4) rectangles, its pixels, that do not show what was there.
+    """
+
+    image_bgr: ImageArray
+    hidden_xyxy: FloatArray
+
+
+class PictureTreatment(Protocol):
+    """Hides what must not be seen."""
+
+    def treat(
+        self, image_bgr: ImageArray, regions_xyxy: FloatArray | None, background: ImageArray | None
+    ) -> TreatedPicture:
+        """Return what may be seen of a (H, W, 3) picture, which is not changed.
+
+        Args:
+            image_bgr: the picture.
+            regions_xyxy: (R, 4) what moves in it, pixels; None where that is unknown, which counts as nothing.
+            background: (h, w) brightness of the empty scene; None where it is unknown.
+        """
+        ...
+
+    def treat_background(self, luma: ImageArray) -> ImageArray:
+        """Return what may be seen of the (h, w) brightness of an empty scene, in the same size."""
+        ...

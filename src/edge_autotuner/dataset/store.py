@@ -29,6 +29,7 @@ from edge_autotuner.dataset.derived_files import DerivedFiles
 from edge_autotuner.dataset.metadata import without_metadata
 from edge_autotuner.dataset.pictures import (
     PictureFormat,
+    PictureTreatment,
     decode_picture,
     encode_picture,
     hash_bytes,
@@ -43,7 +44,6 @@ from edge_autotuner.dataset.records import (
     event_to_json,
 )
 from edge_autotuner.dataset.state import AnnotationRun, DatasetState, Header
-from edge_autotuner.dataset.treatment import PictureTreatment
 from edge_autotuner.errors import DatasetError, StorageError
 from edge_autotuner.storage.atomic import atomic_write_bytes, make_folder, remove_temporaries
 from edge_autotuner.storage.journal import JOURNAL_NAME, JournalWriter, read_journal

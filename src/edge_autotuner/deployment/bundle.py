@@ -24,8 +24,7 @@ from typing import Any
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.core.file_names import utf8_json
 from edge_autotuner.core.json_fields import FieldError, Fields, unique_keys
-from edge_autotuner.core.json_limits import JsonLimits, check_json, load_json
-from edge_autotuner.core.json_values import check_json_values
+from edge_autotuner.core.json_limits import JsonLimits, check_json, check_json_values, load_json
 from edge_autotuner.errors import ModelBundleError, WeightsError
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.onnx_external import check_one_file, check_onnx_file

@@ -1,15 +1,16 @@
 """What counts as right, how good detectors are, whether a candidate is promoted, and the report page."""
 
 from edge_autotuner.evaluation.average_precision import MatchTable, score_detections
-from edge_autotuner.evaluation.class_merge import ClassMerge, merge_classes
 from edge_autotuner.evaluation.comparison import (
     AGAINST_HUMAN,
     AGAINST_TEACHER,
     OFF_THE_SHELF,
     SPECIALIZED,
     TEACHER,
+    ClassMerge,
     Comparison,
     compare_detectors,
+    merge_classes,
 )
 from edge_autotuner.evaluation.found_objects import FoundObjects, count_found
 from edge_autotuner.evaluation.matching import FrameMatch, match_frame

@@ -35,10 +35,6 @@ class Placement:
         """Return (N, 4) boxes of the input in the picture's pixels; they may reach beyond its border."""
         return np.asarray(as_boxes(boxes_xyxy) / self.scale_xyxy, np.float32)
 
-    def to_input(self, boxes_xyxy: FloatArray) -> FloatArray:
-        """Return (N, 4) boxes of the picture in the input's pixels."""
-        return np.asarray(as_boxes(boxes_xyxy) * self.scale_xyxy, np.float32)
-
 
 def prepare_input(image_bgr: ImageArray, spec: DetectorSpec) -> tuple[FloatArray, Placement]:
     """Return the (1, 3, H, W) float32 input of a picture, and how to bring boxes back.

@@ -12,8 +12,9 @@ from edge_autotuner.capture.live_progress import LiveProgress
 from edge_autotuner.config import RunConfig
 from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.core import Clock, Detector, Frame, FrameSource, MotionResult, Observation
+from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.dataset.treatment import PictureTreatment
+from edge_autotuner.dataset.pictures import PictureTreatment
 from edge_autotuner.errors import ConfigError, DatasetError, ModelBundleError, StorageError
 from edge_autotuner.node.camera_folder import BatchFolder, CameraFolder
 from edge_autotuner.node.deployed_model import DeployedModel
@@ -21,7 +22,7 @@ from edge_autotuner.node.observations import Pace
 from edge_autotuner.pipeline.forgetting import forget_pictures
 from edge_autotuner.pipeline.loop import CAPTURE
 from edge_autotuner.pipeline.privacy import needs_hiding_model, open_ready_filter, stored_settings
-from edge_autotuner.pipeline.run_folder import StageRecord, fingerprint_of
+from edge_autotuner.pipeline.run_folder import StageRecord
 from edge_autotuner.pipeline.stage_results import CaptureResult
 from edge_autotuner.storage import free_bytes
 

@@ -22,6 +22,7 @@ from edge_autotuner.annotation import (
 from edge_autotuner.config import AnnotationConfig, RunConfig
 from edge_autotuner.config.annotation import REMOTE, ZOOM
 from edge_autotuner.core import Deadline, LabelMap, Teacher
+from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.models import DetectorSpec, describe_onnx, locate
@@ -30,7 +31,6 @@ from edge_autotuner.pipeline.edge_weights import check_labels, choose_labels, fi
 from edge_autotuner.pipeline.loop import ANNOTATION, CAPTURE
 from edge_autotuner.pipeline.privacy import guard_teacher, guarding_fingerprint
 from edge_autotuner.pipeline.remote_teacher import RemoteTeachers, remote_teachers
-from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Prepared, Session
 from edge_autotuner.pipeline.stage_results import AnnotationResult
 

@@ -21,12 +21,12 @@ from edge_autotuner.capture import (
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Detector, FrameSource
 from edge_autotuner.core.file_names import text_of_name
+from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.dataset import CocoTruth, DatasetStore, load_coco_truth
 from edge_autotuner.dataset.replay import OWN_NAMES
 from edge_autotuner.errors import ConfigError, DatasetError
 from edge_autotuner.pipeline.loop import CAPTURE
 from edge_autotuner.pipeline.privacy import open_filter, stored_settings
-from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Prepared, Session
 from edge_autotuner.pipeline.stage_results import CaptureResult
 from edge_autotuner.storage.outputs import check_output_folder

@@ -12,6 +12,7 @@ import numpy as np
 
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Detections, Detector
+from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.dataset import DatasetStore, FrameRecord, load_coco_truth
 from edge_autotuner.deployment import ModelBundle, load_edge_detector
 from edge_autotuner.errors import DatasetError
@@ -35,7 +36,6 @@ from edge_autotuner.pipeline.evaluation_result import Evaluation
 from edge_autotuner.pipeline.incumbent import find_incumbent
 from edge_autotuner.pipeline.loop import ANNOTATION, EVALUATION, TRAINING
 from edge_autotuner.pipeline.rounds import LabelledFrame
-from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Prepared, Session
 from edge_autotuner.pipeline.stage_results import EvaluationResult
 from edge_autotuner.pipeline.training_stage import load_candidate, require_training

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.deployment import (
     ModelBundle,
     deploy,
@@ -24,7 +25,6 @@ from edge_autotuner.pipeline.edge_model import EdgeModel
 from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
 from edge_autotuner.pipeline.incumbent import REPLACED, find_incumbent
 from edge_autotuner.pipeline.loop import EVALUATION, EXPORT, TRAINING
-from edge_autotuner.pipeline.run_folder import fingerprint_of
 from edge_autotuner.pipeline.session import Prepared, Session
 from edge_autotuner.pipeline.stage_results import ExportResult
 from edge_autotuner.pipeline.training_stage import load_candidate, require_training

@@ -14,10 +14,10 @@ from pathlib import Path
 from edge_autotuner.annotation import PrivacyFilter, ProtectedTeacher, is_plugin_teacher
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Detector, Teacher
+from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.deployment import load_edge_detector
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE
 from edge_autotuner.errors import ConfigError
-from edge_autotuner.pipeline.run_folder import fingerprint_of
 
 HIDING_FOLDER = "hiding"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from edge_autotuner.annotation import RegionTeacher, look_again
 from edge_autotuner.core import Annotation, Deadline
+from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.dataset.state import AnnotationRun
 from edge_autotuner.errors import DeadlineTooShort, TrainingDiverged
@@ -23,7 +24,7 @@ from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.pipeline.annotation_stage import cores_of, threads_of_detector
 from edge_autotuner.pipeline.edge_model import EdgeModel
 from edge_autotuner.pipeline.loop import ANNOTATION, TRAINING
-from edge_autotuner.pipeline.run_folder import StageRecord, fingerprint_of
+from edge_autotuner.pipeline.run_folder import StageRecord
 from edge_autotuner.pipeline.samples import make_samples
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.pipeline.stage_results import Epoch, SecondLook, TrainingResult

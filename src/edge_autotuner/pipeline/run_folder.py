@@ -13,7 +13,6 @@ DIR/job.json          where a service trains: what it was asked for
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any, TypeVar
 from edge_autotuner.config import RunConfig, load_config
 from edge_autotuner.config.settings_text import dump_yaml
 from edge_autotuner.core.json_fields import FieldError, Fields, parse_json
-from edge_autotuner.dataset.derived import keep_aside
+from edge_autotuner.dataset.derived_files import keep_aside
 from edge_autotuner.errors import ConfigError, DatasetError
 from edge_autotuner.pipeline.loop import COMMANDS, STAGES, Stage
 from edge_autotuner.storage import child_path
@@ -215,12 +214,6 @@ def read_stage_record(fields: Fields) -> StageRecord:
         fields.text("finished_at"),
         dict(fields.inner("summary").values) if "summary" in fields.values else {},
     )
-
-
-def fingerprint_of(*parts: object) -> str:
-    """Return a short hash of plain values."""
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _is_before(stage: str, other: str) -> bool:

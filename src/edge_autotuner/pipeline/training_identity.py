@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from edge_autotuner.config import RunConfig
+from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.pipeline.loop import ANNOTATION, TRAINING
-from edge_autotuner.pipeline.run_folder import RunFolder, fingerprint_of
+from edge_autotuner.pipeline.run_folder import RunFolder
 
 _NOT_OF_THE_RESULT: dict[str, Any] = {
     "deadline_s": True,

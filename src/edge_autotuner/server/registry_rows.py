@@ -12,8 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from edge_autotuner.core.json_limits import load_json
-from edge_autotuner.core.json_values import check_json_values
+from edge_autotuner.core.json_limits import check_json_values, load_json
 from edge_autotuner.deployment.bundle import ModelBundle, parse_description
 from edge_autotuner.errors import ModelBundleError
 from edge_autotuner.server.database import from_stored_time

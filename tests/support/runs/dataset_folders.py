@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from edge_autotuner.core import Annotation, Detections, FakeClock, Frame, LabelMap, SourceInfo
+from edge_autotuner.core import Annotation, Detections, FakeClock, LabelMap, SourceInfo
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.dataset import DatasetStore, FrameRecord
+from support.cameras.frames import frame_of
 
 LABELS = LabelMap(("person", "car"))
 SOURCE = SourceInfo("video", "gate.mp4", (64, 48), 100, 10.0, "5f" * 32)
@@ -30,7 +31,7 @@ def add_frame(store: DatasetStore, index: int, split: str = "train", **changes: 
     """Add a random frame whose picture depends on its index."""
     image = changes.pop("image", None)
     image = picture(index) if image is None else image
-    frame = Frame.from_bgr(image, index=index, time_s=index / 10, file_name=changes.pop("file_name", None))
+    frame = frame_of(image, index=index, time_s=index / 10, file_name=changes.pop("file_name", None))
     arguments: dict[str, Any] = {
         "split": split,
         "regions_xyxy": np.array([[1, 2, 30.5, 40.25]], np.float32),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_autotuner.annotation.continuity import continuity, is_film
+from edge_autotuner.annotation.tracks import continuity, is_film
 from edge_autotuner.core import Detections
 
 N_FRAMES = 60

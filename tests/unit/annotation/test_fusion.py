@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_autotuner.annotation.fusion import drop_cut_boxes, keep_one_class, merge_views
+from edge_autotuner.annotation.fusion import is_cut, keep_one_class, merge_views
 from edge_autotuner.annotation.views import View
 from edge_autotuner.core import Detections
 
@@ -29,13 +29,13 @@ def found(*rows: tuple[float, float, float, float, float, int]) -> Detections:
     ],
 )
 def test_cut_boxes(box: tuple[float, float, float, float], stays: bool) -> None:
-    assert len(drop_cut_boxes(found((*box, 0.9, 0)), TOP_LEFT_TILE, 3.0)) == int(stays)
+    assert is_cut(found((*box, 0.9, 0)), TOP_LEFT_TILE, 3.0).tolist() == [not stays]
 
 
 def test_the_full_frame_cuts_nothing() -> None:
     frame = View((0, 0, 400, 300), (False, False, False, False))
-    assert len(drop_cut_boxes(found((0, 0, 400, 300, 0.9, 0)), frame, 3.0)) == 1
-    assert len(drop_cut_boxes(Detections.empty(), TOP_LEFT_TILE, 3.0)) == 0
+    assert is_cut(found((0, 0, 400, 300, 0.9, 0)), frame, 3.0).tolist() == [False]
+    assert is_cut(Detections.empty(), TOP_LEFT_TILE, 3.0).tolist() == []
 
 
 def test_best_of_overlapping_views_stays() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_autotuner.annotation.hiding import (
+from edge_autotuner.annotation.privacy import (
     CELLS_PER_FRAME,
     CELLS_PER_OBJECT,
     hide_boxes_inplace_,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_autotuner.annotation import split_labels
-from edge_autotuner.annotation.uncertain import as_uncertain, highest_uncertain_score
+from edge_autotuner.annotation.labels import as_uncertain, highest_uncertain_score
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Detections
 

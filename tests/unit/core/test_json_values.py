@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge_autotuner.core.json_values import MAX_DEPTH, MAX_ITEMS, check_json_values
+from edge_autotuner.core.json_limits import MAX_ITEMS, MAX_VALUE_DEPTH, check_json_values
 
 
 def nested(depth: int, kind: str = "dict") -> Any:
@@ -19,8 +19,8 @@ def nested(depth: int, kind: str = "dict") -> Any:
 
 @pytest.mark.parametrize("kind", ["dict", "list"])
 def test_values_may_be_nested_so_deep_and_no_deeper(kind: str) -> None:
-    check_json_values(nested(MAX_DEPTH, kind))
-    for depth in (MAX_DEPTH + 1, 900, 100_000):
+    check_json_values(nested(MAX_VALUE_DEPTH, kind))
+    for depth in (MAX_VALUE_DEPTH + 1, 900, 100_000):
         with pytest.raises(ValueError, match="nested deeper than 16 levels"):
             check_json_values(nested(depth, kind))
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.dataset.derived import is_edited, made_from_bytes, write_derived
-from edge_autotuner.dataset.derived_files import owner_of
+from edge_autotuner.dataset.derived_files import is_edited, made_from_bytes, owner_of, write_derived
 from edge_autotuner.dataset.state import AnnotationRun
 from edge_autotuner.errors import DatasetError
 from support.runs.dataset_folders import add_frame, annotation, new_store

@@ -17,6 +17,7 @@ import pytest
 from edge_autotuner.core import CaptureEvent, Frame, LabelMap
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.errors import DatasetError
+from support.cameras.frames import frame_of
 from support.runs.dataset_folders import LABELS, SOURCE, add_frame, annotation, new_store, picture
 
 
@@ -404,7 +405,7 @@ def test_wall_time_and_sent_regions_come_back(tmp_path: Path) -> None:
     at = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
     regions = np.array([[0, 0, 9, 9], [20, 20, 30.5, 40]], np.float32)
     with new_store(tmp_path / "d") as store:
-        frame = replace(Frame.from_bgr(picture(), index=3, time_s=0.3), captured_at=at)
+        frame = replace(frame_of(picture(), index=3, time_s=0.3), captured_at=at)
         store.add_frame(
             frame,
             split="train",

@@ -9,8 +9,7 @@ import numpy as np
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.dataset.pictures import encode_picture
-from edge_autotuner.dataset.treatment import TreatedPicture
+from edge_autotuner.dataset.pictures import TreatedPicture, encode_picture
 from support.runs.dataset_folders import add_frame, new_store, picture
 
 

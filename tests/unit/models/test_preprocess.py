@@ -59,7 +59,7 @@ def test_letterbox_sizes(frame_size_wh: tuple[int, int], resized_size_wh: tuple[
 
 def test_boxes_go_to_the_input_and_back() -> None:
     _, placement = prepare_input(flat(768, 576), LETTERBOX)
-    in_input = placement.to_input(CORNERS)
+    in_input = CORNERS * placement.scale_xyxy
     assert in_input.tolist() == [[0, 0, 416, 312]]
     assert placement.to_frame(in_input) == pytest.approx(CORNERS)
     assert placement.to_frame(np.zeros((0, 4), np.float32)).shape == (0, 4)

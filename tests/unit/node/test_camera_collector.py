@@ -12,10 +12,11 @@ import pytest
 from edge_autotuner.capture import MotionGate
 from edge_autotuner.config import CaptureConfig, RunConfig
 from edge_autotuner.config.node import CameraConfig, NodeConfig
-from edge_autotuner.core import Detector, FakeClock, Frame, LabelMap, Observation
+from edge_autotuner.core import Detector, FakeClock, LabelMap, Observation
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.node.camera_collector import CameraCollector
 from edge_autotuner.node.camera_folder import CameraFolder
+from support.cameras.frames import frame_of
 from support.cameras.plain_scene import GreyDetector
 from support.cameras.private_scene import n_striped, private_frame, write_figure_finder
 from support.runs.run_samples import camera
@@ -54,7 +55,7 @@ def show(to: CameraCollector, frames: range, *, after_s: float = 0.0) -> None:
     to.begin_source(camera())
     gate = MotionGate(CAPTURE.motion, CAPTURE.background)
     for index in frames:
-        frame = Frame.from_bgr(private_frame(index), index=index, time_s=index / 10 + after_s)
+        frame = frame_of(private_frame(index), index=index, time_s=index / 10 + after_s)
         to.observe(Observation("gate", frame, gate.look(frame)))
 
 

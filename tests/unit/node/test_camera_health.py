@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from edge_autotuner.core import EVENT_KINDS, CaptureEvent, EventKind, FakeClock, Frame
+from edge_autotuner.core import EVENT_KINDS, CaptureEvent, EventKind, FakeClock
 from edge_autotuner.node.camera_health import CameraHealth, CameraState
+from support.cameras.frames import frame_of
 
 LOSSES = {"connection failed", "connection lost", "stalled", "frozen", "undecodable"}
 
@@ -24,7 +25,7 @@ class Watched:
     def see(self, level: int = 0) -> bool:
         self.clock.advance(1.0)
         picture = np.full((4, 6, 3), level, np.uint8)
-        return self.health.see(Frame.from_bgr(picture, index=0, time_s=self.clock.monotonic_s()))
+        return self.health.see(frame_of(picture, index=0, time_s=self.clock.monotonic_s()))
 
     def happens(self, kind: EventKind, detail: str = "why") -> None:
         self.health.take_event(CaptureEvent(kind, self.clock.monotonic_s(), self.clock.now(), detail))
@@ -70,7 +71,7 @@ def test_a_camera_that_was_never_there_is_lost() -> None:
 def test_a_picture_from_before_the_loss_does_not_bring_it_back() -> None:
     watched = Watched()
     watched.see()
-    late = Frame.from_bgr(np.zeros((4, 6, 3), np.uint8), index=1, time_s=watched.clock.monotonic_s())
+    late = frame_of(np.zeros((4, 6, 3), np.uint8), index=1, time_s=watched.clock.monotonic_s())
     watched.happens("stalled")
     assert not watched.health.see(late)
     assert watched.health.state.condition == "lost"

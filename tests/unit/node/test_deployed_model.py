@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from edge_autotuner.config.node import DetectConfig
-from edge_autotuner.core import Frame
 from edge_autotuner.deployment import deploy
 from edge_autotuner.node.deployed_model import DeployedModel
+from support.cameras.frames import frame_of
 from unit.deployment.test_bundle import made
 
-FRAME = Frame.from_bgr(np.zeros((64, 128, 3), np.uint8), index=0, time_s=0.0)
+FRAME = frame_of(np.zeros((64, 128, 3), np.uint8), index=0, time_s=0.0)
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ import pytest
 
 from edge_autotuner.capture import CaptureSummary, SourceNumbers
 from edge_autotuner.capture.statistics import MotionStatistics
-from edge_autotuner.core import Frame, LabelMap, SourceInfo
+from edge_autotuner.core import LabelMap, SourceInfo
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.pipeline.report_stage import _timeline
+from support.cameras.frames import frame_of
 
 RECORDED = SourceInfo("video", "street.mp4", (32, 24), 100, 10.0, "0" * 64)
 CAPTURE = CaptureSummary.of(
@@ -27,7 +28,7 @@ def store_in(folder: Path, source: SourceInfo, **settings: str) -> DatasetStore:
     store = DatasetStore.create(folder, source=source, labels=LabelMap(("car",)), settings=settings)
     kept: tuple[tuple[float, Literal["train", "test"]], ...] = ((3.0, "train"), (4.5, "train"), (9.0, "test"))
     for time_s, split in kept:
-        frame = Frame.from_bgr(np.zeros((24, 32, 3), np.uint8), index=round(time_s * 10), time_s=time_s)
+        frame = frame_of(np.zeros((24, 32, 3), np.uint8), index=round(time_s * 10), time_s=time_s)
         store.add_frame(
             frame, split=split, regions_xyxy=np.zeros((0, 4), np.float32), motion_fraction=0.0, background=None,
             reason="new motion", picture_format="png", original=None,

@@ -1,4 +1,4 @@
-"""The report page: one self-contained HTML file, and drawing of detections on pictures."""
+"""The report page: one self-contained HTML file."""
 
 from edge_autotuner.evaluation.report.capture_section import motion_rows
 from edge_autotuner.evaluation.report.data import (
@@ -13,8 +13,7 @@ from edge_autotuner.evaluation.report.data import (
     SentFacts,
     TimelineFrame,
 )
-from edge_autotuner.evaluation.report.drawing import class_colour, draw_detections
-from edge_autotuner.evaluation.report.pictures import without_pictures
+from edge_autotuner.evaluation.report.pictures import class_colour, without_pictures
 from edge_autotuner.evaluation.report.render import render_report, write_report
 
 __all__ = [
@@ -29,7 +28,6 @@ __all__ = [
     "SentFacts",
     "TimelineFrame",
     "class_colour",
-    "draw_detections",
     "motion_rows",
     "render_report",
     "without_pictures",

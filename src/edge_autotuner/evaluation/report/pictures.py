@@ -14,7 +14,6 @@ from edge_autotuner.core.detections import box_similarity
 from edge_autotuner.core.tasks import Similarity
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray
 from edge_autotuner.errors import EvaluationError
-from edge_autotuner.evaluation.report.drawing import class_colour
 
 MAX_WIDTH_PX = 960
 WEBP_QUALITY = 82
@@ -22,8 +21,16 @@ MAX_LABELLED_BOXES = 12
 """Where a picture has more boxes, written labels would hide small objects: they appear when a box is pointed at."""
 
 
+CLASS_COLOURS = ("#ffb224", "#3ec9f5", "#46d988", "#ff7ab8", "#b69cff", "#ff7d5c", "#c8e04b", "#5b9dff")
+"""Bright enough for dark and light video; class ids beyond the list start again."""
+
 _DATA_URI = re.compile(r"data:image/[a-z]+;base64,[A-Za-z0-9+/=]*")
 _GONE = "data:,"  # an empty one
+
+
+def class_colour(class_id: int) -> str:
+    """Return the colour of a class as "#rrggbb"."""
+    return CLASS_COLOURS[class_id % len(CLASS_COLOURS)]
 
 
 def data_uri(image: ImageArray, *, max_width_px: int = MAX_WIDTH_PX) -> str:

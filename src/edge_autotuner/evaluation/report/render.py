@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_autotuner._version import __version__
 from edge_autotuner.errors import MissingDependency
-from edge_autotuner.evaluation.report import capture_section, label_section, sections
+from edge_autotuner.evaluation.report import capture_section, sections
 from edge_autotuner.evaluation.report.data import ReportData
 from edge_autotuner.evaluation.report.wording import headline, standing
 from edge_autotuner.storage.atomic import atomic_write_text
@@ -53,7 +53,7 @@ def _page(data: ReportData) -> dict[str, Any]:
         "promotion": sections.promotion(data),
         "capture": capture_section.section(data),
         "teacher": sections.teacher_scores(data),
-        "refinement": label_section.refinement(data),
+        "refinement": capture_section.refinement(data),
         "learning": sections.learning(data),
         "costs": sections.costs(data),
         "reproduces": bool(data.command or data.settings or data.versions or data.hashes),

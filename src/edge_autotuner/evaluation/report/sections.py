@@ -19,7 +19,7 @@ from edge_autotuner.evaluation.comparison import (
 from edge_autotuner.evaluation.promotion import PromotionDecision
 from edge_autotuner.evaluation.report import charts, pictures
 from edge_autotuner.evaluation.report.data import FrameComparison, LearningCurve, ReportData
-from edge_autotuner.evaluation.report.drawing import class_colour
+from edge_autotuner.evaluation.report.pictures import class_colour
 from edge_autotuner.evaluation.report.wording import (
     MISSING,
     Tile,

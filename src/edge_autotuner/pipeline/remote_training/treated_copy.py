@@ -12,12 +12,13 @@ from pathlib import Path
 from edge_autotuner.annotation import without_hidden
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Frame
+from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.pipeline.loop import ANNOTATION, TRAINING
 from edge_autotuner.pipeline.privacy import open_filter, stored_settings
-from edge_autotuner.pipeline.run_folder import RunFolder, fingerprint_of
+from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.storage import remove_folder
 
 logger = logging.getLogger(__name__)

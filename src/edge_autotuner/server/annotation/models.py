@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_autotuner._version import __version__
-from edge_autotuner.config.base import fingerprint_values
 from edge_autotuner.config.server import ServedModel
+from edge_autotuner.core.fingerprints import fingerprint_values
 from edge_autotuner.core.protocols import Detector
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.deployment.bundle import read_bundle
