@@ -84,7 +84,7 @@ def test_other_rules_begin_another_dataset(tmp_path: Path, caplog: pytest.LogCap
     second = collecting(tmp_path, FakeClock(), {"outside": "blur", "apply": "at_rest"})
     show(second, range(40, 60))
     second.close()
-    assert "begins anew" in caplog.text
+    assert "starts again" in caplog.text
     assert max(pictures(tmp_path)) <= 400, "the figure walks where something moves, the poster hangs outside"
 
 
