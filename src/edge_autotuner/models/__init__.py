@@ -9,11 +9,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from edge_autotuner.models.catalogue import KnownModel, find_model, list_models
+from edge_autotuner.models.catalogue import KnownModel, describe_onnx, find_model, list_models
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.nms import nms_per_class
 from edge_autotuner.models.onnx_detector import OnnxDetector
-from edge_autotuner.models.onnx_files import describe_onnx
 from edge_autotuner.models.preprocess import Placement, prepare_input
 from edge_autotuner.models.weights_store import locate, pull
 

@@ -26,10 +26,9 @@ from edge_autotuner.errors import TrainingError
 from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.training.feature_files import CacheFiles, CacheLayout, open_cache_files
 from edge_autotuner.training.feature_store import HalfArray
-from edge_autotuner.training.packed_targets import pack_target, unpack_target
-from edge_autotuner.training.parts import Features, PartWorkers, in_parts
+from edge_autotuner.training.microbatches import Features, MicrobatchWorkers, split_batch
 from edge_autotuner.training.pictures import BatchMaker
-from edge_autotuner.training.targets import Target
+from edge_autotuner.training.targets import Target, pack_target, unpack_target
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +84,7 @@ def open_feature_source(
     fingerprint: str,
     deadline: Deadline,
     progress: Progress,
-    workers: PartWorkers | None = None,
+    workers: MicrobatchWorkers | None = None,
 ) -> FeatureSource:
     """Return where the batches of a training come from: a cache if there can be one.
 
@@ -99,7 +98,7 @@ def open_feature_source(
         fingerprint: of data and settings; features of another fingerprint are not used.
         deadline: of the training; once it has passed, nothing is prepared.
         progress: told of the checking of features that are already there.
-        workers: compute the parts of a batch on a CPU; None: the calling thread does.
+        workers: compute microbatches on a CPU; None: the calling thread does.
 
     Returns:
         A `FeatureCache`, or `RecomputedFeatures` when nothing is frozen, the settings or the disk do not allow a
@@ -123,7 +122,7 @@ class RecomputedFeatures(FeatureSource):
     """Computes features in each step, of pictures that are changed anew each time."""
 
     def __init__(
-        self, network: TrainableNetwork, batches: BatchMaker, layers: str, workers: PartWorkers | None = None
+        self, network: TrainableNetwork, batches: BatchMaker, layers: str, workers: MicrobatchWorkers | None = None
     ) -> None:
         """Take the network whose frozen layers are used, where pictures come from, and what is trained.
 
@@ -131,10 +130,10 @@ class RecomputedFeatures(FeatureSource):
             network: its device is where features are computed.
             batches: gives the pictures.
             layers: "box", "top" or "all"; with "all", the features are the pictures themselves.
-            workers: compute the parts of a batch on a CPU; None: the calling thread does.
+            workers: compute microbatches on a CPU; None: the calling thread does.
         """
         self._network, self._batches, self._layers = network, batches, layers
-        self._workers = workers or PartWorkers()
+        self._workers = workers or MicrobatchWorkers()
 
     @property
     def device(self) -> torch.device:
@@ -147,8 +146,8 @@ class RecomputedFeatures(FeatureSource):
         images = batch.images.to(self.device)
         if self._layers == "all":
             return FeatureBatch((images,), batch.targets)
-        parts = self._workers.map(self._frozen, in_parts((images,), is_cut=self.device.type == "cpu"))
-        return FeatureBatch(tuple(torch.cat(levels) for levels in zip(*parts, strict=True)), batch.targets)
+        levels = self._workers.map(self._frozen, split_batch((images,), is_cut=self.device.type == "cpu"))
+        return FeatureBatch(tuple(torch.cat(level) for level in zip(*levels, strict=True)), batch.targets)
 
     def view(self, index: int, view: int) -> FeatureBatch:
         """Return one of the numbered views of one sample; it is always the same."""

@@ -60,7 +60,7 @@ class CacheLayout:
 
     @property
     def n_slots(self) -> int:
-        """Places for feature maps of a picture."""
+        """Slots for feature maps of one picture each."""
         return self.n_samples * self.n_views
 
     @property

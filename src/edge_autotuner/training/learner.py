@@ -21,9 +21,9 @@ from edge_autotuner.models.trainable import TrainableNetwork, freeze_except
 from edge_autotuner.training.device import choose_device, has_mixed_precision
 from edge_autotuner.training.distillation import move_towards
 from edge_autotuner.training.feature_cache import FeatureBatch
+from edge_autotuner.training.microbatches import Features, MicrobatchWorkers, split_batch, split_like, sum_gradients
 from edge_autotuner.training.objectives import Objective
 from edge_autotuner.training.optimizer import ProportionalAdamW
-from edge_autotuner.training.parts import Features, PartWorkers, add_up, in_parts, in_parts_like
 from edge_autotuner.training.targets import LossParts, Target, join_losses
 
 Network = TypeVar("Network", bound=TrainableNetwork)
@@ -48,7 +48,7 @@ class Learner(Generic[Network]):
         config: TrainingConfig,
         *,
         previous: Network | None = None,
-        workers: PartWorkers | None = None,
+        workers: MicrobatchWorkers | None = None,
     ) -> None:
         """Copy the starting weights to where the training computes.
 
@@ -65,7 +65,7 @@ class Learner(Generic[Network]):
         self._config, self._previous = config, previous or start
         self._device = choose_device(config.device)
         self._is_mixed = has_mixed_precision(config.precision, self._device)
-        self._workers = workers or PartWorkers()
+        self._workers = workers or MicrobatchWorkers()
         self.layers = layers
         self.student = self._copy(start).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = self._copy(start).eval()
@@ -110,17 +110,17 @@ class Learner(Generic[Network]):
             TrainingDiverged: one of them is NaN or infinite.
         """
         targets = [target.to(self._device) for target in batch.targets]
-        features = in_parts(batch.features, is_cut=self._device.type == "cpu")
+        features = split_batch(batch.features, is_cut=self._device.type == "cpu")
 
-        def learn(part: tuple[Features, Sequence[Target]]) -> tuple[LossParts, list[Tensor | None]]:
-            return self._learn(*part, objective)
+        def learn(microbatch: tuple[Features, Sequence[Target]]) -> tuple[LossParts, list[Tensor | None]]:
+            return self._learn(*microbatch, objective)
 
-        found = self._workers.map(learn, list(zip(features, in_parts_like(targets, features), strict=True)))
+        found = self._workers.map(learn, list(zip(features, split_like(targets, features), strict=True)))
         parts = join_losses([losses for losses, _ in found])
         loss = float(parts.total)
         if not math.isfinite(loss):
             raise TrainingDiverged(f"loss is {loss}")
-        totals = add_up([gradients for _, gradients in found], 1.0 / parts.divisor)
+        totals = sum_gradients([gradients for _, gradients in found], 1.0 / parts.divisor)
         for parameter, gradient in zip(self._trained, totals, strict=True):
             parameter.grad = gradient
         norm = float(nn.utils.clip_grad_norm_(self._trained, _MAX_GRADIENT_NORM, foreach=True))

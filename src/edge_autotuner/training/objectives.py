@@ -17,7 +17,7 @@ from edge_autotuner.models.yolox import CellGrid, Yolox
 from edge_autotuner.training.losses import detection_loss
 from edge_autotuner.training.ssdlite_losses import ssdlite_loss
 from edge_autotuner.training.targets import LossParts, Target
-from edge_autotuner.training.transformers_losses import Places, detr_loss
+from edge_autotuner.training.transformers_losses import PictureCells, detr_loss
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def objective_for(network: TrainableNetwork, size_wh: SizeWH, *, scarce: Tensor 
         anchors = Anchors(boxes.centres.to(device), boxes.sizes.to(device), boxes.strides.to(device))
         return Objective(anchors.centres, partial(ssdlite_loss, anchors=anchors, scarce=scarce))
     if isinstance(network, TransformersDetr):
-        places = Places(size_wh)
-        compare = partial(detr_loss, n_classes=network.n_classes, places=places, scarce=scarce)
-        return Objective(places.centres, compare)
+        of_picture = PictureCells(size_wh)
+        compare = partial(detr_loss, n_classes=network.n_classes, cells=of_picture, scarce=scarce)
+        return Objective(of_picture.centres, compare)
     raise TypeError(f"no loss is known for {type(network).__name__}")

@@ -18,13 +18,13 @@ from edge_autotuner.core.boxes import box_areas, intersection_matrix, subtract_b
 from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 from edge_autotuner.training.clean_plate import MIN_PICTURES
 from edge_autotuner.training.patches import Patch, compose
-from edge_autotuner.training.places import foot_points
 from edge_autotuner.training.samples import Scene, TrainingSample
+from edge_autotuner.training.spots import foot_points
 from edge_autotuner.training.stock import Cutout, Stock, collect
 
 logger = logging.getLogger(__name__)
 
-_TRIES = 5  # places per object before it is left out
+_TRIES = 5  # spots per object before it is left out
 _MAX_HIDDEN = 0.3  # share of a labelled object that pasted ones may cover
 _MAX_UNSEEN = 0.05  # share of a pasted box where the teacher has not looked
 _MAX_UNCERTAIN = 0.1  # share of a pasted box inside uncertain ones
@@ -140,8 +140,8 @@ def _place(cutout: Cutout, stock: Stock, window: int, crowd: _Crowd, rng: np.ran
     """Find a place for an object and let it stand there; None if there is none."""
     from_foot_xy = foot_points(cutout.box_xyxy[None])[0]
     for _ in range(_TRIES):
-        number = int(rng.integers(len(cutout.places)))
-        foot_xy = stock.places[cutout.class_id].foot_near(int(cutout.places[number]), rng)
+        number = int(rng.integers(len(cutout.spots)))
+        foot_xy = stock.spots[cutout.class_id].foot_near(int(cutout.spots[number]), rng)
         factor = cutout.resizes[number]
         shift = foot_xy - factor * from_foot_xy
         box = cutout.box_xyxy * factor + np.concatenate([shift, shift])

@@ -18,7 +18,6 @@ from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.models.detector_spec import Resize
 from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.training.distillation import scarce_classes
-from edge_autotuner.training.epoch_order import Origin, epoch_order
 from edge_autotuner.training.mosaic import N_TILES, mosaic_tiles
 from edge_autotuner.training.objectives import objective_for
 from edge_autotuner.training.paste import ObjectPaster
@@ -31,6 +30,7 @@ from edge_autotuner.training.samples import (
     prepare_sample,
     prepare_tiles,
 )
+from edge_autotuner.training.schedule import Origin, epoch_order
 from edge_autotuner.training.targets import Target
 
 _MIN_OVERSIZE = 1.25  # stored pictures keep at least this much more detail than the input shows
@@ -173,7 +173,7 @@ class BatchMaker:
         self._centres = self.objective.centres.cpu().numpy()
 
     def epoch_order(self, epoch: int, n_wanted: int) -> list[int]:
-        """Return `n_wanted` sample indices for one epoch; see `training.epoch_order`."""
+        """Return `n_wanted` sample indices for one epoch; see `training.schedule`."""
         rng = np.random.default_rng((self._seed, epoch))
         origins = [sample.origin for sample in self._samples]
         return epoch_order(origins, n_wanted, replay=self._replay, rng=rng)

@@ -12,8 +12,8 @@ from edge_autotuner.config import AugmentationConfig
 from edge_autotuner.core.boxes import as_boxes, box_areas
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, IntArray, SizeWH
 from edge_autotuner.models.detector_spec import Resize
-from edge_autotuner.training.epoch_order import Origin
 from edge_autotuner.training.patches import Patch, compose, draw_patch_in_place, pixel_warp, placement
+from edge_autotuner.training.schedule import Origin
 
 PAD_VALUE = 114  # grey around letterboxed pictures, as the off-the-shelf weights were trained
 _MIN_VISIBLE = 0.35  # labelled boxes of which less is left inside the picture become "unknown"

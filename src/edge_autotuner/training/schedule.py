@@ -1,14 +1,27 @@
-"""What is trained, for how many steps, and how the learning rate goes."""
+"""Plans a training: which layers, how many steps, which pictures per epoch, and the learning rate.
+
+Replay rehearses a little of what was learned before (Rolnick et al., Experience Replay for Continual Learning, arXiv
+1811.11682). The camera's own pictures decide how long an epoch is; replayed ones take a share of it.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
 
 from edge_autotuner.config import TrainingConfig
+from edge_autotuner.config.training import ReplayConfig
+from edge_autotuner.core.types import IntArray
 
 WARMUP_FRACTION = 0.3
 _START_LR_DIVISOR = 25.0
 _END_LR_DIVISOR = 1e4
+
+Origin = Literal["camera", "replay", "generic"]
+"""Where a training picture comes from: this run, earlier runs of the camera, or other scenes."""
 
 
 def choose_layers(config: TrainingConfig, n_boxes: int) -> str:
@@ -24,6 +37,42 @@ def steps_per_epoch(config: TrainingConfig, n_pictures: int) -> int:
     return max(config.min_steps_per_epoch, min(whole, config.max_steps_per_epoch))
 
 
+def epoch_order(
+    origins: Sequence[Origin], n_wanted: int, *, replay: ReplayConfig, rng: np.random.Generator
+) -> list[int]:
+    """Return the sample indices of one epoch, shuffled.
+
+    Within each origin, every picture comes once before any comes again. No replayed picture comes more often than
+    the most frequent of the camera's own: a reservoir that is still small takes less than its share.
+
+    Args:
+        origins: of all samples; at least one.
+        n_wanted: pictures of the epoch.
+        replay: `share` and `generic_share` are used.
+        rng: source of randomness.
+    """
+    members = {origin: np.flatnonzero([o == origin for o in origins]) for origin in ("camera", "replay", "generic")}
+    n_own, n_replay, n_generic = (len(members[origin]) for origin in ("camera", "replay", "generic"))
+    if n_own == 0 or n_replay + n_generic == 0:
+        return _drawn(np.arange(len(origins)), n_wanted, rng)
+    most = -(-n_wanted // n_own)  # times that an own picture may come
+    n_replayed = min(round(n_wanted * replay.share), most * (n_replay + n_generic))
+    n_of_generic = min(round(n_replayed * replay.generic_share), most * n_generic)
+    n_of_replay = min(n_replayed - n_of_generic, most * n_replay)
+    n_of_generic = min(n_replayed - n_of_replay, most * n_generic)
+    counts = {"camera": n_wanted - n_of_replay - n_of_generic, "replay": n_of_replay, "generic": n_of_generic}
+    drawn = [_drawn(members[origin], count, rng) for origin, count in counts.items()]
+    return [int(i) for i in rng.permutation(np.concatenate([np.asarray(part, np.int64) for part in drawn]))]
+
+
+def pictures_per_epoch(origins: Sequence[Origin], share: float) -> int:
+    """Return how many pictures show each of the camera's own once, with the replayed share beside them."""
+    n_own = sum(origin == "camera" for origin in origins)
+    if n_own == 0 or n_own == len(origins):
+        return len(origins)
+    return round(n_own / (1 - share))
+
+
 def learning_rate(fraction: float, max_lr: float) -> float:
     """Return the one-cycle rate after a share, in [0, 1], of the training (Smith & Topin, arXiv 1708.07120)."""
     start, end = max_lr / _START_LR_DIVISOR, max_lr / _END_LR_DIVISOR
@@ -34,3 +83,12 @@ def learning_rate(fraction: float, max_lr: float) -> float:
 
 def _cosine(start: float, end: float, fraction: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * min(max(fraction, 0.0), 1.0))) / 2
+
+
+def _drawn(indices: IntArray, n_wanted: int, rng: np.random.Generator) -> list[int]:
+    """Return `n_wanted` of some indices; each comes once before any comes again."""
+    if n_wanted == 0:
+        return []
+    rounds = -(-n_wanted // len(indices))
+    order = np.concatenate([rng.permutation(indices) for _ in range(rounds)])
+    return [int(i) for i in order[:n_wanted]]

@@ -11,8 +11,8 @@ import numpy as np
 from edge_autotuner.core.types import FloatArray, ImageArray, IntArray, SizeWH
 from edge_autotuner.training.clean_plate import Lights, clean_plate, spread, time_windows
 from edge_autotuner.training.cutouts import cut_out, object_mask
-from edge_autotuner.training.places import Places, free_standing
 from edge_autotuner.training.samples import TrainingSample
+from edge_autotuner.training.spots import ClassSpots, free_standing
 
 _MAX_CANDIDATES = 400
 _MAX_BYTES = 32 << 20  # of all cut-outs together, about
@@ -32,7 +32,7 @@ class Cutout:
         class_id: what it is.
         weight: how much its label counts.
         window: the stretch of time that it was seen in.
-        places: (P,) where it may go, positions in the places of its class; P >= 1.
+        spots: (P,) where it may go, indices into the spots of its class; P >= 1.
         resizes: (P,) factors of its size there.
     """
 
@@ -42,7 +42,7 @@ class Cutout:
     class_id: int
     weight: float
     window: int
-    places: IntArray
+    spots: IntArray
     resizes: FloatArray
 
 
@@ -54,7 +54,7 @@ class Stock:
         cutouts: by class; no class is empty.
         class_ids: the classes.
         up_to: how often each of them or one before it is drawn, rising; the last is 1.
-        places: by class.
+        spots: by class.
         lights: of the stretches of time.
         window_of: stretch of time of each sample.
     """
@@ -62,7 +62,7 @@ class Stock:
     cutouts: dict[int, list[Cutout]]
     class_ids: tuple[int, ...]
     up_to: FloatArray
-    places: dict[int, Places]
+    spots: dict[int, ClassSpots]
     lights: Lights
     window_of: dict[int, int]
 
@@ -103,7 +103,7 @@ def collect(
         return None
     size_wh = samples[members[0]].size_wh
     plate_wh = max(1, round(size_wh[0] * detail)), max(1, round(size_wh[1] * detail))
-    places = {c: Places(_boxes(samples, labels), size_wh, rng) for c, labels in whole.items()}
+    spots = {c: ClassSpots(_boxes(samples, labels), size_wh, rng) for c, labels in whole.items()}
     candidates = _candidates(samples, whole)
     plates: list[ImageArray] = []
     cutouts: dict[int, list[Cutout]] = {}
@@ -113,13 +113,13 @@ def collect(
         for sample, positions in candidates.items():
             if sample in inside:
                 picture = read_picture(sample)
-                for cutout in _cut(samples[sample], positions, picture, plates[-1], number, places):
+                for cutout in _cut(samples[sample], positions, picture, plates[-1], number, spots):
                     cutouts.setdefault(cutout.class_id, []).append(cutout)
     if not cutouts:
         return None
     summed = np.cumsum(np.sqrt([len(whole[class_id]) for class_id in cutouts]))
     window_of = {sample: number for number, window in enumerate(windows) for sample in window}
-    return Stock(cutouts, tuple(cutouts), summed / summed[-1], places, Lights(plates, size_wh), window_of)
+    return Stock(cutouts, tuple(cutouts), summed / summed[-1], spots, Lights(plates, size_wh), window_of)
 
 
 def _whole_objects(samples: Sequence[TrainingSample], members: Sequence[int]) -> dict[int, list[_Label]]:
@@ -164,7 +164,7 @@ def _cut(
     picture: ImageArray,
     plate: ImageArray,
     window: int,
-    places: dict[int, Places],
+    spots: dict[int, ClassSpots],
 ) -> Iterable[Cutout]:
     """Yield the objects of one picture that stand out from the plate."""
     plate_wh = plate.shape[1], plate.shape[0]
@@ -178,11 +178,11 @@ def _cut(
             continue
         bgra, (left, top) = cut_out(picture, mask, plate_wh)
         box, class_id = sample.boxes_xyxy[position], int(sample.class_ids[position])
-        suiting, resizes = places[class_id].suiting(box)
-        if len(suiting):
+        indices, resizes = spots[class_id].fitting(box)
+        if len(indices):
             to_frame = np.array([[sx, 0, left * sx], [0, sy, top * sy]], np.float32)
             weight = float(sample.label_weights[position])
-            yield Cutout(bgra, to_frame, box, class_id, weight, window, suiting, resizes)
+            yield Cutout(bgra, to_frame, box, class_id, weight, window, indices, resizes)
 
 
 def _resized(picture: ImageArray, size_wh: SizeWH) -> ImageArray:

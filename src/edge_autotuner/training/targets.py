@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor
+
+_HEAD = struct.Struct("<II?")  # objects, outputs, whether there are weights
+_BOX_BYTES, _CLASS_BYTES, _WEIGHT_BYTES = 16, 8, 4
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,48 @@ class Target:
         """Return the same on another device."""
         weights = None if self.weights is None else self.weights.to(device)
         return Target(self.boxes_xyxy.to(device), self.class_ids.to(device), self.is_known.to(device), weights)
+
+
+def pack_target(target: Target) -> bytes:
+    """Return a target as bytes without pickle; `unpack_target` restores its values bit for bit.
+
+    Boxes and weights are kept as float32, classes as int64, `is_known` as one bit per output.
+    """
+    n_objects, n_outputs = len(target.boxes_xyxy), len(target.is_known)
+    parts = [
+        _HEAD.pack(n_objects, n_outputs, target.weights is not None),
+        target.boxes_xyxy.cpu().numpy().astype("<f4").tobytes(),
+        target.class_ids.cpu().numpy().astype("<i8").tobytes(),
+    ]
+    if target.weights is not None:
+        parts.append(target.weights.cpu().numpy().astype("<f4").tobytes())
+    parts.append(np.packbits(target.is_known.cpu().numpy()).tobytes())
+    return b"".join(parts)
+
+
+def unpack_target(data: bytes) -> Target:
+    """Return the target packed by `pack_target`.
+
+    Raises:
+        ValueError: the bytes do not come from `pack_target`.
+    """
+    if len(data) < _HEAD.size:
+        raise ValueError(f"a packed target has at least {_HEAD.size} bytes, got {len(data)}")
+    n_objects, n_outputs, has_weights = _HEAD.unpack_from(data)
+    lengths = [_BOX_BYTES * n_objects, _CLASS_BYTES * n_objects, _WEIGHT_BYTES * n_objects * has_weights]
+    ends = np.cumsum([_HEAD.size, *lengths, -(-n_outputs // 8)])
+    if ends[-1] != len(data):
+        raise ValueError(
+            f"a target of {n_objects} objects and {n_outputs} outputs has {ends[-1]} bytes, got {len(data)}"
+        )
+    boxes, class_ids, weights, bits = (data[start:end] for start, end in pairwise(ends))
+    is_known = np.unpackbits(np.frombuffer(bits, np.uint8), count=n_outputs).astype(bool)
+    return Target(
+        torch.from_numpy(np.frombuffer(boxes, "<f4").astype(np.float32).reshape(-1, 4)),
+        torch.from_numpy(np.frombuffer(class_ids, "<i8").astype(np.int64)),
+        torch.from_numpy(is_known),
+        torch.from_numpy(np.frombuffer(weights, "<f4").astype(np.float32)) if has_weights else None,
+    )
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ _FOCUS = 2.0
 
 
 @dataclass(frozen=True)
-class Places:
+class PictureCells:
     """The cells of a picture of which it is known or not what they show.
 
     Attributes:
@@ -88,7 +88,7 @@ class Answers:
 def detr_loss(
     outputs: Tensor,
     n_classes: int,
-    places: Places,
+    cells: PictureCells,
     targets: Sequence[Target],
     *,
     reference: Tensor | None = None,
@@ -100,7 +100,7 @@ def detr_loss(
     Args:
         outputs: (B, N, L * (4 + C)), as `TransformersDetr` returns.
         n_classes: C.
-        places: of the picture size; `Target.is_known` is about them.
+        cells: of the picture size; `Target.is_known` is about them.
         targets: one per picture.
         reference: outputs of the starting model, of the same shape, for distillation.
         distill_weight: weight of the pull towards what `reference` finds in unknown places.
@@ -112,13 +112,13 @@ def detr_loss(
     zero = outputs.sum() * 0.0
     box, classes, distillation, n_positive = zero, zero, zero, 0
     for i, target in enumerate(targets):
-        found, wanted = _stages_of(outputs[i], n_classes), _as_shares(target, places.size_wh, outputs.dtype)
+        found, wanted = _stages_of(outputs[i], n_classes), _as_shares(target, cells.size_wh, outputs.dtype)
         assigned = match_queries(found, wanted)
-        is_counted = places.at(found.boxes.flatten(0, 1), target.is_known)
+        is_counted = cells.at(found.boxes.flatten(0, 1), target.is_known)
         is_counted[assigned.cells] = True
         if reference is not None and distill_weight:
             start = _stages_of(reference[i], n_classes)
-            kept = _kept_of_start(start, found, assigned, places, target, scarce)
+            kept = _kept_of_start(start, found, assigned, cells, target, scarce)
             is_counted[kept.spared] = False
             distillation = distillation + _distillation_loss(found, start, is_counted, kept.is_seen)
         box = box + _box_loss(found.in_one_row, wanted, assigned)
@@ -224,14 +224,14 @@ class _Kept:
 
 @torch.no_grad()
 def _kept_of_start(
-    start: Answers, found: Answers, assigned: Assignment, places: Places, target: Target, scarce: Tensor | None
+    start: Answers, found: Answers, assigned: Assignment, cells: PictureCells, target: Target, scarce: Tensor | None
 ) -> _Kept:
     """Find the queries of the start that look at unknown places, or see a scarce class.
 
     For each query that sees a scarce class in a known place, the nearest query without object is spared: it answers
     for what the start sees there and does not count as background.
     """
-    is_silent = ~places.at(start.boxes.flatten(0, 1), target.is_known).view(start.boxes.shape[:2])
+    is_silent = ~cells.at(start.boxes.flatten(0, 1), target.is_known).view(start.boxes.shape[:2])
     if scarce is None:
         return _Kept(is_silent, assigned.cells[:0])
     is_scarce = ~without_scarce(torch.ones_like(is_silent), start.logits.sigmoid(), scarce)

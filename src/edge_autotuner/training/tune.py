@@ -26,16 +26,20 @@ from edge_autotuner.errors import DeadlineTooShort, TrainingDiverged, TrainingEr
 from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.training.checkpoints import TrainingState, load_checkpoint, save_checkpoint
 from edge_autotuner.training.device import choose_device, cpu_threads, return_free_memory
-from edge_autotuner.training.epoch_order import pictures_per_epoch
 from edge_autotuner.training.feature_cache import FeatureBatch, FeatureSource, RecomputedFeatures, open_feature_source
 from edge_autotuner.training.feature_files import remove_cache_files
 from edge_autotuner.training.learner import Learner
 from edge_autotuner.training.learning_curve import EpochRecord, EpochSums
-from edge_autotuner.training.one_ahead import one_ahead
-from edge_autotuner.training.parts import PartWorkers
+from edge_autotuner.training.microbatches import MicrobatchWorkers, prefetch
 from edge_autotuner.training.pictures import BatchMaker
 from edge_autotuner.training.samples import TrainingSample
-from edge_autotuner.training.schedule import WARMUP_FRACTION, choose_layers, learning_rate, steps_per_epoch
+from edge_autotuner.training.schedule import (
+    WARMUP_FRACTION,
+    choose_layers,
+    learning_rate,
+    pictures_per_epoch,
+    steps_per_epoch,
+)
 from edge_autotuner.training.time_budget import TimeBudget, ValidationCut
 
 logger = logging.getLogger(__name__)
@@ -123,7 +127,7 @@ def tune(
     on_cpu = choose_device(config.device).type == "cpu"
     with (
         cpu_threads(1 if on_cpu else n_threads),  # sums of many numbers depend on how many threads share them
-        PartWorkers(n_threads if on_cpu else 1, batch_size=config.batch_size) as workers,
+        MicrobatchWorkers(n_threads if on_cpu else 1, batch_size=config.batch_size) as workers,
     ):
         run = _Training(
             network,
@@ -159,7 +163,7 @@ class _Training(Generic[Network]):
         deadline: Deadline,
         previous: Network,
         may_keep_start: bool,
-        workers: PartWorkers,
+        workers: MicrobatchWorkers,
     ) -> None:
         self.config, self.validate, self.folder = config, validate, folder
         self.may_keep_start, self.workers = may_keep_start, workers
@@ -260,7 +264,7 @@ class _Training(Generic[Network]):
         n_planned = min(self.n_per_epoch, self.n_steps - self.state.step)
         steps = range(n_planned)
         has_thread = self.workers.n_threads > 1
-        with one_ahead(
+        with prefetch(
             steps, lambda i: self._batch(source, order[i * size : (i + 1) * size], i), has_thread=has_thread
         ) as batches:
             for i in steps:

@@ -9,7 +9,7 @@ import pytest
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray
 from edge_autotuner.training.clean_plate import clean_plate
 from edge_autotuner.training.cutouts import Mask, cut_out, object_mask
-from edge_autotuner.training.places import free_standing
+from edge_autotuner.training.spots import free_standing
 from support.cameras.simulated_samples import FRAMES, SIZE_WH, camera_samples, true_masks
 
 NO_BOXES = np.zeros((0, 4), np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_autotuner.config import ReplayConfig
-from edge_autotuner.training.epoch_order import Origin, epoch_order, pictures_per_epoch
+from edge_autotuner.training.schedule import Origin, epoch_order, pictures_per_epoch
 
 
 def origins(n_camera: int, n_replay: int = 0, n_generic: int = 0) -> list[Origin]:

@@ -9,7 +9,7 @@ from edge_autotuner.models import TrainableNetwork
 from edge_autotuner.models.ssdlite_anchors import Anchors
 from edge_autotuner.models.yolox import CellGrid
 from edge_autotuner.training import LossParts, Target, detection_loss, objective_for, ssdlite_loss
-from edge_autotuner.training.transformers_losses import Places, detr_loss
+from edge_autotuner.training.transformers_losses import PictureCells, detr_loss
 from support.cameras.coloured_scene import fresh_network
 from support.runs.tiny_transformers import ARE_INSTALLED, D_FINE, NOT_INSTALLED, RT_DETR, tiny_network
 from support.runs.trainable_cases import add_narrow_networks, fresh_ssdlite
@@ -56,7 +56,7 @@ def test_ssdlite_is_trained_on_its_anchors() -> None:
 @pytest.mark.skipif(not ARE_INSTALLED, reason=NOT_INSTALLED)
 @pytest.mark.parametrize("architecture", [RT_DETR, D_FINE])
 def test_queries_are_trained_on_the_cells_that_they_fall_into(architecture: str) -> None:
-    network, places = tiny_network(architecture), Places((96, 64))
+    network, places = tiny_network(architecture), PictureCells((96, 64))
     with torch.no_grad():
         outputs = network(torch.rand(2, 3, 64, 96) * 255)
     labels, reference = [target(len(places.centres))] * 2, outputs.flip(1)

@@ -34,7 +34,7 @@ def test_moving_objects_of_all_classes_are_collected() -> None:
         assert 0.2 < opaque < 0.9
         corners = cutout.to_frame @ [[0, cutout.image_bgra.shape[1]], [0, cutout.image_bgra.shape[0]], [1, 1]]
         assert corners.T.ravel() == pytest.approx(cutout.box_xyxy, abs=5)
-        assert len(cutout.places) == len(cutout.resizes) >= 1
+        assert len(cutout.spots) == len(cutout.resizes) >= 1
 
 
 def test_a_rare_class_is_drawn_more_often_than_it_is_seen() -> None:

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from edge_autotuner.training import LossParts, Target
-from edge_autotuner.training.transformers_losses import Answers, Places, detr_loss, match_queries
+from edge_autotuner.training.transformers_losses import Answers, PictureCells, detr_loss, match_queries
 
 pytest.importorskip("scipy", reason="scipy comes with the extra 'transformers'")
 
-PLACES = Places((64, 64))
+CELLS = PictureCells((64, 64))
 ALL_KNOWN, NOTHING_KNOWN = torch.ones(64, dtype=torch.bool), torch.zeros(64, dtype=torch.bool)
 LEFT_TOP, RIGHT_BOTTOM, MIDDLE = [0.25, 0.25, 0.25, 0.25], [0.75, 0.75, 0.25, 0.25], [0.5, 0.5, 0.5, 0.5]
 OBJECT = [[8.0, 8.0, 24.0, 24.0]]  # what LEFT_TOP says
@@ -32,7 +32,7 @@ def target(
 
 
 def loss_of(outputs: Tensor, labels: Target, **more: object) -> LossParts:
-    return detr_loss(outputs, 2, PLACES, [labels], **more)  # type: ignore[arg-type]
+    return detr_loss(outputs, 2, CELLS, [labels], **more)  # type: ignore[arg-type]
 
 
 def slope_of(loss: Tensor, outputs: Tensor) -> Tensor:
@@ -41,13 +41,13 @@ def slope_of(loss: Tensor, outputs: Tensor) -> Tensor:
 
 
 def test_places_are_cells_of_eight_pixels() -> None:
-    places = Places((32, 16))
-    assert places.centres.tolist() == [[4, 4], [12, 4], [20, 4], [28, 4], [4, 12], [12, 12], [20, 12], [28, 12]]
+    cells = PictureCells((32, 16))
+    assert cells.centres.tolist() == [[4, 4], [12, 4], [20, 4], [28, 4], [4, 12], [12, 12], [20, 12], [28, 12]]
     is_known = torch.tensor([True, False, False, False, False, False, True, False])
     boxes = torch.tensor(
         [[0.1, 0.1, 0, 0], [0.3, 0.1, 0, 0], [0.6, 0.9, 0, 0], [-3, -3, 0, 0], [2, 0.2, 0, 0], [0.74, 1, 0, 0]]
     )
-    assert places.at(boxes, is_known).tolist() == [True, False, True, True, False, True]
+    assert cells.at(boxes, is_known).tolist() == [True, False, True, True, False, True]
 
 
 def test_the_loss_of_one_query_by_hand() -> None:
@@ -111,7 +111,7 @@ def test_a_matched_query_is_pulled_to_its_object_and_the_others_to_silence() -> 
 
 
 def test_what_is_known_of_a_query_is_known_of_where_it_is() -> None:
-    left = PLACES.centres[:, 0] < 32
+    left = CELLS.centres[:, 0] < 32
     outputs = outputs_of([LEFT_TOP, RIGHT_BOTTOM], [[0.0, 0.0]] * 2)
     slope = slope_of(loss_of(outputs, target([], [], left)).total, outputs)
     assert (slope[0, 4:] > 0).all()
@@ -180,7 +180,7 @@ def test_a_scarce_class_is_kept_where_no_label_shows_it(scarce: Tensor | None) -
 
 def test_labels_of_several_pictures_share_one_scale() -> None:
     outputs = outputs_of([LEFT_TOP, RIGHT_BOTTOM], [[0.0, 0.0]] * 2)
-    twice = detr_loss(outputs.repeat(2, 1, 1), 2, PLACES, [target(OBJECT, [0])] * 2)
+    twice = detr_loss(outputs.repeat(2, 1, 1), 2, CELLS, [target(OBJECT, [0])] * 2)
     once = loss_of(outputs, target(OBJECT, [0]))
     assert twice.n_positive == 2
     assert twice.total.item() == pytest.approx(once.total.item())

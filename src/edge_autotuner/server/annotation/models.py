@@ -17,10 +17,9 @@ from edge_autotuner.deployment.bundle import read_bundle
 from edge_autotuner.deployment.deployed import bundle_folder
 from edge_autotuner.deployment.runtime import load_edge_detector
 from edge_autotuner.errors import ConfigError, MissingDependency, errors_about
-from edge_autotuner.models.catalogue import find_model
+from edge_autotuner.models.catalogue import describe_onnx, find_model
 from edge_autotuner.models.detector_spec import DetectorSpec, Resize
 from edge_autotuner.models.onnx_detector import OnnxDetector
-from edge_autotuner.models.onnx_files import describe_onnx
 from edge_autotuner.models.transformers_folder import is_detector_folder, read_detector_folder
 from edge_autotuner.models.weights_store import locate
 

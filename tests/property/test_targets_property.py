@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge_autotuner.training import Target
-from edge_autotuner.training.packed_targets import pack_target, unpack_target
+from edge_autotuner.training.targets import pack_target, unpack_target
 
 
 def drawn_target(seed: int, n_objects: int, n_places: int, has_weights: bool) -> Target:

@@ -6,12 +6,12 @@ import threading
 
 import pytest
 
-from edge_autotuner.training.one_ahead import one_ahead
+from edge_autotuner.training.microbatches import prefetch
 
 
 @pytest.mark.parametrize("has_thread", [False, True])
 def test_everything_comes_in_order(has_thread: bool) -> None:
-    with one_ahead(range(5), lambda item: item * item, has_thread=has_thread) as made:
+    with prefetch(range(5), lambda item: item * item, has_thread=has_thread) as made:
         assert list(made) == [0, 1, 4, 9, 16]
 
 
@@ -22,7 +22,7 @@ def test_the_next_one_is_made_meanwhile_and_none_after_it() -> None:
         begun[item].set()
         return item
 
-    with one_ahead(range(3), make, has_thread=True) as made:
+    with prefetch(range(3), make, has_thread=True) as made:
         assert next(made) == 0
         assert begun[1].wait(60), "nobody asked for it yet"
     assert not begun[2].is_set()
@@ -30,7 +30,7 @@ def test_the_next_one_is_made_meanwhile_and_none_after_it() -> None:
 
 def test_without_a_thread_nothing_is_made_ahead() -> None:
     begun = []
-    with one_ahead(range(3), begun.append, has_thread=False) as made:
+    with prefetch(range(3), begun.append, has_thread=False) as made:
         next(made)
         assert begun == [0]
 
@@ -42,7 +42,7 @@ def test_what_goes_wrong_is_raised_in_its_turn(has_thread: bool) -> None:
             raise ValueError("item 1")
         return item
 
-    with one_ahead(range(3), make, has_thread=has_thread) as made:
+    with prefetch(range(3), make, has_thread=has_thread) as made:
         assert next(made) == 0
         with pytest.raises(ValueError, match="item 1"):
             next(made)

@@ -7,7 +7,7 @@ import numpy as np
 from edge_autotuner.core.boxes import covered_fraction, iou_matrix
 from edge_autotuner.core.types import FloatArray, IntArray, SizeWH
 
-_MAX_PLACES = 1500
+_MAX_SPOTS = 1500
 _N_NEIGHBOURS = 9
 _X_WEIGHT = 0.5  # size follows the row more than the column
 _RESIZE = 0.6, 1.4  # more would be visibly soft
@@ -15,7 +15,7 @@ _MAX_ASPECT_RATIO = 1.3  # another shape of box is another side of the object, o
 _MAX_HIDDEN = 0.1
 _SAME_OBJECT_IOU = 0.6  # an uncertain box so close says that the object may be of another class, too
 _BORDER_PX = 3.0
-_JITTER_XY = 0.5, 0.1  # of the place's width and height, each way: further up or down is off the ground
+_JITTER_XY = 0.5, 0.1  # of the width and height of the spot's box, each way: further up or down is off the ground
 
 
 def free_standing(boxes_xyxy: FloatArray, ignored_xyxy: FloatArray, size_wh: SizeWH) -> IntArray:
@@ -40,18 +40,18 @@ def foot_points(boxes_xyxy: FloatArray) -> FloatArray:
     return np.stack([(boxes_xyxy[:, 0] + boxes_xyxy[:, 2]) / 2, boxes_xyxy[:, 3]], axis=1)
 
 
-class Places:
-    """The places of one class.
+class ClassSpots:
+    """The spots where objects of one class were seen.
 
-    The size that belongs to a place is the median height of the labels whose feet are nearest, which holds for
-    any lens and any ground. Objects go where other objects of about the same shape of box were seen, so that they
-    stay on the ways of their class and are seen from a side that occurs there.
+    The size at a spot is the median height of the labels whose feet are nearest, which holds for any lens and any
+    ground. An object may go where others with about the same shape of box were seen: on the paths of its class, and
+    seen from a side that occurs there.
     """
 
     def __init__(self, boxes_xyxy: FloatArray, size_wh: SizeWH, rng: np.random.Generator) -> None:
         """Learn from (N, 4) boxes of whole objects, N >= 1, frame pixels."""
-        if len(boxes_xyxy) > _MAX_PLACES:
-            boxes_xyxy = boxes_xyxy[np.sort(rng.choice(len(boxes_xyxy), _MAX_PLACES, replace=False))]
+        if len(boxes_xyxy) > _MAX_SPOTS:
+            boxes_xyxy = boxes_xyxy[np.sort(rng.choice(len(boxes_xyxy), _MAX_SPOTS, replace=False))]
         self._boxes = boxes_xyxy
         self._unit = np.array([size_wh[0] / _X_WEIGHT, size_wh[1]], np.float32)
         self._heights = self.expected_heights(boxes_xyxy)
@@ -66,17 +66,17 @@ class Places:
         heights = self._boxes[:, 3] - self._boxes[:, 1]
         return np.asarray(np.median(heights[nearest], axis=1), np.float32)
 
-    def suiting(self, box_xyxy: FloatArray) -> tuple[IntArray, FloatArray]:
-        """Return the places where an object with this (4,) box may go, and the factors of its size there."""
+    def fitting(self, box_xyxy: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Return the indices of the spots for an object with this (4,) box, and the factors of its size there."""
         ratios = self._heights / self.expected_heights(box_xyxy[None])
         difference = np.abs(self._log_aspects - _log_aspects(box_xyxy[None]))
         is_right_size = (ratios >= _RESIZE[0]) & (ratios <= _RESIZE[1])
-        places = np.flatnonzero(is_right_size & (difference <= np.log(_MAX_ASPECT_RATIO)))
-        return places, ratios[places]
+        spots = np.flatnonzero(is_right_size & (difference <= np.log(_MAX_ASPECT_RATIO)))
+        return spots, ratios[spots]
 
-    def foot_near(self, place: int, rng: np.random.Generator) -> FloatArray:
-        """Return a (2,) foot point near that of a place, frame pixels."""
-        box = self._boxes[place]
+    def foot_near(self, spot: int, rng: np.random.Generator) -> FloatArray:
+        """Return a (2,) foot point near that of a spot, frame pixels."""
+        box = self._boxes[spot]
         jitter = rng.uniform(-1, 1, 2) * _JITTER_XY * (box[2:] - box[:2])
         return np.asarray(foot_points(box[None])[0] + jitter, np.float32)
 

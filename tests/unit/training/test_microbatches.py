@@ -12,17 +12,17 @@ from edge_autotuner.training import BatchMaker
 from edge_autotuner.training.device import cpu_threads
 from edge_autotuner.training.feature_cache import RecomputedFeatures
 from edge_autotuner.training.learner import Learner
-from edge_autotuner.training.parts import PART_SIZE, PartWorkers, in_parts
+from edge_autotuner.training.microbatches import MICROBATCH_SIZE, MicrobatchWorkers, split_batch
 from support.cameras.coloured_scene import coloured_sample, fresh_network
 
-N_PICTURES = 2 * PART_SIZE + 1
+N_PICTURES = 2 * MICROBATCH_SIZE + 1
 
 
 def gradients_with(n_threads: int, layers: str, **settings: object) -> tuple[float, list[torch.Tensor | None]]:
     """Return the loss and the gradients of one batch of five pictures."""
     config = TrainingConfig.model_validate({"layers": layers, **settings})
     samples = [coloured_sample(seed, (32, 32), n_objects=1) for seed in range(N_PICTURES)]
-    with cpu_threads(1), PartWorkers(n_threads, batch_size=N_PICTURES) as workers:
+    with cpu_threads(1), MicrobatchWorkers(n_threads, batch_size=N_PICTURES) as workers:
         learner = Learner(fresh_network(), layers, config, workers=workers)
         batches = BatchMaker(samples, (32, 32), network=learner.student, augmentation=AugmentationConfig(), seed=0)
         source = RecomputedFeatures(learner.student, batches, layers, workers)
@@ -62,7 +62,7 @@ def test_parts_have_the_gradients_of_the_whole_batch() -> None:
 
 
 def test_workers_compute_as_the_thread_that_asks() -> None:
-    with PartWorkers(2, batch_size=4) as workers:
+    with MicrobatchWorkers(2, batch_size=4) as workers:
 
         def state(_: int) -> tuple[bool, bool, bool]:
             is_other = threading.current_thread() is not threading.main_thread()
@@ -75,7 +75,7 @@ def test_workers_compute_as_the_thread_that_asks() -> None:
 
 def test_cores_beyond_the_parts_help_inside_them() -> None:
     before = torch.get_num_threads()
-    with PartWorkers(5, batch_size=2 * PART_SIZE) as workers:
+    with MicrobatchWorkers(5, batch_size=2 * MICROBATCH_SIZE) as workers:
         assert workers.map(lambda _: torch.get_num_threads(), [0, 1]) == [2, 2]
     assert torch.get_num_threads() == before
 
@@ -88,22 +88,22 @@ def test_an_error_in_a_part_comes_when_all_parts_are_over() -> None:
             raise ValueError("part 0")
         over.append(part)
 
-    with PartWorkers(2, batch_size=4) as workers, pytest.raises(ValueError, match="part 0"):
+    with MicrobatchWorkers(2, batch_size=4) as workers, pytest.raises(ValueError, match="part 0"):
         workers.map(compute, [0, 1, 2])
     assert over == [1, 2]
 
 
 def test_no_thread_is_refused() -> None:
     with pytest.raises(ValueError, match="n_threads must be at least 1, got 0"):
-        PartWorkers(0)
+        MicrobatchWorkers(0)
 
 
 def test_features_are_cut_along_the_pictures() -> None:
     maps = torch.arange(5.0).reshape(5, 1), torch.arange(10.0).reshape(5, 2)
-    parts = in_parts(maps, is_cut=True)
+    parts = split_batch(maps, is_cut=True)
     assert [[level.tolist() for level in part] for part in parts] == [
         [[[0], [1]], [[0, 1], [2, 3]]],
         [[[2], [3]], [[4, 5], [6, 7]]],
         [[[4]], [[8, 9]]],
     ]
-    assert in_parts(maps, is_cut=False) == [maps]
+    assert split_batch(maps, is_cut=False) == [maps]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_autotuner.core.types import FloatArray
-from edge_autotuner.training.places import Places, foot_points, free_standing
+from edge_autotuner.training.spots import ClassSpots, foot_points, free_standing
 
 SIZE_WH = (640, 480)
 NO_BOXES = np.zeros((0, 4), np.float32)
@@ -21,7 +21,7 @@ def perspective(n: int = 200, seed: int = 0) -> FloatArray:
 
 
 def test_the_usual_height_follows_the_ground() -> None:
-    places = Places(perspective(), SIZE_WH, np.random.default_rng(0))
+    places = ClassSpots(perspective(), SIZE_WH, np.random.default_rng(0))
     boxes = perspective(20, seed=1)
     true = boxes[:, 3] - boxes[:, 1]
     error = np.abs(places.expected_heights(boxes) / true - 1)
@@ -31,28 +31,28 @@ def test_the_usual_height_follows_the_ground() -> None:
 
 def test_one_strange_label_does_not_matter() -> None:
     giant = np.array([[200, 0, 500, 300]], np.float32)
-    places = Places(np.concatenate([perspective(), giant]), SIZE_WH, np.random.default_rng(0))
+    places = ClassSpots(np.concatenate([perspective(), giant]), SIZE_WH, np.random.default_rng(0))
     assert places.expected_heights(giant)[0] < 60
 
 
 def test_an_object_goes_where_its_size_changes_little_and_its_shape_occurs() -> None:
     boxes = perspective()
     boxes[0] = [300, 260, 360, 300]  # seen from another side: 60 x 40
-    places = Places(boxes, SIZE_WH, np.random.default_rng(0))
+    places = ClassSpots(boxes, SIZE_WH, np.random.default_rng(0))
     far = boxes[np.argmin(boxes[1:, 3]) + 1]
-    suiting, resizes = places.suiting(far)
+    suiting, resizes = places.fitting(far)
     assert 0 < len(suiting) < len(boxes)
     assert (resizes >= 0.6).all()
     assert (resizes <= 1.4).all()
     assert 0 not in suiting
-    assert places.suiting(boxes[0])[0].tolist() == [0]
+    assert places.fitting(boxes[0])[0].tolist() == [0]
     ratio = (boxes[suiting, 3] - boxes[suiting, 1]) / (far[3] - far[1])
     assert np.abs(resizes / ratio - 1).max() < 0.35
 
 
 def test_feet_stay_near_the_place() -> None:
     boxes = perspective(5)
-    places, rng = Places(boxes, SIZE_WH, np.random.default_rng(0)), np.random.default_rng(1)
+    places, rng = ClassSpots(boxes, SIZE_WH, np.random.default_rng(0)), np.random.default_rng(1)
     feet = np.array([places.foot_near(2, rng) for _ in range(50)])
     sides = boxes[2, 2:] - boxes[2, :2]
     assert (np.abs(feet - foot_points(boxes[2:3])) <= [0.5, 0.1] * sides + 1e-3).all()
@@ -60,8 +60,8 @@ def test_feet_stay_near_the_place() -> None:
 
 
 def test_many_labels_are_thinned_out() -> None:
-    places = Places(perspective(3000), SIZE_WH, np.random.default_rng(0))
-    assert len(places.suiting(perspective(1)[0])[0]) <= 1500
+    places = ClassSpots(perspective(3000), SIZE_WH, np.random.default_rng(0))
+    assert len(places.fitting(perspective(1)[0])[0]) <= 1500
 
 
 @pytest.mark.parametrize(
