@@ -1,4 +1,4 @@
-"""Collects one batch of a camera that is watched for ever: training frames, then later frames for the evaluation.
+"""Collects one batch of a camera: training frames, then later frames for the evaluation.
 
 The paper closes a batch by count, or at a deadline (section 4.2). Either ends the training part; the part for the
 evaluation follows it and lasts as long as `test_fraction` asks for, so that nothing of it is trained on.
@@ -98,7 +98,7 @@ class BatchCollector:
 
     @property
     def watched_s(self) -> float:
-        """For how long the camera was watched since the batch was begun, of all interrupted parts, seconds."""
+        """Watched time of the batch, interruptions excluded, seconds."""
         return self._numbers.watched_s
 
     @property

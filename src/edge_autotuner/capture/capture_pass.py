@@ -106,7 +106,7 @@ class CapturePass:
             self._write_selected(self._selector.finish())
 
     def keep_test(self, frame: Frame, motion: MotionResult | None) -> None:
-        """Write a frame for the evaluation; `motion` None means that nobody looked."""
+        """Write a frame for the evaluation; `motion` None: the gate did not look."""
         self._recorder.write(frame, "test", motion, "kept for the evaluation")
 
     def _new_selector(

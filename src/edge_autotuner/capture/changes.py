@@ -104,7 +104,7 @@ def find_areas(changed: ImageArray, *, spot_px: int, min_changed_px: float) -> F
 
 
 def pixels_in_areas(changed: ImageArray, areas_xyxy: FloatArray) -> BoolArray:
-    """Return (h, w): the changed pixels that lie in an area."""
+    """Return (h, w): the changed pixels inside an area."""
     mask = np.zeros(changed.shape, np.bool_)
     for x1, y1, x2, y2 in areas_xyxy.astype(int).tolist():
         mask[y1:y2, x1:x2] = changed[y1:y2, x1:x2] > 0

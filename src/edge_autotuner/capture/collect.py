@@ -89,7 +89,7 @@ def collect_test_frames(
         progress: told of every frame.
 
     Raises:
-        ConfigError: `test_frames` lie outside of the source.
+        ConfigError: `test_frames` are outside of the source.
         EvaluationError: no frame of the source has ground truth.
         DatasetError: the dataset holds test frames of yet another source.
         VideoError: the source is damaged.

@@ -1,4 +1,4 @@
-"""The capture stage for a camera that is watched as it films: frames come once, and nothing can be read again."""
+"""The capture stage for a live camera: frames come once, and nothing can be read again."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def collect_live(
 ) -> CaptureSummary:
     """Watch a camera for a while and write the selected training frames and, later, test frames into a dataset.
 
-    The last `test_fraction` of the time is for the evaluation: nothing of it is trained on. A watch that was
-    interrupted goes on for the time that was left; the minutes in between are lost.
+    The last `test_fraction` of the time is for the evaluation: nothing of it is trained on. An
+    interrupted watch continues for the time that was left; the minutes in between are lost.
 
     Args:
         source: the camera; opened with the time and the frame count of `LiveProgress.of(store)` and with `end_s`.

@@ -15,7 +15,7 @@ from edge_autotuner.dataset import DatasetStore
 logger = logging.getLogger(__name__)
 
 _QUIET_S = 5.0  # of the recording, between the first two events of the same kind; the pause doubles each time
-_MOST_WAITING = 1000  # whoever reads frames empties the log with every frame
+_MOST_WAITING = 1000  # the reader of the frames empties the log with every frame
 
 
 class EventLog:

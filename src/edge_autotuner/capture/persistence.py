@@ -13,7 +13,7 @@ _LENGTHS_PER_S = 7.0  # the fastest that is followed: a car of 4.3 m at 30 m/s (
 class Persistence:
     """Follows changed areas from frame to frame.
 
-    An area goes on what was in its reach in the frame before: its box, widened by what an object of its size moves in
+    An area continues what was in its reach in the frame before: its box, widened by what an object of its size moves in
     the time between. When frames are more than half a second apart, all areas count at once.
 
     Args:

@@ -52,7 +52,7 @@ class FrameRecorder:
         Args:
             frame: the picture.
             split: "train" or "test".
-            motion: what the gate saw; None means that nobody looked for motion.
+            motion: what the gate saw; None: the gate did not look.
             reason: why it is kept.
             sent_xyxy: (S, 4) the motion regions that a teacher should look at; None: all.
         """

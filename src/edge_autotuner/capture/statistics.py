@@ -52,7 +52,7 @@ class FractionHistogram:
         if not wanted:
             return 0.0
         up_to = np.cumsum(self._counts)
-        found = int(np.searchsorted(up_to, wanted))  # its count is not 0, because wanted is more than what lies below
+        found = int(np.searchsorted(up_to, wanted))  # its count is not 0, because wanted is more than the counts below
         within = 1 - (up_to[found] - wanted) / self._counts[found]
         return float(SMALLEST_FRACTION * 10 ** ((found + within) / _FINE_BINS_PER_DECADE))
 

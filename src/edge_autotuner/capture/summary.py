@@ -61,7 +61,7 @@ class CaptureSummary:
         size_wh: width and height of a frame, pixels.
         is_live: the source was watched as it happened.
         watched_s: how much of the source's time was watched, seconds.
-        n_dropped: frames of a live source that nobody looked at, because newer ones were there.
+        n_dropped: frames of a live source that were skipped for newer ones.
         began_at, ended_at: ISO 8601 wall time, UTC, of a live source's first and last frame; None for a
             recorded source.
         deadline_hit: the deadline ended the selection.

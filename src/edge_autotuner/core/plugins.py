@@ -164,4 +164,4 @@ TRIGGERS = PluginTable(
     "edge_autotuner.triggers",
     {"closed": "edge_autotuner.node.learning_rules:oldest_closed_batch"},
 )
-"""Called with a `CameraFolder`; returns the `Batch` to learn from now, or None: a `LearningTrigger`."""
+"""Called with a `CameraFolder`; returns the `BatchFolder` to learn from now, or None: a `LearningTrigger`."""

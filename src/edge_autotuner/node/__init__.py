@@ -1,1 +1,1 @@
-"""The edge node: cameras are watched for ever, and learn by themselves beside the detection."""
+"""The long-running edge node: watches cameras, detects objects, and specializes each camera's model meanwhile."""

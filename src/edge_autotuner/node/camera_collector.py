@@ -64,13 +64,13 @@ class CameraCollector:
         self._source: FrameSource | None = None
         self._open: _OpenBatch | None = None
         self._disk_pace, self._try_pace = Pace(1 / _LOOK_AT_DISK_EVERY_S), Pace(1 / _TRY_EVERY_S)
-        self._pause_of: str | None = None  # which batch's end the pause follows, and since when it is known here
+        self._pause_of: str | None = None  # end of the last batch, and when this process learned of it
         self._pause_since_s = 0.0
         self.problem: str | None = None
 
     @property
     def state(self) -> dict[str, object]:
-        """What the batch holds so far, JSON values; empty between two batches."""
+        """Size of the open batch, JSON values; empty between two batches."""
         if self._open is None:
             return {}
         collector = self._open.collector
@@ -110,13 +110,13 @@ class CameraCollector:
         self.close()
 
     def close(self) -> None:
-        """Leave the batch as it is; it goes on later."""
+        """Close the batch's files; the batch continues later."""
         if self._open is not None:
             self._open.store.close()
             self._open = None
 
     def progress(self) -> LiveProgress:
-        """Return where on the camera's time line an interrupted batch goes on."""
+        """Return where on the camera's time line an interrupted batch continues."""
         batch = self._folder.collecting()
         if batch is None or not batch.run.dataset.is_dir():
             return LiveProgress()
@@ -136,10 +136,7 @@ class CameraCollector:
                 self._complete(self._open, source)
 
     def _give_up_if_old(self) -> None:
-        """Delete a batch that has not become complete in all the time that pictures may wait.
-
-        That is the time for which the camera was watched, whatever the wall clock says: see `ages`.
-        """
+        """Delete a batch that is still incomplete after `keep_waiting_s`, counted in watched time, not by the clock."""
         if self._open is None or self._open.collector.watched_s <= self._node.storage.keep_waiting_s:
             return
         batch, watched = self._open.batch, timedelta(seconds=self._open.collector.watched_s)
@@ -180,7 +177,7 @@ class CameraCollector:
         )
 
     def _is_pause(self) -> bool:
-        """Whether the last batch was closed so recently that no other one begins."""
+        """Whether it is too early for the next batch."""
         last = self._folder.batches()[-1:]
         closed_at = last[0].closed_at if last else None
         if closed_at is None:
@@ -192,7 +189,7 @@ class CameraCollector:
             self._pause_of, self._pause_since_s = closed_at, self._clock.monotonic_s()
         by_wall_s = (self._clock.now() - datetime.fromisoformat(closed_at)).total_seconds()
         here_s = self._clock.monotonic_s() - self._pause_since_s
-        return max(by_wall_s, here_s) < pause_s  # a clock that was set back makes no pause longer
+        return max(by_wall_s, here_s) < pause_s  # setting the clock back makes no pause longer
 
     def _complete(self, opened: _OpenBatch, source: FrameSource) -> None:
         opened.record(self._address, source, self._clock)
@@ -200,7 +197,7 @@ class CameraCollector:
         self.close()
 
     def _disk_is_full(self, now_s: float) -> bool:
-        """Whether too little space is left; asked every few seconds of the camera's time."""
+        """Whether too little space is left; the disk is asked every few seconds."""
         if not self._disk_pace.is_due(now_s):
             return self.problem is not None
         free_mb = free_bytes(_existing(self._folder.path)) / _MB
@@ -237,7 +234,7 @@ class _OpenBatch:
         self._settings = {
             **run.capture.model_dump(mode="json", exclude={"deadline_s", "stream"}),
             **stored_settings(run),
-            "batch": node.batch.model_dump(mode="json"),
+            "batch": node.batch.model_dump(mode="json", exclude={"trigger"}),  # an open batch of version 0.1 continues
         }
         self.store = _open_store(
             batch,
@@ -264,7 +261,7 @@ class _OpenBatch:
 
 
 def _open_store(batch: BatchFolder, create: Callable[[], DatasetStore], clock: Clock) -> DatasetStore:
-    """Start the batch's dataset, or continue it; move one aside that was begun with other settings."""
+    """Start the batch's dataset, or continue it; move one with other settings aside."""
     folder = batch.run.dataset
     try:
         return create()

@@ -1,4 +1,4 @@
-"""What an edge node keeps of one camera.
+"""The folder that an edge node keeps for one camera.
 
 DIR/bundles/NAME/        its models; DIR/bundle points at the deployed one
 DIR/batches/00000001/    one folder of a run for each batch: frames, labels, training, report
@@ -24,8 +24,8 @@ from edge_autotuner.storage.atomic import atomic_write_json, make_folder, remove
 logger = logging.getLogger(__name__)
 
 Outcome = Literal["deployed", "candidate", "kept", "useless"]
-"""Of a batch: the candidate was deployed; it is better, and waits for a promotion at the registry; the old model
-stayed; there was nothing to learn from."""
+"""Of a batch: the candidate was deployed; it is better and waits for a promotion at the registry; the old model was
+kept; there was nothing to learn from."""
 
 LEARNING_FILE = "learning.yaml"
 BATCHES_FOLDER = "batches"
@@ -37,7 +37,7 @@ _OUTCOME_FILE = "outcome.json"
 
 @dataclass(frozen=True)
 class BatchOutcome:
-    """What came of a batch.
+    """The outcome of a batch.
 
     Attributes:
         bundle: name of the candidate's bundle in the camera's folder; None without one.
@@ -51,7 +51,7 @@ class BatchOutcome:
 
 
 class BatchFolder:
-    """One batch: the folder of a run, and what came of it."""
+    """One batch: the folder of a run, and its outcome."""
 
     def __init__(self, path: Path) -> None:
         self.run = RunFolder(path)
@@ -63,18 +63,18 @@ class BatchFolder:
 
     @property
     def is_collected(self) -> bool:
-        """Whether all its frames are there."""
+        """Whether it is closed: all its frames are collected."""
         return self.run.stage("capture") is not None
 
     @property
     def closed_at(self) -> str | None:
-        """When its last frame was there, ISO 8601, UTC; None before."""
+        """When it was closed, ISO 8601, UTC; None before."""
         record = self.run.stage("capture")
         return record.finished_at if record else None
 
     @property
     def outcome(self) -> BatchOutcome | None:
-        """What came of it; None before.
+        """Its outcome; None before.
 
         Raises:
             DatasetError: the file is damaged.
@@ -88,7 +88,7 @@ class BatchFolder:
             raise DatasetError(f"{file} is damaged ({exc}); delete it to learn from the batch again") from exc
 
     def damaged_files(self) -> list[Path]:
-        """Return which of its records hold something else than a record; one that the disk does not give is none."""
+        """Return which of its records are damaged; one that the disk refuses to read is not."""
         damaged = []
         for name, read in ((_OUTCOME_FILE, lambda: self.outcome), (STATE_FILE, lambda: self.is_collected)):
             try:
@@ -105,7 +105,7 @@ class BatchFolder:
         return damaged
 
     def finish(self, outcome: BatchOutcome) -> None:
-        """Record what came of it; then it is never worked on again."""
+        """Record the outcome; the batch is never worked on again."""
         atomic_write_json(self.run.path / _OUTCOME_FILE, asdict(outcome), indent=2)
 
 
@@ -127,11 +127,11 @@ class CameraFolder:
 
     @property
     def lock(self) -> Path:
-        """Folder whose lock the one process holds that works on batches."""
+        """Folder whose lock is held by the process that works on batches."""
         return self.path / BATCHES_FOLDER
 
     def remove_leftovers(self) -> None:
-        """Delete what a killed node has left half written, but for batches: who works on one does that."""
+        """Delete half-written files of a killed node; those of a batch are left to the process that works on it."""
         bundles = self.path / BUNDLES_FOLDER
         for folder in (self.path, bundles, *bundles.glob("*/")):
             remove_leftovers(folder)
@@ -143,7 +143,7 @@ class CameraFolder:
         return link.is_symlink() and not link.exists()
 
     def last_outcome(self) -> BatchOutcome | None:
-        """Return what came of the last batch that is finished; None before the first.
+        """Return the outcome of the last finished batch; None before the first.
 
         Raises:
             DatasetError: a record is damaged.
@@ -151,9 +151,9 @@ class CameraFolder:
         return next((batch.outcome for batch in reversed(self.batches()) if batch.outcome), None)
 
     def set_aside_damage(self) -> list[Path]:
-        """Rename what cannot be read any more, and what leads nowhere; return the new names.
+        """Rename damaged records and broken links; return the new names.
 
-        A batch whose record of stages is damaged is collected to its end once more, one whose outcome is damaged is
+        A batch with a damaged record of stages is completed once more, one with a damaged outcome is
         learned from again, and a camera whose deployed bundle is gone gets its first model again. Frames and labels
         stay as they are.
 
@@ -163,7 +163,7 @@ class CameraFolder:
         damaged = [file for batch in self.batches() for file in batch.damaged_files()]
         if self.has_broken_link:
             damaged.append(self.path / DEPLOYED_LINK)
-            if (self.path / NOTE_FILE).exists():  # it says that the registry's wish was carried out
+            if (self.path / NOTE_FILE).exists():  # it says that the registry's decision was carried out
                 damaged.append(self.path / NOTE_FILE)
         return [_set_aside(file) for file in damaged]
 
@@ -178,11 +178,11 @@ class CameraFolder:
         return next((batch for batch in self.batches() if not batch.is_collected and batch.outcome is None), None)
 
     def waiting(self) -> BatchFolder | None:
-        """Return the oldest batch that is collected and that nothing came of yet; None if there is none."""
+        """Return the oldest closed batch without an outcome; None if there is none."""
         return next((batch for batch in self.batches() if batch.is_collected and batch.outcome is None), None)
 
     def bundles_in_use(self) -> set[str]:
-        """Return the names of bundles that batches which are not finished are learned from."""
+        """Return the names of the bundles that unfinished batches start from."""
         names = set()
         for batch in self.batches():
             if batch.run.has_settings and batch.outcome is None:
@@ -198,7 +198,7 @@ class CameraFolder:
 
 
 def _set_aside(path: Path) -> Path:
-    """Rename a damaged file or link, so that it is looked into by people only."""
+    """Rename a damaged file or link, so that only people read it."""
     aside, number = path.with_name(f"{path.name}.damaged"), 1
     while os.path.lexists(aside):
         number += 1

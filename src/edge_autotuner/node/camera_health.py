@@ -1,4 +1,4 @@
-"""Whether a camera gives pictures just now: without pictures nobody can say that nobody is there."""
+"""Whether a camera delivers pictures: without them, an empty report says nothing about the scene."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from edge_autotuner.core.types import ImageArray
 logger = logging.getLogger(__name__)
 
 CameraCondition = Literal["starting", "watched", "lost", "ended"]
-"""Of a camera: no picture has come yet; pictures come; they came, or should, and do not; a recording is over, or the
-watch was stopped."""
+"""Of a camera: no picture yet; pictures arrive; pictures should arrive and do not; the recording is over, or the watch
+was stopped."""
 
 _LOSSES: frozenset[EventKind] = frozenset({"connection failed", "connection lost", "stalled", "frozen", "undecodable"})
 
 
 @dataclass(frozen=True)
 class CameraState:
-    """How a camera does since some moment.
+    """The condition of a camera.
 
     Attributes:
-        problem: why there are no pictures, one line without credentials; None unless it is lost.
-        event_type: what the change means to others: `camera_lost` or `camera_back`; None for what is no event.
+        problem: why there are no pictures, one line without credentials; None unless the camera is lost.
+        event_type: the event that outputs report; None: the change is not an event.
     """
 
     camera: str
@@ -41,16 +41,16 @@ class CameraState:
 
     @property
     def is_available(self) -> bool:
-        """Whether what is said about the picture is of now."""
+        """Whether statements about the picture are current."""
         return self.condition == "watched"
 
     def to_json(self) -> dict[str, Any]:
-        """Return JSON values: what stays at a broker, and what the node's status says."""
+        """Return JSON values for the node's status and the retained state at a broker."""
         return {"state": self.condition, "problem": self.problem, "since": self.since.isoformat()}
 
     @property
     def event_text(self) -> str:
-        """The event as one line of ASCII, in the form of every output."""
+        """The event as one line of ASCII, the same for every output."""
         values = {
             "event_type": self.event_type,
             "camera": self.camera,
@@ -61,15 +61,15 @@ class CameraState:
 
 
 OnChange = Callable[[CameraState], None]
-"""Told of each change, from whatever thread; must not block or raise."""
+"""Called with each change, from any thread; must not block or raise."""
 
 
 class CameraHealth:
-    """Follows one camera by its pictures and by what its source tells; may be used by several threads."""
+    """Follows one camera by its pictures and the events of its source; thread-safe."""
 
     def __init__(self, camera: str, clock: Clock, on_change: OnChange) -> None:
         self._clock, self._on_change = clock, on_change
-        self._lock = threading.RLock()  # who is told may ask for the state
+        self._lock = threading.RLock()  # the callback may ask for the state
         self._state = CameraState(camera, "starting", None, clock.now())
         self._lost_at_s = float("-inf")  # on the time line of the frames
         self._picture_s: float | None = None  # when the newest picture came, monotonic
@@ -78,16 +78,16 @@ class CameraHealth:
 
     @property
     def state(self) -> CameraState:
-        """How it does now."""
+        """The present condition."""
         return self._state
 
     def begin_connection(self) -> None:
-        """Say that the source was opened anew: the times of its frames may begin anew, too."""
+        """Note that the source was reopened: the times of its frames may restart."""
         with self._lock:
             self._lost_at_s = float("-inf")
 
     def take_event(self, event: CaptureEvent) -> None:
-        """Take note of what a source tells."""
+        """Take an event of the source into account."""
         if event.kind not in _LOSSES:
             return
         with self._lock:
@@ -96,9 +96,9 @@ class CameraHealth:
             self.lose(f"{event.kind}: {event.detail}")
 
     def see(self, frame: Frame) -> bool:
-        """Take note of a picture; return whether it shows what is there now.
+        """Take a picture into account; return whether it is current.
 
-        A picture from before a loss, and one that is the same to the last bit as a frozen one, does not.
+        A picture from before a loss, or bit-identical to a frozen one, is not.
         """
         if self._state.condition != "watched" or self._is_frozen:
             with self._lock:
@@ -110,17 +110,17 @@ class CameraHealth:
         return True
 
     def lose(self, problem: str) -> None:
-        """Say that there are no pictures, and why."""
+        """Mark the camera as lost."""
         with self._lock:
             self._change("lost", problem)
 
     def end(self) -> None:
-        """Say that no more pictures are expected, without anything being wrong."""
+        """Mark the source as over, without a problem."""
         with self._lock:
             self._change("ended", None)
 
     def check(self, longest_silence_s: float) -> None:
-        """Mark a camera as lost when it exceeds every time-out without a picture, whichever thread is stuck."""
+        """Mark the camera as lost after this long without a picture, even if its thread is stuck."""
         with self._lock:
             if self._state.condition != "watched" or self._picture_s is None:
                 return

@@ -32,7 +32,7 @@ class WatchEnded(EdgeAutotunerError):
 
 
 class CameraWatch:
-    """Watches one camera until it is stopped, whatever happens to the camera, the disk or the model.
+    """Watches one camera until it is stopped, whatever fails: the camera, the disk or the model.
 
     Args:
         outputs: is shown the frames first.
@@ -83,7 +83,7 @@ class CameraWatch:
 
     @property
     def state(self) -> dict[str, Any]:
-        """What it is doing, JSON values."""
+        """Its status, JSON values."""
         bundle, health = self.model.bundle, self.health.state
         collecting_problem = self._collector.problem or self._collector_faults.problem
         return {
@@ -105,20 +105,20 @@ class CameraWatch:
         self._thread.start()
 
     def keep_alive(self) -> None:
-        """Start the thread again if it has died, and notice a camera that says nothing."""
+        """Restart the thread if it has died, and notice a camera that is silent."""
         if self.is_over or self._stop.is_set():
             return
         if self._thread is None or not self._thread.is_alive():
             self.health.lose("the watch ended unexpectedly; restarting it")
             self.start()
-            raise WatchEnded("the watch ended unexpectedly; restarting it")  # so that it is said, and rests
+            raise WatchEnded("the watch ended unexpectedly; restarting it")  # for the log; the fault domain rests
         source = self._source
         if source is not None and source.info.is_live:
             longest_s = max(self._stream.read_timeout_s, self._stream.undecodable_after_s)
             self.health.check(longest_s + _SILENCE_MARGIN_S)
 
     def stop(self) -> None:
-        """End soon; `join` waits for it."""
+        """Ask the thread to end; `join` waits for it."""
         self._stop.set()
         source = self._source
         if source is not None:
@@ -139,7 +139,7 @@ class CameraWatch:
         self.is_over = True
 
     def _wait_for_model(self) -> None:
-        """Wait until the first model is there; before, there is nothing to report and nothing to learn for."""
+        """Wait for the first model: before it there is nothing to report and nothing to learn for."""
         while self.model.detector is None and not self._stop.wait(_LOOK_FOR_MODEL_EVERY_S):
             pass
 
@@ -149,7 +149,7 @@ class CameraWatch:
             self._watch()
         except EdgeAutotunerError as exc:
             self._complain(str(exc))
-        except Exception as exc:  # the thread's edge: nothing may end the watch of a camera for good
+        except Exception as exc:  # the thread's edge: nothing may end a watch for good
             logger.exception("%s: unexpected error; reopening the camera", self.name)
             self._complain(f"unexpected {type(exc).__name__}: {exc}")
         else:

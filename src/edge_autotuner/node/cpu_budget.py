@@ -1,4 +1,4 @@
-"""Keeps a process within a share of the machine by stopping it now and then; needs no rights and no container."""
+"""Limits the CPU time of a process by stopping and continuing it; needs no privileges and no container."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 from edge_autotuner.core import Clock
 
 _BURST_S = 0.5
-"""CPU seconds that may be used ahead of the budget: stopping more often than this costs more than it gives."""
+"""CPU seconds that may be used ahead of the budget; stopping more often costs more than it gains."""
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class CpuBudget:
-    """Lets a process group use so many CPU seconds per second on average, by SIGSTOP and SIGCONT.
+    """Limits a process group to an average number of CPU seconds per second, by SIGSTOP and SIGCONT.
 
-    Time in which the process waits is not saved up for long: after a pause it gets a burst of half a second at most.
+    Unused time is hardly saved up: after a pause the group gets a burst of half a second at most.
 
     Args:
         pid: of the group's leader, whose CPU time counts, that of its threads and finished children included.
@@ -36,7 +36,7 @@ class CpuBudget:
         self.is_stopped = False
 
     def control(self) -> None:
-        """Compare use with budget, and stop or continue the process; call it about twenty times per second."""
+        """Stop or continue the process by its use; call this about twenty times per second."""
         used_s = cpu_seconds(self._pid)
         if used_s is None:  # it has ended
             return
@@ -51,7 +51,7 @@ class CpuBudget:
             self.release()
 
     def release(self) -> None:
-        """Let the process go on, for example to end."""
+        """Continue the process, for example so that it can end."""
         self._send(signal.SIGCONT)
         self.is_stopped = False
 

@@ -1,4 +1,4 @@
-"""The model that looks at a camera's frames; a new one takes over between two frames."""
+"""The deployed model of a camera; a new one takes over between two frames."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class _Loaded:
 class DeployedModel:
     """Follows the link to a camera's deployed bundle.
 
-    `refresh` loads and checks a new bundle, from whatever thread; the thread that detects meets the old model or the
-    new one, and never waits for the change. A bundle that is damaged is refused, and the old model stays.
+    `refresh` loads and checks a new bundle, from any thread; the detecting thread never waits for it. A damaged bundle
+    is refused, and the old model stays.
     """
 
     def __init__(self, folder: Path, config: DetectConfig) -> None:
@@ -46,11 +46,11 @@ class DeployedModel:
 
     @property
     def refused(self) -> str | None:
-        """Why the bundle that the link names is not in use; None if it is."""
+        """Why the deployed bundle is not in use; None if it is."""
         return self._refused
 
     def refresh(self) -> bool:
-        """Take over the bundle that is deployed now, if it is another one; return whether it was."""
+        """Load the deployed bundle if it is another one; return whether it was."""
         try:
             folder = deployed_bundle(self._folder)
             if folder is None or (self._loaded and self._loaded.bundle.folder.name == folder.name):
@@ -67,7 +67,7 @@ class DeployedModel:
         return True
 
     def look(self, frame: Frame) -> ModelFindings | None:
-        """Return what the model in use finds; None before there is one."""
+        """Return what the model finds in a frame; None before there is a model."""
         loaded = self._loaded
         if loaded is None:
             return None

@@ -1,6 +1,6 @@
-"""Keeps the failures of secondary work where they happen: whatever breaks, the detection on all cameras goes on.
+"""Fault domains: a failure of secondary work never ends the detection on any camera.
 
-Each camera's watch, learner, model and records, each output, the registry and the housekeeping has a domain of its own.
+Each camera's watch, learner, model and records, each output, the registry and the housekeeping has its own domain.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Default = TypeVar("Default")
 
 
 class FaultDomain:
-    """Runs work whose failures end nothing else; may be used by several threads.
+    """Runs work and contains its failures; thread-safe.
 
-    A failure is logged once, and again later and later while it stays the same. After a failure the work rests for a
-    while that doubles each time; what is asked for meanwhile is not done.
+    A failure is logged once, and again at growing intervals while it stays the same. After a failure the work rests,
+    each time for twice as long; requests meanwhile are skipped.
 
     Args:
         first_retry_s: pause after the first failure, seconds; 0: the work never rests.
@@ -54,7 +54,7 @@ class FaultDomain:
         self._backoff = Backoff(first_retry_s, longest_retry_s)
         self._reminders = Backoff(_FIRST_REMINDER_S, _LONGEST_REMINDER_S)
         self._not_before_s = self._said_s = self._say_again_s = float("-inf")
-        self._said: str | None = None  # the problem that the log speaks of
+        self._said: str | None = None  # the problem that was logged
         self._lock = threading.Lock()
 
     @property
@@ -63,7 +63,7 @@ class FaultDomain:
         return self._clock.monotonic_s() < self._not_before_s
 
     def attempt(self, work: Callable[[], Result], default: Default) -> Result | Default:
-        """Do the work, unless it rests; return what it returns, and the default where it failed or rests."""
+        """Do the work and return its result; return the default when it fails or rests."""
         if self.is_resting:
             return default
         try:
@@ -78,7 +78,7 @@ class FaultDomain:
         return result
 
     def do(self, work: Callable[[], object]) -> bool:
-        """Do the work, unless it rests; return whether it was done."""
+        """Do the work; return whether it was done, False when it failed or rests."""
         return self.attempt(lambda: (work(), True)[1], False)
 
     def _fail(self, problem: str, exc: Exception) -> None:
@@ -113,7 +113,7 @@ class FaultDomain:
 
 
 class FaultDomains:
-    """The domains of a node, by name; each is made when it is first asked for."""
+    """The domains of a node, by name, created on demand."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -125,7 +125,7 @@ class FaultDomains:
 
         Args:
             name: of the work.
-            first_retry_s: as of `FaultDomain`; counts when the domain is made.
+            first_retry_s: as in `FaultDomain`; used when the domain is created.
         """
         with self._lock:
             if name not in self._domains:
@@ -134,7 +134,7 @@ class FaultDomains:
 
     @property
     def problems(self) -> dict[str, str]:
-        """What does not work just now, by the name of the work."""
+        """The present problems, by the name of the work."""
         with self._lock:
             domains = list(self._domains.values())
         return {domain.name: domain.problem for domain in domains if domain.problem is not None}

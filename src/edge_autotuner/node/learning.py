@@ -1,7 +1,7 @@
-"""What runs beside the detection: a batch becomes labels, a candidate, and, if it is better, the deployed model.
+"""Learning from batches: a batch becomes labels, a candidate, and, if it is better, the deployed model.
 
-Every step continues where a killed one stopped, and doing a finished one again changes nothing. What needs a library
-that not every node has is loaded when it is used: torch where the training is done here, HTTP where a service does it.
+Every step can be interrupted and repeated. Optional libraries are loaded where they are used: torch where the training
+is done here, HTTP where a service trains.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def learn_from(
 def _settle(
     batch: BatchFolder, folder: CameraFolder, start: Path, clock: Clock, *, deploys: bool, rule: PromotionRule
 ) -> BatchOutcome:
-    """Bring the winner to the camera."""
+    """Install the winner, and deploy it if that is decided here."""
     decision = rule(batch)
     winner = deployed_bundle(batch.run.path)
     assert winner is not None, "the export deploys one"
@@ -182,7 +182,7 @@ def _keep_registry_id(source: Path, installed: Path) -> None:
 
 
 def _start_of(batch: BatchFolder, folder: CameraFolder) -> Path:
-    """Return the bundle that a batch's training starts from: the one of its beginning, also after a kill."""
+    """Return the bundle that a batch starts from; the same one after a kill."""
     if (batch.run.path / "settings.yaml").is_file():
         begun = Path(batch.run.settings().edge_model)
         if begun.is_dir():

@@ -1,6 +1,6 @@
-"""Says when a process uses more memory than it may, before the kernel ends something more important.
+"""Limits the memory of a process, before the kernel kills something more important.
 
-The memory that is free is the smallest of what the machine and each control group around this process has to give.
+Free memory is the minimum over the machine and every control group around this process.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class MemoryBudget:
         self._proc, self._groups = proc, groups
 
     def excess(self) -> str | None:
-        """Return why the process has to end, one line; None while all is well, or where the kernel tells nothing."""
+        """Return why the process has to end, one line; None while it need not, or where the kernel does not tell."""
         used_mb = used_memory_mb(self._pid, self._proc)
         if self._max_mb is not None and used_mb > self._max_mb:
             return f"it used {used_mb:.0f} MB of memory, background.max_memory_mb is {self._max_mb:.0f}"
@@ -49,7 +49,7 @@ class MemoryBudget:
 def memory_shortage(
     min_free_mb: float, proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")
 ) -> str | None:
-    """Return what is wrong when less memory is free than must be; None if enough is, or if nobody knows."""
+    """Return a problem when less memory is free than required; None if enough is, or if it is unknown."""
     free_mb = free_memory_mb(proc, groups)
     if free_mb is None or free_mb >= min_free_mb:
         return None
@@ -57,7 +57,7 @@ def memory_shortage(
 
 
 def used_memory_mb(pid: int, proc: Path = Path("/proc")) -> float:
-    """Return the memory of a process and of its descendants; what children share with others counts once, as 0."""
+    """Return the memory of a process and its descendants; pages that children share do not count."""
     total = 0
     for number, each in enumerate(_process_tree(pid, proc)):
         with suppress(OSError, ValueError, IndexError):  # it has ended
@@ -67,7 +67,7 @@ def used_memory_mb(pid: int, proc: Path = Path("/proc")) -> float:
 
 
 def free_memory_mb(proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """Return what programs can still get without swapping; None where the kernel does not tell."""
+    """Return the memory that is available without swapping; None where the kernel does not tell."""
     known = [bytes_ for bytes_ in (_free_of_machine(proc), *_free_of_groups(proc, groups)) if bytes_ is not None]
     return min(known) / _MB if known else None
 
@@ -89,7 +89,7 @@ def _free_of_machine(proc: Path) -> int | None:
 
 
 def _free_of_groups(proc: Path, groups: Path) -> Iterator[int]:
-    """Yield what is free in each control group that this process is in, of version 2 and 1 of the interface."""
+    """Yield the free bytes of each control group of this process (cgroup v2 and v1)."""
     with suppress(OSError):
         for line in (proc / "self" / "cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
@@ -101,7 +101,7 @@ def _free_of_groups(proc: Path, groups: Path) -> Iterator[int]:
 
 
 def _free_along(root: Path, path: str, names: tuple[str, str, str]) -> Iterator[int]:
-    """Yield what is free in a group and in those around it; inside a container the root is the container's own."""
+    """Yield the free bytes of a group and its parents; inside a container the root is the container's."""
     limit_name, used_name, cache_name = names
     parts = [part for part in path.split("/") if part not in ("", "..")]
     for n in range(len(parts), -1, -1):
@@ -113,7 +113,7 @@ def _free_along(root: Path, path: str, names: tuple[str, str, str]) -> Iterator[
 
 
 def _reclaimable(file: Path, name: str) -> int:
-    """Return the bytes of files that the kernel can forget."""
+    """Return the bytes of the page cache that the kernel can reclaim."""
     with suppress(OSError, ValueError):
         for line in file.read_text().splitlines():
             key, _, value = line.partition(" ")

@@ -1,4 +1,4 @@
-"""A camera's first model where the settings name a finished bundle: it runs as it is, at once and without torch."""
+"""First models from finished bundles: a bundle that the settings name runs unchanged, at once and without torch."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class NamedBundles:
         self._trains_here = config.learns and config.trains_on == "node"
 
     def gives_first_model(self, run: RunConfig) -> bool:
-        """Whether a camera gets its first model from here, and not from its learner.
+        """Whether a camera's first model is a named bundle, and not made by its learner.
 
         Raises:
             ModelBundleError: the settings name a bundle that is missing or damaged.
@@ -59,7 +59,7 @@ class NamedBundles:
         Its bytes, and with them its lineage and signature, stay as they are, and so does its name.
 
         Raises:
-            ModelBundleError: it is missing or damaged, or signed by somebody whom the settings do not trust.
+            ModelBundleError: it is missing or damaged, or its signature is not trusted.
             StorageError: the disk refused.
         """
         if deployed_bundle(folder.path) is not None or not self.gives_first_model(run):
@@ -82,7 +82,7 @@ def check_first_models(config: NodeConfig) -> None:
     """Make sure that each camera of a node that only detects has a model, or will get one.
 
     Raises:
-        ConfigError: nobody gives a camera one.
+        ConfigError: a camera would never get one.
     """
     if config.learns or config.registry is not None:
         return
@@ -100,7 +100,7 @@ def has_model(folder: Path) -> bool:
     """Whether a camera has a model that can be opened, by the folder of the camera."""
     try:
         return deployed_bundle(folder) is not None
-    except EdgeAutotunerError:  # the link leads nowhere, and the node sets it aside
+    except EdgeAutotunerError:  # a broken link, which the node sets aside
         return False
 
 

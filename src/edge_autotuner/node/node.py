@@ -1,7 +1,7 @@
-"""The edge node: watches all cameras, and lets them learn one after the other beside the detection.
+"""The edge node: watches all cameras, and specializes their models one after the other.
 
-DIR/CAMERA/        what is kept of each camera; see `camera_folder`
-DIR/status.json    what every camera is doing, for people and for watchdogs
+DIR/CAMERA/        the folder of each camera; see `camera_folder`
+DIR/status.json    the state of every camera and output, for people and watchdogs
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ _STOPPING_S = 15.0
 class Node:
     """All cameras of one machine.
 
-    What the settings get wrong is refused at the start. Whatever breaks later, or with one camera only, stays within
-    its fault domain: it is said, tried again later and later, and the cameras go on being watched.
+    Mistakes in the settings are refused at the start. A later failure, or one of a single camera, stays within its
+    fault domain: it is reported and retried with backoff, and all cameras are still watched.
 
-    Everything that it knows is in its folder: after a kill, a new node with the same settings goes on.
+    All state is in the folder: after a kill, a new node with the same settings continues.
 
     Args:
         command: what starts the learning process; None for that of this package.
 
     Raises:
         DatasetError: another node works in this folder.
-        ConfigError: the settings cannot work: nobody gives a camera its first model, or a key cannot be used.
+        ConfigError: the settings cannot work: a camera would never get a first model, or a key cannot be used.
         StorageError: the folder cannot be made.
         MissingDependency: a library is not installed that learning needs.
     """
@@ -120,10 +120,10 @@ class Node:
         self._kept_house_s = self._retained_s = self._looked_for_work_s = float("-inf")
 
     def run(self, on_status: Callable[[Mapping[str, Any]], None] | None = None) -> None:
-        """Watch until `stop`, or until all sources were recordings, have ended, and have been learned from.
+        """Watch until `stop`, or until all sources are recordings that have ended and have been learned from.
 
         Args:
-            on_status: told every few seconds what `status` returns.
+            on_status: called every few seconds with `status`.
         """
         try:
             self._start()
@@ -141,7 +141,7 @@ class Node:
         self._stop.set()
 
     def status(self) -> dict[str, Any]:
-        """Return what every camera and every output is doing, and what does not work, JSON values."""
+        """Return the state of every camera and output, and the present problems, JSON values."""
         learners = {learner.name: learner for learner in self._learners}
         registry = self._registry
         status = {
@@ -154,7 +154,7 @@ class Node:
         return dict(redact_values(status))
 
     def _start(self) -> None:
-        """Begin with every camera that can; what does not work with one of them is tried again while the others run."""
+        """Start every camera that can start; the others are retried meanwhile."""
         self._faults.of("leftovers").do(lambda: remove_leftovers(self._config.folder))
         for watch in self._watches:
             self._faults.of(f"{watch.name}: leftovers").do(self._folders[watch.name].remove_leftovers)
@@ -184,7 +184,7 @@ class Node:
         return self._faults.of("outputs: faults").attempt(lambda: self._outputs.problems, {})
 
     def _keep_house(self, on_status: Callable[[Mapping[str, Any]], None] | None) -> None:
-        """Take over new models, write what every camera does, and now and then delete what is old."""
+        """Load new models, write the status, and from time to time apply the retention rules."""
         self._kept_house_s = self._clock.monotonic_s()
         for watch in self._watches:
             self._faults.of(f"{watch.name}: watch").do(watch.keep_alive)
@@ -225,7 +225,7 @@ class Node:
         return self._faults.of("learning: state").attempt(lambda: self._scheduler.busy_with, None)
 
     def _refresh(self, watch: CameraWatch) -> None:
-        """Give a camera the bundle that the settings name if it has none, and take over the one that is deployed."""
+        """Load the deployed bundle of a camera; install the named one first if the camera has none."""
         self._faults.of(f"{watch.name}: model").do(lambda: self._take_over_model(watch))
 
     def _take_over_model(self, watch: CameraWatch) -> None:
@@ -237,7 +237,7 @@ class Node:
             self._outputs.announce(watch.name, watch.model.detector.labels)
 
     def _is_over(self) -> bool:
-        """Whether all sources have ended, and all that can be learned from them is learned, or failed."""
+        """Whether all sources have ended, and each batch has been learned from or has failed."""
         if not all(watch.is_over for watch in self._watches) or self._scheduler.busy_with is not None:
             return False
         return not self._config.learns or not any(
@@ -245,7 +245,7 @@ class Node:
         )
 
     def _end(self) -> None:
-        """Stop everything; what refuses is left to the system, and holds up nothing else."""
+        """Stop everything; a part that does not end is left to the system."""
         end = self._faults.of("end", first_retry_s=0)
         for watch in self._watches:
             end.do(watch.stop)
@@ -264,7 +264,7 @@ class Node:
 
 
 def _unknown_state(faults: FaultDomain) -> dict[str, Any]:
-    """Return the state of a camera that cannot be asked."""
+    """Return the state of a camera whose watch fails to tell it."""
     return {
         "source": None,
         "state": "unknown",

@@ -27,7 +27,7 @@ _OF_CAMERA = (
 
 
 def belongs_to_node(config: NodeConfig, settings_file: Path | None, path: Path) -> bool:
-    """Whether what is directly in a node's folder is the node's, or is for it alone.
+    """Whether an entry of a node's folder belongs to the node, or is readable for it alone.
 
     Args:
         config: of the node.
@@ -40,19 +40,19 @@ def belongs_to_node(config: NodeConfig, settings_file: Path | None, path: Path) 
 
 
 def holds_camera(path: Path) -> bool:
-    """Whether a folder holds something that a node keeps of a camera."""
+    """Whether a folder is that of a camera of some node."""
     return path.is_dir() and any(os.path.lexists(path / name) for name in _OF_CAMERA)
 
 
 def is_free_for_camera(path: Path) -> bool:
-    """Whether a camera's folder can be made here: nothing is there, or only what a kill has left half written."""
+    """Whether a camera's folder can be made here: the path is free, or holds only leftovers of a kill."""
     if not os.path.lexists(path):
         return True
     return path.is_dir() and all(child.name.startswith(".") for child in path.iterdir())
 
 
 def lines_files(config: NodeConfig) -> Iterator[Path]:
-    """Yield the files that lines of JSON are written to, if there are any."""
+    """Yield the files of the JSON lines output."""
     lines = config.outputs.json_lines
     if lines is not None and lines.path is not None:
         yield lines.path
@@ -60,7 +60,7 @@ def lines_files(config: NodeConfig) -> Iterator[Path]:
 
 
 def is_reserved_for_node(config: NodeConfig, path: Path) -> bool:
-    """Whether a path is one that the node writes itself, or is below one of its cameras' folders."""
+    """Whether the node itself writes to a path, or to a folder around it."""
     folder, real = Path(os.path.realpath(config.folder)), Path(os.path.realpath(path))
     if not real.is_relative_to(folder):
         return False

@@ -25,7 +25,7 @@ class ObservationStream:
     Args:
         capture: background and motion of the camera.
         model: the deployed one.
-        observers: who is shown the frames, in this order, by the name of their work.
+        observers: are shown the frames in this order; the keys name their fault domains.
 
     Attributes:
         events: what happens to the camera; sources add to it, from whatever thread.

@@ -1,11 +1,11 @@
-"""Keeps a node's models and the registry of a service the same, over a link that may be away for days.
+"""Synchronizes a node's models with the registry of a service, over a link that may be down for days.
 
-Every bundle of a camera is published. Who decides what is deployed is a setting: the node itself (its winners are then
-promoted at the registry, too), or somebody there. Either way a promotion or a rollback at the registry is carried out
-here. Nothing that comes from there is used before its hashes and its signature were checked.
+Every bundle of a camera is published. A setting says who decides about deployments: the node (its winners are then
+promoted at the registry as well) or the registry. Either way the node carries out promotions and rollbacks of the
+registry. Nothing from the registry is used before its hashes and its signature have been checked.
 
-CAMERA/registry.json            which deployment of the registry was carried out last
-CAMERA/bundles/NAME/registry.json    as what the bundle is known there
+CAMERA/registry.json                 the registry's deployment that was carried out last
+CAMERA/bundles/NAME/registry.json    the registry's ID of the bundle
 """
 
 from __future__ import annotations
@@ -42,12 +42,10 @@ logger = logging.getLogger(__name__)
 
 
 class CameraSync:
-    """One camera's models here and there.
-
-    Every step may be interrupted: the next call goes on, and doing a finished one again changes nothing.
+    """Synchronizes the models of one camera; every step can be interrupted and repeated.
 
     Args:
-        trusted: keys of which one must have signed what is fetched; none: unsigned bundles are accepted.
+        trusted: a fetched bundle must be signed with one of these keys; empty: unsigned bundles are accepted.
         key: signs what is published; None: it is not signed.
 
     Attributes:
@@ -72,7 +70,7 @@ class CameraSync:
         self.problem: str | None = None
 
     def step(self) -> None:
-        """Publish what is new here, and carry out what was decided there.
+        """Publish new bundles, and carry out the registry's decision.
 
         Raises:
             ServiceError: the service cannot be reached, or refuses.
@@ -133,7 +131,7 @@ class CameraSync:
             note_registry_id(self._folder.path, own)
 
     def _carry_out(self, decided: DeployedBundle) -> None:
-        """Deploy what the registry says; what cannot be trusted is refused, and the old model stays."""
+        """Deploy what the registry says; refuse what cannot be trusted, and keep the old model."""
         if decided.id == self._refused:
             return
         try:
@@ -148,7 +146,7 @@ class CameraSync:
         logger.info("%s: deployed %s on behalf of the registry", self._camera.name, name)
 
     def _here(self, bundle_id: str) -> str | None:
-        """Return the name of a bundle that is here and whole, by the registry's id."""
+        """Return the name of a complete local bundle, by the registry's ID."""
         for path in _bundles(self._folder):
             if registry_id(path) == bundle_id:
                 self._check_camera(read_bundle(path))
@@ -225,7 +223,7 @@ class RegistrySync:
 
     @property
     def state(self) -> dict[str, Any]:
-        """How it does, JSON values."""
+        """Its status, JSON values."""
         refused = {name: sync.problem for name, sync in self._syncs.items() if sync.problem}
         return {"problem": self.problem, "refused": refused}
 
@@ -234,7 +232,7 @@ class RegistrySync:
         self._thread.start()
 
     def stop(self) -> None:
-        """End soon, also in the middle of a transfer."""
+        """Ask the thread to end, even during a transfer."""
         self._stop.set()
         self._connection.close()
 
@@ -259,7 +257,7 @@ class RegistrySync:
         return problem
 
     def _step(self, sync: CameraSync) -> None:
-        """Synchronize one camera; that a step is broken off by the stop is no failure."""
+        """Synchronize one camera; being interrupted by `stop` is not a failure."""
         try:
             sync.step()
         except Exception:

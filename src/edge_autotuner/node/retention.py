@@ -111,7 +111,7 @@ def cameras_in(folder: Path) -> Iterator[CameraFolder]:
 def _is_being_collected(batch: BatchFolder) -> bool:
     try:
         return not batch.is_collected
-    except EdgeAutotunerError as exc:  # nobody knows
+    except EdgeAutotunerError as exc:  # unknown
         logger.error("%s", exc)
         return True
 

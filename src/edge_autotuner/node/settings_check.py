@@ -1,7 +1,7 @@
-"""What the settings of a node name is there and can be used: asked by the start, and by `--check` without starting.
+"""Checks before a node starts, and for `--check`: everything that the settings name exists and can be used.
 
-Nothing is written, opened for writing, or connected to. What only time can tell (a camera that is off, a broker that is
-down) is no mistake of the settings: see `probing`.
+Nothing is written, opened for writing, or connected to. A camera that is off or a broker that is down is not a mistake
+in the settings; `probe` tries those.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _LINES = "outputs.json_lines.path"
 
 @dataclass(frozen=True)
 class StartProblem:
-    """Something that a node cannot do with its settings.
+    """A problem that the settings cause.
 
     Attributes:
         error: what is wrong.
@@ -58,18 +58,18 @@ def check_can_start(config: NodeConfig) -> None:
     """Make sure that every camera gets a model, and that what learning needs is installed.
 
     Raises:
-        ConfigError: nobody gives a camera its first model.
-        MissingDependency: a library is not there.
+        ConfigError: a camera would never get a first model.
+        MissingDependency: a library is not installed.
     """
     check_first_models(config)
     check_can_learn(config)
 
 
 def check_can_learn(config: NodeConfig) -> None:
-    """Make sure that torch is there where it is needed: to train here, and for teachers that are made of it.
+    """Make sure that torch is installed where it is needed: for training here, and for local teachers.
 
     Raises:
-        MissingDependency: it is not.
+        MissingDependency: torch is not installed.
     """
     if not config.learns or importlib.util.find_spec("torch") is not None:
         return

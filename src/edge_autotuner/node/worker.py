@@ -1,6 +1,6 @@
-"""`python -m edge_autotuner.node.worker CAMERA SETTINGS PRIORITY DECIDES NODE [first]`: what learns.
+"""The learning process: `python -m edge_autotuner.node.worker CAMERA SETTINGS PRIORITY DECIDES NODE [first]`.
 
-The process runs beside the detection, prints its progress as lines of JSON, and dies with the node.
+It prints its progress as lines of JSON, and dies with the node.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ _CAST_RIGHT, _CAST_DOWN = 0.8, 0.22  # where a point of height 1 throws its shad
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """An actor's picture at its place in one frame, which may lie partly or wholly outside.
+    """An actor's picture at its place in one frame, which may be partly or wholly outside.
 
     Attributes:
         class_id: in `STREET_6`.

@@ -99,7 +99,7 @@ class VideoWriter:
             _take_the_name(self._unfinished, self._path)
 
     def _discard(self) -> None:
-        """Let go of the file, and remove it where it has not taken its name."""
+        """Close the file, and remove it unless it was completed."""
         with contextlib.suppress(FFmpegError):  # what has failed to be written fails again here
             self._container.close()
         self._unfinished.unlink(missing_ok=True)

@@ -25,7 +25,7 @@ class NightSwitch:
 
 @dataclass(frozen=True)
 class CameraBump:
-    """From `at_frame` on, everything lies so many pixels further to the right and down; bumps add up."""
+    """From `at_frame` on, the picture is shifted right and down by these pixels; bumps add up."""
 
     at_frame: int
     dx_px: int
@@ -91,7 +91,7 @@ def require_in_video(events: Iterable[SceneEvent], n_frames: int) -> None:
     """Refuse events that the video does not show.
 
     Raises:
-        ValueError: an event lies outside of the video.
+        ValueError: an event is outside of the video.
     """
     for event in events:
         if not 0 <= event.at_frame < n_frames:

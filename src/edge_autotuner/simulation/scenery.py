@@ -10,7 +10,7 @@ import numpy as np
 from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 
 ROAD_TOP, ROAD_BOTTOM = 0.56, 0.84
-"""Where the road lies, shares of the height."""
+"""Top and bottom of the road, shares of the height."""
 
 _HOUSE_BOTTOM = 0.44
 _TREES, _TREE_BASE = (0.13, 0.88), 0.47

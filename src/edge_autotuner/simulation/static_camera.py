@@ -188,7 +188,7 @@ class SimulatedCamera(SourceBase):
 
 
 def _shifted(image: ImageArray, dx: int, dy: int) -> ImageArray:
-    """Return a copy whose content lies `dx` pixels further right and `dy` further down; the border is mirrored."""
+    """Return a copy shifted right by `dx` and down by `dy` pixels; the border is mirrored."""
     height, width = image.shape[:2]
     rows = np.pad(np.arange(height), (abs(dy), abs(dy)), "reflect")[abs(dy) - dy :][:height]
     columns = np.pad(np.arange(width), (abs(dx), abs(dx)), "reflect")[abs(dx) - dx :][:width]

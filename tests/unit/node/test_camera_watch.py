@@ -139,7 +139,7 @@ def test_a_thread_that_died_is_started_again_and_said(watched: Watched) -> None:
     dead.join()
     watched.watch._thread = dead
     watched.watch.model.refresh()
-    with pytest.raises(WatchEnded, match="restarted"):
+    with pytest.raises(WatchEnded, match="restarting it"):
         watched.watch.keep_alive()
     wait_for(lambda: watched.watch.is_over)
     watched.watch.keep_alive()

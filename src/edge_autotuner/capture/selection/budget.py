@@ -107,7 +107,7 @@ class Budget:
 
 
 class _RollingLimit:
-    """At most so many events in any window of a length; remembers no more than that many times."""
+    """A limit on the events in any window of a length; remembers at most as many times as the limit."""
 
     def __init__(self, limit: int, window_s: float) -> None:
         self._limit = limit

@@ -11,7 +11,7 @@ from edge_autotuner.core import MotionResult
 from edge_autotuner.core.types import ImageArray
 
 _QUIET_S = 1.0
-"""A frame counts as empty so long after the last motion: a gate that misses a single frame is not an empty scene."""
+"""A frame counts as empty this long after the last motion: a gate that misses a single frame is not an empty scene."""
 
 _SAME_SCENE_S = 60.0
 """A negative less than this after another must look different; daylight and weather change over minutes."""

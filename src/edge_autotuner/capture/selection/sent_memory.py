@@ -12,7 +12,7 @@ from edge_autotuner.core import Frame, MotionResult, scale_boxes
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, SizeWH
 
 _RETURN_S = 1.0
-"""A place that showed the background for so long is empty again, rather than flickering."""
+"""A place that showed the background for this long is empty again, rather than flickering."""
 
 _LONGEST_STEP_S = _RETURN_S / 2
 """The time between two frames counts at most so much: a break in the stream is not an empty place, and in a folder of

@@ -112,13 +112,13 @@ class DisagreementScore:
 
 
 def _objects_in_motion(detector: Detector, frame: Frame, motion: MotionResult) -> Detections:
-    """Return the detections whose centre lies in a region."""
+    """Return the detections whose centre is in a region."""
     found = detector.detect(frame.image_bgr)
     return found.select(np.flatnonzero(_centres_inside(found, motion.regions_xyxy).any(axis=1)))
 
 
 def _within(found: Detections, region_xyxy: FloatArray) -> Detections:
-    """Return the detections whose centre lies in one region, cut to it, as a look at the region alone shows them."""
+    """Return the detections whose centre is in one region, cut to it, as a look at the region alone shows them."""
     inside = found.select(_centres_inside(found, region_xyxy[None])[:, 0])
     boxes = inside.boxes_xyxy
     cut = np.concatenate([np.maximum(boxes[:, :2], region_xyxy[:2]), np.minimum(boxes[:, 2:], region_xyxy[2:])], axis=1)

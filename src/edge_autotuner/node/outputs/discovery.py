@@ -39,31 +39,31 @@ class Topics:
         """Retained: `online`, or `offline` by the node itself or as its last will."""
 
     def detections(self, camera: str) -> str:
-        """Where the reports of a camera go, not retained."""
+        """Topic of a camera's reports, not retained."""
         return f"{self._root}/{camera}/detections"
 
     def count(self, camera: str, class_id: str) -> str:
-        """Where the number of objects of a class is retained."""
+        """Topic of the number of objects of a class, retained."""
         return f"{self._root}/{camera}/{class_id}/count"
 
     def present(self, camera: str, class_id: str) -> str:
-        """Where `ON` or `OFF` is retained."""
+        """Topic of `ON` or `OFF`, retained."""
         return f"{self._root}/{camera}/{class_id}/present"
 
     def availability(self, camera: str) -> str:
-        """Where `online` is retained while a camera gives pictures, else `offline`."""
+        """Topic of `online` while a camera delivers pictures, else `offline`; retained."""
         return f"{self._root}/{camera}/availability"
 
     def problem(self, camera: str) -> str:
-        """Where `ON` is retained while a camera should give pictures and does not, else `OFF`."""
+        """Topic of `ON` while a camera is lost, else `OFF`; retained."""
         return f"{self._root}/{camera}/problem"
 
     def camera_state(self, camera: str) -> str:
-        """Where it is retained how a camera does and since when, JSON."""
+        """Topic of a camera's condition and its start, JSON, retained."""
         return f"{self._root}/{camera}/state"
 
     def events(self, camera: str) -> str:
-        """Where it is said that a camera is lost or back, not retained."""
+        """Topic of `camera_lost` and `camera_back`, not retained."""
         return f"{self._root}/{camera}/events"
 
     def is_of_camera(self, topic: str, camera: str) -> bool:
@@ -71,7 +71,7 @@ class Topics:
         return topic.startswith(f"{self._root}/{camera}/") and not {"+", "#"} & set(topic)
 
     def config(self, component: str, camera: str, class_id: str, kind: str) -> str:
-        """Where one entity is announced."""
+        """Topic on which one entity is announced."""
         object_id = plain_id(f"{camera}:{class_id}:{kind}")
         return f"{self._discovery}/{component}/{plain_id(self._root)}/{object_id}/config"
 
@@ -82,12 +82,12 @@ class Topics:
 
     @property
     def of_interest(self) -> list[str]:
-        """What the node listens to."""
+        """Topics that the node subscribes to."""
         return [self.status, *([self.configs] if self.configs else []), *sorted(self.births)]
 
     @property
     def births(self) -> frozenset[str]:
-        """Where Home Assistant says that it has started."""
+        """Topics on which Home Assistant announces its start."""
         return frozenset({_DEFAULT_BIRTH_TOPIC, f"{self._discovery}/status"}) if self._discovery else frozenset()
 
 
@@ -104,7 +104,7 @@ def plain_id(name: str) -> str:
 
 
 def class_ids_in_topics(labels: LabelMap) -> dict[str, str]:
-    """Return how each class is called in topics: blanks become `_`, and other characters as in `plain_id`.
+    """Return the name of each class in topics: blanks become `_`, other characters as in `plain_id`.
 
     >>> class_ids_in_topics(LabelMap(("person", "traffic light")))
     {'person': 'person', 'traffic light': 'traffic_light'}
@@ -119,7 +119,7 @@ def class_ids_in_topics(labels: LabelMap) -> dict[str, str]:
 
 
 def discovery_messages(config: MqttConfig, camera: CameraConfig, labels: LabelMap) -> dict[str, bytes]:
-    """Return the messages, by topic, that make a camera a device with two entities per class; none if not wanted."""
+    """Return the messages, by topic, that make a camera a device with two entities per class."""
     if config.discovery_topic is None:
         return {}
     topics = Topics(config)
@@ -146,9 +146,9 @@ def discovery_messages(config: MqttConfig, camera: CameraConfig, labels: LabelMa
 
 
 def camera_messages(config: MqttConfig, camera: CameraConfig) -> dict[str, bytes]:
-    """Return the messages, by topic, that announce how a camera does; none if not wanted.
+    """Return the messages, by topic, that announce how a camera does; empty without discovery.
 
-    They are available while the node is: that the camera is away is what they are for.
+    They stay available while the camera is away, because that is what they report.
     """
     if config.discovery_topic is None:
         return {}
@@ -178,7 +178,7 @@ def camera_messages(config: MqttConfig, camera: CameraConfig) -> dict[str, bytes
 
 
 def camera_of_announcement(payload: bytes) -> tuple[str, str] | None:
-    """Return camera and state topic of an announcement that this node made in an earlier life; None for others."""
+    """Return camera and state topic of an earlier announcement of this node; None for others."""
     try:
         entity = load_json(payload)
         _, camera, _, _ = entity["unique_id"].split(":")

@@ -22,7 +22,7 @@ from edge_autotuner.storage.atomic import make_folder, storage_errors, write_all
 ROTATED_SUFFIX = ".1"
 
 _NAME = "json_lines"
-_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC  # readable: how the file ends decides how to go on
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC  # readable, to find a torn last line
 _BYTES_PER_MB = 1e6
 _STANDARD_OUTPUT = 1
 _POLL_S = 0.2
@@ -38,10 +38,10 @@ def open_json_lines(
 
 
 class JsonLinesFile:
-    """Appends one line for each report; may be used by several threads, but is the only writer of its file.
+    """Appends one line for each report; thread-safe, but the only writer of its file.
 
-    A line is written by one system call and not forced to the disk. A kill can leave half of one at most, and the next
-    run goes on below it. When the disk is full, lines are dropped and counted until there is space again.
+    A line is written by one system call, without fsync. A kill tears one line at most, and the next run starts a new
+    one. While the disk is full, lines are dropped and counted.
 
     Args:
         max_bytes: a file that a line would make larger is moved to NAME.1 first.
@@ -71,7 +71,7 @@ class JsonLinesFile:
         return self._tally.status
 
     def announce(self, camera: str, labels: LabelMap) -> None:
-        """Do nothing: each line says what it is about."""
+        """Do nothing: each line names its classes."""
 
     def take(self, report: DetectionReport) -> None:
         """Write a line; one that cannot be written is dropped."""
@@ -95,7 +95,7 @@ class JsonLinesFile:
                 self._tally.set_working()
 
     def close(self) -> None:
-        """Close the file; what is taken after that is dropped."""
+        """Close the file; later reports are dropped."""
         with self._lock:
             if self._handle >= 0:
                 os.close(self._handle)
@@ -104,7 +104,7 @@ class JsonLinesFile:
     def _write(self, line: bytes) -> None:
         written = os.fstat(self._handle)
         if not self._is_in_place(written):
-            self._begin_anew()  # somebody deleted the file, or moved it away, as logrotate does
+            self._begin_anew()  # the file was deleted or moved, for example by logrotate
         elif written.st_size > 0 and written.st_size + len(line) > self._max_bytes:
             with suppress(FileNotFoundError):  # an earlier attempt got as far as this
                 os.replace(self._path, self._path.with_name(self._path.name + ROTATED_SUFFIX))
@@ -129,7 +129,7 @@ class JsonLinesFile:
         self._is_torn = _ends_within_a_line(self._handle)
 
     def _cut_back(self, size: int) -> None:
-        """Remove what a failed write left behind, or remember that it is there."""
+        """Remove what a failed write left behind, or remember that the line is torn."""
         try:
             os.ftruncate(self._handle, size)
         except OSError:

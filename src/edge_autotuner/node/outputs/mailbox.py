@@ -1,4 +1,4 @@
-"""Hands reports from the detection to a thread that may be slow; the oldest is dropped when there are too many."""
+"""A bounded queue between the detection and the thread of an output; a full one drops its oldest item."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detections to an MQTT broker: reports as they come, and for each class of each camera a state that stays."""
+"""Detections to an MQTT broker: reports as they come, and a retained state for each class of each camera."""
 
 from __future__ import annotations
 
@@ -79,15 +79,15 @@ class MqttOutput(QueuedOutput[_Seen | _Announcement | CameraState]):
         self._start()
 
     def announce(self, camera: str, labels: LabelMap) -> None:
-        """Tell Home Assistant soon what a camera's model can see, before it has seen anything."""
+        """Announce the classes of a camera's model to Home Assistant, before it has seen anything."""
         self._put(_Announcement(camera, labels))
 
     def take(self, report: DetectionReport) -> None:
-        """Have a report published soon."""
+        """Queue a report."""
         self._put(_Seen(report, self._clock.monotonic_s()))
 
     def tell(self, state: CameraState) -> None:
-        """Have it published that a camera gives pictures from now on, or none any more."""
+        """Queue a camera's new condition."""
         self._put(state)
 
     def _work(self) -> None:
@@ -96,7 +96,7 @@ class MqttOutput(QueuedOutput[_Seen | _Announcement | CameraState]):
             self._react()
             if self._link.is_up is not None:  # what came during the first attempt waits for its end
                 self._absorb()
-                self._say_states()
+                self._publish_states()
         finally:
             self._mailbox.wait(_TICK_S)
 
@@ -110,7 +110,7 @@ class MqttOutput(QueuedOutput[_Seen | _Announcement | CameraState]):
             match event:
                 case Connected():
                     self._tally.set_working()
-                    self._states.say_all()
+                    self._states.publish_all()
                 case Disconnected(reason):
                     self._tally.add_failure(reason)
                 case Received(topic, payload, was_retained):
@@ -135,9 +135,9 @@ class MqttOutput(QueuedOutput[_Seen | _Announcement | CameraState]):
     def _count(self, *, was_sent: bool) -> None:
         (self._tally.add_sent if was_sent else self._tally.add_dropped)()
 
-    def _say_states(self) -> None:
+    def _publish_states(self) -> None:
         self._states.update()
-        while self._link.takes_states and (message := self._states.retained.next_unsaid()):
+        while self._link.takes_states and (message := self._states.retained.next_unpublished()):
             self._link.publish_state(*message)
 
     def _finish(self) -> None:
@@ -146,7 +146,7 @@ class MqttOutput(QueuedOutput[_Seen | _Announcement | CameraState]):
         self._states.retained.set(self._states.topics.status, OFFLINE)
         until_s = self._clock.monotonic_s() + _GOODBYE_S
         while self._link.is_up and self._clock.monotonic_s() < until_s:
-            self._say_states()
+            self._publish_states()
             if self._link.is_settled:
                 return
             time.sleep(_GOODBYE_TICK_S)

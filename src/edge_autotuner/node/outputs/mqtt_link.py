@@ -29,6 +29,7 @@ _CONNECT_S = 5.0
 _MAX_UNACKNOWLEDGED = 16
 _MAX_UNSENT = 64  # passing messages; paho's own queue of them has no limit
 _MAX_RECEIVED = 10_000
+_CALLBACKS = ("on_pre_connect", "on_connect", "on_connect_fail", "on_disconnect", "on_publish", "on_message")
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,8 @@ class MqttLink:
         """Say goodbye, so that the broker does not publish the will; waits for what paho is doing."""
         self._client.disconnect()
         self._client.loop_stop()
+        for callback in _CALLBACKS:  # without this cycle, paho closes its pair of sockets with the last reference
+            setattr(self._client, callback, None)
 
     def _make_client(self, client_id: str) -> Client:
         try:
@@ -162,12 +165,8 @@ class MqttLink:
         client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True)
         client.connect_timeout = _CONNECT_S
         client.max_inflight_messages_set(0)  # `takes_states` is the limit
-        client.on_pre_connect = self._on_pre_connect
-        client.on_connect = self._on_connect
-        client.on_connect_fail = self._on_connect_fail
-        client.on_disconnect = self._on_disconnect
-        client.on_publish = self._on_publish
-        client.on_message = self._on_message
+        for callback in _CALLBACKS:
+            setattr(client, callback, getattr(self, f"_{callback}"))
         return client
 
     def _on_pre_connect(self, _client: Client, _data: object) -> None:

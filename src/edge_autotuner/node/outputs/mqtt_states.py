@@ -1,4 +1,4 @@
-"""The retained states of all cameras at an MQTT broker: who is there, how many, and how each camera does."""
+"""The retained states of all cameras at an MQTT broker: what is present, how many, and each camera's condition."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from edge_autotuner.node.outputs.report import DetectionReport
 
 
 class RetainedStates:
-    """What Home Assistant should know of all cameras; used by one thread."""
+    """Collects what Home Assistant should know about all cameras; used by one thread."""
 
     def __init__(self, config: MqttConfig, cameras: Sequence[CameraConfig]) -> None:
         self.topics = Topics(config)
@@ -64,22 +64,22 @@ class RetainedStates:
         self._remove_leftovers(camera)
 
     def set_condition(self, state: CameraState) -> None:
-        """Say whether a camera gives pictures; what was last seen stays, and is unavailable while it gives none."""
+        """Update a camera's condition; its counts stay, and are unavailable while it is lost."""
         topics, camera = self.topics, state.camera
         self.retained.set(topics.camera_state(camera), json.dumps(state.to_json()).encode("ascii"))
         self.retained.set(topics.problem(camera), PRESENT if state.condition == "lost" else ABSENT)
         self.retained.set(topics.availability(camera), ONLINE if state.is_available else OFFLINE)
 
     def update(self) -> None:
-        """Bring the states of all cameras up to date that were looked at; of others nothing is known."""
+        """Update the counts of all cameras that the model has looked at."""
         for camera in self._is_looked_at:
             for label, class_id in self._class_ids[camera].items():
                 count = self._presence[camera].count(label)
                 self.retained.set(self.topics.count(camera, class_id), b"%d" % count)
                 self.retained.set(self.topics.present(camera, class_id), PRESENT if count else ABSENT)
 
-    def say_all(self) -> None:
-        """Say everything to a broker that may know nothing; that the node is there comes last."""
+    def publish_all(self) -> None:
+        """Publish everything to a broker that may know nothing; `online` comes last."""
         self.retained.set(self.topics.status, ONLINE)
         self.retained.repeat_all(last=self.topics.status)
 
@@ -90,7 +90,7 @@ class RetainedStates:
                 self.retained.repeat(topic)
         elif topic in self.topics.births:
             if payload == ONLINE and not was_retained:
-                self.say_all()
+                self.publish_all()
         elif was_retained and payload:
             self._announced[topic] = payload
             made_by = camera_of_announcement(payload)
@@ -120,40 +120,40 @@ class RetainedStates:
 
 
 class RetainedMessages:
-    """The last message of each topic; a broker that was away gets the newest of each, never an older one after it."""
+    """The last message of each topic; a broker that was away gets the newest one only."""
 
     def __init__(self) -> None:
         self._wanted: dict[str, bytes] = {}
-        self._unsaid: dict[str, bytes] = {}
+        self._unpublished: dict[str, bytes] = {}
 
     def set(self, topic: str, payload: bytes) -> None:
-        """Want a message; empty removes it from the broker. Nothing happens if it is wanted already."""
+        """Set the message of a topic; empty removes it from the broker. The same message again changes nothing."""
         if self._wanted.get(topic) != payload:
             self._wanted[topic] = payload
             self.repeat(topic)
 
     def repeat(self, topic: str) -> None:
-        """Say a message again."""
-        self._unsaid.pop(topic, None)
-        self._unsaid[topic] = self._wanted[topic]
+        """Publish a message again."""
+        self._unpublished.pop(topic, None)
+        self._unpublished[topic] = self._wanted[topic]
 
     def repeat_all(self, *, last: str) -> None:
-        """Say everything again, in the order in which the topics came up, and one topic at the end."""
-        self._unsaid = dict(self._wanted)
+        """Publish everything again, in the order of the first messages, with one topic at the end."""
+        self._unpublished = dict(self._wanted)
         self.repeat(last)
 
-    def next_unsaid(self) -> tuple[str, bytes] | None:
-        """Take the topic and message that is to be said next; None when there is none."""
-        for topic in self._unsaid:
-            return topic, self._unsaid.pop(topic)
+    def next_unpublished(self) -> tuple[str, bytes] | None:
+        """Take the next unpublished topic and message; None when there is none."""
+        for topic in self._unpublished:
+            return topic, self._unpublished.pop(topic)
         return None
 
 
 class Presence:
     """Counts of one camera's classes that rise at once, and fall when frames have not supported them for a while.
 
-    The count of a class is the largest one of the last `clear_after_s` that were watched. Only a frame lets a count
-    fall: while no frames come, nobody knows, and every count stays. The time without frames is no watched time.
+    The count of a class is the largest one of the last `clear_after_s` of watched time. Only a frame lets a count fall:
+    while no frames come, every count stays, and the time does not count as watched.
 
     Args:
         clear_after_s: how long a count outlives the frame that it was seen in, seconds.
@@ -166,7 +166,7 @@ class Presence:
         self._seen: dict[str, deque[tuple[float, int]]] = {}  # by class: times rise, counts fall
 
     def see(self, counts: Mapping[str, int], now_s: float) -> None:
-        """Take what one frame showed; classes that are left out were not there. `now_s` never runs backwards."""
+        """Take the counts of one frame; classes that are left out were absent. `now_s` never decreases."""
         gap_s = 0.0 if self._looked_s is None else now_s - self._looked_s
         self._watched_s += min(gap_s, self._clear_after_s / 2)  # a longer gap is silence: two frames have to agree
         self._looked_s = now_s

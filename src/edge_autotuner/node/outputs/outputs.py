@@ -1,4 +1,4 @@
-"""All outputs of a node behind one door."""
+"""All outputs of a node as one."""
 
 from __future__ import annotations
 
@@ -17,43 +17,41 @@ from edge_autotuner.node.outputs.tally import OutputStatus
 
 
 class DetectionOutput(Protocol):
-    """Gets detections to somebody.
+    """Delivers detections to a peer.
 
-    `announce`, `take` and `tell` may be called by several threads. They neither wait for the other side nor fail
-    because of it: what it does not take in time is dropped, oldest first, and counted.
+    `announce`, `take` and `tell` are thread-safe. They neither wait for the peer nor fail because of it: what it does
+    not take in time is dropped, oldest first, and counted.
     """
 
     @property
     def name(self) -> str:
-        """How the log and the node's status call it."""
+        """Its name in the log and in the node's status."""
         ...
 
     @property
     def status(self) -> OutputStatus:
-        """How it does."""
+        """Its counts."""
         ...
 
     def announce(self, camera: str, labels: LabelMap) -> None:
-        """Say which classes a camera's model knows from now on."""
+        """Announce the classes of a camera's new model."""
         ...
 
     def take(self, report: DetectionReport) -> None:
-        """Get a report to the other side soon, or drop it."""
+        """Deliver a report soon, or drop it."""
         ...
 
     def tell(self, state: CameraState) -> None:
-        """Say that a camera gives pictures from now on, or none any more."""
+        """Deliver a camera's new condition."""
         ...
 
     def close(self) -> None:
-        """End within seconds; what is taken after that is dropped."""
+        """End within seconds; later reports are dropped."""
         ...
 
 
 class Outputs:
-    """Gives every report to all outputs; may be used by several threads, and is closed when the node ends.
-
-    What fails in one output, whatever it is, costs the others nothing.
+    """Gives every report to all outputs; thread-safe, closed when the node ends. A failing output affects no other.
 
     Args:
         cameras: the only ones of which reports may come.
@@ -86,16 +84,16 @@ class Outputs:
 
     @property
     def status(self) -> tuple[OutputStatus, ...]:
-        """How each output does."""
+        """The counts of each output."""
         return tuple(output.status for output in self._outputs)
 
     @property
     def problems(self) -> dict[str, str]:
-        """What failed unexpectedly in an output, by its name."""
+        """Unexpected failures, by the output's name."""
         return self._faults.problems
 
     def announce(self, camera: str, labels: LabelMap) -> None:
-        """Say which classes a camera's model knows from now on; a report of it says so as well."""
+        """Announce the classes of a camera's new model; its reports name them as well."""
         self._check_name(camera)
         self._give_to_all(lambda output: output.announce(camera, labels))
 
@@ -110,7 +108,7 @@ class Outputs:
         self._give_to_all(lambda output: output.take(report))
 
     def tell(self, state: CameraState) -> None:
-        """Say that a camera gives pictures from now on, or none any more."""
+        """Deliver a camera's new condition."""
         self._check_name(state.camera)
         self._give_to_all(lambda output: output.tell(state))
 

@@ -43,7 +43,7 @@ class QueuedOutput(ABC, Generic[Item]):
         return self._tally.status
 
     def announce(self, camera: str, labels: LabelMap) -> None:
-        """Do nothing: each message says what it is about."""
+        """Do nothing: each message names its classes."""
 
     def close(self) -> None:
         """Deliver what waits, and count what cannot be delivered in time as dropped."""

@@ -1,4 +1,4 @@
-"""What leaves the node: the detections of one frame, in one documented form for every output."""
+"""The report of one frame: the documented form of detections, the same for every output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TIME_DIGITS = 3
 
 @dataclass(frozen=True, eq=False)
 class DetectionReport:
-    """What the deployed model saw in one frame.
+    """The detections of the deployed model in one frame.
 
     Attributes:
         labels: the classes that the model knows.

@@ -1,4 +1,4 @@
-"""What an output counts, and how it complains: once when something stops working, once when it works again."""
+"""Counts of an output; logs once when it stops working, and once when it works again."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class OutputStatus:
-    """How one output does.
+    """Counts and problem of one output.
 
     Attributes:
         n_sent: messages that were written, published or accepted.
-        n_dropped: reports that the other side should have got and did not.
+        n_dropped: reports that the peer should have got and did not.
         n_failures: attempts that failed.
-        problem: why it does not work just now, without secrets; None if it does.
-        last_error: the last problem there was, without secrets; None if there was none.
+        problem: why it does not work at present, without secrets; None if it does.
+        last_error: the last problem, without secrets; None if there was none.
     """
 
     name: str
@@ -50,17 +50,17 @@ class Tally:
             return OutputStatus(self._name, *counts, self._problem, self._last_error)
 
     def add_sent(self, n: int = 1) -> None:
-        """Count messages that arrived."""
+        """Count delivered messages."""
         with self._lock:
             self._n_sent += n
 
     def add_dropped(self, n: int = 1) -> None:
-        """Count reports that are lost to the other side."""
+        """Count lost reports."""
         with self._lock:
             self._n_dropped += n
 
     def add_failure(self, reason: str) -> None:
-        """Count a failed attempt; a reason is logged when it is another one than before."""
+        """Count a failed attempt; a new reason is logged."""
         reason = redact_text(reason)
         with self._lock:
             self._n_failures += 1
@@ -72,7 +72,7 @@ class Tally:
             logger.warning("output %s: %s; detection continues, and this output is retried", self._name, reason)
 
     def set_working(self) -> None:
-        """Say that it works; logged if it did not before."""
+        """Clear the problem; logged if there was one."""
         with self._lock:
             had_problem, self._problem = self._problem is not None, None
             n_lost = self._n_dropped - self._n_dropped_before

@@ -15,13 +15,15 @@ from edge_autotuner.node.outputs.webhook_post import JsonPost, NotNow, RefusedFo
 from edge_autotuner.node.outputs.webhook_schedule import Letter, WebhookSchedule
 
 FRESH_S = 30.0
-"""A report that could not be delivered for so long is dropped: old news mislead."""
+"""A report that could not be delivered for this long is dropped: stale news mislead."""
 
 _LONGEST_HOLD_S = 600.0  # whatever Retry-After asks for
 
 
 class WebhookOutput(QueuedOutput[Letter]):
-    """Posts from a thread of its own, one request at a time; an address that does not answer only costs reports.
+    """Posts one request at a time; an address that does not answer only costs reports.
+
+    What `when` and `min_gap_s` leave out does not count as dropped.
 
     Args:
         cameras: the only ones of which reports may come.
@@ -50,11 +52,11 @@ class WebhookOutput(QueuedOutput[Letter]):
         self._start()
 
     def take(self, report: DetectionReport) -> None:
-        """Have a report posted if it is worth it."""
+        """Queue a report."""
         self._mail(report)
 
     def tell(self, state: CameraState) -> None:
-        """Have it posted that a camera is lost or back."""
+        """Queue `camera_lost` or `camera_back`."""
         if state.event_type is not None:
             self._mail(state)
 

@@ -1,4 +1,4 @@
-"""Sends one body to one address, and sorts the answers into: taken, refused for good, not now."""
+"""Posts a body to one address, and sorts the answers: accepted, refused for good, try later."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _TOO_MANY_REQUESTS = 429
 
 
 class RefusedForGood(EdgeAutotunerError):
-    """The other side will not take this request, however often it is sent."""
+    """The peer refuses this request for good."""
 
 
 class NotNow(EdgeAutotunerError):
-    """It may work later.
+    """The request may succeed later.
 
     Attributes:
-        retry_after_s: how long the other side asked to be left alone.
+        retry_after_s: the wait that the peer asked for.
     """
 
     def __init__(self, reason: str, retry_after_s: float = 0.0) -> None:
@@ -39,7 +39,7 @@ class NotNow(EdgeAutotunerError):
 
 
 class JsonPost:
-    """Posts JSON to an address whose path and query never appear in a message: they are often the secret.
+    """Posts JSON; path and query of the address never appear in a message, because they are often secret.
 
     The transport is used without the HTTP client around it, which would follow environment variables to proxies, and
     log whole addresses.
@@ -113,7 +113,7 @@ class JsonPost:
 
 
 def _read_bounded(reply: httpx2.Response) -> None:
-    """Read the answer's body to its end, or close the connection when it is long."""
+    """Read the whole body of an answer, or close the connection when it is long."""
     n_bytes = 0
     try:
         for chunk in reply.iter_raw():

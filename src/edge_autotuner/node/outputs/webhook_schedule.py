@@ -1,4 +1,4 @@
-"""Decides which reports a webhook gets, and when; the sending is not done here."""
+"""Decides which reports a webhook gets, and when, without sending them."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class _Camera:
 class WebhookSchedule:
     """Keeps one waiting report per camera at most, the newest that is worth sending, and the newest event.
 
-    An event comes before reports and waits for no gap: who was told that nobody is there must hear that nobody looks.
-    It waits until the other side has it. After it the counts are told again, even if they are the same.
+    An event comes before reports and ignores the gap: a peer that was told "empty" must hear that the camera is lost.
+    It is kept until delivered. After it the counts are sent again, even unchanged.
 
     With `when: change` the other side always ends up with the newest counts: what changed back before it could be sent
     is not sent, and a change that got lost on the way is noticed again with the next report.

@@ -417,7 +417,7 @@ def test_a_login_is_needed_and_is_no_secret_of_the_log(tmp_path: Path, caplog: p
         with publishing(broker.port, username="camera", password_file=password) as output:
             wait_until(lambda: output.status.problem)
             assert output.status.problem is not None
-            assert "refuses" in output.status.problem
+            assert "refused" in output.status.problem
         password.write_text("hunter2\n")
         with publishing(broker.port, username="camera", password_file=password) as output:
             output.take(make_report(0))

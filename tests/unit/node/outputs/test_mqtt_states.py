@@ -58,7 +58,7 @@ def test_forgotten_classes_are_gone_and_others_stay() -> None:
 
 def say_all(messages: RetainedMessages) -> list[tuple[str, bytes]]:
     said = []
-    while (message := messages.next_unsaid()) is not None:
+    while (message := messages.next_unpublished()) is not None:
         said.append(message)
     return said
 
