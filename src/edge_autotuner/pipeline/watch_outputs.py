@@ -16,9 +16,9 @@ from edge_autotuner.errors import ConfigError, StorageError
 from edge_autotuner.evaluation.report.charts import clock_text
 from edge_autotuner.evaluation.report.wording import percent_text
 from edge_autotuner.pipeline.watch import Sight
-from edge_autotuner.simulation.recording import VideoWriter
 from edge_autotuner.storage.atomic import atomic_write_bytes, make_folder, storage_errors
 from edge_autotuner.storage.own_folders import mark_if_empty
+from edge_autotuner.storage.video_writer import VideoWriter
 
 MAX_WIDTH_PX = 960
 _TIMED_SUFFIXES = (".mp4", ".mkv")

@@ -10,7 +10,7 @@ import pytest
 
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.errors import StorageError
-from edge_autotuner.simulation.recording import VideoWriter
+from edge_autotuner.storage.video_writer import VideoWriter
 
 
 def grey(level: int) -> ImageArray:
