@@ -118,7 +118,7 @@ def describe(done: Finished, place: Workplace) -> dict[str, Any]:
         "one_box": _one_box(done, place),
         "validation": {"teacher_ap": training.best_val_ap, "human": _human_validation(done, place)},
         "promotion": evaluation.promotion.to_json(),
-        "ms_per_frame": {"before": evaluation.ms_before, "after": evaluation.ms_after},
+        "ms_per_frame": {"before": evaluation.before.ms, "after": evaluation.after.ms},
         "seconds": {name: round(seconds, 1) for name, seconds in done.folder.seconds().items()},
         "layers": training.layers,
         "best_epoch": training.best_epoch,

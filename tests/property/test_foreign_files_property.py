@@ -100,7 +100,10 @@ PROMOTION = {
 FOUND = {"n_truths": 3, "n_found": 2, "n_false": 1}
 EVALUATION = {
     "comparison": {"teacher": {"old": SCORES}}, "promotion": PROMOTION, "found_before": FOUND, "found_after": FOUND,
-    "ms_before": 1.5, "ms_after": 2, "n_frames": 2, "n_human_frames": 1,
+    "ms_before": 1.5, "ms_after": 2, "n_frames": 2, "n_human_frames": 1, "incumbent": "start", "candidate": "new",
+    "contenders": {"start": {"found": FOUND, "ms": 1.5}, "new": {"found": FOUND, "ms": 2}},
+    "shown": [{"index": 3, "task": "boxes", "found": {"new": {
+        "boxes_xyxy": [[1, 2, 3, 4]], "scores": [0.5], "class_ids": [1]}}}],
 }  # fmt: skip
 STAGE = {"fingerprint": "f", "seconds": 1.5, "finished_at": "2026-01-01T00:00:00+00:00", "summary": {"n": 1}}
 DETECTOR = {

@@ -28,8 +28,8 @@ def describe_evaluation(evaluation: Evaluation) -> str:
         n_frames = evaluation.n_human_frames if truth == "human" else evaluation.n_frames
         lines.append(f"against {'human boxes' if truth == 'human' else 'the teacher'} on {n_frames} later frames:")
         lines += [f"  {name:<20} {_numbers(scores)}" for name, scores in by_detector.items()]
-    found = evaluation.found_before, evaluation.found_after
-    lines.append(f"objects found: {found[0].n_found} before, {found[1].n_found} after, of {found[1].n_truths}")
+    before, after = evaluation.before.found, evaluation.after.found
+    lines.append(f"objects found: {before.n_found} before, {after.n_found} after, of {after.n_truths}")
     lines.append(evaluation.promotion.reason)
     return "\n".join(lines)
 

@@ -17,6 +17,7 @@ from edge_autotuner.evaluation.matching import FrameMatch, match_frame
 from edge_autotuner.evaluation.promotion import (
     BootstrapResult,
     PromotionDecision,
+    choose_candidate,
     decide_promotion,
     paired_bootstrap,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "PromotionDecision",
     "Scores",
     "Truth",
+    "choose_candidate",
     "compare_detectors",
     "count_found",
     "decide_promotion",

@@ -156,6 +156,41 @@ def decide_promotion(
     )
 
 
+def choose_candidate(
+    candidates: Mapping[str, MatchTable],
+    deployed: MatchTable,
+    *,
+    n_resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[str, PromotionDecision]:
+    """Return the name of the best candidate, and whether it may replace the deployed model.
+
+    The best is the one with the highest lower bound of the difference, where nothing can be concluded the one with the
+    highest AP. Of several candidates the best one has had several chances: each is judged with a confidence that
+    makes all decisions together hold with `confidence` (Bonferroni).
+
+    Args:
+        candidates: name -> matches; at least one.
+        deployed: the same of the model in use, on the same frames.
+        n_resamples: how often the frames are drawn again.
+        confidence: of all decisions together, in (0.5, 1).
+        seed: of the resampling.
+    """
+    each = confidence if len(candidates) == 1 else 1 - (1 - confidence) / len(candidates)
+    decisions = {
+        name: decide_promotion(table, deployed, n_resamples=n_resamples, confidence=each, seed=seed)
+        for name, table in candidates.items()
+    }
+    best = max(decisions, key=lambda name: _rank(decisions[name]))
+    return best, decisions[best]
+
+
+def _rank(decision: PromotionDecision) -> tuple[float, ...]:
+    values = decision.lower_bound, decision.ap_candidate
+    return (decision.promoted, *(-math.inf if math.isnan(value) else value for value in values))
+
+
 def paired_bootstrap(
     candidate_table: MatchTable,
     deployed_table: MatchTable,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -19,29 +19,27 @@ from edge_autotuner.errors import DatasetError
 from edge_autotuner.evaluation import (
     AGAINST_HUMAN,
     AGAINST_TEACHER,
-    OFF_THE_SHELF,
-    SPECIALIZED,
     TEACHER,
     MatchTable,
     Truth,
+    choose_candidate,
     compare_detectors,
     count_found,
-    decide_promotion,
     ignored_elsewhere,
     in_looked_area,
     truth_from_annotation,
 )
-from edge_autotuner.pipeline.edge_model import EdgeModel
-from edge_autotuner.pipeline.evaluation_result import Evaluation
+from edge_autotuner.pipeline.evaluation_result import DETECTORS, INCUMBENT, START, Contender, Evaluation, ShownFrame
 from edge_autotuner.pipeline.incumbent import find_incumbent
 from edge_autotuner.pipeline.loop import ANNOTATION, EVALUATION, TRAINING
 from edge_autotuner.pipeline.rounds import LabelledFrame
 from edge_autotuner.pipeline.session import Prepared, Session
-from edge_autotuner.pipeline.stage_results import EvaluationResult
-from edge_autotuner.pipeline.training_stage import load_candidate, require_training
+from edge_autotuner.pipeline.stage_results import EvaluationResult, Incumbent
+from edge_autotuner.pipeline.training_stage import open_models, require_training
 from edge_autotuner.storage.atomic import atomic_write_json
 
 DISPLAY_SCORE = 0.3
+_N_FRAMES_SHOWN = 6
 
 
 @contextmanager
@@ -66,36 +64,69 @@ def prepare(session: Session) -> Iterator[Prepared[EvaluationResult]]:
         )
 
         def work() -> EvaluationResult:
-            before, after = edge_detectors(session)
-            detections, ms = _detect_all(session, store, [record for record, _ in frames], before, after)
-            detections[TEACHER] = [annotation.detections for _, annotation in frames]
-            deployed = _detect_with(rival, store, frames, config) if rival else detections[OFF_THE_SHELF]
-            detections = {name: _where_known(found, frames) for name, found in detections.items()}
-            result = _judge(detections, _where_known(deployed, frames), truths, store, config, ms)
+            detectors = open_detectors(session)
+            if rival is not None:
+                detectors[INCUMBENT] = load_edge_detector(
+                    rival.folder, config.training.n_threads, min_score=config.evaluation.min_score
+                )
+            detections, ms = _detect_all(session, store, frames, detectors)
+            shown = [_shown(store, record, detectors, detections) for record in frames_to_show(store)]
+            result = replace(_judge(detections, ms, frames, truths, store, config), shown=tuple(shown))
             if rival is not None:
                 result = _compared_with(rival, result)
             atomic_write_json(session.folder.evaluation, result.to_json(), indent=2)
-            return EvaluationResult(result.promotion.promoted, result.n_frames)
+            incumbent = Incumbent(rival.folder.name if rival else None)
+            return EvaluationResult(result.promotion.promoted, result.n_frames, incumbent)
 
         yield Prepared(work, fingerprint, is_kept=session.folder.evaluation.is_file())
 
 
-def edge_detectors(session: Session) -> tuple[Detector, Detector]:
-    """Return the old and the new edge model as the edge runtime runs them."""
+def open_detectors(session: Session) -> dict[str, Detector]:
+    """Return the start model and every candidate as the edge runtime runs them, by the name of the contender."""
     config = session.config
     record = session.folder.require(TRAINING.name, before=EVALUATION.name)
-    folder = session.folder.training(record.fingerprint)
-    start, candidate = session.edge_model(), load_candidate(session, before=EVALUATION.name)
-
-    def opened(model: EdgeModel, file_name: str) -> Detector:
-        return model.as_detector(
+    return {
+        name: model.as_detector(
             config.input_size,
-            folder / file_name,
+            session.folder.training(record.fingerprint) / f"{name}.onnx",
             min_score=config.evaluation.min_score,
             n_threads=config.training.n_threads,
         )
+        for name, model in open_models(session).items()
+    }
 
-    return opened(start, "start.onnx"), opened(candidate, "candidate.onnx")
+
+def frames_to_show(store: DatasetStore) -> list[FrameRecord]:
+    """Return the test frames that the report shows, spread over all of them."""
+    return spread(store.frames("test"), _N_FRAMES_SHOWN)
+
+
+def spread(records: Sequence[FrameRecord], n: int) -> list[FrameRecord]:
+    """Return `n` of the records at most, at equal distances."""
+    positions = np.linspace(0, len(records) - 1, min(n, len(records))).round().astype(int)
+    return [records[int(i)] for i in dict.fromkeys(positions.tolist())]
+
+
+def detect_for_report(
+    store: DatasetStore, record: FrameRecord, detectors: Mapping[str, Detector]
+) -> dict[str, Detections]:
+    """Return what each detector finds in a frame at the display score."""
+    image = store.read_image(record)
+    return {name: detector.detect(image).above(DISPLAY_SCORE) for name, detector in detectors.items()}
+
+
+def _shown(
+    store: DatasetStore,
+    record: FrameRecord,
+    detectors: Mapping[str, Detector],
+    detections: Mapping[str, Mapping[int, Detections]],
+) -> ShownFrame:
+    """Return what was found in a frame; one without labels was not looked at yet."""
+    if all(record.index in by_frame for by_frame in detections.values()):
+        found = {name: by_frame[record.index].above(DISPLAY_SCORE) for name, by_frame in detections.items()}
+    else:
+        found = detect_for_report(store, record, detectors)
+    return ShownFrame(record.index, found, store.labels.task)
 
 
 def _labelled_test_frames(store: DatasetStore, fingerprint: str) -> list[LabelledFrame]:
@@ -128,35 +159,26 @@ def _truths(frames: Sequence[LabelledFrame], store: DatasetStore, config: RunCon
     return truths
 
 
-def _where_known(detections: Sequence[Detections], frames: Sequence[LabelledFrame]) -> list[Detections]:
-    """Return what can be judged: a teacher that may not see everything says nothing about the rest."""
-    return [in_looked_area(found, annotation) for found, (_, annotation) in zip(detections, frames, strict=True)]
-
-
 def _detect_all(
-    session: Session, store: DatasetStore, frames: Sequence[FrameRecord], before: Detector, after: Detector
-) -> tuple[dict[str, list[Detections]], dict[str, float]]:
-    """Run both models on every frame, in turns, so that both meet the same load of the machine."""
-    detectors = {OFF_THE_SHELF: before, SPECIALIZED: after}
-    detections: dict[str, list[Detections]] = {name: [] for name in detectors}
-    times: dict[str, list[float]] = {name: [] for name in detectors}
+    session: Session, store: DatasetStore, frames: Sequence[LabelledFrame], detectors: Mapping[str, Detector]
+) -> tuple[dict[str, dict[int, Detections]], dict[str, float]]:
+    """Run all models on every frame, in turns, so that they meet the same load of the machine.
+
+    Returns:
+        What each found by the frame's index, and its median milliseconds per frame.
+    """
+    detections: dict[str, dict[int, Detections]] = {name: {} for name in detectors}
+    times_ms: dict[str, list[float]] = {name: [] for name in detectors}
     session.progress.start("evaluation", len(frames))
-    for record in frames:
+    for record, _ in frames:
         image = store.read_image(record)
         for name, detector in detectors.items():
             began_s = time.perf_counter()
-            detections[name].append(detector.detect(image))
-            times[name].append((time.perf_counter() - began_s) * 1000)
+            detections[name][record.index] = detector.detect(image)
+            times_ms[name].append((time.perf_counter() - began_s) * 1000)
         session.progress.advance()
     session.progress.finish()
-    return detections, {name: float(np.median(values)) for name, values in times.items()}
-
-
-def _detect_with(
-    bundle: ModelBundle, store: DatasetStore, frames: Sequence[LabelledFrame], config: RunConfig
-) -> list[Detections]:
-    detector = load_edge_detector(bundle.folder, config.training.n_threads, min_score=config.evaluation.min_score)
-    return [detector.detect(store.read_image(record)) for record, _ in frames]
+    return detections, {name: float(np.median(values)) for name, values in times_ms.items()}
 
 
 def _compared_with(rival: ModelBundle, result: Evaluation) -> Evaluation:
@@ -166,16 +188,23 @@ def _compared_with(rival: ModelBundle, result: Evaluation) -> Evaluation:
 
 
 def _judge(
-    detections: dict[str, list[Detections]],
-    deployed: list[Detections],
+    detections: Mapping[str, Mapping[int, Detections]],
+    ms: Mapping[str, float],
+    frames: Sequence[LabelledFrame],
     truths: dict[str, list[Truth | None]],
     store: DatasetStore,
     config: RunConfig,
-    ms: dict[str, float],
 ) -> Evaluation:
     settings = config.evaluation
+    # what can be judged: a teacher that may not see everything says nothing about the rest
+    known = {
+        name: [in_looked_area(found[record.index], annotation) for record, annotation in frames]
+        for name, found in detections.items()
+    }
+    compared = {DETECTORS.get(name, name): found for name, found in known.items() if name != INCUMBENT}
+    compared[TEACHER] = [in_looked_area(annotation.detections, annotation) for _, annotation in frames]
     comparison = compare_detectors(
-        detections,
+        compared,
         truths,
         store.labels,
         max_detections=settings.max_detections,
@@ -183,34 +212,26 @@ def _judge(
         map_classes={name: target for name, target in settings.map_classes.items() if name in store.labels},
     )
     teacher_truths = [truth for truth in truths[AGAINST_TEACHER] if truth is not None]
-    candidate_table, deployed_table = (
-        MatchTable.build(
+    tables = {
+        name: MatchTable.build(
             found, teacher_truths, max_detections=settings.max_detections, max_iou=settings.promotion_max_iou
         )
-        for found in (detections[SPECIALIZED], deployed)
-    )
-    decision = decide_promotion(
-        candidate_table,
-        deployed_table,
+        for name, found in known.items()
+    }
+    incumbent = INCUMBENT if INCUMBENT in tables else START
+    candidate, decision = choose_candidate(
+        {name: table for name, table in tables.items() if name not in (START, INCUMBENT)},
+        tables[incumbent],
         n_resamples=settings.n_bootstrap,
         confidence=settings.confidence,
         seed=settings.seed,
     )
-    found = {
-        name: count_found(detections[name], teacher_truths, min_score=DISPLAY_SCORE)
-        for name in (OFF_THE_SHELF, SPECIALIZED)
-    }
     n_human = sum(truth is not None for truth in truths.get(AGAINST_HUMAN, []))
     if AGAINST_HUMAN in truths:
         of_human = f"human boxes cover {n_human} of the {len(teacher_truths)} frames and do not decide"
         decision = replace(decision, reason=f"{decision.reason} ({of_human})")
-    return Evaluation(
-        comparison,
-        decision,
-        found[OFF_THE_SHELF],
-        found[SPECIALIZED],
-        ms[OFF_THE_SHELF],
-        ms[SPECIALIZED],
-        len(teacher_truths),
-        n_human,
-    )
+    contenders = {
+        name: Contender(count_found(found, teacher_truths, min_score=DISPLAY_SCORE), ms[name])
+        for name, found in known.items()
+    }
+    return Evaluation(comparison, decision, contenders, len(teacher_truths), n_human, incumbent, candidate)

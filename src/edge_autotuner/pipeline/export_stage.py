@@ -22,12 +22,12 @@ from edge_autotuner.deployment.acceptance import CAMERA
 from edge_autotuner.errors import DatasetError, ModelBundleError
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.pipeline.edge_model import EdgeModel
-from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
-from edge_autotuner.pipeline.incumbent import REPLACED, find_incumbent
+from edge_autotuner.pipeline.evaluation_result import DETECTORS, START, Evaluation, read_evaluation
+from edge_autotuner.pipeline.incumbent import REPLACED, recorded_incumbent
 from edge_autotuner.pipeline.loop import EVALUATION, EXPORT, TRAINING
 from edge_autotuner.pipeline.session import Prepared, Session
 from edge_autotuner.pipeline.stage_results import ExportResult
-from edge_autotuner.pipeline.training_stage import load_candidate, require_training
+from edge_autotuner.pipeline.training_stage import open_models, require_training
 from edge_autotuner.storage import child_path
 
 logger = logging.getLogger(__name__)
@@ -44,15 +44,16 @@ def prepare(session: Session) -> Iterator[Prepared[ExportResult]]:
     folder = session.folder
     evaluated = folder.require(EVALUATION.name, before=EXPORT.name)
     result = read_evaluation(folder.evaluation)
-    candidate = load_candidate(session, before=EVALUATION.name)
-    start = session.edge_model(of_dataset=candidate.labels)
+    models = open_models(session)
+    start, candidate = models[START], models[result.candidate]
+    session.edge_model(of_dataset=candidate.labels)
     trained = require_training(session, before=EXPORT.name)
 
     def work() -> ExportResult:
-        rival = find_incumbent(session, trained.fingerprint, candidate.labels)
-        old_start = _write(session, start, "start", result, rival)
-        old = rival or old_start
-        new = _write(session, candidate, "candidate", result, rival)
+        incumbent = recorded_incumbent(session, trained.fingerprint, candidate.labels)
+        old_start = _write(session, start, START, result, incumbent)
+        old = incumbent or old_start
+        new = _write(session, candidate, result.candidate, result, incumbent)
         winner = new if result.promotion.promoted else old
         deploy(folder.path, winner.folder.name)
         return ExportResult(*(bundle.folder.name for bundle in (winner, new, old, old_start)))
@@ -62,14 +63,16 @@ def prepare(session: Session) -> Iterator[Prepared[ExportResult]]:
     yield Prepared(work, fingerprint, is_kept=is_kept)
 
 
-def _write(session: Session, edge: EdgeModel, kind: str, result: Evaluation, rival: ModelBundle | None) -> ModelBundle:
-    """Write one bundle; an equal one that an interrupted export left is used again.
+def _write(
+    session: Session, edge: EdgeModel, kind: str, result: Evaluation, incumbent: ModelBundle | None
+) -> ModelBundle:
+    """Write the bundle of a contender; an equal one that an interrupted export left is used again.
 
     Equal is only what is equal in everything: in a job, a client chooses the names of bundles that are there before.
     """
     trained = session.folder.require(TRAINING.name, before=EXPORT.name)
     evaluated = session.folder.require(EVALUATION.name, before=EXPORT.name)
-    is_candidate = kind == "candidate"
+    is_candidate = kind != START
     name = f"{'specialized' if is_candidate else 'start'}-{evaluated.fingerprint[:8]}"
     size = session.config.input_size
     model = edge.export(size, session.folder.training(trained.fingerprint) / f"{kind}.onnx").read_bytes()
@@ -79,7 +82,7 @@ def _write(session: Session, edge: EdgeModel, kind: str, result: Evaluation, riv
         "name": name,
         "architecture": edge.network.architecture,
         "detector": edge.network.detector_spec(name, edge.labels, size),
-        "metrics": _metrics(result, is_candidate=is_candidate),
+        "metrics": _metrics(result, kind),
         "promotion": result.promotion.to_json()
         if is_candidate
         else {"replaced_by_candidate": result.promotion.promoted},
@@ -88,7 +91,7 @@ def _write(session: Session, edge: EdgeModel, kind: str, result: Evaluation, riv
             "edge_model_sha256": edge.sha256,
             "training": trained.fingerprint,
             "trained_layers": layers,
-            REPLACED: rival.folder.name if rival and is_candidate else None,
+            REPLACED: incumbent.folder.name if incumbent and is_candidate else None,
             **({CAMERA: session.camera} if session.camera else {}),
         },
     }
@@ -128,11 +131,11 @@ def _intact(folder: Path) -> ModelBundle | None:
         return None
 
 
-def _metrics(result: Evaluation, *, is_candidate: bool) -> dict[str, object]:
-    detector = "specialized edge" if is_candidate else "off-the-shelf edge"
+def _metrics(result: Evaluation, contender: str) -> dict[str, object]:
+    detector = DETECTORS.get(contender, contender)
     scores = {truth: result.comparison.get(truth, detector) for truth in result.comparison.scores}
     return {
         "against": {truth: found.to_json() for truth, found in scores.items() if found is not None},
-        "ms_per_frame": result.ms_after if is_candidate else result.ms_before,
+        "ms_per_frame": result.contenders[contender].ms,
         "n_test_frames": result.n_frames,
     }

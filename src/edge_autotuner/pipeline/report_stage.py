@@ -15,11 +15,11 @@ import numpy as np
 from edge_autotuner._version import __version__
 from edge_autotuner.capture import CaptureSummary
 from edge_autotuner.config import RunConfig
-from edge_autotuner.core import Detector
 from edge_autotuner.core.file_names import text_of_name
 from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.deployment import deployed_bundle, read_bundle
+from edge_autotuner.errors import DatasetError
 from edge_autotuner.evaluation.report import (
     Costs,
     FrameComparison,
@@ -28,8 +28,14 @@ from edge_autotuner.evaluation.report import (
     TimelineFrame,
     write_report,
 )
-from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
-from edge_autotuner.pipeline.evaluation_stage import DISPLAY_SCORE, edge_detectors
+from edge_autotuner.pipeline.evaluation_result import START, Evaluation, read_evaluation
+from edge_autotuner.pipeline.evaluation_stage import (
+    DISPLAY_SCORE,
+    detect_for_report,
+    frames_to_show,
+    open_detectors,
+    spread,
+)
 from edge_autotuner.pipeline.loop import ANNOTATION, CAPTURE, EVALUATION, REPORT, TRAINING
 from edge_autotuner.pipeline.report_facts import learning_curve, motion_facts, refinement_facts, sent_facts
 from edge_autotuner.pipeline.run_folder import RunFolder
@@ -37,7 +43,6 @@ from edge_autotuner.pipeline.session import Prepared, Session
 from edge_autotuner.pipeline.stage_results import AnnotationResult, CaptureResult, TrainingResult
 from edge_autotuner.pipeline.training_stage import require_training
 
-_N_FRAMES_SHOWN = 6
 _N_MOTION_EXAMPLES = 3
 _MAX_TIMELINE_FRAMES = 1500
 _VERSIONS_OF = ("numpy", "opencv-python-headless", "av", "onnxruntime", "torch")
@@ -85,10 +90,10 @@ def _collect(session: Session, store: DatasetStore) -> ReportData:
         else text_of_name(Path(config.annotation.teacher).stem),
         display_score=DISPLAY_SCORE,
         comparison=evaluation.comparison if evaluation else None,
-        found_before=evaluation.found_before if evaluation else None,
-        found_after=evaluation.found_after if evaluation else None,
+        found_before=evaluation.before.found if evaluation else None,
+        found_after=evaluation.after.found if evaluation else None,
         promotion=evaluation.promotion if evaluation else None,
-        frames=_compared_frames(session, store) if evaluation else (),
+        frames=_compared_frames(session, store, evaluation) if evaluation else (),
         background=_last_background(store),
         motion_examples=_motion_examples(store),
         selection_counts={reason: count for reason, count in capture.reasons.items() if count},
@@ -110,18 +115,26 @@ def _collect(session: Session, store: DatasetStore) -> ReportData:
     )
 
 
-def _compared_frames(session: Session, store: DatasetStore) -> tuple[FrameComparison, ...]:
-    """Run both models on some test frames, spread over the kept part, and show the boxes side by side."""
-    session.edge_model(of_dataset=store.labels)
+def _compared_frames(session: Session, store: DatasetStore, evaluation: Evaluation) -> tuple[FrameComparison, ...]:
+    """Return test frames with what was found in them before and after the training.
+
+    Raises:
+        DatasetError: the evaluation is of another training than that of the settings, or not of this dataset.
+    """
     require_training(session, before=REPORT.name)
-    before, after = edge_detectors(session)
-    return tuple(_compare(store, record, before, after) for record in _spread(store.frames("test"), _N_FRAMES_SHOWN))
-
-
-def _compare(store: DatasetStore, record: FrameRecord, before: Detector, after: Detector) -> FrameComparison:
-    image = store.read_image(record)
-    found = [detector.detect(image).above(DISPLAY_SCORE) for detector in (before, after)]
-    return FrameComparison(_caption(record), image, *found)
+    shown = {frame.index: frame.found for frame in evaluation.shown}
+    frames, detectors = frames_to_show(store), None
+    if any(record.index not in shown for record in frames):  # an earlier version evaluated
+        session.edge_model(of_dataset=store.labels)
+        detectors = open_detectors(session)
+    compared = []
+    for record in frames:
+        found = shown[record.index] if detectors is None else detect_for_report(store, record, detectors)
+        before, after = found.get(START), found.get(evaluation.candidate)
+        if any((one.class_ids >= len(store.labels)).any() for one in (before, after) if one is not None):
+            raise DatasetError(f"{session.folder.evaluation} is not of this dataset: it has other classes")
+        compared.append(FrameComparison(_caption(record), store.read_image(record), before, after))
+    return tuple(compared)
 
 
 def _caption(record: FrameRecord) -> str:
@@ -129,11 +142,6 @@ def _caption(record: FrameRecord) -> str:
         return record.file_name
     minutes, seconds = divmod(record.time_s, 60)
     return f"{int(minutes)}:{seconds:04.1f}, frame {record.index}"
-
-
-def _spread(records: list[FrameRecord], n: int) -> list[FrameRecord]:
-    positions = np.linspace(0, len(records) - 1, min(n, len(records))).round().astype(int)
-    return [records[int(i)] for i in dict.fromkeys(positions.tolist())]
 
 
 def _last_background(store: DatasetStore) -> ImageArray | None:
@@ -145,7 +153,7 @@ def _motion_examples(store: DatasetStore) -> tuple[MotionExample, ...]:
     records = [record for record in store.frames("train") if record.regions_xyxy]
     return tuple(
         MotionExample(f"{_caption(record)}: {record.reason}", store.read_image(record), record.regions)
-        for record in _spread(records, _N_MOTION_EXAMPLES)
+        for record in spread(records, _N_MOTION_EXAMPLES)
     )
 
 
@@ -171,8 +179,8 @@ def _costs(folder: RunFolder, done: _Results) -> Costs:
         teacher_calls=done.annotation.numbers.n_calls if done.annotation else None,
         pixels_sent=done.annotation.numbers.n_pixels if done.annotation else None,
         pixels_captured=done.capture.n_source_pixels,
-        edge_ms_before=done.evaluation.ms_before if done.evaluation else None,
-        edge_ms_after=done.evaluation.ms_after if done.evaluation else None,
+        edge_ms_before=done.evaluation.before.ms if done.evaluation else None,
+        edge_ms_after=done.evaluation.after.ms if done.evaluation else None,
     )
 
 

@@ -191,21 +191,36 @@ class TrainingResult(StageResult):
 
 
 @dataclass(frozen=True)
+class Incumbent:
+    """The model that a candidate has to beat.
+
+    Attributes:
+        bundle: its folder in `bundles/`; None for the start model.
+    """
+
+    bundle: str | None
+
+
+@dataclass(frozen=True)
 class EvaluationResult(StageResult):
     """What an evaluation has decided; `evaluation.json` says more.
 
     Attributes:
         promoted: whether the candidate replaces the deployed model.
         n_frames: test frames.
+        incumbent: what the candidate was compared with; None where an earlier version evaluated.
     """
 
     promoted: bool
     n_frames: int
+    incumbent: Incumbent | None = None
 
     @classmethod
     def from_json(cls, values: Fields, seconds: float) -> EvaluationResult:
         """Read what `to_json` wrote."""
-        return cls(values.flag("promoted"), values.whole("n_frames", at_least=0), seconds=seconds)
+        said = values.inner("incumbent") if values.has("incumbent") else None
+        incumbent = None if said is None else Incumbent(said.text("bundle") if said.has("bundle") else None)
+        return cls(values.flag("promoted"), values.whole("n_frames", at_least=0), incumbent, seconds=seconds)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from edge_autotuner.errors import DatasetError, NoLabelsFound, WeightsError
 from edge_autotuner.models.torch_weights import save_network
 from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline.edge_model import EdgeModel
-from edge_autotuner.pipeline.loop import ANNOTATION, TRAINING
+from edge_autotuner.pipeline.evaluation_result import CANDIDATE, START
+from edge_autotuner.pipeline.loop import ANNOTATION, EVALUATION, TRAINING
 from edge_autotuner.pipeline.replay_training import is_kept_for_replay, keep_for_replay, replayed_samples
 from edge_autotuner.pipeline.rounds import LabelledFrame, Rounds
 from edge_autotuner.pipeline.run_folder import StageRecord
@@ -159,16 +160,16 @@ def split_for_validation(
     return frames[:cut], [later[int(i)] for i in chosen]
 
 
-def load_candidate(session: Session, *, before: str) -> EdgeModel:
-    """Return what the finished training has made of the edge model.
+def open_models(session: Session) -> dict[str, EdgeModel]:
+    """Return what the finished training started from and every candidate that it has made, by the name of a contender.
 
     Raises:
-        WeightsError: somebody has damaged its file.
+        WeightsError: somebody has damaged a file.
     """
-    record = session.folder.require(TRAINING.name, before=before)
+    record = session.folder.require(TRAINING.name, before=EVALUATION.name)
     path, edge = session.folder.candidate_weights(record.fingerprint), session.edge_model()
     try:
         network, labels = load_network(path)
     except WeightsError as exc:
         raise WeightsError(f"{exc}; or delete {path} and run `edge-autotuner tune` again") from exc
-    return EdgeModel(edge.name, network, labels, edge.sha256)
+    return {START: edge, CANDIDATE: EdgeModel(edge.name, network, labels, edge.sha256)}

@@ -214,6 +214,8 @@ def results_of(folder: Path) -> dict[str, Any]:
         found = [store.annotation_of(record) or Annotation.nothing_seen() for record in store.frames()]
         annotations = [annotation_to_json(annotation, store.labels) for annotation in found]
     evaluation = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    for contender in evaluation.get("contenders", {}).values():
+        del contender["ms"]
     return {
         "frames": frames,
         "annotations": annotations,

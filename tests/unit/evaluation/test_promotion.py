@@ -14,6 +14,7 @@ from edge_autotuner.evaluation import (
     MatchTable,
     PromotionDecision,
     Truth,
+    choose_candidate,
     decide_promotion,
     paired_bootstrap,
 )
@@ -140,3 +141,24 @@ def test_json_round_trip() -> None:
 def test_damaged_json_is_explained() -> None:
     with pytest.raises(EvaluationError, match="promotion decision cannot be read"):
         PromotionDecision.from_json({"promoted": True})
+
+
+def test_the_best_of_several_candidates_is_judged() -> None:
+    deployed = _table(*[False] * 10, *[True] * 10)
+    worse, better, best = _table(*[False] * 20), _table(*[False] * 6, *[True] * 14), _table(*[True] * 20)
+    name, decision = choose_candidate({"a": worse, "b": best, "c": better}, deployed, n_resamples=300)
+    assert (name, decision.promoted, decision.ap_candidate) == ("b", True, 1.0)
+    assert decision.confidence == pytest.approx(1 - 0.05 / 3), "each of three had a chance"
+    name, decision = choose_candidate({"a": worse, "d": deployed}, deployed, n_resamples=300)
+    assert (name, decision.promoted) == ("d", False)
+
+
+def test_a_single_candidate_is_judged_as_ever() -> None:
+    tables = _table(*[True] * 20), _table(*[False] * 20)
+    alone = choose_candidate({"candidate": tables[0]}, tables[1], n_resamples=50, seed=3)
+    assert alone == ("candidate", decide_promotion(*tables, n_resamples=50, seed=3))
+
+
+def test_nothing_can_be_concluded_about_several() -> None:
+    name, decision = choose_candidate({"a": _table(False), "b": _table(True)}, _table(False))
+    assert (name, decision.promoted) == ("b", False)

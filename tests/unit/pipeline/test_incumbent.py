@@ -11,8 +11,10 @@ from edge_autotuner.core import STREET_6, LabelMap
 from edge_autotuner.deployment import deploy, write_bundle
 from edge_autotuner.errors import ModelBundleError
 from edge_autotuner.models.catalogue import yolox_spec
-from edge_autotuner.pipeline.incumbent import REPLACED, find_incumbent
+from edge_autotuner.pipeline.incumbent import REPLACED, find_incumbent, recorded_incumbent
 from edge_autotuner.pipeline.session import Session
+from edge_autotuner.pipeline.stage_results import EvaluationResult, Incumbent
+from support.runs.stage_samples import record_of
 from support.service.registry_samples import smallest_model
 
 
@@ -32,13 +34,13 @@ def bundle(
     )
 
 
-def rival_name(folder: Path, training: str) -> str | None:
-    rival = find_incumbent(Session.open(folder, RunConfig()), training, STREET_6)
-    return rival.folder.name if rival else None
+def incumbent_name(folder: Path, training: str) -> str | None:
+    found = find_incumbent(Session.open(folder, RunConfig()), training, STREET_6)
+    return found.folder.name if found else None
 
 
 def test_nothing_is_deployed(tmp_path: Path) -> None:
-    assert rival_name(tmp_path, "a") is None
+    assert incumbent_name(tmp_path, "a") is None
 
 
 @pytest.mark.parametrize(
@@ -56,22 +58,22 @@ def test_the_deployed_bundle(deployed: str, expected: str | None, tmp_path: Path
     bundle(tmp_path, "second", training="b", layers="all", replaced="first")
     bundle(tmp_path, "foreign", training="a", layers="all", replaced=None, labels=LabelMap(("cat",)))
     deploy(tmp_path, deployed)
-    assert rival_name(tmp_path, "b") == expected
+    assert incumbent_name(tmp_path, "b") == expected
 
 
 def test_a_first_candidate_has_replaced_the_start_model(tmp_path: Path) -> None:
     bundle(tmp_path, "first", training="a", layers="all", replaced=None)
     deploy(tmp_path, "first")
-    assert rival_name(tmp_path, "a") is None
+    assert incumbent_name(tmp_path, "a") is None
 
 
 def test_the_name_in_the_lineage_cannot_lead_out(tmp_path: Path) -> None:
     bundle(tmp_path, "second", training="b", layers="all", replaced="../../elsewhere")
     deploy(tmp_path, "second")
-    assert rival_name(tmp_path, "b") is None
+    assert incumbent_name(tmp_path, "b") is None
 
 
-def test_only_a_rival_has_to_be_intact(tmp_path: Path) -> None:
+def test_only_an_incumbent_has_to_be_intact(tmp_path: Path) -> None:
     bundle(tmp_path, "start", training="a", layers=None, replaced=None)
     bundle(tmp_path, "first", training="a", layers="all", replaced=None)
     for name in ("start", "first"):
@@ -80,8 +82,24 @@ def test_only_a_rival_has_to_be_intact(tmp_path: Path) -> None:
     with pytest.raises(
         ModelBundleError, match=r"copy or export the bundle again.*or remove the link .*bundle, then evaluate"
     ):
-        rival_name(tmp_path, "b")
+        incumbent_name(tmp_path, "b")
     (tmp_path / "bundle").unlink()
-    assert rival_name(tmp_path, "b") is None
+    assert incumbent_name(tmp_path, "b") is None
     (tmp_path / "bundle").symlink_to("bundles/start")
-    assert rival_name(tmp_path, "b") is None
+    assert incumbent_name(tmp_path, "b") is None
+
+
+def recorded(folder: Path, incumbent: Incumbent | None) -> str | None:
+    session = Session.open(folder, RunConfig())
+    session.folder.finish("evaluation", record_of(EvaluationResult(True, 3, incumbent)))
+    found = recorded_incumbent(session, "b", STREET_6)
+    return found.folder.name if found else None
+
+
+def test_what_the_evaluation_recorded_counts(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        bundle(tmp_path, name, training="a", layers="all", replaced=None)
+    deploy(tmp_path, "second")
+    assert recorded(tmp_path, Incumbent("first")) == "first"
+    assert recorded(tmp_path, Incumbent(None)) is None
+    assert recorded(tmp_path, None) == "second", "an earlier version recorded none"

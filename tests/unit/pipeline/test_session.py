@@ -109,7 +109,7 @@ def test_a_stage_is_recorded_when_it_ends_well(tmp_path: Path) -> None:
 
     run_stage(at_work, fake(work))
     assert at_work.folder.stage("capture") == StageRecord(
-        "print", 3, "2026-01-01T00:00:03+00:00", {"promoted": True, "n_frames": 7}
+        "print", 3, "2026-01-01T00:00:03+00:00", {"promoted": True, "n_frames": 7, "incumbent": None}
     )
     assert at_work.is_done(CAPTURE, "print")
     assert not at_work.is_done(CAPTURE, "other")

@@ -13,7 +13,7 @@ from edge_autotuner.annotation import RefinementSummary, TemporalCounts
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.pipeline.loop import ANNOTATION, CAPTURE, EVALUATION, EXPORT, LOOP, TRAINING, Stage
 from edge_autotuner.pipeline.run_folder import RunFolder, StageRecord
-from edge_autotuner.pipeline.stage_results import EvaluationResult, ExportResult, SecondLook, StageResult
+from edge_autotuner.pipeline.stage_results import EvaluationResult, ExportResult, Incumbent, SecondLook, StageResult
 from support.runs.stage_samples import AT, annotation_result, capture_result, record_of, training_result
 
 REFINED = RefinementSummary("f", {"train": True, "test": False}, 8, 9, 10, 11, TemporalCounts(n_tracks=1))
@@ -25,6 +25,8 @@ RESULTS = [
     pytest.param(TRAINING, training_result(), id="training"),
     pytest.param(TRAINING, training_result(second_look=LOOK, allowed_s=60.0), id="second look"),
     pytest.param(EVALUATION, EvaluationResult(promoted=True, n_frames=3), id="evaluation"),
+    pytest.param(EVALUATION, EvaluationResult(True, 3, Incumbent(None)), id="against the start model"),
+    pytest.param(EVALUATION, EvaluationResult(True, 3, Incumbent("first")), id="against a bundle"),
     pytest.param(EXPORT, ExportResult("a", "b", "c", "d"), id="export"),
 ]
 

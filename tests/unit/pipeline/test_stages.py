@@ -10,12 +10,9 @@ import pytest
 
 from edge_autotuner.config import RunConfig, load_config
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.deployment import read_bundle
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.pipeline import stages
-from edge_autotuner.pipeline.evaluation_result import read_evaluation
 from edge_autotuner.pipeline.loop import STAGES
-from edge_autotuner.pipeline.report_stage import _spread
 from support.runs.run_samples import FinishedRun, Samples, state_of
 
 
@@ -62,20 +59,6 @@ def test_a_report_without_one_of_the_libraries(
     assert "edge-autotuner" in stages.report(folder).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("n", "wanted", "expected"), [(0, 3, []), (1, 3, [0]), (2, 3, [0, 1]), (5, 3, [0, 2, 4]), (9, 2, [0, 8])]
-)
-def test_shown_frames_are_spread(n: int, wanted: int, expected: list[int]) -> None:
-    assert _spread(list(range(n)), wanted) == expected  # type: ignore[arg-type,comparison-overlap]
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"comparison": 3}'])
-def test_a_damaged_evaluation(text: str, tmp_path: Path) -> None:
-    (tmp_path / "evaluation.json").write_text(text)
-    with pytest.raises(DatasetError, match=r"evaluation\.json is damaged \(.*\); delete it and run"):
-        read_evaluation(tmp_path / "evaluation.json")
-
-
 def test_the_zoom_teacher_needs_no_other_model(samples: Samples, tmp_path: Path) -> None:
     """The edge model itself looks; here it calls everything that it sees a label."""
     settings = load_config(samples.config).model_dump(mode="json")
@@ -91,15 +74,6 @@ def test_the_zoom_teacher_needs_no_other_model(samples: Samples, tmp_path: Path)
     assert len(list((tmp_path / "run" / "teacher").glob("zoom-*.onnx"))) == 1
 
 
-def test_a_lost_dataset_is_captured_again(finished_run: FinishedRun, samples: Samples, tmp_path: Path) -> None:
-    folder = finished_run.copy(tmp_path / "run")
-    (folder / "dataset").rename(tmp_path / "elsewhere")
-    dataset = stages.capture_frames(samples.video, folder, load_config(samples.config))
-    with DatasetStore.open(dataset) as store, DatasetStore.open(tmp_path / "elsewhere") as before:
-        assert store.frames() == before.frames()
-    assert list(state_of(folder)) == ["capture"], "the labels are gone"
-
-
 def test_a_lost_training_is_done_again(finished_run: FinishedRun, tmp_path: Path) -> None:
     folder = finished_run.copy(tmp_path / "run")
     weights = folder / "training" / state_of(folder)["training"]["fingerprint"] / "candidate.safetensors"
@@ -107,22 +81,3 @@ def test_a_lost_training_is_done_again(finished_run: FinishedRun, tmp_path: Path
     weights.unlink()
     assert stages.tune(folder) == weights
     assert weights.read_bytes() == content
-
-
-def test_bundles_say_what_the_last_evaluation_decided(finished_run: FinishedRun, tmp_path: Path) -> None:
-    """The same model judged by another rule is another bundle; the same judgement is the same bundle."""
-    folder = finished_run.copy(tmp_path / "run")
-    before = {path.name for path in (folder / "bundles").iterdir()}
-    settings = load_config(folder / "settings.yaml").model_dump(mode="json")
-    settings["evaluation"]["confidence"] = 0.8
-    config = RunConfig.model_validate(settings)
-    evaluation = stages.evaluate(folder, config)
-    stages.export(folder)
-    candidate = state_of(folder)["export"]["summary"]["candidate"]
-    assert candidate not in before
-    assert read_bundle(folder / "bundles" / candidate).promotion == evaluation.promotion.to_json()
-    assert read_bundle(folder / "bundles" / candidate).promotion["confidence"] == 0.8
-    after = {path.name for path in (folder / "bundles").iterdir()}
-    with_only(folder, *STAGES[:4])  # as if the export had been killed at its end
-    stages.export(folder)
-    assert {path.name for path in (folder / "bundles").iterdir()} == after

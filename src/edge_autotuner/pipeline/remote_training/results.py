@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from edge_autotuner.client.jobs import JobsClient
@@ -23,12 +23,11 @@ from edge_autotuner.deployment.signing import PublicKey
 from edge_autotuner.errors import DatasetError, ModelBundleError, ServiceBadReply
 from edge_autotuner.pipeline.edge_weights import find_weights
 from edge_autotuner.pipeline.evaluation_result import read_evaluation
-from edge_autotuner.pipeline.incumbent import find_incumbent
-from edge_autotuner.pipeline.loop import EXPORT, stages_between
+from edge_autotuner.pipeline.loop import EVALUATION, EXPORT, stages_between
 from edge_autotuner.pipeline.remote_training.run_files import read_replay_offers
 from edge_autotuner.pipeline.run_folder import StageRecord, read_stage_record
 from edge_autotuner.pipeline.session import Session
-from edge_autotuner.pipeline.stage_results import ExportResult
+from edge_autotuner.pipeline.stage_results import ExportResult, Incumbent
 from edge_autotuner.storage import child_path, is_plain_name, remove_folder
 from edge_autotuner.storage.atomic import atomic_write_bytes, make_folder
 from edge_autotuner.wire.job_messages import JobInfo
@@ -46,7 +45,13 @@ _NEEDED = (
 
 
 def fetch_results(
-    session: Session, job: JobInfo, client: JobsClient, *, trusted: tuple[PublicKey, ...], camera: str
+    session: Session,
+    job: JobInfo,
+    client: JobsClient,
+    *,
+    incumbent: ModelBundle | None,
+    trusted: tuple[PublicKey, ...],
+    camera: str,
 ) -> None:
     """Download the results of a job that is done, and put each where the stage that makes it here would.
 
@@ -57,6 +62,7 @@ def fetch_results(
         session: of the run that the job was for.
         job: done.
         client: fetches.
+        incumbent: bundle that the job has compared the candidate with; None: the start model.
         trusted: keys, one of which must have signed a candidate that is deployed; none: hashes alone are checked. One
             that was not promoted is never signed, and never deployed.
         camera: that the candidate is for.
@@ -82,18 +88,20 @@ def fetch_results(
     if job.result.candidate is not None:
         note_registry_id(candidate.folder, job.result.candidate)
     start = _start(session, files, incoming, trusted)
-    rival = find_incumbent(session, records["training"].fingerprint, candidate.detector.labels)
     weights = folder.candidate_weights(records["training"].fingerprint)
     make_folder(weights.parent)
     atomic_write_bytes(weights, candidate.read_weights())
     _keep_for_replay(session, files, records["training"].fingerprint)
     atomic_write_bytes(folder.evaluation, read_file(files["evaluation"]))
     atomic_write_bytes(folder.report, read_file(files["report"]))
-    old = rival or start
+    old = incumbent or start
     winner = candidate if promoted else old
     deploy(folder.path, winner.folder.name)
     exported = ExportResult(*(bundle.folder.name for bundle in (winner, candidate, old, start)))
     records[EXPORT.name] = replace(records[EXPORT.name], summary=exported.to_json())
+    decided = asdict(Incumbent(incumbent.folder.name if incumbent else None))
+    evaluated = records[EVALUATION.name]
+    records[EVALUATION.name] = replace(evaluated, summary=evaluated.summary | {"incumbent": decided})
     for name in _STAGES:
         folder.finish(name, records[name])
     remove_folder(folder.path / INCOMING, below=folder.path)

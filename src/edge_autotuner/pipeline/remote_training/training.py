@@ -115,7 +115,7 @@ def tune_at_service(session: Session, service: TrainingService) -> JobInfo | Non
 
 
 def _tune(session: Session, service: TrainingService) -> JobInfo | None:
-    request, contents = _asked_for(session, service)
+    request, contents, incumbent = _asked_for(session, service)
     note = _noted(session, request)
     session.folder.save_settings(session.config)
     if note.is_here and session.folder.stage("export") is not None:
@@ -129,7 +129,7 @@ def _tune(session: Session, service: TrainingService) -> JobInfo | None:
     try:
         if job.state != "done":
             raise _error_of(job)
-        fetch_results(session, job, service.jobs, trusted=service.trusted, camera=service.camera)
+        fetch_results(session, job, service.jobs, incumbent=incumbent, trusted=service.trusted, camera=service.camera)
     except (TrainingError, NoLabelsFound, ServiceRefused):  # there will be no results of this job: another one may do
         _write(session, _next(note))
         raise
@@ -174,8 +174,10 @@ class ProgressOfJob:
             self._done = now.done
 
 
-def _asked_for(session: Session, service: TrainingService) -> tuple[TuneRequest, dict[str, Content]]:
-    """Return a request without its key, and all contents that it names."""
+def _asked_for(
+    session: Session, service: TrainingService
+) -> tuple[TuneRequest, dict[str, Content], ModelBundle | None]:
+    """Return a request without its key, all contents that it names, and the incumbent among these."""
     folder, config = session.folder, session.config
     weights = find_weights(config)
     sha256 = weights.sha256
@@ -186,8 +188,8 @@ def _asked_for(session: Session, service: TrainingService) -> tuple[TuneRequest,
     contents[digest] = description
     with DatasetStore.open(folder.dataset) as store:
         labels: LabelMap = store.labels
-    rival = find_incumbent(session, training_fingerprint(folder, config, sha256), labels)
-    for bundle in (weights.bundle, rival):
+    incumbent = find_incumbent(session, training_fingerprint(folder, config, sha256), labels)
+    for bundle in (weights.bundle, incumbent):
         if bundle is not None:
             contents |= {bundle.model.sha256: bundle.model_path, bundle.weights.sha256: bundle.weights_path}
     start = _start_of(weights, sha256, contents)
@@ -197,7 +199,7 @@ def _asked_for(session: Session, service: TrainingService) -> tuple[TuneRequest,
             camera=service.camera,
             settings=portable_settings(config),
             start=start,
-            rival=_described(rival) if rival is not None else None,
+            rival=_described(incumbent) if incumbent is not None else None,
             parent=service.parent_of(weights.bundle.folder) if weights.bundle is not None else None,
             dataset=digest,
             deadline_s=service.deadline_s,
@@ -206,7 +208,7 @@ def _asked_for(session: Session, service: TrainingService) -> tuple[TuneRequest,
         first = exc.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ConfigError(f"not possible at a service: {where}: {first['msg']}") from exc
-    return request, contents
+    return request, contents, incumbent
 
 
 def _start_of(weights: EdgeWeights, sha256: str, contents: dict[str, Content]) -> StartBundle | StartWeights:
