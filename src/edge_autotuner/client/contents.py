@@ -6,7 +6,6 @@ after a break, and appears only when size and hash are right.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,6 +21,7 @@ from edge_autotuner.client.replies import check_plain
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.progress import NoProgress, Progress
 from edge_autotuner.errors import ServiceBadReply, StorageError
+from edge_autotuner.storage import file_sha256
 from edge_autotuner.storage.atomic import TEMPORARY_SUFFIX, storage_errors, sync_folder
 from edge_autotuner.wire.registry_messages import BlobQuestion, MissingBlobs, StoredBlob
 
@@ -110,13 +110,11 @@ def _size_of(path: Path) -> int:
 
 
 def _take_name(part: Path, target: Path, sha256: str, what: str) -> None:
-    digest = hashlib.sha256()
-    with storage_errors(part), part.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            digest.update(block)
-    if digest.hexdigest() != sha256:
+    with storage_errors(part):
+        got = file_sha256(part)
+    if got != sha256:
         part.unlink()
-        raise ServiceBadReply(f"{what} is not the expected file: sha256 {digest.hexdigest()} instead of {sha256}")
+        raise ServiceBadReply(f"{what} is not the expected file: sha256 {got} instead of {sha256}")
     with storage_errors(target):
         os.replace(part, target)
         sync_folder(target.parent)

@@ -6,7 +6,6 @@ uploaded before the request, each at most once.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from edge_autotuner.client.contents import Content, fetch_file, upload_missing
 from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.progress import NoProgress, Progress
 from edge_autotuner.errors import ServiceBadReply, ServiceRefused
-from edge_autotuner.storage import child_path
+from edge_autotuner.storage import child_path, file_sha256
 from edge_autotuner.storage.atomic import storage_errors
 from edge_autotuner.wire.job_messages import (
     JobEvent,
@@ -183,7 +182,5 @@ def _files_of(job: JobInfo) -> tuple[OutputFile, ...]:
 
 
 def _is_there(path: Path, file: OutputFile) -> bool:
-    if not path.is_file():
-        return False
-    with storage_errors(path), path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest() == file.sha256
+    with storage_errors(path):
+        return path.is_file() and file_sha256(path) == file.sha256

@@ -28,7 +28,7 @@ from edge_autotuner.core.json_limits import JsonLimits, check_json, check_json_v
 from edge_autotuner.errors import ModelBundleError, WeightsError
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.onnx_external import check_one_file, check_onnx_file
-from edge_autotuner.storage import child_path, is_plain_name, remove_folder
+from edge_autotuner.storage import child_path, file_sha256, is_plain_name, remove_folder
 from edge_autotuner.storage.atomic import TEMPORARY_SUFFIX, atomic_write_bytes, make_folder, storage_errors, sync_folder
 
 FORMAT = "edge-autotuner-bundle"
@@ -45,7 +45,6 @@ MAX_FILE_BYTES = 1 << 30
 _MAX_NAME = 200
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -319,15 +318,11 @@ def _parsed_file(fields: Fields) -> BundleFile:
 
 def _verify(folder: Path, file: BundleFile) -> None:
     """Compare size and hash without holding the file in memory."""
-    digest = hashlib.sha256()
     path = _checked_path(folder, file)
     try:
-        with path.open("rb") as stream:
-            while block := stream.read(_BLOCK_BYTES):
-                digest.update(block)
+        _check_hash(path, file, file_sha256(path))
     except OSError as exc:
         raise ModelBundleError(f"cannot read {path}: {exc.strerror}") from exc
-    _check_hash(path, file, digest.hexdigest())
 
 
 def _read_verified(folder: Path, file: BundleFile) -> bytes:

@@ -20,8 +20,8 @@ from sqlalchemy import Connection, Row, insert, select
 
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.core.redaction import redact_text
-from edge_autotuner.server.database import Database, from_stored_time, to_stored_time
-from edge_autotuner.server.schema import audit
+from edge_autotuner.server.database import Database
+from edge_autotuner.server.schema import StoredTime, audit
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class AuditLog:
         """Add an entry to a writing transaction: the change and its entry happen together or not at all."""
         last = connection.execute(select(audit.c.seq, audit.c.sha256).order_by(audit.c.seq.desc()).limit(1)).first()
         seq, before = (last.seq + 1, last.sha256) if last is not None else (1, _BEFORE_THE_FIRST)
-        texts = [to_stored_time(self._clock.now()), client, action, subject, outcome, redact_text(detail)]
+        texts = [StoredTime.text(self._clock.now()), client, action, subject, outcome, redact_text(detail)]
         sha256 = _chained(before, seq, texts)
         connection.execute(insert(audit).values(seq=seq, sha256=sha256, **dict(zip(_TEXTS, texts, strict=True))))
         logger.info("audit %d %s by %s: %s, %s %s [%s]", seq, action, client, subject, outcome, detail, sha256)
@@ -155,4 +155,4 @@ def _chained(before: str, seq: int, texts: list[str]) -> str:
 
 def _entry(row: Row[Any]) -> AuditEntry:
     values = row._mapping
-    return AuditEntry(**{**values, "at": from_stored_time(values["at"])})
+    return AuditEntry(**{**values, "at": datetime.fromisoformat(values["at"])})

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -182,20 +181,6 @@ class _SameFile:
         except OSError:
             return None
         return status.st_dev, status.st_ino
-
-
-def to_stored_time(time: datetime) -> str:
-    """Return an aware time as text that sorts like the times.
-
-    >>> to_stored_time(datetime(2026, 1, 1, tzinfo=UTC))
-    '2026-01-01T00:00:00.000000+00:00'
-    """
-    return time.astimezone(UTC).isoformat(timespec="microseconds")
-
-
-def from_stored_time(text: str) -> datetime:
-    """Return the aware UTC time of a stored text."""
-    return datetime.fromisoformat(text)
 
 
 def check_known_database(url: str) -> None:

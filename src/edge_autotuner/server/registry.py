@@ -23,7 +23,7 @@ from edge_autotuner.deployment.signing import PublicKey, find_signer
 from edge_autotuner.server import registry_rows as rows
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.blobs import Blobs
-from edge_autotuner.server.database import Database, to_stored_time
+from edge_autotuner.server.database import Database
 from edge_autotuner.server.deployment_news import DeploymentNews
 from edge_autotuner.server.garbage_collection import GarbageCollector
 from edge_autotuner.server.problems import Problem
@@ -86,7 +86,7 @@ class Registry:
             if there is None:
                 self._blobs.check_room()
                 rows.check_number_of_cameras(connection)
-                connection.execute(insert(cameras).values(camera=camera, added_at=self._now(), **values))
+                connection.execute(insert(cameras).values(camera=camera, added_at=self._clock.now(), **values))
             else:
                 connection.execute(update(cameras).where(cameras.c.camera == camera).values(values))
             if there is None or (there.place, there.shows) != (facts.place, facts.shows):
@@ -130,7 +130,7 @@ class Registry:
             self._check_files(bundle)
             self._blobs.check_room(len(content))
             bundle_id = f"b{secrets.token_hex(8)}"
-            now = self._now()
+            now = self._clock.now()
             values = {
                 "id": bundle_id,
                 "camera": camera,
@@ -227,7 +227,7 @@ class Registry:
                         camera=camera,
                         position=top + 1,
                         bundle_id=bundle_id,
-                        deployed_at=self._now(),
+                        deployed_at=self._clock.now(),
                         deployed_by=client,
                     )
                 )
@@ -286,9 +286,6 @@ class Registry:
         """Answer all waiting requests; later ones do not wait."""
         self._news.close()
 
-    def _now(self) -> str:
-        return to_stored_time(self._clock.now())
-
     def _check_files(self, bundle: ModelBundle) -> None:
         """Check that all files are there, and keep them until the transaction refers to them."""
         files = (bundle.model, bundle.weights)
@@ -332,7 +329,7 @@ class Registry:
         return former
 
     def _set_stage(self, connection: Connection, bundle_id: str, stage: Stage) -> None:
-        values = {"stage": stage, "stage_since": self._now()}
+        values = {"stage": stage, "stage_since": self._clock.now()}
         connection.execute(update(bundles).where(bundles.c.id == bundle_id).values(values))
 
     def _pop_deployment(self, connection: Connection, camera: str, deployed: str | None) -> str | None:

@@ -15,10 +15,9 @@ from sqlalchemy import Connection, Row, func, select
 from edge_autotuner.core.json_limits import check_json_values, load_json
 from edge_autotuner.deployment.bundle import ModelBundle, parse_description
 from edge_autotuner.errors import ModelBundleError
-from edge_autotuner.server.database import from_stored_time
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.server.schema import bundle_files, bundles, cameras
-from edge_autotuner.wire.registry_messages import BundleFileInfo, BundleRequest
+from edge_autotuner.wire.registry_messages import BundleFileInfo, BundleInfo, BundleRequest
 
 MAX_BUNDLES = 2000
 """Most bundles in a list, the newest: less than half of what a reply may hold, even with the longest names."""
@@ -115,17 +114,6 @@ def _summary_of(row: Row[Any], shown: ShownMetrics) -> tuple[str, dict[str, Any]
 def facts_of(row: Row[Any], files: Sequence[BundleFileInfo], shown: ShownMetrics) -> dict[str, Any]:
     """Return the fields of a `BundleInfo`."""
     name, metrics = _summary_of(row, shown)
-    return {
-        "id": row.id,
-        "camera": row.camera,
-        "stage": row.stage,
-        "name": name,
-        "metrics": metrics,
-        "files": tuple(files),
-        "description_sha256": row.description_sha256,
-        "is_signed": row.signature is not None,
-        "parent": row.parent,
-        "data_sha256": row.data_sha256,
-        "added_at": from_stored_time(row.added_at),
-        "added_by": row.added_by,
-    }
+    stored = {column: value for column, value in row._mapping.items() if column in BundleInfo.model_fields}
+    is_signed = row.signature is not None
+    return {**stored, "name": name, "metrics": metrics, "files": tuple(files), "is_signed": is_signed}

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, select
 
 from edge_autotuner.config.server import RetentionConfig
 from edge_autotuner.server.blobs import Blob
-from edge_autotuner.server.database import from_stored_time
 from edge_autotuner.server.schema import bundle_files, bundles, deployments
 from edge_autotuner.wire.registry_messages import Stage
 
@@ -121,7 +120,7 @@ def read_uses(connection: Connection, n_rollbacks: int) -> list[BundleUse]:
         BundleUse(
             row.id,
             row.stage,
-            from_stored_time(row.stage_since),
+            row.stage_since,
             frozenset(blobs.get(row.id, ())),
             row.id in rollbacks,
         )

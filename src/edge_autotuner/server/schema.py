@@ -1,41 +1,72 @@
 """The tables of the service: as queries name them, and the migrations that create them.
 
-Times are text in UTC that sorts like the times, see `database.to_stored_time`.
+Times are stored as text, see `StoredTime`.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, ColumnClause, TableClause, column, table
+from datetime import UTC, datetime
+
+from sqlalchemy import Boolean, ColumnClause, Dialect, String, TableClause, TypeDecorator, column, table
 
 
-def _table(name: str, columns: str, *flags: str) -> TableClause:
-    """Return a table with some columns, and further ones that are true or false."""
-    found: list[ColumnClause[object]] = [column(each) for each in columns.split()]
-    return table(name, *found, *(column(flag, Boolean) for flag in flags))
+class StoredTime(TypeDecorator[datetime]):
+    """An aware time, stored as text in UTC that sorts like the times.
+
+    >>> StoredTime.text(datetime(2026, 1, 1, tzinfo=UTC))
+    '2026-01-01T00:00:00.000000+00:00'
+    """
+
+    impl = String
+    cache_ok = True
+
+    @staticmethod
+    def text(time: datetime) -> str:
+        """Return a time as it is stored."""
+        return time.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        """Return a time for the database."""
+        return None if value is None else self.text(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        """Return a time of the database."""
+        return None if value is None else datetime.fromisoformat(value)
+
+
+def _table(name: str, columns: str, *, times: str = "", flags: str = "") -> TableClause:
+    typed: list[ColumnClause[object]] = [column(each) for each in columns.split()]
+    typed += [column(time, StoredTime) for time in times.split()]
+    return table(name, *typed, *(column(flag, Boolean) for flag in flags.split()))
 
 
 schema_version = _table("schema_version", "id version")
 tokens = _table(
-    "tokens", "id client scopes sha256 lifetime_s created_at expires_at revoked_at last_used_at", "is_current"
+    "tokens",
+    "id client scopes sha256 lifetime_s",
+    times="created_at expires_at revoked_at last_used_at",
+    flags="is_current",
 )
-audit = _table("audit", "seq at client action subject outcome detail sha256")
-cameras = _table("cameras", "camera place shows added_at")
+audit = _table("audit", "seq at client action subject outcome detail sha256")  # `at` is hashed as text
+cameras = _table("cameras", "camera place shows", times="added_at")
 bundles = _table(
     "bundles",
-    "id camera stage stage_since description description_sha256 summary signature parent data_sha256 added_at added_by",
+    "id camera stage description description_sha256 summary signature parent data_sha256 added_by",
+    times="stage_since added_at",
 )
 bundle_files = _table("bundle_files", "bundle_id name n_bytes sha256")
 
 # A stack per camera: the deployed bundle is on top, above those that rollbacks return to.
-deployments = _table("deployments", "camera position bundle_id deployed_at deployed_by")
+deployments = _table("deployments", "camera position bundle_id deployed_by", times="deployed_at")
 
 jobs = _table(
     "jobs",
-    "id client key camera state request request_sha256 created_at deadline_at not_before started_at ended_at attempts "
-    "n_kills task n_done n_total revision error_kind error_detail result",
-    "is_cancelling",
+    "id client key camera state request request_sha256 attempts n_kills task n_done n_total revision error_kind "
+    "error_detail result",
+    times="created_at deadline_at not_before started_at ended_at",
+    flags="is_cancelling",
 )
-job_events = _table("job_events", "job_id seq at kind name text data")
+job_events = _table("job_events", "job_id seq kind name text data", times="at")
 
 # The contents that a job needs (role "input"), and its results.
 job_blobs = _table("job_blobs", "job_id role sha256")

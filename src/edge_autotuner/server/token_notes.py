@@ -7,13 +7,14 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
 
 from sqlalchemy import update
 
 from edge_autotuner.core.clock import Clock
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.server.audit import AuditLog
-from edge_autotuner.server.database import Database, to_stored_time
+from edge_autotuner.server.database import Database
 from edge_autotuner.server.schema import tokens
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class TokenNotes:
         self._lock = threading.Lock()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="token-notes")
         self._noted_at_s: dict[str, float] = {}
-        self._uses: dict[str, str] = {}
+        self._uses: dict[str, datetime] = {}
         self._refusals: Counter[tuple[str, str]] = Counter()
         self._refusals_written_at_s = -_REFUSALS_NOTED_EVERY_S
 
@@ -43,7 +44,7 @@ class TokenNotes:
             if now_s - self._noted_at_s.get(token_id, -_USE_NOTED_EVERY_S) < _USE_NOTED_EVERY_S:
                 return
             self._noted_at_s[token_id] = now_s
-            self._uses[token_id] = to_stored_time(self._clock.now())
+            self._uses[token_id] = self._clock.now()
         self._wake_writer()
 
     def add_refusal(self, reason: str, client: str) -> None:

@@ -24,7 +24,7 @@ from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.server.access import SCOPES, Caller, Scope
 from edge_autotuner.server.audit import COMMAND_LINE, AuditLog
-from edge_autotuner.server.database import Database, from_stored_time, to_stored_time
+from edge_autotuner.server.database import Database
 from edge_autotuner.server.schema import tokens
 from edge_autotuner.server.token_notes import TokenNotes
 
@@ -146,7 +146,7 @@ class Tokens:
 
     def revoke(self, client: str) -> int:
         """Revoke all tokens of a client, and return how many were valid; raises `ConfigError` if there was none."""
-        now = to_stored_time(self._clock.now())
+        now = self._clock.now()
         of_client = (tokens.c.client == client) & tokens.c.revoked_at.is_(None)
         with self._database.writing() as connection:
             expiries = connection.execute(select(tokens.c.expires_at).where(of_client)).scalars()
@@ -258,7 +258,7 @@ class Tokens:
 
     def _replace(self, connection: Connection, row: Row[Any], *, overlap_s: float) -> None:
         """Let a token expire after the overlap, if not earlier."""
-        ends_at = to_stored_time(self._clock.now() + timedelta(seconds=overlap_s))
+        ends_at = self._clock.now() + timedelta(seconds=overlap_s)
         expires_at = ends_at if row.expires_at is None else min(ends_at, row.expires_at)
         connection.execute(update(tokens).where(tokens.c.id == row.id).values(is_current=False, expires_at=expires_at))
 
@@ -276,8 +276,8 @@ class Tokens:
             "sha256": hashlib.sha256(text.encode("ascii")).hexdigest(),
             "is_current": True,
             "lifetime_s": lifetime_s,
-            "created_at": to_stored_time(now),
-            "expires_at": None if expires_at is None else to_stored_time(expires_at),
+            "created_at": now,
+            "expires_at": expires_at,
         }
         connection.execute(insert(tokens).values(values))
         return NewToken(text, client, expires_at)
@@ -293,7 +293,7 @@ def _known(row: Row[Any]) -> _Known:
     return _Known(
         caller=Caller(row.client, frozenset(_known_scopes(row.scopes))),
         sha256=row.sha256,
-        expires_at=None if row.expires_at is None else from_stored_time(row.expires_at),
+        expires_at=row.expires_at,
         is_revoked=row.revoked_at is not None,
     )
 
@@ -310,8 +310,8 @@ def _known_scopes(text: str) -> list[Scope]:
     return [scope for scope in SCOPES if scope in text.split()]
 
 
-def _has_passed(expires_at: str | None, now: datetime) -> bool:
-    return expires_at is not None and from_stored_time(expires_at) <= now
+def _has_passed(expires_at: datetime | None, now: datetime) -> bool:
+    return expires_at is not None and expires_at <= now
 
 
 def _info(row: Row[Any], now: datetime) -> TokenInfo:
@@ -326,7 +326,7 @@ def _info(row: Row[Any], now: datetime) -> TokenInfo:
         client=row.client,
         scopes=tuple(_known_scopes(row.scopes)),
         state=state,
-        created_at=from_stored_time(row.created_at),
-        expires_at=None if row.expires_at is None else from_stored_time(row.expires_at),
-        last_used_at=None if row.last_used_at is None else from_stored_time(row.last_used_at),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
     )

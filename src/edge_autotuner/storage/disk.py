@@ -1,10 +1,11 @@
-"""Free disk space and its reserve, for everything that a service writes for clients.
+"""Disk space, its reserve for what must not fail, and hashes of files.
 
-The reserve is for what must not fail: the database, the audit log, finishing what has begun, deleting what is old.
+The reserve is for the database, the audit log, finishing what has begun, and deleting what is old.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from dataclasses import dataclass
@@ -54,6 +55,12 @@ def _has_free_inodes(folder: Path) -> bool:
     except OSError as exc:
         raise StorageError(f"cannot read the free space of {folder}: {exc.strerror}") from exc
     return counts.f_files == 0 or counts.f_favail >= _MIN_FREE_INODES  # 0: this file system does not count them
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hash of a file of any size; raises `OSError`."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def written_bytes(folder: Path) -> int:

@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Boolean, Connection, event, inspect, select
-from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from edge_autotuner.errors import ConfigError, MissingDependency, StorageError
 from edge_autotuner.server import database as database_module
 from edge_autotuner.server.audit import AuditLog
-from edge_autotuner.server.database import Database, from_stored_time, to_stored_time
+from edge_autotuner.server.database import Database
 from edge_autotuner.server.retention import RetentionRules
-from edge_autotuner.server.schema import STEPS, TABLES, cameras, schema_version
+from edge_autotuner.server.schema import STEPS, TABLES, StoredTime, cameras, schema_version
 from edge_autotuner.wire.job_messages import JobProgress, OutputFile
 from edge_autotuner.wire.registry_messages import BundleRequest, CameraRequest
 from support.service.job_parts import NODE, RESULT, open_jobs
@@ -30,7 +30,9 @@ from support.service.registry_samples import add_bundle, description, url_of
 
 
 def insert_camera(connection: Connection, name: str) -> None:
-    connection.execute(cameras.insert().values(camera=name, place="", shows="", added_at="t"))
+    connection.execute(
+        cameras.insert().values(camera=name, place="", shows="", added_at=datetime(2026, 1, 1, tzinfo=UTC))
+    )
 
 
 def camera_names(database: Database) -> list[str]:
@@ -212,9 +214,9 @@ def test_errors_do_not_show_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=5))], ids=["utc", "east"])
 def test_stored_times_come_back_and_sort(zone: timezone) -> None:
     times = [datetime(2026, 1, 1, 0, 0, 0, micro, zone) for micro in (0, 1, 999_999)]
-    stored = [to_stored_time(time) for time in times]
+    stored = [StoredTime.text(time) for time in times]
     assert sorted(stored) == stored
-    assert [from_stored_time(text) for text in stored] == times
+    assert [StoredTime().process_result_value(text, sqlite.dialect()) for text in stored] == times
 
 
 def test_threads_write_in_line(tmp_path: Path) -> None:

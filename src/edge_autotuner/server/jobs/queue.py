@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from edge_autotuner.config.server import JobsConfig
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.server.audit import AuditLog
-from edge_autotuner.server.database import Database, from_stored_time, to_stored_time
+from edge_autotuner.server.database import Database
 from edge_autotuner.server.jobs import rows
 from edge_autotuner.server.schema import job_events, jobs
 from edge_autotuner.storage import child_path, remove_folder
@@ -33,6 +33,7 @@ WORKER = "(worker)"
 """Client of workers in the audit log; no other client can have this name."""
 
 _DISK_PAUSE_S = 60.0
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class JobQueue:
                     self._lost(connection, row)
                     lock.release()
             for row in connection.execute(select(jobs).where(jobs.c.state == "queued")).all():
-                if row.deadline_at is not None and from_stored_time(row.deadline_at) <= self._clock.now():
+                if row.deadline_at is not None and row.deadline_at <= self._clock.now():
                     self._end(connection, row, "failed", error=_late())
             rows.forget(connection, self._clock.now(), self._config.keep_s)
             kept = set(connection.execute(select(jobs.c.id).where(jobs.c.state.in_(rows.UNFINISHED))).scalars())
@@ -152,7 +153,7 @@ class JobQueue:
     def put_back(self, job: ClaimedJob, *, why: str = "", pause: bool = False) -> None:
         """Requeue a job whose worker stops, or, with a pause, lacks disk space."""
         with self._database.writing() as connection:
-            until = to_stored_time(self._clock.now() + timedelta(seconds=_DISK_PAUSE_S)) if pause else None
+            until = self._clock.now() + timedelta(seconds=_DISK_PAUSE_S) if pause else None
             rows.change(connection, job.id, state="queued", not_before=until)
             rows.add_event(connection, job.id, self._clock.now(), "state", "queued", text=why)
         self._release(job)
@@ -162,11 +163,9 @@ class JobQueue:
         if lock is None:
             return None
         now = self._clock.now()
-        started = row.started_at or to_stored_time(now)
-        end = now + timedelta(
-            seconds=self._config.max_run_s
-        )  # not from the first attempt: the clock may have been set since
-        deadline = end if row.deadline_at is None else min(end, from_stored_time(row.deadline_at))
+        started = row.started_at or now
+        end = now + timedelta(seconds=self._config.max_run_s)  # not from the first attempt: the clock may have been set
+        deadline = end if row.deadline_at is None else min(end, row.deadline_at)
         job = ClaimedJob(
             row.id,
             row.client,
@@ -235,7 +234,7 @@ def _in_turn(connection: Connection, now: datetime) -> list[Row[Any]]:
     running = select(jobs.c.client, func.count()).where(jobs.c.state == "running").group_by(jobs.c.client)
     n_running: dict[str, int] = {row[0]: row[1] for row in connection.execute(running)}
     served = select(jobs.c.client, func.max(jobs.c.started_at)).group_by(jobs.c.client)
-    last_served = {client: at or "" for client, at in connection.execute(served)}
+    last_served = {client: at or _NEVER for client, at in connection.execute(served)}
     return sorted(
         waiting, key=lambda row: (n_running.get(row.client, 0), last_served[row.client], row.created_at, row.id)
     )

@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from edge_autotuner.core.json_limits import load_json
-from edge_autotuner.server.database import from_stored_time, to_stored_time
 from edge_autotuner.server.retention import ProtectedBlobs
 from edge_autotuner.server.schema import job_blobs, job_events, jobs
 from edge_autotuner.wire.job_messages import (
@@ -43,9 +42,9 @@ def info_of(row: Row[Any]) -> JobInfo:
         client=row.client,
         camera=row.camera,
         state=row.state,
-        created_at=from_stored_time(row.created_at),
-        started_at=_time(row.started_at),
-        ended_at=_time(row.ended_at),
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
         attempts=row.attempts,
         progress=JobProgress(task=row.task, done=row.n_done, total=row.n_total),
         revision=row.revision,
@@ -59,7 +58,7 @@ def event_of(row: Row[Any]) -> JobEvent:
     """Return an event for clients."""
     return JobEvent(
         seq=row.seq,
-        at=from_stored_time(row.at),
+        at=row.at,
         kind=row.kind,
         name=row.name,
         text=row.text,
@@ -91,7 +90,7 @@ def add_event(
         insert(job_events).values(
             job_id=job_id,
             seq=last + 1,
-            at=to_stored_time(now),
+            at=now,
             kind=kind,
             name=name[:100],
             text=text[:_MAX_TEXT],
@@ -114,7 +113,7 @@ def end(
         connection,
         job_id,
         state=state,
-        ended_at=to_stored_time(now),
+        ended_at=now,
         error_kind=None if error is None else error.kind[:100],
         error_detail=None if error is None else error.detail[:_MAX_TEXT],
         result=None if result is None else result.model_dump_json(),
@@ -148,7 +147,7 @@ def protected_blobs() -> ProtectedBlobs:
 
 def forget(connection: Connection, now: datetime, keep_s: float) -> list[str]:
     """Delete jobs that ended before `keep_s`, with their rows; return their IDs."""
-    before = to_stored_time(now - timedelta(seconds=keep_s))
+    before = now - timedelta(seconds=keep_s)
     old = select(jobs.c.id).where(jobs.c.ended_at.is_not(None), jobs.c.ended_at < before)
     return _forget(connection, list(connection.execute(old).scalars()))
 
@@ -177,8 +176,4 @@ def drop_inputs(connection: Connection, job_id: str) -> None:
 
 def is_due(now: datetime) -> Any:  # noqa: ANN401 (a condition of SQLAlchemy)
     """Return the condition for queued jobs that may begin now."""
-    return (jobs.c.state == "queued") & or_(jobs.c.not_before.is_(None), jobs.c.not_before <= to_stored_time(now))
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else from_stored_time(text)
+    return (jobs.c.state == "queued") & or_(jobs.c.not_before.is_(None), jobs.c.not_before <= now)

@@ -28,7 +28,7 @@ from edge_autotuner.pipeline.remote_training.portable_settings import settings_f
 from edge_autotuner.server.access import Caller
 from edge_autotuner.server.audit import AuditLog
 from edge_autotuner.server.blobs import Blobs
-from edge_autotuner.server.database import Database, to_stored_time
+from edge_autotuner.server.database import Database
 from edge_autotuner.server.jobs import rows
 from edge_autotuner.server.jobs.dataset_check import DatasetFacts, read_dataset
 from edge_autotuner.server.problems import Problem
@@ -96,8 +96,8 @@ class JobStore:
                     state="queued",
                     request=text,
                     request_sha256=digest,
-                    created_at=to_stored_time(now),
-                    deadline_at=None if deadline is None else to_stored_time(deadline),
+                    created_at=now,
+                    deadline_at=deadline,
                     attempts=0,
                     n_kills=0,
                     is_cancelling=False,
