@@ -111,7 +111,7 @@ def write_bundle(
     lineage: Mapping[str, Any],
     clock: Clock | None = None,
 ) -> ModelBundle:
-    """Write a new bundle in one step: a kill leaves no half of it under its name.
+    """Write a new bundle, with its `metrics`, `promotion` and `lineage` in JSON, in one step that a kill cannot halve.
 
     Raises:
         ModelBundleError: the folder exists, or the model is no ONNX model or keeps weights in another file.

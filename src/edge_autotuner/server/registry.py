@@ -131,21 +131,9 @@ class Registry:
             self._blobs.check_room(len(content))
             bundle_id = f"b{secrets.token_hex(8)}"
             now = self._clock.now()
-            values = {
-                "id": bundle_id,
-                "camera": camera,
-                "stage": "candidate",
-                "stage_since": now,
-                "description": request.description,
-                "description_sha256": sha256,
-                "summary": summary,
-                "signature": request.signature,
-                "parent": request.parent,
-                "data_sha256": request.data_sha256,
-                "added_at": now,
-                "added_by": client,
-            }
-            connection.execute(insert(bundles).values(values))
+            values = {"id": bundle_id, "camera": camera, "description_sha256": sha256, "summary": summary}
+            times = {"stage": "candidate", "stage_since": now, "added_at": now, "added_by": client}
+            connection.execute(insert(bundles).values({**request.model_dump(), **values, **times}))
             files = [{"bundle_id": bundle_id, **vars(file)} for file in (bundle.model, bundle.weights)]
             connection.execute(insert(bundle_files), files)
             self._audit.append(
@@ -222,15 +210,9 @@ class Registry:
                 former = self._deploy(connection, camera, bundle_id)
                 query = select(func.coalesce(func.max(deployments.c.position), 0))
                 top = connection.execute(query.where(deployments.c.camera == camera)).scalar_one()
-                connection.execute(
-                    insert(deployments).values(
-                        camera=camera,
-                        position=top + 1,
-                        bundle_id=bundle_id,
-                        deployed_at=self._clock.now(),
-                        deployed_by=client,
-                    )
-                )
+                deployed = {"deployed_at": self._clock.now(), "deployed_by": client}
+                row_of = {"camera": camera, "position": top + 1, "bundle_id": bundle_id, **deployed}
+                connection.execute(insert(deployments).values(row_of))
                 detail = f"instead of {former or 'nothing'}"
                 subject = f"{camera}/{bundle_id}"
                 self._audit.append(connection, "bundle-promoted", client=client, subject=subject, detail=detail)

@@ -150,26 +150,26 @@ def open_services(
         blobs,
         audit,
         rules=RetentionRules.from_config(config.retention),
-        protected=[protected_blobs()],
+        protected=[protected_blobs],
         trusted=trusted_signers(config),
         clock=clock,
     )
     jobs = JobStore(database, blobs, audit, config.jobs, clock=clock)
     metrics.watch("jobs", "Tuning jobs by state.", "state", jobs.counts)
-    stale = StaleJobFolders(
-        config.data / JOBS_FOLDER, database, max_age_s=config.retention.pictures_max_age_s, clock=clock
-    )
+    retention, jobs_folder = config.retention, config.data / JOBS_FOLDER
+    stale = StaleJobFolders(jobs_folder, database, max_age_s=retention.pictures_max_age_s, clock=clock)
     schedule = CollectionSchedule(
         registry,
         database,
         audit,
         metrics,
-        every_s=config.retention.every_s,
-        first_after_s=config.retention.first_after_s,
+        every_s=retention.every_s,
+        first_after_s=retention.first_after_s,
         also=(stale.remove,),
         chores=(blobs.remove_leftovers, annotations.forget_old_results),
         clock=clock,
     )
+    folders = (config.data, config.data / BLOBS_FOLDER)
     return Services(
         config=config,
         authenticator=tokens,
@@ -179,11 +179,7 @@ def open_services(
         registry=registry,
         jobs=jobs,
         schedule=schedule,
-        checks=(
-            *(disk_check(folder) for folder in (config.data, config.data / BLOBS_FOLDER)),
-            *(room_check(folder, config) for folder in (config.data, config.data / BLOBS_FOLDER)),
-            database_check(database),
-        ),
+        checks=(*map(disk_check, folders), *(room_check(each, config) for each in folders), database_check(database)),
         closers=[database.close, tokens.close, annotations.close, schedule.close],
     )
 

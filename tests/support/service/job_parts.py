@@ -83,7 +83,7 @@ def uploads() -> tuple[bytes, dict[str, bytes]]:
 
 def open_jobs(folder: Path, *, rules: RetentionRules | None = None, **config: Any) -> JobParts:
     """Open everything in a folder, with a camera, a dataset and a model."""
-    parts = open_parts(folder, protected=[protected_blobs()], rules=rules)
+    parts = open_parts(folder, protected=[protected_blobs], rules=rules)
     settings = JobsConfig(**config)
     store = JobStore(parts.database, parts.blobs, parts.audit, settings, clock=parts.clock)
     parts.registry.put_camera("gate", CameraRequest(), client="admin")

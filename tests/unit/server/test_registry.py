@@ -242,10 +242,14 @@ def refuse(values: dict[str, Any]) -> None:
         ),
         pytest.param(description().replace("0.5", "1e999"), "inf is not a JSON number", id="infinite"),
         pytest.param(
-            description(edit=lambda d: d["files"]["model"].update(name="bundle.json")), "one name", id="description"
+            description(edit=lambda d: d["files"]["model"].update(name="bundle.json")),
+            "duplicate name",
+            id="description",
         ),
         pytest.param(
-            description(edit=lambda d: d["files"]["model"].update(name="weights.safetensors")), "one name", id="twice"
+            description(edit=lambda d: d["files"]["model"].update(name="weights.safetensors")),
+            "duplicate name",
+            id="twice",
         ),
     ],
 )

@@ -63,7 +63,7 @@ def run_worker(config: ServerConfig) -> None:
     try:
         audit = AuditLog(database)
         blobs = Blobs.from_config(config.data / BLOBS_FOLDER, config.blobs)
-        registry = Registry(database, blobs, audit, protected=[protected_blobs()])
+        registry = Registry(database, blobs, audit, protected=[protected_blobs])
         queue = JobQueue(database, audit, config.data / JOBS_FOLDER, config.jobs)
         Worker(queue, blobs, registry, config, signing=signing).run(stop)
     finally:

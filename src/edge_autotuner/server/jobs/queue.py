@@ -128,7 +128,7 @@ class JobQueue:
     def finish(self, job: ClaimedJob, result: JobResult) -> None:
         """End a job with its result."""
         with self._database.writing() as connection:
-            rows.add_outputs(connection, job.id, result.files)
+            rows.add_blobs(connection, job.id, [(file.role, file.sha256) for file in result.files])
             self._end(connection, _row(connection, job.id), "done", result=result)
         self._release(job, remove=True)
 

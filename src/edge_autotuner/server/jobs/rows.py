@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from edge_autotuner.core.json_limits import load_json
-from edge_autotuner.server.retention import ProtectedBlobs
 from edge_autotuner.server.schema import job_blobs, job_events, jobs
 from edge_autotuner.wire.job_messages import (
     EventKind,
@@ -20,13 +19,16 @@ from edge_autotuner.wire.job_messages import (
     JobProgress,
     JobResult,
     JobState,
-    OutputFile,
 )
 
 MAX_EVENTS = 2000
 """Most events of a job; later ones are dropped, except changes of its state."""
 
 INPUT = "input"
+_ZEROS = {"n_done": 0, "attempts": 0, "n_kills": 0}
+QUEUED = {"state": "queued", "is_cancelling": False, "task": "", "revision": 1, **_ZEROS}
+"""Columns of a new job."""
+
 UNFINISHED: tuple[JobState, ...] = ("queued", "running")
 
 _MAX_TEXT = 2000
@@ -122,27 +124,16 @@ def end(
     add_event(connection, job_id, now, "state", state, text=text)
 
 
-def add_blobs(connection: Connection, job_id: str, hashes: Collection[str]) -> None:
-    """Store the contents that a job needs."""
-    rows = [{"job_id": job_id, "role": INPUT, "sha256": sha256} for sha256 in sorted(hashes)]
+def add_blobs(connection: Connection, job_id: str, blobs: Iterable[tuple[str, str]]) -> None:
+    """Store contents that a job needs, or its results, as pairs of role and hash."""
+    rows = [{"job_id": job_id, "role": role, "sha256": sha256} for role, sha256 in blobs]
     if rows:
         connection.execute(insert(job_blobs), rows)
 
 
-def add_outputs(connection: Connection, job_id: str, files: Collection[OutputFile]) -> None:
-    """Store the results of a job."""
-    rows = [{"job_id": job_id, "role": file.role, "sha256": file.sha256} for file in files]
-    if rows:
-        connection.execute(insert(job_blobs), rows)
-
-
-def protected_blobs() -> ProtectedBlobs:
-    """Return a function that finds the contents of all stored jobs."""
-
-    def find(connection: Connection) -> Collection[str]:
-        return set(connection.execute(select(job_blobs.c.sha256).distinct()).scalars())
-
-    return find
+def protected_blobs(connection: Connection) -> Collection[str]:
+    """Return the contents of all stored jobs; see `ProtectedBlobs`."""
+    return set(connection.execute(select(job_blobs.c.sha256).distinct()).scalars())
 
 
 def forget(connection: Connection, now: datetime, keep_s: float) -> list[str]:

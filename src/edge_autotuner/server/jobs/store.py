@@ -87,26 +87,10 @@ class JobStore:
             rows.forget_more_than(connection, client, self._config.max_ended)
             job_id = f"j{secrets.token_hex(8)}"
             deadline = None if request.deadline_s is None else now + timedelta(seconds=request.deadline_s)
-            connection.execute(
-                insert(jobs).values(
-                    id=job_id,
-                    client=client,
-                    key=request.key,
-                    camera=request.camera,
-                    state="queued",
-                    request=text,
-                    request_sha256=digest,
-                    created_at=now,
-                    deadline_at=deadline,
-                    attempts=0,
-                    n_kills=0,
-                    is_cancelling=False,
-                    task="",
-                    n_done=0,
-                    revision=1,
-                )
-            )
-            rows.add_blobs(connection, job_id, needed)
+            named = {"id": job_id, "client": client, "key": request.key, "camera": request.camera}
+            asked = {"request": text, "request_sha256": digest, "created_at": now, "deadline_at": deadline}
+            connection.execute(insert(jobs).values({**named, **asked, **rows.QUEUED}))
+            rows.add_blobs(connection, job_id, [(rows.INPUT, sha256) for sha256 in sorted(needed)])
             rows.add_event(connection, job_id, now, "state", "queued")
             subject = f"{request.camera}/{job_id}"
             self._audit.append(

@@ -53,7 +53,7 @@ def test_what_is_wrong_is_said_in_the_same_words(name: str, tmp_path: Path) -> N
 
 
 def test_too_many_bytes_are_not_read(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="32 MB at most"):
+    with pytest.raises(DatasetError, match="at most 32 MB"):
         read(tmp_path, b" " * (MAX_BYTES + 1))
 
 
