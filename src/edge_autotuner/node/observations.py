@@ -28,7 +28,7 @@ class ObservationStream:
         observers: are shown the frames in this order; the keys name their fault domains.
 
     Attributes:
-        events: what happens to the camera; sources add to it, from whatever thread.
+        events: what happens to the camera; sources add to it, from any thread.
         n_looked: frames that the deployed model looked at.
     """
 
@@ -49,6 +49,7 @@ class ObservationStream:
         self._capture, self._model, self._clock = capture, model, clock
         self._gate = _new_gate(capture, self.events, clock)
         self._gate_faults = faults.of(f"{camera}: motion")
+        self._needs_faults = faults.of(f"{camera}: observers", first_retry_s=0)
         self._observers = [(observer, faults.of(f"{camera}: {work}")) for work, observer in observers.items()]
         self._detect_pace = Pace(node.detect.max_rate_hz)
         self._idle_pace = Pace(node.idle_motion_rate_hz)
@@ -82,11 +83,14 @@ class ObservationStream:
 
     def _look_for_motion(self, frame: Frame) -> MotionResult | None:
         is_due = self._idle_pace.is_due(frame.time_s)
-        if not is_due and not any(observer.needs_motion for observer, _ in self._observers):
+        if not is_due and not self._needs_faults.attempt(self._is_motion_needed, True):
             return None
         motion = self._gate_faults.attempt(lambda: self._gate.look(frame), None)
         self._has_background = motion is not None and motion.background_known
         return motion
+
+    def _is_motion_needed(self) -> bool:
+        return any(observer.needs_motion for observer, _ in self._observers)
 
 
 class Pace:

@@ -16,6 +16,7 @@ from edge_autotuner.core import Detector, FakeClock, LabelMap, Observation
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.node.camera_collector import CameraCollector
 from edge_autotuner.node.camera_folder import CameraFolder
+from support.cameras.capture_samples import scene_with_square
 from support.cameras.frames import frame_of
 from support.cameras.plain_scene import GreyDetector
 from support.cameras.private_scene import n_striped, private_frame, write_figure_finder
@@ -119,3 +120,33 @@ def test_a_batch_that_does_not_become_complete_is_given_up(tmp_path: Path, caplo
     assert "is NOT complete after" in caplog.text
     assert len(pictures(tmp_path)) <= 1, "a new batch begins"
     watch.close()
+
+
+def test_a_later_batch_starts_with_a_background_that_is_known(tmp_path: Path) -> None:
+    """The gate belongs to the camera's watch: only the first batch has frames that cannot be compared."""
+    clock = FakeClock()
+    capture = CaptureConfig.model_validate(
+        {"background": {"n_frames": 5, "every_k_frames": 2}, "picture_format": "png", "max_test_images": 3}
+    )
+    node = NodeConfig.model_validate(
+        {
+            "cameras": [CameraConfig(name="gate", source="street.mp4")],
+            "storage": {"min_free_mb": 0},
+            "batch": {"max_frames": 10, "min_frames": 1, "max_age_s": 6.0, "pause_s": 1.0},
+        }
+    )
+    model: Any = Model()
+    folder = CameraFolder(tmp_path / "gate")
+    watch = CameraCollector(folder, "street.mp4", RunConfig(capture=capture), node, model=model, clock=clock)
+    watch.begin_source(camera())
+    gate = MotionGate(capture.motion, capture.background)
+    for index in range(300):
+        frame = scene_with_square(index, 4 * (index % 40))
+        watch.observe(Observation("gate", frame, gate.look(frame)))
+        clock.advance(0.1)
+    closed = [batch for batch in folder.batches() if batch.is_collected]
+    assert len(closed) >= 2
+    records = [batch.run.stage("capture") for batch in closed]
+    unknown = [record.summary["reasons"].get("background unknown", 0) for record in records if record]
+    assert unknown[0] > 0
+    assert set(unknown[1:]) == {0}

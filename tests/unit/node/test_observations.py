@@ -136,6 +136,25 @@ def test_an_observer_that_fails_costs_the_others_nothing() -> None:
     assert len(broken.seen) == 2
 
 
+class Confused(Watcher):
+    """Cannot say what it needs."""
+
+    @property
+    def needs_motion(self) -> bool:  # type: ignore[override]
+        raise RuntimeError("injected")
+
+    @needs_motion.setter
+    def needs_motion(self, value: bool) -> None:
+        pass
+
+
+def test_an_observer_that_cannot_say_what_it_needs_costs_no_frame() -> None:
+    watcher = Watcher()
+    made, _ = stream(watcher, Confused())
+    show(made, 20)
+    assert all(seen.motion is not None for seen in watcher.seen)
+
+
 def test_a_gate_that_fails_leaves_the_motion_out(monkeypatch: pytest.MonkeyPatch) -> None:
     watcher = Watcher(needs_motion=True)
     made, _ = stream(watcher)

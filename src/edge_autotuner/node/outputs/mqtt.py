@@ -32,14 +32,14 @@ class _Announcement:
 
 
 @dataclass(frozen=True, eq=False)
-class _Seen:
+class _TimedReport:
     """A report, and when it came on the monotonic clock."""
 
     report: DetectionReport
     at_s: float
 
 
-class MqttOutput(QueuedOutput[_Seen | _Announcement | CameraState]):
+class MqttOutput(QueuedOutput[_TimedReport | _Announcement | CameraState]):
     """Publishes reports and states; while the broker is away, reports are dropped and states are remembered.
 
     States are not counted.
@@ -84,7 +84,7 @@ class MqttOutput(QueuedOutput[_Seen | _Announcement | CameraState]):
 
     def take(self, report: DetectionReport) -> None:
         """Queue a report."""
-        self._put(_Seen(report, self._clock.monotonic_s()))
+        self._put(_TimedReport(report, self._clock.monotonic_s()))
 
     def tell(self, state: CameraState) -> None:
         """Queue a camera's new condition."""
@@ -127,7 +127,7 @@ class MqttOutput(QueuedOutput[_Seen | _Announcement | CameraState]):
                     if item.event_type is not None:  # while there is no connection, the retained state says it later
                         topic = self._states.topics.events(item.camera)
                         self._count(was_sent=self._link.publish_notice(topic, item.event_text))
-                case _Seen(report, at_s):
+                case _TimedReport(report, at_s):
                     self._states.see(report, at_s)
                     topic = self._states.topics.detections(report.camera)
                     self._count(was_sent=self._link.publish_event(topic, report.json_text))
