@@ -70,7 +70,7 @@ def main(folder: str, facts_file: str) -> None:
     call("collect_garbage")
 
     tune = models.TuneRequest.from_dict(facts["tune"])
-    assert "upload first" in call("create_tuning_job", body=tune).detail
+    assert "upload these" in call("create_tuning_job", body=tune).detail
     assert call("list_jobs", limit=10).jobs == []
     for name in ("get_job", "list_events", "cancel_job"):
         assert call(name, job_id="j1").type_ == "unknown-job"

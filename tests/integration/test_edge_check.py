@@ -183,8 +183,8 @@ def test_a_folder_that_cannot_be_written(place: Path) -> None:
 def test_home_means_the_same_in_files_and_flags(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(place))
     file = write(folder="~/node", outputs={"json_lines": {"path": "~/lines.json"}})
-    assert f"everything is kept in {place}/node" in run_cli("edge", file, "--check").out
-    assert f"everything is kept in {place}/b" in run_cli("edge", file, "--check", "--set", "folder=~/b").out
+    assert f"data folder: {place}/node" in run_cli("edge", file, "--check").out
+    assert f"data folder: {place}/b" in run_cli("edge", file, "--check", "--set", "folder=~/b").out
     config = NodeConfig(cameras=[CAMERA | {"source": "~/clip.mp4"}])  # type: ignore[arg-type, list-item]
     assert config.cameras[0].source == f"{place}/clip.mp4"
 

@@ -106,7 +106,7 @@ def test_the_results_are_those_of_a_training_here(place: Place, finished_run: Fi
     assert not set(LATER_STAGES) & set(state_of(folder))
     (job,) = place.jobs("east")
     assert (
-        "it starts from weights of no model in the service's catalogue"
+        "it starts from weights that are not in the service's catalogue"
         in run_cli("jobs", "show", job.id, *place.reach).out
     )
     outcome = run_cli("jobs", "tune", folder, *place.reach)
@@ -128,7 +128,7 @@ def test_the_results_are_those_of_a_training_here(place: Place, finished_run: Fi
     assert (folder / "state.json").read_bytes() == before, "later commands see that all is done"
     again = run_cli("jobs", "tune", folder, *place.reach)
     assert again.code == 0, again.err
-    assert "are here already" in again.err
+    assert "were already downloaded" in again.err
     assert [other.id for other in place.jobs("east")] == [job.id]
 
     shown = run_cli("jobs", "show", job.id, *place.reach)

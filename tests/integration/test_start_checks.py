@@ -20,7 +20,7 @@ SERVE: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown model": ({"models": {"m": {"source": "nobody"}}}, "models.m: "),
     "a model that is none": ({"models": {"m": {"source": "broken.onnx", "adapter": "yolox"}}}, "models.m: "),
     "an ONNX file without adapter": ({"models": {"m": {"source": "teacher.onnx"}}}, "models.m: "),
-    "weights without input": ({"models": {"m": {"source": "tiny.safetensors"}}}, "say with input_size"),
+    "weights without input": ({"models": {"m": {"source": "tiny.safetensors"}}}, "set input_size"),
     "weights that are none": ({"models": {"m": {"source": "no.safetensors", "input_size": [64, 64]}}}, "models.m: "),
     "an impossible input": ({"models": {"m": {"source": "tiny.safetensors", "input_size": [65, 64]}}}, "models.m: "),
     "a damaged bundle": ({"models": {"m": {"source": "damaged"}}}, "models.m: "),
@@ -114,7 +114,7 @@ def test_a_service_that_can_start(place: Path) -> None:
     before = entries(place)
     check = run_cli("serve", settings(), "--check")
     assert check.code == 0, check.err
-    assert "with the models m; everything would be kept in data" in check.out
+    assert "with the models m; data folder: data" in check.out
     assert {path for path, _ in entries(place)} - {path for path, _ in before} == {place / "serve.yaml"}
 
 
@@ -137,5 +137,5 @@ def test_a_run_that_can_start(place: Path, samples: Samples) -> None:
     before = entries(place)
     check = run_cli("run", "clip.mp4", "-o", "out", "-c", samples.config, "--check")
     assert check.code == 0, check.err
-    assert "everything would be kept in out" in check.out
+    assert "with the folder out" in check.out
     assert entries(place) == before

@@ -39,7 +39,7 @@ app = typer.Typer(
 )
 app.command()(run)
 for _stage in LOOP:
-    app.command(rich_help_panel="One stage at a time, on the folder of a run")(getattr(stage_commands, _stage.command))
+    app.command(rich_help_panel="Stages of a run, one at a time")(getattr(stage_commands, _stage.command))
 app.command()(watch)
 app.command()(detect)
 app.command()(edge)
@@ -65,9 +65,11 @@ def _print_version(value: bool) -> None:
 
 @app.callback()
 def _common(
-    version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Show the version."),
-    verbose: bool = typer.Option(False, "--verbose", "-v", help="Show what happens inside."),
-    debug: bool = typer.Option(False, "--debug", help="Show tracebacks of errors."),
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+    ),
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Log at INFO level."),
+    debug: bool = typer.Option(False, "--debug", help="Log at DEBUG level, and show tracebacks."),
 ) -> None:
     level = logging.DEBUG if debug else logging.INFO if verbose else logging.WARNING
     handler = RichHandler(console=Console(stderr=True), show_path=debug, show_time=verbose or debug)

@@ -21,13 +21,13 @@ from edge_autotuner.errors import ConfigError, StorageError
 if TYPE_CHECKING:
     from edge_autotuner.server.audit import AuditLog
 
-app = typer.Typer(help="The service's audit log: show, verify.", no_args_is_help=True)
+app = typer.Typer(help="Show and verify the service's audit log.", no_args_is_help=True)
 
 
 @app.command()
 def show(
-    last: Annotated[int, typer.Option(min=1, max=1_000_000, help="So many entries, the newest ones.")] = 50,
-    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON per entry.")] = False,
+    last: Annotated[int, typer.Option(min=1, max=1_000_000, help="Show the last N entries.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per entry.")] = False,
     config: ConfigOption = None,
     data: DataOption = None,
     database: DatabaseOption = None,
@@ -48,7 +48,9 @@ def show(
 def verify(
     known: Annotated[
         str | None,
-        typer.Option(metavar="NUMBER:HASH", help="An entry that was kept elsewhere, as this command prints the last."),
+        typer.Option(
+            metavar="NUMBER:HASH", help="Known entry to compare with, as printed by an earlier `audit verify`."
+        ),
     ] = None,
     config: ConfigOption = None,
     data: DataOption = None,
@@ -58,7 +60,7 @@ def verify(
     check = _opened(find_database_url(config, data, database)).verify(_parse_known(known))
     if check.damage is not None:
         raise StorageError(f"the audit log is damaged or was tampered with: {check.damage}")
-    say(f"{check.n_entries} entries are as they were written; the last is {check.n_entries}:{check.head_sha256}")
+    say(f"{check.n_entries} entries are intact; the last is {check.n_entries}:{check.head_sha256}")
 
 
 def _opened(url: str) -> AuditLog:

@@ -23,7 +23,7 @@ DatabaseOption = Annotated[
         "--database",
         metavar="URL",
         envvar="EDGE_AUTOTUNER_DATABASE",
-        help="The database itself: sqlite:///FILE or postgresql://USER@HOST/NAME. Else that of the settings.",
+        help="Database URL: sqlite:///FILE or postgresql://USER@HOST/NAME. Default: from the settings.",
         show_default=False,
         show_envvar=True,
     ),

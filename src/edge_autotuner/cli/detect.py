@@ -12,16 +12,18 @@ from edge_autotuner.cli.saying import say
 
 
 def detect(
-    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, or of a run, whose deployed bundle is used.")],
-    source: Annotated[str, typer.Argument(help="A video file or a folder of pictures.")],
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, or of a run (its deployed bundle).")],
+    source: Annotated[str, typer.Argument(help="Video file or folder of pictures.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="JSON file for COCO result records; - for standard output.")
+        Path, typer.Option("--output", "-o", help="COCO results file to write; -: standard output.")
     ] = Path("results.json"),
-    min_score: Annotated[float, typer.Option(min=0, max=1, help="Lowest score to write.")] = 0.05,
+    min_score: Annotated[float, typer.Option(min=0, max=1, help="Minimum score of a written detection.")] = 0.05,
     ground_truth: Annotated[
-        Path | None, typer.Option(help="Write the image and category ids of this COCO file, and only its frames.")
+        Path | None, typer.Option(help="COCO file to take image and category IDs from; only its frames are written.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite a file that holds no detections.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Overwrite a file that contains no detections.")
+    ] = False,
     threads: Annotated[int | None, typer.Option(min=1, max=256, help="CPU threads.")] = None,
 ) -> None:
     """Write the detections of a bundle on every frame of SOURCE; needs no torch."""

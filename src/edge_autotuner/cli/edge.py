@@ -9,14 +9,14 @@ import typer
 
 
 def edge(
-    config: Annotated[Path, typer.Argument(help="YAML file with the cameras; see docs/how-to/edge-node.md.")],
+    config: Annotated[Path, typer.Argument(help="YAML file with the settings of the node.")],
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, for example run.training.max_lr=0.0005."),
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, e.g. run.training.max_lr=0.0005."),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Run all start-up checks, then exit.")] = False,
     probe: Annotated[
-        bool, typer.Option("--probe", help="With --check, also connect to the cameras and the broker.")
+        bool, typer.Option("--probe", help="Also connect to the cameras and the broker; implies --check.")
     ] = False,
 ) -> None:
     """Watch cameras, report what their models see, and let the models learn meanwhile, until stopped."""

@@ -62,7 +62,7 @@ def check_start(config: NodeConfig, path: Path) -> None:
     if len({problem.camera for problem in stopped}) == len(config.cameras):
         raise stopped[0].error
     for problem in of_cameras:
-        say(f"{problem.error}; the node starts without it, and tries again", err=True)
+        say(f"{problem.error}; the node starts without it and retries", err=True)
 
 
 def start_problems(config: NodeConfig, path: Path, *, is_thorough: bool) -> Iterator[StartProblem]:
@@ -102,7 +102,7 @@ def check_node(path: Path, pairs: list[str] | None, *, probes: bool = False) -> 
         run = config.run_of(camera)
         what = f" ({camera.place})" if camera.place else ""
         say(f"{camera.name}{what}: edge model {run.edge_model}, teacher {run.annotation.teacher}")
-    say(f"everything is kept in {config.folder}")
+    say(f"data folder: {config.folder}")
 
 
 def _refuse_problems(config: NodeConfig, path: Path) -> None:

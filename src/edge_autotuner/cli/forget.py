@@ -11,7 +11,7 @@ from edge_autotuner.cli.saying import say
 
 
 def forget(
-    output: Annotated[Path, typer.Argument(help="Folder of a run, or of a batch of an edge node.", show_default=False)],
+    output: Annotated[Path, typer.Argument(help="Folder of a run, or of an edge node's batch.", show_default=False)],
 ) -> None:
     """Delete the pictures of a run: frames, backgrounds, what training made of them, and those in the report.
 
@@ -25,4 +25,4 @@ def forget(
     for path in gone:
         say(f"{'emptied' if path.is_file() else 'deleted'} {path}")
     if not gone:
-        say(f"{output} holds no pictures any more")
+        say(f"{output} has no pictures left")

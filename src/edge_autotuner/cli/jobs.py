@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from edge_autotuner.client import JobsClient
     from edge_autotuner.wire.job_messages import JobEvent, JobInfo
 
-app = typer.Typer(help="Tuning at a service: tune, list, show, follow, cancel, fetch.", no_args_is_help=True)
+app = typer.Typer(help="Train at a service, and manage its tuning jobs.", no_args_is_help=True)
 
-JobId = Annotated[str, typer.Argument(help="Id of the job, as `jobs list` shows it.", show_default=False)]
+JobId = Annotated[str, typer.Argument(help="ID of the job, as shown by `jobs list`.", show_default=False)]
 State = Annotated[
-    str | None, typer.Option(help="Only queued, running, done, failed or cancelled ones.", show_default=False)
+    str | None,
+    typer.Option(help="Show only jobs in this state: queued, running, done, failed or cancelled.", show_default=False),
 ]
 
 _STATES = ("queued", "running", "done", "failed", "cancelled")
@@ -36,19 +37,21 @@ def tune(
     folder: Folder,
     url: Url,
     camera: Annotated[
-        str | None, typer.Option(help="Camera to register the candidate for. Default: the name of the run's folder.")
+        str | None, typer.Option(help="Camera to register the candidate for. Default: name of the run's folder.")
     ] = None,
     config: ConfigFile = None,
     setting: Setting = None,
-    deadline: Annotated[str | None, typer.Option(help="Time limit of the job, such as 2h.")] = None,
+    deadline: Annotated[str | None, typer.Option(help="Time limit, e.g. 2h.")] = None,
     max_upload_kbps: Annotated[
         float | None, typer.Option(help="Upload limit in kilobits per second. Default: no limit.")
     ] = None,
     trust: Annotated[
         list[str] | None,
         typer.Option(
-            help="Accept only candidates signed by this public key or key file; may be repeated. Default: check "
-            "hashes only.",
+            help=(
+                "Accept only candidates signed with this public key (text or file); may be repeated. Default: "
+                "check hashes only."
+            ),
             show_default=False,
         ),
     ] = None,
@@ -83,7 +86,7 @@ def tune(
         )
         job = tune_at_service(Session.open(folder, resolved, progress=ProgressBar()), service)
     if job is None:
-        say("the results of this job are here already", err=True)
+        say("the results of this job were already downloaded", err=True)
     say(describe_evaluation(read_evaluation(run.evaluation)))
     say(f"report: {run.report}\nbundle: {run.path / 'bundle'}")
 
@@ -91,9 +94,9 @@ def tune(
 @app.command("list")
 def list_jobs(
     url: Url,
-    camera: Annotated[str | None, typer.Option(help="Only those of this camera.", show_default=False)] = None,
+    camera: Annotated[str | None, typer.Option(help="Show only jobs of this camera.", show_default=False)] = None,
     state: State = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Most jobs.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Show at most N jobs.")] = 20,
     token_file: TokenFile = None,
     ca_file: CaFile = None,
 ) -> None:
@@ -141,7 +144,7 @@ def cancel(job_id: JobId, url: Url, token_file: TokenFile = None, ca_file: CaFil
 def fetch(
     job_id: JobId,
     url: Url,
-    output: Annotated[Path, typer.Option(help="Folder for the files; created where needed.")] = Path("job"),
+    output: Annotated[Path, typer.Option(help="Folder for the files; created if missing.")] = Path("job"),
     token_file: TokenFile = None,
     ca_file: CaFile = None,
 ) -> None:

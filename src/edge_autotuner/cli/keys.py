@@ -9,11 +9,11 @@ import typer
 
 from edge_autotuner.cli.saying import say
 
-app = typer.Typer(help="Keys for signing bundles: new, show, sign, verify.", no_args_is_help=True)
+app = typer.Typer(help="Create keys, and sign and verify bundles.", no_args_is_help=True)
 
-KeyFile = Annotated[Path, typer.Argument(help="File of a key.", show_default=False)]
+KeyFile = Annotated[Path, typer.Argument(help="Key file.", show_default=False)]
 Folder = Annotated[
-    Path, typer.Argument(help="Folder of a bundle, or of a run: its deployed bundle.", show_default=False)
+    Path, typer.Argument(help="Folder of a bundle, or of a run (its deployed bundle).", show_default=False)
 ]
 
 
@@ -55,7 +55,7 @@ def verify(
     bundle: Folder,
     trusted: Annotated[
         list[str],
-        typer.Option("--trust", help="A public key or its file; may be repeated.", show_default=False),
+        typer.Option("--trust", help="Trusted public key (text or file); may be repeated.", show_default=False),
     ],
 ) -> None:
     """Check a bundle as a camera does: its hashes, and that a trusted key signed it."""
@@ -64,4 +64,4 @@ def verify(
     from edge_autotuner.deployment.signing import trusted_keys
 
     accepted = accept_bundle(bundle_folder(bundle), trusted_keys(trusted))
-    say(f"{accepted.folder} is whole, and signed by a trusted key")
+    say(f"{accepted.folder} is intact and signed by a trusted key")

@@ -12,10 +12,10 @@ from edge_autotuner.cli.saying import say
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.models import KnownModel, find_model, list_models, locate, pull
 
-app = typer.Typer(help="Known models: list, show, pull.", no_args_is_help=True)
+app = typer.Typer(help="List, show and download known models.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name of a known model.")]
-ModelsDir = Annotated[Path | None, typer.Option(help="Local mirror folder of model files.")]
+ModelsDir = Annotated[Path | None, typer.Option(help="Local mirror of model files.")]
 
 
 @app.command("list")
@@ -46,7 +46,7 @@ def show(name: Name, models_dir: ModelsDir = None) -> None:
     for file in model.files:
         lines.append(f"file: {file.name}")
         lines.append(f"  address: {file.address or _without_address(model, file.fetched_by)}")
-        lines.append(f"  sha256: {file.sha256 or 'recorded and pinned at the first pull'}")
+        lines.append(f"  sha256: {file.sha256 or 'recorded at the first download'}")
     lines.append(f"here: {'yes' if _is_here(model, models_dir) else 'no'}")
     say("\n".join(lines))
 
@@ -59,10 +59,10 @@ def pull_one(name: Name, models_dir: ModelsDir = None) -> None:
 
 def _without_address(model: KnownModel, fetched_by: str | None) -> str:
     if model.is_packaged:
-        return "none; comes with the package"
+        return "none; included in the package"
     if fetched_by is not None:
-        return f"none; made by `{fetched_by}`, then put by hand into the cache or a mirror folder"
-    return "none; from a mirror folder"
+        return f"none; run `{fetched_by}` and copy the file into the cache or a mirror"
+    return "none; copy it from a mirror"
 
 
 def _size(model: KnownModel) -> str:

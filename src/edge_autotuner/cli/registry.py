@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     from edge_autotuner.client import RegistryClient
     from edge_autotuner.wire.registry_messages import BundleInfo
 
-app = typer.Typer(
-    help="Models of cameras at a service: cameras, list, add, promote, rollback, archive.", no_args_is_help=True
-)
+app = typer.Typer(help="Manage the models of cameras at a service.", no_args_is_help=True)
 
 Camera = Annotated[str, typer.Argument(help="Name of the camera.", show_default=False)]
-BundleId = Annotated[str, typer.Argument(help="Id of the bundle, as `registry list` shows it.", show_default=False)]
+BundleId = Annotated[str, typer.Argument(help="ID of the bundle, as shown by `registry list`.", show_default=False)]
 
 
 @app.command()
@@ -48,10 +46,10 @@ def list_bundles(camera: Camera, url: Url, token_file: TokenFile = None, ca_file
 def add(
     camera: Camera,
     bundle: Annotated[
-        Path, typer.Argument(help="Folder of a bundle, or of a run: its deployed bundle.", show_default=False)
+        Path, typer.Argument(help="Folder of a bundle, or of a run (its deployed bundle).", show_default=False)
     ],
     url: Url,
-    parent: Annotated[str | None, typer.Option(help="Id of the bundle that it was tuned from.")] = None,
+    parent: Annotated[str | None, typer.Option(help="ID of the bundle it was tuned from.")] = None,
     token_file: TokenFile = None,
     ca_file: CaFile = None,
 ) -> None:
@@ -82,7 +80,7 @@ def promote(
     """Deploy a bundle on CAMERA."""
     with _connected(url, token_file, ca_file) as registry:
         registry.promote(camera, bundle_id)
-    say(f"{camera} runs {bundle_id} as soon as its node asks")
+    say(f"{camera} will run {bundle_id} when its node next polls")
 
 
 @app.command()
@@ -93,7 +91,7 @@ def rollback(camera: Camera, url: Url, token_file: TokenFile = None, ca_file: Ca
         if leaving is None:
             raise ServiceRefused(f"camera '{camera}' has no deployed bundle to roll back")
         target = registry.roll_back(camera, leaving=leaving).id
-    say(f"{camera} runs {target} instead of {leaving} as soon as its node asks")
+    say(f"{camera} will run {target} instead of {leaving} when its node next polls")
 
 
 @app.command()

@@ -17,7 +17,7 @@ from edge_autotuner.dataset.replay_records import ReplayPicture, check_origin
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.storage.outputs import check_output_folder
 
-app = typer.Typer(help="Reservoirs of earlier pictures: add, show, forget.", no_args_is_help=True)
+app = typer.Typer(help="Manage replay reservoirs, pictures for later trainings.", no_args_is_help=True)
 
 Reservoir = Annotated[Path, typer.Argument(help="Folder of a replay reservoir.", show_default=False)]
 
@@ -25,24 +25,20 @@ Reservoir = Annotated[Path, typer.Argument(help="Folder of a replay reservoir.",
 @app.command()
 def add(
     reservoir: Reservoir,
-    folder: Annotated[
-        Path, typer.Argument(help="Folder of a run or a dataset whose frames are labelled.", show_default=False)
-    ],
+    folder: Annotated[Path, typer.Argument(help="Folder of an annotated run or dataset.", show_default=False)],
     origin: Annotated[
-        str, typer.Option("--as", help="generic: another scene; replay: the camera's own past.")
+        str, typer.Option("--as", help="replay: earlier pictures of the camera; generic: other scenes.")
     ] = "generic",
     max_pictures: Annotated[
         int | None,
-        typer.Option(
-            min=1, max=1_000_000, help="Maximum number of pictures. Default: unchanged; 500 in a new reservoir."
-        ),
+        typer.Option(min=1, max=1_000_000, help="Maximum pictures. Default: unchanged; 500 in a new reservoir."),
     ] = None,
     max_mb: Annotated[
         float | None,
         typer.Option(
             min=0.001,
             max=10_000_000,
-            help="Maximum size of the pictures, in megabytes. Default: unchanged; 200 in a new reservoir.",
+            help="Maximum size, MB. Default: unchanged; 200 in a new reservoir.",
         ),
     ] = None,
 ) -> None:
@@ -56,8 +52,8 @@ def add(
     check_output_folder(reservoir, option="RESERVOIR", reads={"the dataset": folder}, own=OWN_NAMES)
     added = add_dataset(reservoir, folder, origin=kind, max_pictures=max_pictures, max_mb=max_mb)
     say(
-        f"{added.n_taken} of {added.n_offered} labelled training frames were taken, "
-        f"{added.n_held} pictures are in {reservoir}"
+        f"{added.n_taken} of {added.n_offered} labelled training frames were added; {reservoir} now has "
+        f"{added.n_held} pictures"
     )
 
 
@@ -73,14 +69,14 @@ def forget(
     reservoir: Reservoir,
     older_than: Annotated[
         str,
-        typer.Option(help="Delete what came to the reservoir longer ago than this, such as 30d.", show_default=False),
+        typer.Option(help="Delete pictures added longer ago than this, e.g. 30d.", show_default=False),
     ],
 ) -> None:
     """Delete old pictures of RESERVOIR."""
     before = datetime.now(UTC) - timedelta(seconds=parse_duration_s(older_than))
     there = ReplayReservoir(reservoir)
     n_deleted = there.forget(before=before) if there.exists else len(there.pictures())  # which says what is wrong
-    say(f"{n_deleted} pictures were deleted, {len(there.pictures())} are in {reservoir}")
+    say(f"{n_deleted} pictures were deleted; {reservoir} now has {len(there.pictures())}")
 
 
 def _describe(pictures: Sequence[ReplayPicture], reservoir: ReplayReservoir) -> list[str]:

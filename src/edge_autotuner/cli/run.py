@@ -42,59 +42,67 @@ def run(
     edge_model: Annotated[
         str | None,
         typer.Option(
-            help="Model to improve: a known name, a bundle, a weights file, or a folder of the transformers library. "
-            "Default: street-nano."
+            help=(
+                "Model to improve: a known model's name, a bundle, a weights file, or the folder of a "
+                "transformers detector. Default: street-nano."
+            )
         ),
     ] = None,
     input_size: Annotated[
-        str | None, typer.Option(help="Input size of the edge model, such as 416 or 640x384. Default: 416.")
+        str | None, typer.Option(help="Input size of the edge model, e.g. 416 or 640x384. Default: 416.")
     ] = None,
-    models_dir: Annotated[Path | None, typer.Option(help="Local mirror folder of model files.")] = None,
-    deadline: Annotated[str | None, typer.Option(help="Time for everything up to training, such as 10min.")] = None,
+    models_dir: Annotated[Path | None, typer.Option(help="Local mirror of model files.")] = None,
+    deadline: Annotated[
+        str | None, typer.Option(help="Time limit for capture, annotation and training together, e.g. 10min.")
+    ] = None,
     duration: Duration = None,
     realtime: Realtime = None,
     max_images: Annotated[
-        int | None, typer.Option(help="Most training frames. Default: 1000.", rich_help_panel=COLLECT_PANEL)
+        int | None, typer.Option(help="Maximum training frames. Default: 1000.", rich_help_panel=COLLECT_PANEL)
     ] = None,
     background: Annotated[
         str | None,
         typer.Option(
-            help="median, percentile, running, first, mog2 or knn. Default: median.", rich_help_panel=COLLECT_PANEL
+            help="Background method: median, percentile, running, first, mog2 or knn. Default: median.",
+            rich_help_panel=COLLECT_PANEL,
         ),
     ] = None,
     sensitivity: Annotated[
-        str | None, typer.Option(help="low, medium or high. Default: medium.", rich_help_panel=COLLECT_PANEL)
+        str | None,
+        typer.Option(help="Motion sensitivity: low, medium or high. Default: medium.", rich_help_panel=COLLECT_PANEL),
     ] = None,
     train_frames: Annotated[
-        str | None, typer.Option(help="Train on these frames only, START:STOP.", rich_help_panel=COLLECT_PANEL)
+        str | None, typer.Option(help="Train only on these frames, START:STOP.", rich_help_panel=COLLECT_PANEL)
     ] = None,
     test_frames: Annotated[
-        str | None, typer.Option(help="Evaluate on these frames only, START:STOP.", rich_help_panel=COLLECT_PANEL)
+        str | None, typer.Option(help="Evaluate only on these frames, START:STOP.", rich_help_panel=COLLECT_PANEL)
     ] = None,
     teacher: Annotated[
         str | None,
         typer.Option(
-            help="zoom, a known model's name, an ONNX file, a folder of the transformers library, or remote:NAME. The "
-            "labels of several, such as zoom,deimv2-femto, are fused. Default: zoom.",
+            help=(
+                "zoom, a known model's name, an ONNX file, the folder of a transformers detector, or "
+                "remote:NAME. Separate several by commas to fuse their boxes. Default: zoom."
+            ),
             rich_help_panel=_LABELS,
         ),
     ] = None,
     adapter: Annotated[
         str | None,
-        typer.Option(help="How to read an unknown ONNX file: deim, picodet, yolox.", rich_help_panel=_LABELS),
+        typer.Option(help="Adapter for an unknown ONNX file: deim, picodet or yolox.", rich_help_panel=_LABELS),
     ] = None,
     look: Annotated[
         str | None,
-        typer.Option(help="Where the teacher looks: tiles, crops or full. Default: tiles.", rich_help_panel=_LABELS),
+        typer.Option(help="Views the teacher sees: tiles, crops or full. Default: tiles.", rich_help_panel=_LABELS),
     ] = None,
     classes: Annotated[
-        str | None, typer.Option(help="Classes to learn, such as person,car.", rich_help_panel=_LABELS)
+        str | None, typer.Option(help="Classes to learn, e.g. person,car.", rich_help_panel=_LABELS)
     ] = None,
     min_score: Annotated[
-        float | None, typer.Option(help="Lowest score of a label. Default: 0.3.", rich_help_panel=_LABELS)
+        float | None, typer.Option(help="Minimum score of a label. Default: 0.3.", rich_help_panel=_LABELS)
     ] = None,
     layers: Annotated[
-        str | None, typer.Option(help="auto, box, top or all. Default: auto.", rich_help_panel=_TRAIN)
+        str | None, typer.Option(help="Layers to train: auto, box, top or all. Default: auto.", rich_help_panel=_TRAIN)
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the frames. Default: 8.", rich_help_panel=_TRAIN)
@@ -105,16 +113,18 @@ def run(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed. Default: 0.", rich_help_panel=_TRAIN)] = None,
     ground_truth: Annotated[
-        Path | None, typer.Option(help="COCO JSON with human boxes to score against.", rich_help_panel=_EVALUATE)
+        Path | None, typer.Option(help="COCO JSON file with human boxes to score against.", rich_help_panel=_EVALUATE)
     ] = None,
     test_source: Annotated[
-        Path | None, typer.Option(help="Evaluate on this video or folder instead.", rich_help_panel=_EVALUATE)
+        Path | None,
+        typer.Option(help="Evaluate on this video or folder of the same camera instead.", rich_help_panel=_EVALUATE),
     ] = None,
     map_class: Annotated[
-        list[str] | None, typer.Option(help="Score a class as another: truck=car.", rich_help_panel=_EVALUATE)
+        list[str] | None,
+        typer.Option(help="Score a class as another, e.g. truck=car; may be repeated.", rich_help_panel=_EVALUATE),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the resolved settings.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Check what the start checks; start nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings and exit.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Run all start-up checks, then exit.")] = False,
 ) -> None:
     """Specialize the edge model for the camera of SOURCE: capture, label, train, evaluate, export, report."""
     flags = {
@@ -150,7 +160,7 @@ def run(
     pipeline = load_pipeline()
     if check:
         pipeline.check_start(source, output, resolved)
-        say(f"the run can start; everything would be kept in {output}")
+        say(f"the run can start with the folder {output}")
         return
     result = pipeline.run(source, output, resolved, progress=ProgressBar(), command=typed_command())
     say(describe(result))

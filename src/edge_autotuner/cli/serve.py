@@ -17,18 +17,22 @@ def serve(
         Path | None, typer.Argument(help="YAML file with the settings of the service.", show_default=False)
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on; 0: any free one. Default: 8080.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0: any free port. Default: 8080.")] = None,
     data: Annotated[Path | None, typer.Option(help="Data folder. Default: server-data.")] = None,
     model: Annotated[
         list[str] | None,
-        typer.Option("--model", metavar="NAME=SOURCE", help="Groundtruth model; replaces those of the file."),
+        typer.Option(
+            "--model",
+            metavar="NAME=SOURCE",
+            help="Groundtruth model to serve, instead of those in the file; may be repeated.",
+        ),
     ] = None,
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, for example batching.max_batch=16."),
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, e.g. batching.max_batch=16."),
     ] = None,
-    show: Annotated[bool, typer.Option("--dry-run", help="Only print all settings.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Check what the start checks; start nothing.")] = False,
+    show: Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings and exit.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Run all start-up checks, then exit.")] = False,
 ) -> None:
     """Annotate the pictures of edge nodes over HTTP, until SIGTERM or Ctrl-C; clients need a token."""
     from edge_autotuner.cli.server_settings import merge_server_settings, settings_text
@@ -40,7 +44,7 @@ def serve(
         return
     if check:
         load_server_part("process").check_server(resolved)
-        say(f"the service can start with {_listed(resolved.models)}; everything would be kept in {resolved.data}")
+        say(f"the service can start with {_listed(resolved.models)}; data folder: {resolved.data}")
         return
     load_server_part("process").run_server(resolved, say=say)
 

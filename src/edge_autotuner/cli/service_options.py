@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 Url = Annotated[
     str,
-    typer.Option("--url", envvar="EDGE_AUTOTUNER_SERVICE", help="Address of the service.", show_default=False),
+    typer.Option("--url", envvar="EDGE_AUTOTUNER_SERVICE", help="URL of the service.", show_default=False),
 ]
 TokenFile = Annotated[
     Path | None,
-    typer.Option(help="File with the token. Default: the variable EDGE_AUTOTUNER_TOKEN.", show_default=False),
+    typer.Option(help="File with the token. Default: environment variable EDGE_AUTOTUNER_TOKEN.", show_default=False),
 ]
 CaFile = Annotated[
     Path | None,

@@ -16,23 +16,23 @@ from edge_autotuner.config import RunConfig, resolve_settings
 from edge_autotuner.config.settings_text import dump_yaml, read_yaml
 from edge_autotuner.errors import ConfigError
 
-Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run; holds everything.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder of the run, for all its files.")]
 Folder = Annotated[Path, typer.Argument(help="Folder of a run.", show_default=False)]
-ConfigFile = Annotated[
-    Path | None, typer.Option("--config", "-c", help="YAML file with settings; see `edge-autotuner config show`.")
-]
+ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="YAML file with settings; see `config show`.")]
 Source = Annotated[
     str,
     typer.Argument(
-        help="What one fixed camera filmed or films: a video file, a folder of pictures, an address such as "
-        "rtsp://camera/stream, or a webcam (/dev/video0).",
+        help=(
+            "Fixed camera: a video file, a folder of pictures, an address such as rtsp://camera/stream, or a "
+            "webcam (/dev/video0)."
+        ),
         show_default=False,
     ),
 ]
-COLLECT_PANEL = "What is collected"
+COLLECT_PANEL = "Capture"
 Duration = Annotated[
     str | None,
-    typer.Option(help="How long to watch a live camera, such as 2h. Default: 1h.", rich_help_panel=COLLECT_PANEL),
+    typer.Option(help="Time to watch a live camera, e.g. 2h. Default: 1h.", rich_help_panel=COLLECT_PANEL),
 ]
 Realtime = Annotated[
     bool | None,
@@ -42,12 +42,12 @@ Realtime = Annotated[
 ]
 Setting = Annotated[
     list[str] | None,
-    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, for example training.max_lr=0.0005."),
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, e.g. training.max_lr=0.0005."),
 ]
 
 Replay = Annotated[
     Path | None,
-    typer.Option("--replay", help="Folder of earlier pictures to learn from again, and to keep these in; made if new."),
+    typer.Option("--replay", help="Folder of the replay reservoir; created if missing. Default: no replay."),
 ]
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -55,7 +55,7 @@ Model = TypeVar("Model", bound=BaseModel)
 REQUIRED = "required"
 """Stands for the default of a setting that has none."""
 
-config_app = typer.Typer(help="Show settings.", no_args_is_help=True)
+config_app = typer.Typer(help="Show and explain settings.", no_args_is_help=True)
 
 
 @config_app.command("show")
@@ -67,9 +67,9 @@ def show(config: ConfigFile = None, setting: Setting = None) -> None:
 
 @config_app.command("explain")
 def explain(
-    node: Annotated[bool, typer.Option("--node", help="Those of an edge node, `run` left out.")] = False,
-    service: Annotated[bool, typer.Option("--service", help="Those of the service.")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="As a page of docs/reference.")] = False,
+    node: Annotated[bool, typer.Option("--node", help="Explain the settings of an edge node, without `run`.")] = False,
+    service: Annotated[bool, typer.Option("--service", help="Explain the settings of the service.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the page of docs/reference.")] = False,
 ) -> None:
     """Print what every setting means."""
     describe, page = describe_settings, settings_page

@@ -15,23 +15,27 @@ from edge_autotuner.storage.outputs import check_output_file, check_outputs_diff
 
 def simulate(
     video: Annotated[Path, typer.Argument(help="Video file to write, .mp4 or .avi.")],
-    frames: Annotated[int, typer.Option(min=2, max=10_000_000, help="Length.")] = 600,
-    size: Annotated[str, typer.Option(help="Size of the picture, WIDTHxHEIGHT.")] = "480x272",
+    frames: Annotated[int, typer.Option(min=2, max=10_000_000, help="Number of frames.")] = 600,
+    size: Annotated[str, typer.Option(help="Frame size, WIDTHxHEIGHT.")] = "480x272",
     rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Frames per second.")] = 10.0,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Another seed, another street.")] = 0,
-    ground_truth: Annotated[Path | None, typer.Option(help="COCO JSON to write with the exact boxes.")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Random seed of the street.")] = 0,
+    ground_truth: Annotated[Path | None, typer.Option(help="COCO JSON file to write, with exact boxes.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite existing files.")] = False,
-    noise: Annotated[float, typer.Option(min=0, max=64, help="Sensor noise, grey levels.")] = 2.0,
-    sway: Annotated[float, typer.Option(min=0, max=1, help="Trees in the wind, 0 to 1.")] = 0.0,
-    shadows: Annotated[float, typer.Option(min=0, max=1, help="Long shadows of people and cars, 0 to 1.")] = 0.0,
-    clouds: Annotated[float, typer.Option(min=0, max=1, help="Shadows of clouds, 0 to 1.")] = 0.0,
-    rain: Annotated[float, typer.Option(min=0, max=1, help="Rain, 0 to 1.")] = 0.0,
-    flicker: Annotated[float, typer.Option(min=0, max=1, help="Brightness changes between frames, share.")] = 0.0,
+    noise: Annotated[float, typer.Option(min=0, max=64, help="Sensor noise, standard deviation in grey levels.")] = 2.0,
+    sway: Annotated[float, typer.Option(min=0, max=1, help="Strength of trees moving in the wind, 0 to 1.")] = 0.0,
+    shadows: Annotated[float, typer.Option(min=0, max=1, help="Strength of cast shadows, 0 to 1.")] = 0.0,
+    clouds: Annotated[float, typer.Option(min=0, max=1, help="Strength of cloud shadows, 0 to 1.")] = 0.0,
+    rain: Annotated[float, typer.Option(min=0, max=1, help="Strength of rain, 0 to 1.")] = 0.0,
+    flicker: Annotated[
+        float, typer.Option(min=0, max=1, help="Relative brightness change between frames, 0 to 1.")
+    ] = 0.0,
     event: Annotated[
         list[str] | None,
         typer.Option(
-            help="What happens at a frame: light@FRAME:GAIN, night@FRAME, day@FRAME, bump@FRAME:RIGHT:DOWN, "
-            "truck@FRAME, parked@FRAME:FRAME. May be given more than once."
+            help=(
+                "Event at a frame: light@FRAME:GAIN, night@FRAME, day@FRAME, bump@FRAME:RIGHT:DOWN, "
+                "truck@FRAME, parked@FRAME:FRAME. May be repeated."
+            )
         ),
     ] = None,
 ) -> None:

@@ -37,12 +37,15 @@ def capture(
     setting: Setting = None,
     duration: Duration = None,
     realtime: Realtime = None,
-    max_images: Annotated[int | None, typer.Option(help="Most training frames. Default: 1000.")] = None,
-    sensitivity: Annotated[str | None, typer.Option(help="low, medium or high. Default: medium.")] = None,
-    background: Annotated[
-        str | None, typer.Option(help="median, percentile, running, first, mog2 or knn. Default: median.")
+    max_images: Annotated[int | None, typer.Option(help="Maximum training frames. Default: 1000.")] = None,
+    sensitivity: Annotated[
+        str | None, typer.Option(help="Motion sensitivity: low, medium or high. Default: medium.")
     ] = None,
-    deadline: Annotated[str | None, typer.Option(help="Stop collecting after this long, such as 10min.")] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(help="Background method: median, percentile, running, first, mog2 or knn. Default: median."),
+    ] = None,
+    deadline: Annotated[str | None, typer.Option(help="Time limit for collecting, e.g. 10min.")] = None,
 ) -> None:
     """Collect the frames of SOURCE that show something new."""
     flags = {
@@ -64,14 +67,18 @@ def annotate(
     teacher: Annotated[
         str | None,
         typer.Option(
-            help="zoom, a known model's name, an ONNX file, a folder of the transformers library, or remote:NAME. The "
-            "labels of several, such as zoom,deimv2-femto, are fused."
+            help=(
+                "zoom, a known model's name, an ONNX file, the folder of a transformers detector, or "
+                "remote:NAME. Separate several by commas to fuse their boxes."
+            )
         ),
     ] = None,
-    adapter: Annotated[str | None, typer.Option(help="How to read an unknown ONNX file: deim, picodet, yolox.")] = None,
-    look: Annotated[str | None, typer.Option(help="Where the teacher looks: tiles, crops or full.")] = None,
-    min_score: Annotated[float | None, typer.Option(help="Lowest score of a label.")] = None,
-    classes: Annotated[str | None, typer.Option(help="Classes to learn; must be those of the capture.")] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="Adapter for an unknown ONNX file: deim, picodet or yolox.")
+    ] = None,
+    look: Annotated[str | None, typer.Option(help="Views the teacher sees: tiles, crops or full.")] = None,
+    min_score: Annotated[float | None, typer.Option(help="Minimum score of a label.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Classes to learn; must be the classes of the capture.")] = None,
 ) -> None:
     """Let the teacher label the frames of a run."""
     flags = {
@@ -88,9 +95,9 @@ def tune(
     folder: Folder,
     config: ConfigFile = None,
     setting: Setting = None,
-    layers: Annotated[str | None, typer.Option(help="auto, box, top or all.")] = None,
+    layers: Annotated[str | None, typer.Option(help="Layers to train: auto, box, top or all.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the frames.")] = None,
-    deadline: Annotated[str | None, typer.Option(help="Stop training after this long, such as 10min.")] = None,
+    deadline: Annotated[str | None, typer.Option(help="Time limit for training, e.g. 10min.")] = None,
     replay: Replay = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.")] = None,
     seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
@@ -111,8 +118,10 @@ def evaluate(
     folder: Folder,
     config: ConfigFile = None,
     setting: Setting = None,
-    ground_truth: Annotated[Path | None, typer.Option(help="COCO JSON with human boxes to score against.")] = None,
-    map_class: Annotated[list[str] | None, typer.Option(help="Score a class as another: truck=car.")] = None,
+    ground_truth: Annotated[Path | None, typer.Option(help="COCO JSON file with human boxes to score against.")] = None,
+    map_class: Annotated[
+        list[str] | None, typer.Option(help="Score a class as another, e.g. truck=car; may be repeated.")
+    ] = None,
 ) -> None:
     """Score old model, candidate and teacher on the later frames, and decide about the promotion."""
     flags = {"evaluation.ground_truth": ground_truth, "evaluation.map_classes": parse_class_map(map_class)}

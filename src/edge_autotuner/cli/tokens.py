@@ -22,10 +22,10 @@ from edge_autotuner.core.clock import parse_duration_s
 if TYPE_CHECKING:
     from edge_autotuner.server.tokens import NewToken, TokenInfo, Tokens
 
-app = typer.Typer(help="Tokens of the service's clients: add, list, rotate, revoke.", no_args_is_help=True)
+app = typer.Typer(help="Manage the tokens of the service's clients.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="Name of the client, for example the node's.", show_default=False)]
-Expires = Annotated[str | None, typer.Option(help="Validity, for example 90d. Default: as before, or no expiry.")]
+Name = Annotated[str, typer.Argument(help="Name of the client, e.g. of the node.", show_default=False)]
+Expires = Annotated[str | None, typer.Option(help="Validity, e.g. 90d. Default: unchanged, or no expiry.")]
 
 
 @app.command()
@@ -33,7 +33,7 @@ def add(
     name: Name,
     scope: Annotated[
         list[str],
-        typer.Option("--scope", help="annotate, train, deploy or admin; may be repeated.", show_default=False),
+        typer.Option("--scope", help="Scope: annotate, train, deploy or admin; may be repeated.", show_default=False),
     ],
     expires: Expires = None,
     config: ConfigOption = None,
@@ -50,7 +50,7 @@ def add(
 def rotate(
     name: Name,
     overlap: Annotated[
-        str | None, typer.Option(help="How long the old token stays valid, for example 1d. Else it ends now.")
+        str | None, typer.Option(help="Time the old token stays valid, e.g. 1d. Default: revoke it now.")
     ] = None,
     expires: Expires = None,
     config: ConfigOption = None,
@@ -92,7 +92,7 @@ def _opened(url: str) -> Iterator[Tokens]:
 def _print_new(token: NewToken) -> None:
     """Print the secret alone on standard output, so that it can go straight to a file."""
     until = "it does not expire" if token.expires_at is None else f"it expires at {_minute(token.expires_at)}"
-    say(f"the token of '{token.client}', shown only now; {until}", err=True)
+    say(f"the token of '{token.client}', shown only once; {until}", err=True)
     typer.echo(token.text)  # the one secret that is printed on purpose
 
 

@@ -16,22 +16,24 @@ def watch(
     config: ConfigFile = None,
     setting: Setting = None,
     duration: Annotated[
-        str | None, typer.Option(help="Stop after this long, such as 2min. Default: until the source ends, or Ctrl-C.")
+        str | None, typer.Option(help="Time limit, e.g. 2min. Default: until the source ends or Ctrl-C.")
     ] = None,
-    every: Annotated[str, typer.Option(help="Source time between two lines and between two pictures.")] = "5s",
-    video: Annotated[Path | None, typer.Option(help="Write what is seen as a video, .mp4 or .mkv.")] = None,
+    every: Annotated[str, typer.Option(help="Interval between lines and between pictures, in source time.")] = "5s",
+    video: Annotated[Path | None, typer.Option(help="Write the annotated video to this file, .mp4 or .mkv.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite an existing video.")] = False,
     pictures: Annotated[
-        Path | None, typer.Option(help="Folder for pictures: the frame with the most motion of each interval.")
+        Path | None, typer.Option(help="Folder for pictures of the frame with the most motion in each interval.")
     ] = None,
     realtime: Realtime = None,
     sensitivity: Annotated[
-        str | None, typer.Option(help="low, medium or high. Default: medium.", rich_help_panel=COLLECT_PANEL)
+        str | None,
+        typer.Option(help="Motion sensitivity: low, medium or high. Default: medium.", rich_help_panel=COLLECT_PANEL),
     ] = None,
     background: Annotated[
         str | None,
         typer.Option(
-            help="median, percentile, running, first, mog2 or knn. Default: median.", rich_help_panel=COLLECT_PANEL
+            help="Background method: median, percentile, running, first, mog2 or knn. Default: median.",
+            rich_help_panel=COLLECT_PANEL,
         ),
     ] = None,
 ) -> None:

@@ -55,7 +55,7 @@ def show_watch(
     clock = SystemClock()
     with _outputs(video, pictures, config.motion, every_s) as outputs:
         camera = open_source(address, config.stream, clock=clock, on_event=_show_event, end_time_s=duration_s)
-        say(f"watching {camera.info.name}; Ctrl-C ends it")
+        say(f"watching {camera.info.name}; press Ctrl-C to stop")
         watch = GateWatch(camera, config, clock=clock, duration_s=duration_s, on_event=_show_event)
         ticker = StatusTicker(every_s, clock)
         try:

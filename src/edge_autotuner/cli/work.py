@@ -18,7 +18,7 @@ def work(
     data: Annotated[Path | None, typer.Option(help="Data folder. Default: server-data.")] = None,
     setting: Annotated[
         list[str] | None,
-        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, for example jobs.n_threads=4."),
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, e.g. jobs.n_threads=4."),
     ] = None,
 ) -> None:
     """Run tuning jobs beside the workers of `serve`, on the same data folder, until SIGTERM or Ctrl-C."""

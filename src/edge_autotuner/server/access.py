@@ -66,7 +66,7 @@ def caller_with(*scopes: Scope) -> Callable[..., Awaitable[Caller]]:
         request.state.client = caller.client
         if not any(caller.may(scope) for scope in scopes):
             wanted = " or ".join(f"'{scope}'" for scope in scopes)
-            raise Problem(403, "scope-missing", f"this token is not for {wanted}; ask for one that is")
+            raise Problem(403, "scope-missing", f"this token lacks the scope for {wanted}; use one that has it")
         return caller
 
     return find_caller

@@ -29,8 +29,8 @@ from edge_autotuner.server.services import Services
 from edge_autotuner.wire.messages import API_PREFIX
 
 _DESCRIPTION = (
-    "Groundtruth models for edge nodes. Requests carry `Authorization: Bearer TOKEN`; what is refused is answered with "
-    "application/problem+json (RFC 9457)."
+    "Groundtruth models, model registry and tuning jobs for edge nodes. Send `Authorization: Bearer TOKEN` with each "
+    "request. Errors are application/problem+json (RFC 9457)."
 )
 
 _STORE_REFUSALS = problems(400, 401, 403, 404, 408, 409, 413, 416, 422, 429, 500, 503, 507)

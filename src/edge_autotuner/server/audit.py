@@ -130,12 +130,12 @@ class AuditLog:
             if entry.seq != n_entries + 1:
                 return AuditCheck(n_entries, before, f"entry {n_entries + 1} is missing: {entry.seq} is the next one")
             if _chained(before, entry.seq, [entry._mapping[name] for name in _TEXTS]) != entry.sha256:
-                return AuditCheck(n_entries, before, f"entry {entry.seq} was changed, or the one before it was")
+                return AuditCheck(n_entries, before, f"entry {entry.seq} or the one before it was modified")
             if known is not None and known[0] == entry.seq and known[1] != entry.sha256:
                 return AuditCheck(n_entries, before, f"entry {entry.seq} has the hash {entry.sha256}, not {known[1]}")
             n_entries, before = entry.seq, entry.sha256
         if known is not None and known[0] > n_entries:
-            return AuditCheck(n_entries, before, f"entry {known[0]} is missing: the log ends before it")
+            return AuditCheck(n_entries, before, f"entry {known[0]} is missing: the log ends earlier")
         return AuditCheck(n_entries, before, None)
 
     def _rows(self, after: int) -> Iterator[Row[Any]]:

@@ -75,7 +75,7 @@ class Upload:
         with self._lock:
             self._check_open()
             if self._digest.hexdigest() != sha256:
-                detail = f"the {self._n_bytes} bytes that arrived do not have the hash {sha256}; send again"
+                detail = f"the {self._n_bytes} received bytes do not match the hash {sha256}; send them again"
                 raise Problem(422, "hash-differs", detail)
             path = self._blobs.path(sha256)
             with _disk_full_is_a_problem(path):
@@ -140,9 +140,7 @@ def open_download(blobs: Blobs, sha256: str, range_header: str | None) -> Downlo
     start, stop = _part(match, total)
     if start >= stop:
         file.close()
-        raise Problem(
-            416, "no-such-part", f"the content has {total} bytes", headers={"Content-Range": f"bytes */{total}"}
-        )
+        raise Problem(416, "no-such-part", f"the blob has {total} bytes", headers={"Content-Range": f"bytes */{total}"})
     file.seek(start)
     headers |= {"Content-Range": f"bytes {start}-{stop - 1}/{total}", "Content-Length": str(stop - start)}
     return Download(206, headers, file, stop - start)
@@ -169,7 +167,7 @@ def _disk_full_is_a_problem(path: Path) -> Iterator[None]:
 
 def no_room() -> Problem:
     """Return the refusal of a full disk."""
-    return Problem(507, "disk-full", "the service has no room for this; try again later, or free space on its disk")
+    return Problem(507, "disk-full", "the service's disk is full; try again later, or free some space")
 
 
 def _locked_file(folder: Path) -> tuple[Path, int]:

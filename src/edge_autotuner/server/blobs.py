@@ -150,7 +150,7 @@ class Blobs:
         try:
             return self.path(sha256).open("rb")
         except FileNotFoundError:
-            raise Problem(404, "unknown-blob", f"there is no content with the hash {sha256}; upload it") from None
+            raise Problem(404, "unknown-blob", f"no blob with the hash {sha256}; upload it") from None
 
     def all(self) -> Iterator[Blob]:
         """Yield all contents, in any order."""
@@ -189,7 +189,9 @@ class Blobs:
         """Let contents that were stored while the clock was ahead age from now on."""
         early = [blob.sha256 for blob in self.all() if blob.age_s < -_CLOCK_SLACK_S]
         if early:
-            logger.warning("%d contents are from the future: the clock was set back; they age from now on", len(early))
+            logger.warning(
+                "%d blobs are dated in the future, the clock was set back; counting their age from now", len(early)
+            )
             self.claim(early)
 
     def check_room(self, n_bytes: int = 0) -> None:
@@ -200,7 +202,7 @@ class Blobs:
     def check_size(self, n_bytes: int) -> None:
         """Raise `Problem` 413 for a content that is too large."""
         if n_bytes > self._max_bytes:
-            raise Problem(413, "blob-too-large", f"a content may have {self._max_bytes} bytes at most")
+            raise Problem(413, "blob-too-large", f"a blob may have at most {self._max_bytes} bytes")
 
     def _older(self, hashes: Iterable[str], min_age_s: float) -> Iterator[tuple[Path, int]]:
         """Yield path and size of contents of at least this age."""

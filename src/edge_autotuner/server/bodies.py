@@ -92,11 +92,11 @@ def _check_fields(values: object, message: type[RequestMessage]) -> None:
     """Refuse too many fields: pydantic writes an error for each unknown one."""
     most = 2 * len(message.model_fields) + 10
     if isinstance(values, dict) and len(values) > most:
-        raise ValueError(f"{len(values)} fields, a {message.__name__} has {len(message.model_fields)}")
+        raise ValueError(f"{len(values)} fields, but {message.__name__} has {len(message.model_fields)}")
 
 
 def _too_large(max_bytes: int) -> Problem:
-    return Problem(413, "body-too-large", f"this request may have {max_bytes} bytes at most", headers=_CLOSE)
+    return Problem(413, "body-too-large", f"this request may have at most {max_bytes} bytes", headers=_CLOSE)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ async def read_batch(request: Request, *, max_pictures: int) -> BatchForm:
     if kind != b"multipart/form-data":
         raise Problem(415, "form-type", "send the pictures as multipart/form-data")
     if options.get(b"charset", b"utf-8").lower() not in _CHARSETS:  # others are slow, or fail
-        raise Problem(415, "form-charset", "send the texts of the form as UTF-8")
+        raise Problem(415, "form-charset", "send the form's text as UTF-8")
     parser = _InMemoryParser(
         request.headers,
         request.stream(),
@@ -136,7 +136,7 @@ async def read_batch(request: Request, *, max_pictures: int) -> BatchForm:
         form = await parser.parse()
     except MultiPartException as exc:
         if exc.message.startswith("Too many files"):
-            raise Problem(413, "too-many-pictures", f"a request may have {max_pictures} pictures at most") from exc
+            raise Problem(413, "too-many-pictures", f"a request may have at most {max_pictures} pictures") from exc
         raise Problem(400, "form-damaged", f"this form cannot be used: {exc.message}") from exc
     try:
         return await _read(form)
@@ -147,7 +147,7 @@ async def read_batch(request: Request, *, max_pictures: int) -> BatchForm:
 async def _read(form: FormData) -> BatchForm:
     unknown = sorted({name for name, _ in form.multi_items()} - {"request", "pictures"})
     if unknown:
-        raise Problem(422, "invalid-request", "a form has the fields request and pictures, and no other")
+        raise Problem(422, "invalid-request", "a form may have only the fields request and pictures")
     files = [file for file in form.getlist("pictures") if isinstance(file, UploadFile)]
     asked = _read_request(form.get("request"))
     placements = (Placement(),) * len(files) if asked.placements is None else asked.placements

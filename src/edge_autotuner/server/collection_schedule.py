@@ -160,7 +160,7 @@ class CollectionSchedule:
         self._metrics.collections.labels("done").inc()
         self._metrics.last_collection_time.set(now.timestamp())
         self._metrics.last_collection_bytes.set(removed.n_bytes)
-        text = "collected %d bundles and %d contents, %d bytes"
+        text = "collected %d bundles and %d blobs, %d bytes"
         logger.info(text, len(removed.bundles), len(removed.blobs), removed.n_bytes)
 
 
@@ -178,9 +178,9 @@ def _attempt(work: Callable[[], _Result]) -> _Result | None:
 def _doubt(passed_s: float | None, planned_s: float) -> str | None:
     """Return why the clock is not trusted yet, None if it is."""
     if passed_s is None:
-        return "there was no collection before"
+        return "there was no garbage collection before"
     if passed_s < -_MAX_EARLY_S:
-        return f"the last collection was {-passed_s:.0f} s later than now: the clock was set back"
+        return f"the last garbage collection was {-passed_s:.0f} s in the future: the clock was set back"
     if passed_s > planned_s + MAX_LATE_S:
-        return f"the last collection was {passed_s:.0f} s ago: the clock was set, or the service did not run"
+        return f"the last garbage collection was {passed_s:.0f} s ago: the clock was set, or the service did not run"
     return None

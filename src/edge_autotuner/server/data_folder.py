@@ -58,7 +58,7 @@ def disk_check(folder: Path) -> ReadinessCheck:
                 file.flush()
         except StorageError as exc:
             logger.error("not ready: %s", exc)
-            return f"{_what(folder)} cannot be written to"
+            return f"cannot write to {_what(folder)}"
         return None
 
     return check
@@ -74,7 +74,7 @@ def room_check(folder: Path, config: ServerConfig) -> ReadinessCheck:
         except StorageError as exc:
             logger.error("not ready: %s", exc)
             has_room = False
-        return None if has_room else f"less than the reserve is free on the disk of {_what(folder)}"
+        return None if has_room else f"free space is below the reserve on the disk of {_what(folder)}"
 
     return check
 
@@ -87,7 +87,7 @@ def database_check(database: Database) -> ReadinessCheck:
             database.check_writable()
         except StorageError as exc:
             logger.error("not ready: %s", exc)
-            return "the database cannot be written to"
+            return "cannot write to the database"
         return None
 
     return check

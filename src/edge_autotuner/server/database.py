@@ -213,8 +213,8 @@ def check_known_database(url: str) -> None:
 def _check_version(version: int, name: str) -> None:
     if version > len(STEPS):
         raise ConfigError(
-            f"{name} has schema version {version}, this installation knows {len(STEPS)}; "
-            "install the version of edge-autotuner that wrote it, or use another database"
+            f"{name} has schema version {version}, but this installation supports {len(STEPS)}; install the version "
+            "of edge-autotuner that wrote it, or use another database"
         )
 
 
@@ -229,12 +229,11 @@ def _parsed_url(url: str) -> URL:
         backend = parsed.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise ConfigError(
-            "the database URL cannot be read; write sqlite:///FILE or postgresql://HOST/NAME, the latter with user, "
-            "colon, password and @ before HOST where it needs them"
+            "cannot read the database URL; use sqlite:///FILE or postgresql://[USER:PASSWORD@]HOST/NAME"
         ) from None  # the text may hold a password
     if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
-            raise ConfigError("the database must be a file: write sqlite:///FILE")
+            raise ConfigError("the database must be a file; use sqlite:///FILE")
         return parsed.set(drivername="sqlite+pysqlite")
     if backend == "postgresql":
         return parsed.set(drivername="postgresql+psycopg") if "+" not in parsed.drivername else parsed

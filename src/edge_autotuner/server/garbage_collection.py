@@ -130,9 +130,9 @@ class GarbageCollector:
         if not unused and not overdue:
             return
         n_bytes = sum(unused.values()) + sum(overdue.values())
-        detail = f"{len(unused) + len(overdue)} contents, {n_bytes} bytes"
+        detail = f"{len(unused) + len(overdue)} blobs, {n_bytes} bytes"
         if overdue:
-            detail += f"; {len(overdue)} of them were still needed, but older than pictures may be"
+            detail += f"; {len(overdue)} of them still needed, but past pictures_max_age_s"
         self._audit.append(connection, "blobs-collected", client=client, subject="-", detail=detail)
 
 

@@ -80,7 +80,7 @@ class BodyLimit:
         if self._n_held <= self._max_total_bytes:
             return None
         headers = {**_CLOSE, "Retry-After": _BUSY_RETRY_S}
-        return Problem(429, "too-many-bodies", "too many requests are being received; try again", headers=headers)
+        return Problem(429, "too-many-bodies", "too many uploads in progress; try again", headers=headers)
 
     def check(self, n_bytes: int) -> Problem | None:
         """Return why a body of so many bytes is refused."""
@@ -88,7 +88,7 @@ class BodyLimit:
 
     def too_large(self) -> Problem:
         """Return the refusal of a body that is too large."""
-        text = f"the body of a request may have {self._max_bytes} bytes at most"
+        text = f"a request body may have at most {self._max_bytes} bytes"
         return Problem(413, "body-too-large", text, headers=_CLOSE)
 
 
@@ -114,7 +114,7 @@ class _CountedBody:
         try:
             message = await self._limit.wait_for(self._receive, self._ends_at_s)
         except TimeoutError:
-            self.problem = Problem(408, "body-too-slow", "the rest of the body did not come", headers=_CLOSE)
+            self.problem = Problem(408, "body-too-slow", "timed out waiting for the request body", headers=_CLOSE)
             raise self.problem from None
         self._is_whole = not message.get("more_body", False)
         if self._is_held:

@@ -31,16 +31,20 @@ class Metrics:
         self.registry = CollectorRegistry()
         prometheus_client.ProcessCollector(registry=self.registry)
         self.requests = self._counter("requests", "Answered requests.", "method", "route", "status", "client")
-        self.request_seconds = self._histogram("request_seconds", "Time until an answer.", _SECONDS, "route")
-        self.received_bytes = self._counter("received_bytes", "Bytes of bodies that came in.", "route")
-        self.sent_bytes = self._counter("sent_bytes", "Bytes of bodies that went out.", "route")
+        self.request_seconds = self._histogram("request_seconds", "Time until the response.", _SECONDS, "route")
+        self.received_bytes = self._counter("received_bytes", "Bytes of request bodies.", "route")
+        self.sent_bytes = self._counter("sent_bytes", "Bytes of response bodies.", "route")
         self.pictures = self._counter(
-            "pictures", "Answered pictures: computed, cached, or shared with one under way.", "model", "client", "how"
+            "pictures",
+            "Annotated pictures: computed, cached, or shared with a running request.",
+            "model",
+            "client",
+            "how",
         )
-        self.batch_pictures = self._histogram("batch_pictures", "Pictures of one call.", _BATCHES, "model")
-        self.call_seconds = self._histogram("call_seconds", "Time of one call of a model.", _SECONDS, "model")
-        self.queue_pictures = self._gauge("queue_pictures", "Pictures that wait for a model.", "model")
-        self.cache_bytes = self._gauge("cache_memory_bytes", "Results in memory.")
+        self.batch_pictures = self._histogram("batch_pictures", "Pictures per model call.", _BATCHES, "model")
+        self.call_seconds = self._histogram("call_seconds", "Time per model call.", _SECONDS, "model")
+        self.queue_pictures = self._gauge("queue_pictures", "Queued pictures.", "model")
+        self.cache_bytes = self._gauge("cache_memory_bytes", "Cached results in memory.")
         self.collections = self._counter("collections", "Garbage collections.", "outcome")
         for outcome in ("done", "only-noted", "failed"):
             self.collections.labels(outcome)  # so that 0 is shown
@@ -84,5 +88,5 @@ class _Watched(Collector):
             for value, n in self._read().items():
                 found.add_metric([value], n)
         except StorageError as exc:
-            logger.error("cannot count for /metrics: %s", exc)
+            logger.error("cannot collect /metrics: %s", exc)
         yield found

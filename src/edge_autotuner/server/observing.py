@@ -127,25 +127,25 @@ class _Exchange:
 def _oversized(scope: Scope) -> Problem | None:
     """Refuse oversized headers before anything else reads them, which takes time for each of them."""
     if len(scope["headers"]) > MAX_HEADERS:
-        return Problem(431, "head-too-large", f"a request may have {MAX_HEADERS} headers at most", headers=_CLOSE)
+        return Problem(431, "head-too-large", f"a request may have at most {MAX_HEADERS} headers", headers=_CLOSE)
     if len(scope.get("raw_path", b"")) + len(scope.get("query_string", b"")) > MAX_TARGET_BYTES:
-        text = f"path and query of a request may have {MAX_TARGET_BYTES} bytes at most"
+        text = f"a request's path and query may have at most {MAX_TARGET_BYTES} bytes"
         return Problem(414, "address-too-long", text, headers=_CLOSE)
     return None
 
 
 def _stopping() -> Problem:
-    return Problem(503, "stopping", "the service is being stopped", headers={"Retry-After": _STOPPING_RETRY_S})
+    return Problem(503, "stopping", "the service is shutting down", headers={"Retry-After": _STOPPING_RETRY_S})
 
 
 def _unexpected(exc: Exception, route: str) -> Problem:
     reference = uuid.uuid4().hex[:12]
     if isinstance(exc, StorageError):
         logger.error("%s (%s): %s", route, reference, exc)
-        text = f"the service cannot use its disk or database now; its log says why: {reference}"
+        text = f"the service cannot use its disk or database now; see its log: {reference}"
         return Problem(503, "storage", text, headers={"Retry-After": _STORAGE_RETRY_S})
     logger.error("%s failed (%s)", route, reference, exc_info=exc)
-    return Problem(500, "unexpected", f"something unexpected happened; the log of the service says what: {reference}")
+    return Problem(500, "unexpected", f"internal error; see the service's log: {reference}")
 
 
 def _route(scope: Scope) -> str:

@@ -46,7 +46,7 @@ class BoundedConnection(psycopg.Connection[Any]):
                     until_s = time.monotonic() + self.silence_s
                 elif time.monotonic() >= until_s:
                     self.close()
-                    raise psycopg.OperationalError(f"the server has not answered for {self.silence_s:g} s")
+                    raise psycopg.OperationalError(f"no response from the server for {self.silence_s:g} s")
                 wanted = gen.send(ready)
         except StopIteration as stop:
             result: _T = stop.value

@@ -63,7 +63,7 @@ def run_server(
         listener = listen(config.host, config.port)
         scheme = "http" if config.tls is None else "https"
         if config.tls is None and not config.host.startswith(_LOOPBACK):
-            logger.warning("no TLS: tokens and pictures can be read on the way; set tls, or put a proxy in front")
+            logger.warning("no TLS: anyone on the network can read tokens and pictures; set tls, or use a TLS proxy")
         say(f"listening on {scheme}://{_shown(listener)}")
         sys.stdout.flush()
         workers.start()

@@ -234,10 +234,12 @@ class Registry:
             rows.check_camera(connection, camera)
             deployed = rows.deployed_id(connection, camera)
             if leaving is not None and leaving != deployed:
-                raise Problem(409, "deployed-differs", f"'{leaving}' is not deployed, but {deployed or 'nothing'}")
+                raise Problem(
+                    409, "deployed-differs", f"'{leaving}' is not deployed; deployed: {deployed or 'nothing'}"
+                )
             target = self._pop_deployment(connection, camera, deployed)
             if target is None:
-                raise Problem(409, "nothing-before", f"camera '{camera}' has no earlier bundle to return to")
+                raise Problem(409, "nothing-before", f"camera '{camera}' has no earlier bundle to roll back to")
             self._deploy(connection, camera, target)
             subject = f"{camera}/{target}"
             detail = f"instead of {deployed}"
@@ -275,7 +277,7 @@ class Registry:
         missing = [file for file in files if file.sha256 not in there]
         if missing:
             names = ", ".join(f"{file.name} ({file.sha256})" for file in missing)
-            raise Problem(409, "blobs-missing", f"upload first: {names}")
+            raise Problem(409, "blobs-missing", f"upload these first: {names}")
         for file in files:
             if there[file.sha256] != file.n_bytes:
                 detail = f"{file.name} has {there[file.sha256]} bytes, not {file.n_bytes} as the description says"
@@ -286,7 +288,7 @@ class Registry:
             return
         if find_signer(description, signature_from_text(signature), self._trusted) is None:
             known = ", ".join(key.fingerprint for key in self._trusted)
-            detail = f"the signature is not by a key that this service trusts ({known}): see trusted_keys"
+            detail = f"the signature is not from a trusted key ({known}); see trusted_keys"
             raise Problem(422, "signature-unknown", detail)
 
     def _add_signature(
@@ -296,7 +298,7 @@ class Registry:
         if signature is None or signature == row.signature:
             return
         if not self._trusted and client != row.added_by and not may_sign_others:
-            detail = f"bundle '{row.id}' can only be signed by the client that added it, or by one that may deploy"
+            detail = f"bundle '{row.id}' can only be signed by the client that added it, or with a deploy token"
             status, kind = (403, "not-yours") if row.signature is None else (409, "signature-differs")
             raise Problem(status, kind, detail)
         connection.execute(update(bundles).where(bundles.c.id == row.id).values(signature=signature))

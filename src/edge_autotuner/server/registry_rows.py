@@ -67,7 +67,7 @@ def checked_description(request: BundleRequest) -> tuple[bytes, ModelBundle, str
 def check_number_of_cameras(connection: Connection) -> None:
     """Raise `Problem` 409 if the service has no room for another camera."""
     if connection.execute(select(func.count()).select_from(cameras)).scalar_one() >= MAX_CAMERAS:
-        detail = f"there are {MAX_CAMERAS} cameras, the most of a service; use another service for this one"
+        detail = f"the service already has {MAX_CAMERAS} cameras, its limit; use another service"
         raise Problem(409, "too-many-cameras", detail)
 
 

@@ -87,7 +87,7 @@ class Services:
             self.failure = exc
             self.on_failure()
         except Exception:  # the task's edge; readiness says which model is missing
-            logger.exception("a model cannot be loaded")
+            logger.exception("cannot load a model")
 
     def start(self) -> None:
         """Start the work beside requests."""
@@ -124,7 +124,7 @@ class Services:
         return await asyncio.shield(self._asking)
 
     async def _check_all(self) -> list[str]:
-        reasons = ["the service is being stopped"] if self.stopping.is_set() else []
+        reasons = ["the service is shutting down"] if self.stopping.is_set() else []
         found = [await run_in_threadpool(check) for check in self.checks]
         return reasons + self.annotations.not_ready() + [reason for reason in found if reason is not None]
 

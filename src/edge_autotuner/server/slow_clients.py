@@ -34,8 +34,8 @@ MAX_HEADERS = 100
 MAX_TARGET_BYTES = 8 << 10
 """Longest path and query."""
 
-_TOO_SLOW = Problem(408, "head-too-slow", "the headers of the request did not come")
-_TOO_LARGE = Problem(431, "head-too-large", f"the headers of a request may have {MAX_HEAD_BYTES} bytes at most")
+_TOO_SLOW = Problem(408, "head-too-slow", "timed out waiting for the request headers")
+_TOO_LARGE = Problem(431, "head-too-large", f"request headers may have at most {MAX_HEAD_BYTES} bytes")
 
 
 _CONNECTION: ContextVar[_LimitedProtocol] = ContextVar("connection")

@@ -109,12 +109,14 @@ class Tokens:
             ConfigError: the name or a scope is not a valid one, or the client has a token.
         """
         if not _CLIENT.fullmatch(client):
-            raise ConfigError(f"a client's name has letters, digits, dots, dashes and underscores, got {client!r:.80}")
+            raise ConfigError(
+                f"a client's name may have letters, digits, dots, dashes and underscores, got {client!r:.80}"
+            )
         checked = _checked_scopes(scopes)
         with self._database.writing() as connection:
             row = self._current(connection, client)
             if row is not None and not _has_passed(row.expires_at, self._clock.now()):
-                raise ConfigError(f"'{client}' has a token; use `tokens rotate {client}`, or revoke it first")
+                raise ConfigError(f"'{client}' already has a token; use `tokens rotate {client}`, or revoke it first")
             if row is not None:
                 self._replace(connection, row, overlap_s=0.0)
             made = self._insert(connection, client, checked, expires_after_s)
@@ -139,7 +141,7 @@ class Tokens:
             self._replace(connection, row, overlap_s=overlap_s)
             lifetime_s = row.lifetime_s if expires_after_s is None else expires_after_s
             made = self._insert(connection, client, tuple(row.scopes.split()), lifetime_s)
-            detail = f"the old one is valid for {overlap_s:g} s more"
+            detail = f"the old one stays valid for {overlap_s:g} s"
             self._audit.append(connection, "token-rotated", client=COMMAND_LINE, subject=client, detail=detail)
         self._forget()
         return made
@@ -152,7 +154,7 @@ class Tokens:
             expiries = connection.execute(select(tokens.c.expires_at).where(of_client)).scalars()
             n_valid = len([expires_at for expires_at in expiries if expires_at is None or expires_at > now])
             if not n_valid:
-                raise ConfigError(f"'{client}' has no valid token; `tokens list` shows all")
+                raise ConfigError(f"'{client}' has no valid token; see `tokens list`")
             connection.execute(update(tokens).where(of_client).values(revoked_at=now, is_current=False))
             self._audit.append(connection, "token-revoked", client=COMMAND_LINE, subject=client)
         self._forget()
@@ -302,7 +304,7 @@ def _checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
     asked = set(scopes)
     wrong = sorted(asked - set(SCOPES))
     if wrong or not asked:
-        raise ConfigError(f"scopes are {', '.join(SCOPES)}; got {', '.join(wrong) or 'none'}")
+        raise ConfigError(f"scopes must be among {', '.join(SCOPES)}, got {', '.join(wrong) or 'none'}")
     return tuple(scope for scope in SCOPES if scope in asked)
 
 

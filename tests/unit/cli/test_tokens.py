@@ -33,7 +33,7 @@ def test_a_new_token_is_printed_alone(url: str) -> None:
     assert outcome.code == 0
     assert re.fullmatch(r"eat_[0-9a-f]{16}_[\w-]{43}\n", outcome.out)
     assert re.fullmatch(
-        r"the token of 'gate', shown only now; it expires at 20.. UTC\n".replace("..", ".*"), outcome.err
+        r"the token of 'gate', shown only once; it expires at 20.. UTC\n".replace("..", ".*"), outcome.err
     )
     assert scopes_of(url, outcome.out.strip()) == {"annotate", "train"}
 
@@ -42,7 +42,7 @@ def test_a_token_is_replaced_and_revoked(url: str) -> None:
     old = tokens(url, "add", "gate", "--scope", "annotate").out.strip()
     outcome = tokens(url, "rotate", "gate", "--overlap", "1h")
     new = outcome.out.strip()
-    assert outcome.err == "the token of 'gate', shown only now; it does not expire\n"
+    assert outcome.err == "the token of 'gate', shown only once; it does not expire\n"
     assert scopes_of(url, old) == scopes_of(url, new) == {"annotate"}
     assert tokens(url, "revoke", "gate").out == "2 tokens of 'gate' revoked\n"
     assert scopes_of(url, old) is scopes_of(url, new) is None
@@ -70,7 +70,7 @@ def test_the_audit_log_is_verified(url: str) -> None:
     tokens(url, "add", "gate", "--scope", "annotate")
     outcome = run_cli("audit", "verify", "--database", url)
     assert outcome.code == 0
-    known = re.fullmatch(r"1 entries are as they were written; the last is (1:[0-9a-f]{64})\n", outcome.out)
+    known = re.fullmatch(r"1 entries are intact; the last is (1:[0-9a-f]{64})\n", outcome.out)
     assert known
     assert run_cli("audit", "verify", "--known", known[1], "--database", url).code == 0
     wrong = run_cli("audit", "verify", "--known", f"9:{known[1][2:]}", "--database", url)

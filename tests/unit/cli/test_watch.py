@@ -44,7 +44,7 @@ def test_what_is_seen_is_told_and_drawn(street: Path, tmp_path: Path) -> None:
     outcome = run_cli("watch", street, "--every", "2s", "--video", video, "--pictures", pictures, *FIRST)
     assert (outcome.code, outcome.err) == (0, "")
     lines = outcome.out.splitlines()
-    assert lines[0] == "watching street.mp4; Ctrl-C ends it"
+    assert lines[0] == "watching street.mp4; press Ctrl-C to stop"
     assert [line.split()[0] for line in lines[1:5]] == ["0:02", "0:04", "0:06", "0:08"]
     assert all(line.endswith("frames/s") for line in lines[1:5])
     assert lines[5] == ""
@@ -71,7 +71,7 @@ def test_settings_are_those_of_the_capture(street: Path, tmp_path: Path) -> None
     config.write_text("capture: {motion: {ignore: [[[0, 0], [1, 0], [1, 1], [0, 1]]]}, background: {method: first}}")
     outcome = run_cli("watch", street, "--config", config)
     assert re.search(r"^Frames without motion +89 \(100%\)$", outcome.out, flags=re.MULTILINE)
-    assert "nothing moved" in outcome.out.splitlines()[-1]
+    assert "no motion" in outcome.out.splitlines()[-1]
     again = run_cli("watch", street, "--config", config, "--set", "capture.motion.ignore=[]")
     assert "89 (100%)" not in again.out
 

@@ -77,5 +77,5 @@ def test_the_command_says_what_it_did(tmp_path: Path) -> None:
     assert first.code == 0, first.err
     assert f"deleted {folder.dataset}" in first.out.replace("\n", "")
     assert not pictures_in(b"".join(path.read_bytes() for path in folder.path.rglob("*") if path.is_file()))
-    assert "holds no pictures any more" in run_script("forget", folder.path).out.replace("\n", " ")
+    assert "has no pictures left" in run_script("forget", folder.path).out.replace("\n", " ")
     assert run_script("forget", tmp_path / "nothing").code == DatasetError.exit_code

@@ -196,7 +196,7 @@ GOOD = MotionFacts((80, 60), n_frames=100, n_compared=90, n_with_motion=40, cove
     [
         ({}, ""),
         ({"n_compared": 0, "n_with_motion": 0}, "the background was never known"),
-        ({"n_with_motion": 0}, "nothing moved"),
+        ({"n_with_motion": 0}, "no motion"),
         ({"n_with_motion": 85}, ""),
         ({"n_with_motion": 86}, "almost every frame shows motion"),
         ({"covered_fraction_with_motion": 0.26}, "the regions cover much of the frame"),

@@ -493,7 +493,7 @@ def test_a_model_that_is_too_slow_is_given_up(tmp_path: Path) -> None:
             assert "retry-after" in reply.headers
         while (ready := await client.get("/ready")).status_code == 200:
             await asyncio.sleep(0)  # the call began a little after the request
-        assert "has not answered" in problem(ready, 503, "not-ready").detail
+        assert "has not responded" in problem(ready, 503, "not-ready").detail
         stub.open()
 
     play(scenario, make_services(tmp_path, {"stub": stub}, limits={"request_timeout_s": 0.05}))

@@ -106,7 +106,7 @@ def test_a_log_whose_end_was_cut_off_is_noticed_by_who_knows_an_entry(database: 
     with database.writing() as connection:
         connection.execute(text("DELETE FROM audit WHERE seq > 2"))
     assert log.verify().damage is None
-    assert log.verify(known).damage == "entry 4 is missing: the log ends before it"
+    assert log.verify(known).damage == "entry 4 is missing: the log ends earlier"
 
 
 def test_a_log_that_was_computed_anew_is_noticed_by_who_knows_an_entry(database: Database) -> None:

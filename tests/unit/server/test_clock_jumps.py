@@ -134,7 +134,7 @@ def test_a_content_that_a_wrong_clock_removed_is_asked_for_again(parts: Parts, c
     assert model in parts.registry.collect_garbage(client="admin").blobs
     clock.ahead_s = 0
     request = BundleRequest(description=description("n", model=b"another model", weights=b"another"))
-    with pytest.raises(Problem, match="upload first") as caught:
+    with pytest.raises(Problem, match="upload these") as caught:
         parts.registry.add("gate", request, client="trainer")
     assert caught.value.status == 409
     assert add_bundle(parts, name="n", model=b"another model", weights=b"another")

@@ -156,7 +156,9 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
     running = Database(url_of(tmp_path))
     with running.writing() as connection:
         connection.execute(schema_version.update().values(version=len(STEPS) + 1))
-    with pytest.raises(ConfigError, match=f"schema version {len(STEPS) + 1}, this installation knows {len(STEPS)}"):
+    with pytest.raises(
+        ConfigError, match=f"schema version {len(STEPS) + 1}, but this installation supports {len(STEPS)}"
+    ):
         Database(url_of(tmp_path))
     with pytest.raises(StorageError, match="restart this one"), running.writing() as connection:
         insert_camera(connection, "gate")

@@ -176,7 +176,7 @@ def test_no_picture_stays_for_longer_than_pictures_may(parts: Parts) -> None:
     assert removed.blobs == (picture,)
     assert there(parts) == {renewed, hash_of(b"model"), hash_of(b"weights")}
     (entry,) = [entry for entry in parts.audit.entries() if entry.action == "blobs-collected"]
-    assert entry.detail == "1 contents, 9 bytes; 1 of them were still needed, but older than pictures may be"
+    assert entry.detail == "1 blobs, 9 bytes; 1 of them still needed, but past pictures_max_age_s"
 
 
 def test_nothing_is_gone_that_the_audit_log_does_not_name(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,7 +281,7 @@ def test_a_bundle_that_was_removed_can_be_added_again(parts: Parts) -> None:
     parts.clock.advance(100 * DAY_S)
     assert parts.registry.collect_garbage(client="admin").bundles == (bundle,)
     request = BundleRequest(description=description())
-    with pytest.raises(Exception, match="upload first"):
+    with pytest.raises(Exception, match="upload these"):
         parts.registry.add("gate", request, client="trainer")
     assert add_bundle(parts) != bundle
 

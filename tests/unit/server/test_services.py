@@ -47,7 +47,7 @@ def test_uploads_have_the_size_of_the_settings(tmp_path: Path) -> None:
     with opened(tmp_path, blobs={"max_content_mb": 0.001, "reserve_mb": 0}) as services:
         assert services.blobs is not None
         services.blobs.store(b"x" * 1000)
-        with pytest.raises(Problem, match="1000 bytes at most"):
+        with pytest.raises(Problem, match="at most 1000 bytes"):
             services.blobs.store(b"x" * 1001)
 
 
@@ -87,7 +87,7 @@ def test_a_disk_without_its_reserve_is_not_ready(tmp_path: Path) -> None:
         assert reasons(services) == []
     with opened(tmp_path, blobs={"reserve_mb": 1e8}) as services:
         places = ("the data folder", "the folder of uploads")
-        assert reasons(services) == [f"less than the reserve is free on the disk of {place}" for place in places]
+        assert reasons(services) == [f"free space is below the reserve on the disk of {place}" for place in places]
 
 
 def test_uploads_that_are_gone_are_not_ready(tmp_path: Path) -> None:
@@ -95,6 +95,6 @@ def test_uploads_that_are_gone_are_not_ready(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "blobs")
         found = [reason for check in services.checks if (reason := check()) is not None]
     assert found == [
-        "the folder of uploads cannot be written to",
-        "less than the reserve is free on the disk of the folder of uploads",
+        "cannot write to the folder of uploads",
+        "free space is below the reserve on the disk of the folder of uploads",
     ]

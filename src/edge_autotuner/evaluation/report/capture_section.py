@@ -25,14 +25,14 @@ _CHOSEN = {"selected", "empty"}
 
 _REASONS = {
     "selected": "shows something new",
-    "empty": "selected although nothing moved, to learn what is no object",
-    "background unknown": "the empty scene was still being learnt",
-    "no motion": "nothing moved",
-    "too soon": "too close to the selected frame before; the budget is spread over the time",
-    "over budget": "the limit of frames for the hour, the day or the whole capture was reached",
-    "nothing new": "what moves has been sent before",
+    "empty": "selected without motion, as a negative example",
+    "background unknown": "the background was still being learned",
+    "no motion": "no motion",
+    "too soon": "too close to the previous selected frame; the budget is spread over time",
+    "over budget": "the limit per hour, per day or of the whole capture was reached",
+    "nothing new": "the moving objects were already sent",
     "too similar": "resembles a selected frame",
-    "outscored": "another frame of the same time was better by the score",
+    "outscored": "another frame of the same time slot scored better",
 }
 """Why frames are selected or not, in the words of the capture, and what is meant."""
 
@@ -95,7 +95,7 @@ def motion(data: ReportData) -> dict[str, Any] | None:
         facts.histogram,
         facts.histogram_edges,
         marked=("mean", facts.covered_fraction_with_motion),
-        x_title="share of the frame covered by motion regions",
+        x_title="fraction of the frame covered by motion regions",
     )
     return {"chart": chart, "rows": motion_rows(facts)}
 
@@ -137,7 +137,7 @@ def events(data: ReportData) -> dict[str, Any] | None:
     return {
         "text": ", ".join(f"{n:,} \N{MULTIPLICATION SIGN} {kind}" for kind, n in counts.most_common()),
         "rows": [(_when(event), event.kind, event.detail) for event in data.events[:_MAX_EVENTS]],
-        "rest": f"and {n_hidden:,} more; all of them are in the dataset" if n_hidden > 0 else "",
+        "rest": f"and {n_hidden:,} more in the dataset" if n_hidden > 0 else "",
     }
 
 
@@ -185,7 +185,7 @@ def _sent_tile(facts: SentFacts | None) -> Tile | None:
     if facts is None or not facts.pixels_in_regions:
         return None
     ratio = facts.pixels_of_frames / facts.pixels_in_regions
-    return Tile("Pixels worth sending", one_of_text(ratio), note="regions of selected frames, of all that was captured")
+    return Tile("Pixels worth sending", one_of_text(ratio), note="regions of selected frames, of all captured pixels")
 
 
 def _live_tile(facts: MotionFacts | None) -> Tile | None:
@@ -199,7 +199,7 @@ def _size_rows(facts: MotionFacts) -> Rows:
     return [
         ("One box around all changes, mean", f"{percent_text(facts.enclosing_fraction)} of the frame"),
         ("Motion regions together, mean", f"{percent_text(facts.covered_fraction_with_motion)} of the frame"),
-        ("The same, frames without motion included", f"{percent_text(facts.covered_fraction)} of the frame"),
+        ("Same, including frames without motion", f"{percent_text(facts.covered_fraction)} of the frame"),
         ("Half of the regions are smaller than", f"{median} of the frame"),
         ("Eight of ten lie between", f"{low} and {high}"),
     ]
@@ -216,7 +216,7 @@ def _live_rows(facts: MotionFacts) -> Rows:
 
 
 def _damage_rows(facts: MotionFacts) -> Rows:
-    rows = [("Damaged frames left out", facts.n_lost), ("Frames with a repaired time", facts.n_times_repaired)]
+    rows = [("Damaged frames skipped", facts.n_lost), ("Frames with a repaired time", facts.n_times_repaired)]
     return [(name, f"{n:,}") for name, n in rows if n]
 
 
@@ -259,8 +259,7 @@ def _stamp(moment: datetime | None) -> str:
 
 
 _NOT_FOLLOWED = (
-    "Objects were not followed from frame to frame: the frames are too far apart or not in order of time, or the rules "
-    "about time are switched off."
+    "Objects were not tracked: the frames are too far apart or not in order of time, or the temporal rules are off."
 )
 
 
@@ -278,13 +277,13 @@ def refinement(data: ReportData) -> dict[str, Any] | None:
 
 def _followed_rows(facts: RefinementFacts) -> Rows:
     counts = [
-        ("Objects followed through three frames or more", facts.n_tracks),
-        ("Boxes smoothed along the way of their object", facts.n_smoothed),
+        ("Objects tracked through three frames or more", facts.n_tracks),
+        ("Boxes smoothed along their object's track", facts.n_smoothed),
         ("Gaps filled: an object was missed between two frames", facts.n_filled),
-        ("Flickers, which no neighbouring frame shows: now uncertain", facts.n_flickers),
-        ("Became labels because the frames around are sure", facts.n_raised),
-        ("Became uncertain because the frames around are unsure", facts.n_lowered),
-        ("Got the one class that their object has", facts.n_reclassified),
+        ("Flickers that no neighbouring frame shows: now uncertain", facts.n_flickers),
+        ("Became labels because neighbouring frames are certain", facts.n_raised),
+        ("Became uncertain because neighbouring frames are uncertain", facts.n_lowered),
+        ("Changed to the class of their object", facts.n_reclassified),
     ]
     return [(name, _count_text(n)) for name, n in counts]
 
@@ -292,8 +291,8 @@ def _followed_rows(facts: RefinementFacts) -> Rows:
 def _left_rows(facts: RefinementFacts) -> Rows:
     places = f"{facts.n_static_places:,} place{'' if facts.n_static_places == 1 else 's'}"
     return [
-        ("Part of the scene, but taken for an object", places if facts.n_static_places else "none"),
-        ("Labels taken away there", _count_text(facts.n_static_labels)),
+        ("Parts of the scene mistaken for an object", places if facts.n_static_places else "none"),
+        ("Labels removed there", _count_text(facts.n_static_labels)),
         ("Labels left in the training frames", _count_text(facts.n_labels)),
         ("Training frames without any label", _count_text(facts.n_empty_frames)),
     ]

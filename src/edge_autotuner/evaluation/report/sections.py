@@ -117,7 +117,7 @@ def teacher_scores(data: ReportData) -> dict[str, str] | None:
     text = f"{n_labels:,} boxes are labels. {n_uncertain:,} are uncertain: neither object nor background."
     return {
         "chart": charts.histogram(scores, thresholds=thresholds, x_title="score of the teacher's boxes"),
-        "text": text if data.refinement is None else f"{text} All of this is after the refinement.",
+        "text": text if data.refinement is None else f"{text} These numbers are after refinement.",
     }
 
 
@@ -158,13 +158,13 @@ def costs(data: ReportData) -> dict[str, Any] | None:
 
 def _learning_text(curve: LearningCurve) -> str:
     best, look = curve.best_epoch, curve.second_look
-    kept = f"The weights of epoch {best} are kept." if best else "No epoch was better than the start."
+    kept = f"The weights of epoch {best} are kept." if best else "No epoch improved on the start."
     if look is None:
         return kept
     return (
         f"After epoch {look.after_epoch} the edge model looked at {look.n_frames:,} frames itself, and its boxes were "
         f"fused with the teacher's: {look.n_labels_before:,} labels became {look.n_labels_after:,}. The validation "
-        f"labels changed with them, so that the curve begins anew there; those of the test frames did not. {kept}"
+        f"labels changed too, so the curve restarts there; the test labels did not. {kept}"
     )
 
 
@@ -215,14 +215,14 @@ def _edge_tile(data: ReportData) -> Tile | None:
     if cost.edge_ms_after is None or cost.edge_ms_before is None:
         known = cost.edge_ms_before if cost.edge_ms_after is None else cost.edge_ms_after
         return Tile("Edge model, ms per frame", f"{known:.1f}")
-    note = "same network, only its weights changed"
+    note = "same network, new weights"
     return Tile("Edge model, ms per frame", f"{cost.edge_ms_after:.1f}", f"{cost.edge_ms_before:.1f}", note)
 
 
 def _time_tile(data: ReportData) -> Tile | None:
     if data.costs is None or not data.costs.stage_seconds:
         return None
-    return Tile("Time in all", duration_text(sum(data.costs.stage_seconds.values())), note="no human label used")
+    return Tile("Total time", duration_text(sum(data.costs.stage_seconds.values())), note="no human labels")
 
 
 def _frame_views(data: ReportData, frame: FrameComparison, picture_id: str) -> list[dict[str, str]]:

@@ -103,13 +103,13 @@ def headline(data: ReportData) -> str:
         better = "more" if new.ap > old.ap else "no more"
         return f"The specialized model is {better} accurate on this camera than the model off the shelf."
     if old:
-        return "This is how the model does off the shelf; it has not been specialized yet."
+        return "These are the results of the model off the shelf; it has not been specialized yet."
     if data.learning is not None:
-        return "A specialized model was trained; it has not been scored on later frames yet."
+        return "A specialized model was trained but not yet scored on later frames."
     if data.teacher_scores is not None and len(data.teacher_scores):
         return f"The teacher has given {len(data.teacher_scores):,} boxes; training comes next."
     if data.selection_counts or data.timeline:
-        return "Frames were selected; the teacher has not labelled them yet."
+        return "Frames were selected but not yet labelled by the teacher."
     return "Nothing has been measured yet."
 
 

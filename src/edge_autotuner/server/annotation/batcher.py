@@ -188,9 +188,11 @@ def detect_all(detector: Detector, images: list[ImageArray], name: str) -> list[
             answers = detector.detect_batch(images)
             if len(answers) == len(images):
                 return [_checked(answer, detector) for answer in answers]
-            logger.warning("model %s: %d answers for %d pictures; one by one", name, len(answers), len(images))
+            logger.warning(
+                "model %s returned %d results for %d pictures; retrying one by one", name, len(answers), len(images)
+            )
         except Exception:  # the other pictures of the batch may be fine
-            logger.warning("model %s: a batch of %d failed; one by one", name, len(images), exc_info=True)
+            logger.warning("model %s: a batch of %d failed; retrying one by one", name, len(images), exc_info=True)
     return [_detect_one(detector, image) for image in images]
 
 

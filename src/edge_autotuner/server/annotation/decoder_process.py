@@ -49,7 +49,7 @@ def _answer(answers: BinaryIO, data: bytes, size_wh: tuple[int, int], cpu_ms: in
         answers.write(ANSWER.pack(0))
         answers.write(image.data)
     except (BadPicture, MemoryError) as exc:
-        text = (str(exc) or "it takes too much memory").encode()
+        text = (str(exc) or "decoding takes too much memory").encode()
         answers.write(ANSWER.pack(len(text)) + text)
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)

@@ -72,8 +72,8 @@ class _DecoderProcess:
                 environment={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             )
         except OSError as exc:
-            logger.error("cannot start a process that decodes pictures: %s", exc)
-            text = "the service cannot start another process now; try again"
+            logger.error("cannot start a decoder process: %s", exc)
+            text = "the service cannot start a decoder now; try again"
             raise Problem(503, "no-decoder", text, headers={"Retry-After": _RETRY_S}) from exc
         for pipe in (self._requests, self._answers):
             os.set_blocking(pipe.fileno(), False)
@@ -138,11 +138,11 @@ class _DecoderProcess:
         if is_late:
             self._process.kill()
         code = self._end()
-        logger.warning("picture %s ended its decoder (%s, exit code %s)", picture.sha256, exc, code)
+        logger.warning("picture %s crashed its decoder (%s, exit code %s)", picture.sha256, exc, code)
         if is_late or code == -signal.SIGPROF:
-            return damaged(picture.header.type, "it takes longer to decode than its pixels can need")
+            return damaged(picture.header.type, "decoding takes too long for its size")
         if code == -signal.SIGKILL:  # by the kernel without memory, or a user: not the fault of the picture
-            text = "the process that decoded this picture was ended from outside; send it again"
+            text = "its decoder was killed; send the picture again"
             return Problem(503, "decoder-ended", text, headers={"Retry-After": _RETRY_S})
         return damaged(picture.header.type, "its decoder crashed")
 

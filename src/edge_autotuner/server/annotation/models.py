@@ -79,7 +79,7 @@ def _find(model: ServedModel, models_dir: Path | None) -> ModelLoader:
         return lambda: _load_bundle(path, model)
     if path.is_file() and path.suffix in _NETWORK_SUFFIXES:
         if model.input_size is None:
-            raise ConfigError(f"{path} is a weights file: say with input_size what input it shall have")
+            raise ConfigError(f"{path} is a weights file; set input_size to its input size")
         size_wh = model.input_size
         return lambda: _load_network(path, None, size_wh, model)
     if path.is_file():
@@ -103,7 +103,7 @@ def _find_known(model: ServedModel, models_dir: Path | None) -> ModelLoader:
 
 def _has_own_input(model: ServedModel) -> None:
     if model.input_size is not None:
-        raise ConfigError(f"{model.source} has the input of its file; leave input_size out")
+        raise ConfigError(f"{model.source} has a fixed input size; remove input_size")
 
 
 def _load_onnx(path: Path, spec: DetectorSpec, model: ServedModel) -> LoadedModel:

@@ -45,12 +45,10 @@ def check_picture(upload: Upload, *, max_pixels: int) -> CheckedPicture:
     except BadPicture as exc:
         raise damaged(upload.declared_type, str(exc)) from exc
     if upload.declared_type not in {header.type, ANY_TYPE}:
-        raise Problem(415, "picture-type", f"the picture is {header.type} and was sent as {upload.declared_type}")
+        raise Problem(415, "picture-type", f"the picture is {header.type} but was sent as {upload.declared_type}")
     if header.n_pixels > max_pixels:
         width, height = header.size_wh
-        raise Problem(
-            413, "picture-too-large", f"the picture has {width}x{height} pixels, at most {max_pixels} are accepted"
-        )
+        raise Problem(413, "picture-too-large", f"the picture has {width}x{height} pixels, the limit is {max_pixels}")
     try:
         check_length(upload.content, header)
     except BadPicture as exc:

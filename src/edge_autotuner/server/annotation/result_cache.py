@@ -72,7 +72,7 @@ class ResultCache:
             found = task_named(key.task).codec.from_bytes(packed)
             self._remember(key.to_bytes(), packed)
             return found
-        logger.warning("a damaged result in the cache is ignored")
+        logger.warning("ignoring a damaged cached result")
         return None
 
     def recall(self, key: ResultKey) -> Detections | None:

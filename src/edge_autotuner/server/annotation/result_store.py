@@ -185,13 +185,13 @@ def _open(path: Path) -> sqlite3.Connection | None:
         except sqlite3.OperationalError:  # the disk, or another process: the file itself is fine
             raise
         except sqlite3.DatabaseError as exc:
-            logger.warning("the results in %s are not usable (%s); starting anew", path.name, exc)
+            logger.warning("the result cache %s is unusable (%s); starting a new one", path.name, exc)
             for suffix in ("", "-wal", "-shm"):
                 with suppress(OSError):
                     path.with_name(path.name + suffix).unlink()
             return _connect(path)
     except (OSError, sqlite3.Error) as exc:
-        logger.error("results are not kept on disk: %s: %s", path.name, exc)
+        logger.error("result cache on disk is off: %s: %s", path.name, exc)
         return None
 
 

@@ -138,14 +138,14 @@ class AnnotationService:
 
     def not_ready(self) -> list[str]:
         """Return why models cannot be used; empty if all can."""
-        failed = [f"model {name} cannot be loaded" for name in self._loaders if name in self._failed]
+        failed = [f"cannot load model {name}" for name in self._loaders if name in self._failed]
         missing = [name for name in self._loaders if name not in self._ready and name not in self._failed]
         longest_s = self._limits.request_timeout_s
         stuck = [name for name, model in self._ready.items() if model.batcher.longest_call_s > longest_s]
         return [
             *failed,
             *(f"model {name} is being loaded" for name in missing),
-            *(f"model {name} has not answered for more than {longest_s:g} s" for name in stuck),
+            *(f"model {name} has not responded for more than {longest_s:g} s" for name in stuck),
         ]
 
     async def annotate(self, name: str, uploads: Sequence[Upload], *, client: str) -> list[AnnotatedPicture | Problem]:
@@ -159,7 +159,7 @@ class AnnotationService:
                 or the service is being stopped.
         """
         if self._is_closed:
-            raise Problem(503, "stopping", "the service is being stopped")
+            raise Problem(503, "stopping", "the service is shutting down")
         model = self._model(name)
         self._check_quota(client)
         self._quotas.take(client, n_requests=1)
@@ -227,9 +227,7 @@ class AnnotationService:
             places = model.batcher.reserve(n_pixels)
         except QueueFull as exc:
             wait = {"Retry-After": whole_seconds(exc.retry_after_s)}
-            raise Problem(
-                429, "queue-full", f"model {model.info.name} has too much to do: {exc}", headers=wait
-            ) from exc
+            raise Problem(429, "queue-full", f"model {model.info.name} is overloaded: {exc}", headers=wait) from exc
         self._quotas.take(client, n_pixels=sum(n_pixels))
         for (key, question), place in zip(fresh.items(), places, strict=True):
             work = self._compute(model, question, place)
@@ -269,13 +267,13 @@ class AnnotationService:
             wait = {"Retry-After": whole_seconds(_LOADING_RETRY_S)}
             raise Problem(503, "model-not-ready", f"model {name} is being loaded", headers=wait)
         known = ", ".join(self._ready)
-        raise Problem(404, "no-such-model", f"there is no model of this name; the models are {known}")
+        raise Problem(404, "no-such-model", f"no such model; the models are {known}")
 
     def _check_quota(self, client: str) -> None:
         wait_s = self._quotas.wait_s(client)
         if wait_s > 0:
             wait = {"Retry-After": whole_seconds(wait_s)}
-            raise Problem(429, "quota", "this client has used up its quota", headers=wait)
+            raise Problem(429, "quota", "this client's quota is exhausted", headers=wait)
 
     def _started(self, name: str, loaded: LoadedModel) -> _ReadyModel:
         labels, size_wh = loaded.detector.labels, loaded.detector.input_size_wh
@@ -297,6 +295,4 @@ def _failure(name: str, exc: Exception) -> Problem:
     """Return the refusal for a model that failed; the log has the cause under the same ID."""
     reference = uuid.uuid4().hex[:12]
     logger.error("model %s failed on a picture (%s): %s", name, reference, exc, exc_info=exc.__cause__ or exc)
-    return Problem(
-        500, "model-failed", f"model {name} failed on this picture; the log of the service says why: {reference}"
-    )
+    return Problem(500, "model-failed", f"model {name} failed on this picture; see the service's log: {reference}")

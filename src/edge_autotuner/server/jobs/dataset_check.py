@@ -60,10 +60,10 @@ def read_dataset(file: BinaryIO, *, max_wait_s: float = 120.0) -> DatasetFacts:
     except (OSError, subprocess.TimeoutExpired) as exc:
         from edge_autotuner.server.problems import Problem  # loads the libraries of the service
 
-        text = "the description of the dataset cannot be read now; try again later"
+        text = "cannot read the dataset's description now; try again later"
         raise Problem(503, "dataset-not-read", text, headers={"Retry-After": _RETRY_S}) from exc
     if done.returncode != 0:
-        raise DatasetError("the description of the dataset takes too much memory to be read")
+        raise DatasetError("reading the dataset's description takes too much memory")
     told: dict[str, Any] = load_json(done.stdout)
     if "error" in told:
         raise DatasetError(told["error"])

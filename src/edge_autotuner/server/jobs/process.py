@@ -102,7 +102,7 @@ class WorkerProcesses:
         if self._thread is not None and not self._thread.is_alive() and not self._stop.is_set():
             return "the supervisor of the job workers has stopped"
         if self._slots and all(slot.is_failing for slot in self._slots):
-            return "no job worker can be started; see the log"
+            return "cannot start job workers; see the log"
         return None
 
     def _supervise(self) -> None:
@@ -140,14 +140,16 @@ class _Slot:
         if self.process is not None and self.process.has_ended:
             is_early = now_s - self._started_s < _STEADY_S
             self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S) if is_early else _FIRST_PAUSE_S
-            logger.error("a worker ended with %s; a new one in %.0f s", self.process.returncode, self._pause_s)
+            logger.error(
+                "a worker exited with %s; starting a new one in %.0f s", self.process.returncode, self._pause_s
+            )
             self.process, self._not_before_s = None, now_s + self._pause_s
         if self.process is None and now_s >= self._not_before_s:
             try:
                 self.process, self._started_s = start_one(), now_s
             except OSError as exc:
                 self._pause_s = min(self._pause_s * 2, _LONGEST_PAUSE_S)
-                logger.error("a worker cannot be started: %s; next attempt in %.0f s", exc, self._pause_s)
+                logger.error("cannot start a worker: %s; next attempt in %.0f s", exc, self._pause_s)
                 self._not_before_s = now_s + self._pause_s
 
 
@@ -179,7 +181,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         run_worker(config)
     except EdgeAutotunerError as exc:
-        logger.error("a worker cannot go on: %s", exc)
+        logger.error("a worker stopped: %s", exc)
         return exc.exit_code
     return 0
 

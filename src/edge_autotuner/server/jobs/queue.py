@@ -190,7 +190,7 @@ class JobQueue:
         if row.is_cancelling:
             self._end(connection, row, "cancelled")
         elif n_kills >= self._config.max_kills:
-            detail = f"{why}, {n_kills} times without getting further in between"
+            detail = f"{why}, {n_kills} times without progress in between"
             self._end(connection, row, "failed", error=JobError(kind="worker-killed", detail=detail))
         else:
             rows.change(connection, row.id, state="queued", n_kills=n_kills)

@@ -83,10 +83,10 @@ class SigningPolicy:
         if isinstance(start, StartWeights):
             if self._is_of_catalogue(start):
                 return None
-            return f"it starts from weights of no model in the service's catalogue ({start.name})"
+            return f"it starts from weights that are not in the service's catalogue ({start.name})"
         if self._is_signed(start, registry):
             return None
-        return "it starts from a bundle that is not in the registry with a signature that the service trusts"
+        return "it starts from a bundle without a trusted signature in the registry"
 
     def signatures(
         self,
@@ -121,7 +121,7 @@ class SigningPolicy:
         signed = {
             name: signature_to_text(key.sign(content)) for name, content in descriptions.items() if name in made_here
         }
-        return signed, None if promoted else "it was not better than the model before it"
+        return signed, None if promoted else "it was not better than the previous model"
 
     def _is_of_catalogue(self, start: StartWeights) -> bool:
         try:

@@ -180,7 +180,7 @@ class JobStore:
         self._claim(sizes)
         if dataset.n_bytes > self._config.max_dataset_mb * 1e6:
             n_mb, most_mb = dataset.n_bytes / 1e6, self._config.max_dataset_mb
-            detail = f"the pictures have {n_mb:.0f} MB, at most {most_mb:g} are accepted"
+            detail = f"the pictures have {n_mb:.0f} MB, the limit is {most_mb:g}"
             raise Problem(422, "dataset-too-large", detail)
         return set(sizes)
 
@@ -200,10 +200,10 @@ class JobStore:
         missing = [sha256 for sha256 in sizes if sha256 not in there]
         if missing:
             named = ", ".join(missing[:_NAMED]) + (", ..." if len(missing) > _NAMED else "")
-            raise Problem(409, "blobs-missing", f"upload first {len(missing)} contents: {named}")
+            raise Problem(409, "blobs-missing", f"upload these {len(missing)} blobs first: {named}")
         for sha256, n_bytes in sizes.items():
             if n_bytes is not None and there[sha256] != n_bytes:
-                detail = f"the content {sha256} has {there[sha256]} bytes, not {n_bytes} as is said"
+                detail = f"the blob {sha256} has {there[sha256]} bytes, not {n_bytes} as stated"
                 raise Problem(422, "size-differs", detail)
 
     def _read_dataset(self, sha256: str) -> DatasetFacts:
@@ -216,7 +216,7 @@ class JobStore:
     def _check_quota(self, connection: Connection, client: str) -> None:
         query = select(func.count()).where(jobs.c.client == client, jobs.c.state.in_(rows.UNFINISHED))
         if connection.execute(query).scalar_one() >= self._config.max_unfinished:
-            detail = f"at most {self._config.max_unfinished} unfinished jobs are accepted; wait for one, or cancel one"
+            detail = f"at most {self._config.max_unfinished} unfinished jobs are allowed; wait for one, or cancel one"
             raise Problem(429, "too-many-jobs", detail, headers={"Retry-After": _RETRY_S})
 
 
@@ -245,7 +245,7 @@ def _canonical(request: TuneRequest) -> tuple[str, str]:
         values = request.model_dump(mode="json", exclude={"deadline_s"})
         plain = json.dumps(values, sort_keys=True, allow_nan=False)
     except (ValueError, RecursionError) as exc:
-        raise Problem(422, "bad-settings", f"the request cannot be written down: {exc!s:.200}") from exc
+        raise Problem(422, "bad-settings", f"cannot store the request: {exc!s:.200}") from exc
     return text, hashlib.sha256(plain.encode()).hexdigest()
 
 
@@ -256,7 +256,7 @@ def _by_key(client: str, key: str) -> Any:  # noqa: ANN401 (a query of SQLAlchem
 def _same(row: Row[Any], digest: str) -> JobInfo:
     """Return the job of a key; raises `Problem` 409 if its content differs."""
     if row.request_sha256 != digest:
-        raise Problem(409, "key-used", f"the key is that of job {row.id}, which has another content; choose another")
+        raise Problem(409, "key-used", f"the key is used by job {row.id} with different content; choose another")
     return rows.info_of(row)
 
 
@@ -266,5 +266,5 @@ def _job(connection: Connection, job_id: str, caller: Caller) -> Row[Any]:
         query = query.where(jobs.c.client == caller.client)
     row = connection.execute(query).first()
     if row is None:
-        raise Problem(404, "unknown-job", f"there is no job '{job_id}' of this client")
+        raise Problem(404, "unknown-job", f"this client has no job '{job_id}'")
     return row

@@ -78,12 +78,12 @@ def main(folder: Path, priority: str, worker: int) -> int:
     except ModuleNotFoundError as exc:
         if (exc.name or "").startswith("edge_autotuner"):
             raise
-        detail = f"the service lacks {exc.name}: pip install 'edge-autotuner[train]' there"
+        detail = f"the service needs {exc.name}: pip install 'edge-autotuner[train]' there"
         print_line({"error": {"kind": MissingDependency.__name__, "detail": detail}})
         return MissingDependency.exit_code
     except Exception as exc:
         logger.exception("a job failed unexpectedly")
-        print_line({"error": {"kind": "unexpected", "detail": f"{type(exc).__name__}; the service's log says more"}})
+        print_line({"error": {"kind": "unexpected", "detail": f"{type(exc).__name__}; see the service's log"}})
         return 1
     return 0
 
@@ -127,11 +127,9 @@ def picture_check(max_pixels: int) -> CheckPicture:
         except BadPicture as exc:
             raise DatasetError(f"a picture of the dataset cannot be used: {exc}") from exc
         if header.n_pixels > max_pixels:
-            raise DatasetError(
-                f"a picture of the dataset has {header.n_pixels} pixels, at most {max_pixels} are accepted"
-            )
+            raise DatasetError(f"a picture of the dataset has {header.n_pixels} pixels, the limit is {max_pixels}")
         if size_wh is not None and header.size_wh != size_wh:
-            raise DatasetError(f"a picture of the dataset has {header.size_wh} pixels, {size_wh} were announced")
+            raise DatasetError(f"a picture of the dataset has {header.size_wh} pixels, expected {size_wh}")
         try:
             check_work(data, header)
         except BadPicture as exc:
@@ -186,7 +184,7 @@ def _known_model(start: StartWeights) -> str:
     from edge_autotuner.pipeline.edge_weights import model_sha256
 
     if model_sha256(locate(start.name)) != start.sha256:
-        raise WeightsError(f"the model {start.name} has another content here; upload the weights")
+        raise WeightsError(f"the model {start.name} is different here; upload the weights")
     return start.name
 
 
@@ -242,9 +240,9 @@ def _reader(blobs: Path) -> Callable[[str], bytes]:
         try:
             content = child_path(blobs, sha256[:2], sha256).read_bytes()
         except OSError as exc:
-            raise DatasetError(f"the content {sha256} is gone: {exc.strerror}") from exc
+            raise DatasetError(f"the blob {sha256} no longer exists: {exc.strerror}") from exc
         if hash_bytes(content) != sha256:
-            raise DatasetError(f"the content {sha256} is damaged on the service's disk")
+            raise DatasetError(f"the blob {sha256} is damaged on the service's disk")
         return content
 
     return read

@@ -88,7 +88,7 @@ class Worker:
 
     def work_on(self, job: ClaimedJob, stop: threading.Event) -> None:
         """Run a job, until it ends or `stop` is set."""
-        logger.info("job %s of %s: begins", job.id, job.client)
+        logger.info("job %s of %s started", job.id, job.client)
         try:
             JobFolder(job.folder).write_order(self._order(job))
         except StorageError as exc:
@@ -139,7 +139,7 @@ class Worker:
             progress, process.progress = process.progress, None
             return self._queue.report(job, progress)
         except StorageError as exc:
-            logger.error("job %s: its progress cannot be written: %s", job.id, exc)
+            logger.error("job %s: cannot store its progress: %s", job.id, exc)
             return True
 
     def _ending(self, job: ClaimedJob, process: _JobProcess, verdict: str, stop: threading.Event) -> Ending | None:
@@ -151,17 +151,20 @@ class Worker:
             detail = f"it reached its time limit at {job.deadline_at.isoformat()}"
             return partial(queue.fail, job, JobError(kind="deadline", detail=detail))
         if verdict == "full":
-            return partial(queue.put_back, job, why="only the reserve is left on the service's disk", pause=True)
+            return partial(queue.put_back, job, why="the service's disk is down to its reserve", pause=True)
         if verdict == "too-large":
             limit_mb, setting = self._config.jobs.max_folder_mb, "training.features.max_gb"
-            detail = f"it wrote more than {limit_mb:g} MB, the most here; send fewer pictures, or lower {setting}"
+            detail = (
+                f"it wrote more than {limit_mb:g} MB, the limit of this service; send fewer pictures, or lower "
+                f"{setting}"
+            )
             return partial(queue.fail, job, JobError(kind="too-large", detail=detail))
         if verdict == "stop":
             return partial(queue.put_back, job, why="its worker was stopped")
         if code == 0:
             return self._hand_over(job, stop)
         if error is None:
-            return partial(queue.lost, job, f"its process ended with code {code}")
+            return partial(queue.lost, job, f"its process exited with code {code}")
         if error.kind == _FULL_DISK:
             return partial(queue.put_back, job, why=error.detail, pause=True)
         return partial(queue.fail, job, error)

@@ -25,7 +25,7 @@ _MESSAGES: tuple[type[BaseModel], ...] = (
 """Messages that the framework does not find, because it knows only the answers of routes."""
 
 _MEANINGS = {
-    400: "The request is not HTTP or not a form that can be read.",
+    400: "Not valid HTTP, or an unreadable form.",
     401: "No valid token.",
     403: "The scopes of the token do not include this.",
     404: "Unknown camera, bundle, job, content or model.",

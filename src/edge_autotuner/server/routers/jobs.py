@@ -24,7 +24,7 @@ _turns: WeakValueDictionary[str, asyncio.Lock] = (
     WeakValueDictionary()
 )  # one request of each client at a time, so that none blocks the others
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-JobId = Annotated[str, Path(pattern=_NAME, description="Id of the job.")]
+JobId = Annotated[str, Path(pattern=_NAME, description="ID of the job.")]
 Trainer = Annotated[Caller, Depends(caller_with("train"))]
 Tune = Annotated[TuneRequest, json_body(TuneRequest, caller_with("train"))]
 
@@ -71,7 +71,7 @@ async def get_job(
     jobs: Jobs,
     caller: Trainer,
     after: Annotated[int | None, Query(ge=0, le=1 << 53, description="Last known revision.")] = None,
-    wait_s: Annotated[float, Query(ge=0, le=60, description="Longest wait for another revision.")] = 0.0,
+    wait_s: Annotated[float, Query(ge=0, le=60, description="Maximum wait for a new revision.")] = 0.0,
 ) -> JobInfo | Response:
     """Return a job, once its revision differs from `after`."""
     found = await jobs.wait(job_id, caller, after=after, wait_s=wait_s)

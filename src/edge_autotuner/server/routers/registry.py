@@ -26,7 +26,7 @@ router = APIRouter(tags=["registry"])
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 Camera = Annotated[str, Path(pattern=_NAME, description="Name of the camera.")]
-BundleId = Annotated[str, Path(pattern=_NAME, description="Id of the bundle.")]
+BundleId = Annotated[str, Path(pattern=_NAME, description="ID of the bundle.")]
 OptionalId = Annotated[str | None, Query(pattern=_NAME)]
 
 Reader = Depends(caller_with("annotate", "train", "deploy"))
@@ -36,9 +36,7 @@ NewBundle = Annotated[BundleRequest, json_body(BundleRequest, caller_with("train
 Deployer = Annotated[Caller, Depends(caller_with("deploy"))]
 Admin = Annotated[Caller, Depends(caller_with("admin"))]
 
-_NO_NEWS: dict[int | str, dict[str, Any]] = {
-    204: {"description": "The deployed bundle is still the one named `after`."}
-}
+_NO_NEWS: dict[int | str, dict[str, Any]] = {204: {"description": "The deployed bundle is still `after`."}}
 
 
 def _registry(request: Request) -> Registry:

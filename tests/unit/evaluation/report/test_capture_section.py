@@ -65,7 +65,7 @@ def test_share_of_the_frame_covered() -> None:
     rows = dict(shown["rows"])
     assert rows["One box around all changes, mean"] == "28% of the frame"
     assert rows["Motion regions together, mean"] == "6.8% of the frame"
-    assert rows["The same, frames without motion included"] == "4.6% of the frame"
+    assert rows["Same, including frames without motion"] == "4.6% of the frame"
     assert rows["Half of the regions are smaller than"] == "1.9% of the frame"
     assert rows["Eight of ten lie between"] == "1.1% and 5.2%"
     assert rows["Time per frame"] == "gate 1.9 ms, decoding 2.3 ms"

@@ -104,7 +104,7 @@ def test_page_shows_every_part(full_page: str) -> None:
         "1,560",
         "60.2% of the captured pixels were sent",
         "4 min 17 s",
-        "what moves has been sent before",
+        "the moving objects were already sent",
         "1 of 29",
         "One box around all changes, mean 28% of the frame",
         "A whole frame of 768\N{MULTIPLICATION SIGN}576 1 of 4.3 pixels",
@@ -113,11 +113,11 @@ def test_page_shows_every_part(full_page: str) -> None:
         "kept for the test: 159",
         "The weights of epoch 8 are kept.",
         "469 are uncertain",
-        "Objects followed through three frames or more 57",
+        "Objects tracked through three frames or more 57",
         "Gaps filled: an object was missed between two frames 33",
-        "Became uncertain because the frames around are unsure none",
-        "Part of the scene, but taken for an object 2 places",
-        "Labels taken away there 345",
+        "Became uncertain because neighbouring frames are uncertain none",
+        "Parts of the scene mistaken for an object 2 places",
+        "Labels removed there 345",
         "Labels left in the training frames 2,741",
         "edge-autotuner run vtest.avi --input-size 320",
         "Lower bound at 95%",
@@ -153,9 +153,9 @@ def test_a_refused_model_is_not_praised() -> None:
 def test_frames_too_far_apart_to_follow_objects() -> None:
     text = _Page(render_report(ReportData("cam", refinement=RefinementFacts(1, 30, 200, 0)))).text
     assert "How the labels were refined" in text
-    assert "Objects were not followed from frame to frame" in text
+    assert "Objects were not tracked" in text
     assert "Gaps filled" not in text
-    assert "Part of the scene, but taken for an object 1 place Labels" in text
+    assert "Parts of the scene mistaken for an object 1 place Labels" in text
 
 
 def test_without_refinement_nothing_is_said_of_it() -> None:

@@ -66,7 +66,7 @@ def test_what_is_not_there_is_told_before_anything_is_loaded(
 
 def test_a_file_has_its_own_input() -> None:
     path = str(shared_data("models/deimv2_atto_320/deimv2_atto.onnx"))
-    with pytest.raises(ConfigError, match="leave input_size out"):
+    with pytest.raises(ConfigError, match="remove input_size"):
         find_loader("m", ServedModel(source=path, adapter="deim", input_size=(640, 640)), None)
 
 

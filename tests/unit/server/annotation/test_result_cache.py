@@ -209,7 +209,7 @@ def test_a_disk_that_refuses_stops_nothing(tmp_path: Path, caplog: pytest.LogCap
     cache.put(key(1), found())
     assert same(cache.get(key(1)), found())
     cache.close()
-    assert "results are not kept on disk" in caplog.text
+    assert "result cache on disk is off" in caplog.text
 
 
 def test_a_disk_without_room_gets_no_results_and_old_ones_go(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_system_that_starts_nothing_is_noticed_and_tried_again(monkeypatch: py
 
     workers = WorkerProcesses(1, start, is_wanted=lambda: True)
     workers.start()
-    wait_until(lambda: workers.problem() == "no job worker can be started; see the log")
+    wait_until(lambda: workers.problem() == "cannot start job workers; see the log")
     is_refused.clear()
     wait_until(lambda: workers.problem() is None)
     workers.stop()

@@ -159,7 +159,7 @@ def test_a_job_that_gets_further_may_be_killed_more_often(jobs: JobParts) -> Non
         values = {"epoch": number}
         jobs.queue.note(job, {"kind": "epoch", "name": "only", "values": values})
         assert job.epochs == frozenset(("only", n) for n in range(number))
-        jobs.queue.lost(job, "its process ended with code -9")
+        jobs.queue.lost(job, "its process exited with code -9")
     assert state(jobs, job_id) == "queued"
 
 

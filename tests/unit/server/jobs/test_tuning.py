@@ -37,8 +37,8 @@ def test_a_picture_of_the_announced_size_passes() -> None:
 @pytest.mark.parametrize(
     ("data", "size_wh", "max_pixels", "message"),
     [
-        (png(), (30, 40), 10_000, "were announced"),
-        (png(), (40, 30), 40 * 30 - 1, "are accepted"),
+        (png(), (30, 40), 10_000, "expected"),
+        (png(), (40, 30), 40 * 30 - 1, "the limit is"),
         (b"GIF89a", (40, 30), 10_000, "cannot be used"),
         (b"", None, 10_000, "cannot be used"),
     ],

@@ -136,7 +136,7 @@ def test_a_disk_without_its_reserve_ends_a_process_at_once(jobs: JobParts, monke
     info = after(jobs, STUBBORN)
     assert (info.state, info.error) == ("queued", None)
     assert jobs.queue.claim() is None, "not at once"
-    assert "only the reserve is left" in jobs.store.events(info.id, NODE, after=0).events[-1].text
+    assert "is down to its reserve" in jobs.store.events(info.id, NODE, after=0).events[-1].text
 
 
 def test_a_process_that_writes_too_much_has_failed(jobs: JobParts, monkeypatch: pytest.MonkeyPatch) -> None:
