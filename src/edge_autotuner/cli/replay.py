@@ -42,7 +42,7 @@ def add(
         ),
     ] = None,
 ) -> None:
-    """Offer the labelled training frames of FOLDER to RESERVOIR, which is created where needed."""
+    """Add labelled training frames of FOLDER to RESERVOIR, which is created if missing."""
     from edge_autotuner.pipeline.replay_offers import add_dataset
 
     try:

@@ -157,7 +157,7 @@ def test_a_reservoir_is_not_made_in_a_foreign_folder(name: str, clip: Path, fini
     ):
         outcome = run_cli(*command)
         assert outcome.code in {2, 6}, outcome.err
-        assert "foreign holds" in outcome.complaints[0]
+        assert "foreign is not" in outcome.complaints[0]
     assert contents(clip) == before
 
 

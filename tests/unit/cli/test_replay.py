@@ -66,7 +66,7 @@ def test_old_pictures_are_forgotten(tmp_path: Path, dataset: Path) -> None:
     n_added = int(run_cli("replay", "add", memory, dataset).out.split()[0])
     assert n_added > 0
     kept = run_cli("replay", "forget", memory, "--older-than", "1h")
-    assert f"now has {n_added} pictures" in " ".join(kept.out.split())
+    assert f"now has {n_added}" in " ".join(kept.out.split())
     for path in (memory / "pictures").iterdir():
         os.utime(path, (0, 0))
     gone = run_cli("replay", "forget", memory, "--older-than", "1h")

@@ -79,10 +79,10 @@ def test_an_entry_in_an_undone_transaction_is_not_there(database: Database) -> N
 @pytest.mark.parametrize(
     ("change", "n_right", "damage"),
     [
-        pytest.param("UPDATE audit SET client = 'other' WHERE seq = 2", 1, "entry 2 was changed", id="client"),
-        pytest.param("UPDATE audit SET at = 'never' WHERE seq = 1", 0, "entry 1 was changed", id="time"),
-        pytest.param("UPDATE audit SET detail = '' WHERE seq = 4", 3, "entry 4 was changed", id="detail"),
-        pytest.param("UPDATE audit SET sha256 = sha256 || 'a' WHERE seq = 3", 2, "entry 3 was changed", id="hash"),
+        pytest.param("UPDATE audit SET client = 'other' WHERE seq = 2", 1, "entry 2 or the one", id="client"),
+        pytest.param("UPDATE audit SET at = 'never' WHERE seq = 1", 0, "entry 1 or the one", id="time"),
+        pytest.param("UPDATE audit SET detail = '' WHERE seq = 4", 3, "entry 4 or the one", id="detail"),
+        pytest.param("UPDATE audit SET sha256 = sha256 || 'a' WHERE seq = 3", 2, "entry 3 or the one", id="hash"),
         pytest.param("DELETE FROM audit WHERE seq = 2", 1, "entry 2 is missing: 3 is the next one", id="gap"),
         pytest.param("DELETE FROM audit WHERE seq = 1", 0, "entry 1 is missing", id="first"),
         pytest.param(

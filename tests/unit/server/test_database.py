@@ -169,7 +169,7 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        pytest.param("service.db", "cannot be read", id="no-url"),
+        pytest.param("service.db", "cannot read", id="no-url"),
         pytest.param("sqlite://", "must be a file", id="memory"),
         pytest.param("sqlite:///:memory:", "must be a file", id="memory-by-name"),
         pytest.param("sqlite:///file:x?mode=memory&uri=true", "must be a file", id="sqlite-uri"),

@@ -54,7 +54,7 @@ def test_uploads_have_the_size_of_the_settings(tmp_path: Path) -> None:
 def test_uploads_leave_the_reserve_of_the_settings(tmp_path: Path) -> None:
     with opened(tmp_path, blobs={"reserve_mb": 1e8}) as services:
         assert services.blobs is not None
-        with pytest.raises(Problem, match="no room") as caught:
+        with pytest.raises(Problem, match="disk is full") as caught:
             services.blobs.store(b"x")
         assert caught.value.status == 507
 

@@ -171,7 +171,9 @@ def test_an_unreadable_database_reaches_all_who_wait(parts: Parts, monkeypatch: 
 @pytest.mark.parametrize(
     ("client", "scopes", "message"),
     [
-        pytest.param("gate", ["annotate", "root"], "scopes are annotate, train, deploy, admin; got root", id="scope"),
+        pytest.param(
+            "gate", ["annotate", "root"], "scopes must be among annotate, train, deploy, admin, got root", id="scope"
+        ),
         pytest.param("gate", [], "got none", id="no-scope"),
         pytest.param("../gate", ["annotate"], "a client's name may have letters", id="path"),
         pytest.param("", ["annotate"], "a client's name may have letters", id="empty"),

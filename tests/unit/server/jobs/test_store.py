@@ -100,7 +100,7 @@ def test_what_cannot_be_done_is_refused(jobs: JobParts, changes: dict[str, Any],
 def test_a_missing_picture_is_named(jobs: JobParts) -> None:
     gone = next(iter(jobs.contents))
     jobs.parts.blobs.path(gone).unlink()
-    with pytest.raises(Problem, match=f"upload first 1 contents: {gone}"):
+    with pytest.raises(Problem, match=f"upload these 1 blobs first: {gone}"):
         jobs.store.create(jobs.request(), client="node")
 
 
