@@ -17,6 +17,7 @@ ALLOWED = {
     "core/json_limits.py": "the decoder itself",
     "storage/journal.py": "a record of ours, whose checksum is compared; `dataset/state.py` reads its fields",
     "dataset/store.py": "copies a value that this process made",
+    "dataset/folder.py": "copies a value that this process made",
     "deployment/bundle.py": "refuses NaN and keys that are there twice, and checks each field",
     "models/catalogue.py": "a file of the package itself",
     "models/torch_tfjs.py": "the description of weights, which are compared with it",

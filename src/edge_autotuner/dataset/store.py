@@ -24,8 +24,7 @@ from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset.coco_export import COCO_NAME, CocoFrame
-from edge_autotuner.dataset.continuation import differences, refuse_foreign_folder, refuse_other_dataset
-from edge_autotuner.dataset.derived_files import DerivedFiles
+from edge_autotuner.dataset.folder import DatasetFolder, differences, refuse_foreign_folder, refuse_other_dataset
 from edge_autotuner.dataset.metadata import without_metadata
 from edge_autotuner.dataset.pictures import (
     PictureFormat,
@@ -43,12 +42,11 @@ from edge_autotuner.dataset.records import (
     check_split,
     event_to_json,
 )
-from edge_autotuner.dataset.state import AnnotationRun, DatasetState, Header
+from edge_autotuner.dataset.state import AnnotationRun, Header
 from edge_autotuner.errors import DatasetError, StorageError
-from edge_autotuner.storage.atomic import atomic_write_bytes, make_folder, remove_temporaries
-from edge_autotuner.storage.journal import JOURNAL_NAME, JournalWriter, read_journal
-from edge_autotuner.storage.lock import FolderLock
-from edge_autotuner.storage.paths import child_path, remove_folder
+from edge_autotuner.storage.atomic import atomic_write_bytes, make_folder
+from edge_autotuner.storage.journal import JOURNAL_NAME
+from edge_autotuner.storage.paths import child_path
 
 logger = logging.getLogger(__name__)
 
@@ -67,12 +65,8 @@ class DatasetStore:
     def __init__(self, folder: Path, *, clock: Clock) -> None:
         """Use `create` or `open`; this only prepares an empty object."""
         self.folder = folder
+        self._files = DatasetFolder(folder)
         self._clock = clock
-        self._state = DatasetState()
-        self._derived = DerivedFiles(folder)
-        self._end = self._n_lines = 0
-        self._lock: FolderLock | None = None
-        self._writer: JournalWriter | None = None
         self._treatment: PictureTreatment | None = None
 
     @classmethod
@@ -109,18 +103,19 @@ class DatasetStore:
         make_folder(folder)
         refuse_foreign_folder(folder)
         header = Header(source, labels, plain, store._clock.now().isoformat())
+        files = store._files
         try:
-            store._start_writing()
-            is_other = bool(differences(store._state.header, header))
-            if store._state.header is None:
-                store._append(header.to_json())
-            elif is_other and not store._holds_work:
-                store._derived.refuse_edited(store._header)
-                store._begin_anew(header)
-            refuse_other_dataset(folder, store._header, header)
-            store._derived.refuse_edited(store._header)
+            files.start_writing()
+            is_other = bool(differences(files.state.header, header))
+            if files.state.header is None:
+                files.append(header.to_json())
+            elif is_other and not (store.frames("train") or files.state.runs):  # nothing was collected or labelled
+                files.derived.refuse_edited(files.header)
+                files.begin_anew(header)
+            refuse_other_dataset(folder, files.header, header)
+            files.derived.refuse_edited(files.header)
         except BaseException:
-            store._release()
+            files.release()
             raise
         return store
 
@@ -136,47 +131,45 @@ class DatasetStore:
             raise DatasetError(
                 f"{folder} is not a dataset ({JOURNAL_NAME} is missing); run `edge-autotuner capture` first"
             )
-        store._read_new_records()
-        if store._state.header is None:
-            raise DatasetError(f"the dataset in {folder} is empty; run `edge-autotuner capture` again")
-        store._derived.refuse_edited(store._header)
+        store._files.read_new_records()
+        store._files.derived.refuse_edited(store._files.header)
         return store
 
     @property
     def labels(self) -> LabelMap:
         """The classes of its annotations."""
-        return self._header.labels
+        return self._files.header.labels
 
     @property
     def source(self) -> SourceInfo:
         """Facts about the source of its frames."""
-        return self._header.source
+        return self._files.header.source
 
     @property
     def settings(self) -> Mapping[str, JSON]:
         """What it was made with."""
-        return self._header.settings
+        return self._files.header.settings
 
     @property
     def created_at(self) -> datetime:
         """When it was begun, aware UTC."""
-        return datetime.fromisoformat(self._header.created_at)
+        return datetime.fromisoformat(self._files.header.created_at)
 
     @property
     def fingerprint(self) -> str | None:
         """The annotation fingerprint in use; None before the first annotation."""
-        return self._state.fingerprint
+        return self._files.state.fingerprint
 
     @property
     def annotation_run(self) -> AnnotationRun | None:
         """Who made the annotations in use, and which thresholds they stand for; None before the first."""
-        return self._state.run_in_use
+        return self._files.state.run_in_use
 
     @property
     def annotation_runs(self) -> tuple[AnnotationRun, ...]:
         """Everybody whose annotations it holds, the one in use last."""
-        newest = self._state.fingerprint
-        return tuple(sorted(self._state.runs.values(), key=lambda run: run.fingerprint == newest))
+        newest = self._files.state.fingerprint
+        return tuple(sorted(self._files.state.runs.values(), key=lambda run: run.fingerprint == newest))
 
     def add_frame(
         self,
@@ -214,10 +207,10 @@ class DatasetStore:
         key = check_split(split), frame.index
         if not 0 <= motion_fraction <= 1:
             raise ValueError(f"motion_fraction must be in 0..1, got {motion_fraction}")
-        self._start_writing()
-        if key in self._state.frames:
-            return self._state.frames[key]
-        if background is not None and background not in self._state.background_hashes:
+        self._files.start_writing()
+        if key in self._files.state.frames:
+            return self._files.state.frames[key]
+        if background is not None and background not in self._files.state.background_hashes:
             raise ValueError(f"background '{background}' is not in the dataset; add it first")
         if self._treatment is not None:
             luma = None if background is None else self.read_background(background)
@@ -245,33 +238,33 @@ class DatasetStore:
             hidden_xyxy=() if hidden_xyxy is None else boxes_to_tuples(as_boxes(hidden_xyxy)),
         )
         self._write_picture(record.file, data)
-        self._append({"kind": "frame", "frame": record.to_json()})
+        self._files.append({"kind": "frame", "frame": record.to_json()})
         self._count_addition()
-        return self._state.frames[key]
+        return self._files.state.frames[key]
 
     def add_background(self, luma: ImageArray) -> str:
         """Store a (H, W) uint8 background; return its name, the old one when the same pixels are there."""
-        self._start_writing()
+        self._files.start_writing()
         if self._treatment is not None:
             luma = self._treatment.treat_background(luma)
         digest = hash_pixels(luma)
-        known = [name for name, other in self._state.background_hashes.items() if other == digest]
+        known = [name for name, other in self._files.state.background_hashes.items() if other == digest]
         if known:
             return known[-1]
-        name = f"backgrounds/{len(self._state.background_hashes):06d}.png"
+        name = f"backgrounds/{len(self._files.state.background_hashes):06d}.png"
         self._write_picture(name, encode_picture(luma, "png"))
-        self._append({"kind": "background", "name": name, "pixels_sha256": digest})
+        self._files.append({"kind": "background", "name": name, "pixels_sha256": digest})
         return name
 
     def has_frame(self, index: int, split: str) -> bool:
         """Return whether a frame of the source is stored in a split."""
-        return (split, index) in self._state.frames
+        return (split, index) in self._files.state.frames
 
     def frames(self, split: str | None = None) -> list[FrameRecord]:
         """Return the frames of a split, or of all, sorted by split and index."""
         if split is not None:
             check_split(split)
-        return sorted((f for f in self._state.frames.values() if split in (None, f.split)), key=lambda f: f.key)
+        return sorted((f for f in self._files.state.frames.values() if split in (None, f.split)), key=lambda f: f.key)
 
     def picture_path(self, name: str) -> Path:
         """Return where a frame or a background is, by the name in its record.
@@ -305,7 +298,7 @@ class DatasetStore:
         Raises:
             DatasetError: there is no such background, or its file is missing or was changed.
         """
-        digest = self._state.background_hashes.get(name)
+        digest = self._files.state.background_hashes.get(name)
         if digest is None:
             raise DatasetError(f"the dataset in {self.folder} has no background '{name}'")
         path = self.picture_path(name)
@@ -321,9 +314,8 @@ class DatasetStore:
     ) -> None:
         """Make a fingerprint's annotations the labels in use, and say who and which thresholds it stands for."""
         run = AnnotationRun(teacher, fingerprint, min_score, uncertain_score)
-        if self._state.run_in_use != run:
-            self._start_writing()
-            self._append(run.to_json())
+        if self._files.state.run_in_use != run:
+            self._files.append(run.to_json())
 
     def add_annotation(self, record: FrameRecord, annotation: Annotation, *, teacher: str, fingerprint: str) -> None:
         """Store what a teacher said about a frame; the newest of a fingerprint counts.
@@ -334,11 +326,11 @@ class DatasetStore:
             ValueError: the frame is not in the dataset, a class id is unknown, or a number is not finite.
             DatasetError, StorageError: as `add_frame`.
         """
-        self._start_writing()
-        if record.key not in self._state.frames:
+        self._files.start_writing()
+        if record.key not in self._files.state.frames:
             raise ValueError(f"frame {record.index} of split '{record.split}' is not in the dataset")
         annotation.detections.require_classes_of(self.labels)
-        self._append(
+        self._files.append(
             {
                 "kind": "annotation",
                 "split": record.split,
@@ -352,43 +344,40 @@ class DatasetStore:
 
     def annotation_of(self, record: FrameRecord, fingerprint: str | None = None) -> Annotation | None:
         """Return a frame's annotation under a fingerprint (None: the one in use), or None."""
-        return self._state.annotation_of(record.key, fingerprint)
+        return self._files.state.annotation_of(record.key, fingerprint)
 
     def add_event(self, event: CaptureEvent) -> None:
         """Store what happened to the camera; when this returns, it survives a kill."""
-        self._start_writing()
-        self._append({"kind": "event", "event": event_to_json(event)})
+        self._files.append({"kind": "event", "event": event_to_json(event)})
 
     def events(self) -> list[CaptureEvent]:
         """Return what happened to the camera, in order."""
-        return list(self._state.events)
+        return list(self._files.state.events)
 
     def set_note(self, key: str, value: JSON) -> None:
         """Store a stage's statistics, or a fact such as "capture_complete"."""
-        self._start_writing()
-        self._append({"kind": "note", "key": key, "value": value})
+        self._files.append({"kind": "note", "key": key, "value": value})
 
     def note(self, key: str) -> JSON | None:
         """Return a note, or None."""
-        return self._state.notes.get(key)
+        return self._files.state.notes.get(key)
 
     def export(self) -> None:
         """Write `annotations.coco.json` and `manifest.json` as of now: the labels in use, and no others.
 
         A file that somebody has changed in the meantime is kept under another name.
         """
-        self._start_writing()
-        self._derived.write(self._state, self._header, journal_bytes=self._end, updated_at=self._clock.now())
+        self._files.export(self._clock.now())
 
     def refresh(self) -> None:
         """Write the derived files if one is missing, or lacks what a killed command has stored.
 
         Where another command is writing, it does so when it closes the dataset.
         """
-        if not self._derived.are_behind(self._end):
+        if not self._files.is_behind:
             return
         try:
-            self._start_writing()
+            self._files.start_writing()
         except DatasetError as exc:
             logger.info("another command writes the derived files of %s: %s", self.folder, exc)
             return
@@ -401,8 +390,7 @@ class DatasetStore:
             frames: of this dataset, with their labels, and "train" or "val".
             run: whose labels they are, and which thresholds the training uses.
         """
-        self._start_writing()
-        self._derived.write_training(frames, run, self._header, journal_bytes=self._end)
+        self._files.export_training(frames, run)
 
     def close(self) -> None:
         """Free the folder for other writers; reading continues to work.
@@ -411,12 +399,12 @@ class DatasetStore:
         has everything.
         """
         try:
-            if self._writer is not None and self._derived.are_stale:
+            if self._files.is_writing and self._files.derived.are_stale:
                 self.export()
         except StorageError as exc:
             logger.warning("%s is older than the dataset, whose journal is complete: %s", self.folder / COCO_NAME, exc)
         finally:
-            self._release()
+            self._files.release()
 
     def __enter__(self) -> DatasetStore:
         return self
@@ -425,79 +413,14 @@ class DatasetStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if kind is None and self._writer is not None and self._derived.are_stale:
+            if kind is None and self._files.is_writing and self._files.derived.are_stale:
                 self.export()
         finally:
             self.close()
-
-    def _release(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
-
-    @property
-    def _header(self) -> Header:
-        if self._state.header is None:
-            raise DatasetError(f"the dataset in {self.folder} is empty; run `edge-autotuner capture` again")
-        return self._state.header
-
-    @property
-    def _holds_work(self) -> bool:
-        """Whether there is something that another capture would have to collect again, or a teacher to label."""
-        return bool(self.frames("train") or self._state.runs)
-
-    def _begin_anew(self, header: Header) -> None:
-        """Write the header into an empty journal, and remove what a capture without result has left behind."""
-        assert self._writer is not None
-        self._writer.close()
-        self._state, self._end, self._n_lines = DatasetState(), 0, 0
-        self._writer = JournalWriter(self.folder / JOURNAL_NAME, end=0)
-        self._append(header.to_json())
-        for name in ("frames", "backgrounds"):
-            remove_folder(self.folder / name, below=self.folder, strict=True)
-            make_folder(self.folder / name)
-        self._derived.remove()
-
-    def _start_writing(self) -> None:
-        if self._writer is not None:
-            return
-        lock = FolderLock(self.folder)
-        try:
-            if (self.folder / JOURNAL_NAME).exists():
-                self._read_new_records()
-            for name in ("", "frames", "backgrounds"):
-                make_folder(self.folder / name)
-                remove_temporaries(self.folder / name)
-            self._writer = JournalWriter(self.folder / JOURNAL_NAME, end=self._end)
-        except BaseException:
-            lock.release()
-            raise
-        self._lock = lock
-        self._derived.are_stale = self._derived.are_stale or self._derived.are_behind(self._end)
-
-    def _read_new_records(self) -> None:
-        path = self.folder / JOURNAL_NAME
-        part = read_journal(path, start=self._end, n_lines_before=self._n_lines)
-        for number, record in enumerate(part.records, start=self._n_lines + 1):
-            try:
-                self._state.apply(record)
-            except DatasetError as exc:
-                raise DatasetError(f"{path}:{number}: {exc}") from exc
-        self._end, self._n_lines = part.end, part.n_lines
-
-    def _append(self, record: dict[str, Any]) -> None:
-        assert self._writer is not None
-        self._writer.append(record)
-        self._end, self._n_lines = self._writer.end, self._n_lines + 1
-        self._derived.are_stale = True
-        self._state.apply(load_json(json.dumps(record)))  # exactly what a later `open` will read
 
     def _write_picture(self, name: str, data: bytes) -> None:
         atomic_write_bytes(self.picture_path(name), data)
 
     def _count_addition(self) -> None:
-        if self._derived.are_due(n_frames=len(self._state.frames)):
+        if self._files.derived.are_due(n_frames=len(self._files.state.frames)):
             self.export()

@@ -160,7 +160,7 @@ def test_what_a_kill_left_out_is_added_by_the_next_writer(tmp_path: Path) -> Non
         add_frame(store, 0)
     killed = DatasetStore.open(tmp_path)
     add_frame(killed, 1)
-    killed._release()  # what the kernel does
+    killed._files.release()  # what the kernel does
     with DatasetStore.open(tmp_path) as store:
         assert len(read(tmp_path, "annotations.coco.json")["images"]) == 1  # type: ignore[arg-type]
         store.add_background(np.zeros((48, 64), np.uint8))
@@ -174,7 +174,7 @@ def test_a_reader_writes_what_is_missing_unless_another_command_does(tmp_path: P
     before = (tmp_path / name).read_bytes()
     reader = DatasetStore.open(tmp_path)
     reader.refresh()
-    assert reader._lock is None, "nothing is to be done, and others may write"
+    assert not reader._files.is_writing, "nothing is to be done, and others may write"
     (tmp_path / name).unlink()
     with DatasetStore.open(tmp_path) as writer:
         add_frame(writer, 0)  # holds the lock

@@ -90,7 +90,7 @@ def test_the_file_of_another_dataset_counts_as_changed(tmp_path: Path) -> None:
     labelled(tmp_path / "a")
     other = new_store(tmp_path / "b", settings={"step": 3}, source=DatasetStore.open(tmp_path / "a").source)
     other.close()
-    assert owner_of(DatasetStore.open(tmp_path / "a")._header) == owner_of(other._header), (
+    assert owner_of(DatasetStore.open(tmp_path / "a")._files.header) == owner_of(other._files.header), (
         "the same camera at the same moment"
     )
     with new_store(tmp_path / "c", labels=DatasetStore.open(tmp_path / "a").labels.__class__(("bus",))) as third:
@@ -121,7 +121,7 @@ def test_files_of_versions_without_a_hash_are_kept_aside_once(tmp_path: Path) ->
     with new_store(tmp_path) as store:
         add_frame(store, 1)
     assert (tmp_path / "annotations.coco.edited-1.json").read_text() == old
-    assert not is_edited(path, owner=owner_of(DatasetStore.open(tmp_path)._header))
+    assert not is_edited(path, owner=owner_of(DatasetStore.open(tmp_path)._files.header))
 
 
 @pytest.mark.parametrize("indent", [None, 2])
