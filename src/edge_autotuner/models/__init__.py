@@ -1,7 +1,6 @@
-"""Detectors: how they are fed and read, the ONNX ones, the networks that can be trained, and their weights.
+"""Detectors: pre- and post-processing, ONNX models, trainable networks, and weights.
 
-Names that need torch are loaded when they are first used, so that this package also works where only the edge
-runtime is installed.
+Names that need torch are loaded on first use, so that this package works with the edge runtime alone.
 """
 
 from __future__ import annotations

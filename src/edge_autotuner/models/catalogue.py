@@ -1,4 +1,4 @@
-"""The models that the package knows by name: where they come from, under which licence, and how they are fed."""
+"""The catalogue of known models: sources, licences, and pre- and post-processing."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _YOLOX_SAMPLE = f"{_GITHUB}/Kazuhito00/YOLOX-ONNX-TFLite-Sample/raw/3d4f1119d069
 _DEIM_SAMPLE = f"{_GITHUB}/Kazuhito00/DEIMv2-ONNX-Sample/raw/f88d4382abca74edb26ed4c7f46190ac40da0ea5/model"
 _PICODET_SAMPLE = f"{_GITHUB}/hpc203/picodet-onnxruntime/raw/dfe4d6cd0a18cd4126ee381e81df8a0b1e6ad97b/coco"
 
-_DEIM_NMS_IOU = 0.8  # DEIM needs no suppression in theory; at 0.8 only true duplicates go
+_DEIM_NMS_IOU = 0.8  # DEIM needs no suppression in theory; 0.8 removes only true duplicates
 _NMS_IOU = 0.6
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One file that holds a model.
+    """One file of a model.
 
     Attributes:
-        name: file name in the cache; also what a user puts there by hand.
+        name: file name in the cache, also for files copied there by hand.
         mirror: path below a folder of model files, "<folder>/<file>".
-        address: where the file is downloaded; None: it comes with the package, or is fetched by hand.
-        sha256: known hash; None: recorded and pinned at the first pull.
-        fetched_by: a command that gets the file where it has no address.
+        address: for the download; None: packaged, or fetched by hand.
+        sha256: known hash; None: pinned at the first pull.
+        fetched_by: command that fetches a file without address.
     """
 
     name: str
@@ -48,16 +48,16 @@ class KnownModel:
     """One entry of the catalogue.
 
     Attributes:
-        name: what flags and settings call it.
+        name: used in flags and settings.
         role: edge models can be trained; teachers only give labels.
         summary: one line for people.
-        licence: of the weights, as far as it is known.
+        licence: of the weights, as far as known.
         input_size_wh: the size it was trained for, pixels.
         labels: its classes.
-        files: alternatives that hold the same model, the preferred one first.
-        published_ap: COCO AP50:95 that its authors report, 0..1; None where none is known.
-        architecture: what `models.trainable_weights` calls the network; None: ONNX only.
-        detector: how the ONNX file is fed and read; None: weights of a network, not ONNX.
+        files: alternatives with the same model, the preferred one first.
+        published_ap: COCO AP50:95 reported by its authors, 0..1; None: unknown.
+        architecture: name in `models.trainable_weights`; None: ONNX only.
+        detector: processing of the ONNX file; None: weights of a network, not ONNX.
     """
 
     name: str
@@ -96,12 +96,12 @@ def find_model(name: str) -> KnownModel:
 
 
 def packaged_weights_folder() -> Path:
-    """Return where the weights that come with the package lie."""
+    """Return the folder of the packaged weights."""
     return Path(__file__).parent / "weights"
 
 
 def _street_nano() -> KnownModel:
-    """Return the packaged edge model; its hash stands in the card beside its weights, written when it is trained."""
+    """Return the packaged edge model; its hash is in the card beside its weights."""
     card = packaged_weights_folder() / "street_nano.json"
     if not card.is_file():
         return _STREET_NANO
@@ -153,12 +153,12 @@ def _onnx(name: str, summary: str, licence: str, ap: float | None, file: ModelFi
 
 
 def deim_spec(name: str, input_size_wh: SizeWH, labels: LabelMap = COCO_80) -> DetectorSpec:
-    """Return how DEIM and DEIMv2 exports are fed and read."""
+    """Return the spec of DEIM and DEIMv2 exports."""
     return DetectorSpec(name, labels, input_size_wh, "stretch", "rgb", "deim", scale=1 / 255, nms_iou=_DEIM_NMS_IOU)
 
 
 def picodet_spec(name: str, input_size_wh: SizeWH, labels: LabelMap = COCO_80) -> DetectorSpec:
-    """Return how PicoDet exports without post-processing are fed and read."""
+    """Return the spec of PicoDet exports without post-processing."""
     return DetectorSpec(
         name,
         labels,
@@ -174,7 +174,7 @@ def picodet_spec(name: str, input_size_wh: SizeWH, labels: LabelMap = COCO_80) -
 
 
 def yolox_spec(name: str, input_size_wh: SizeWH, labels: LabelMap = COCO_80) -> DetectorSpec:
-    """Return how raw YOLOX exports are fed and read."""
+    """Return the spec of raw YOLOX exports."""
     return DetectorSpec(name, labels, input_size_wh, "letterbox", "bgr", "yolox", nms_iou=_NMS_IOU)
 
 
@@ -272,7 +272,7 @@ _PUBLIC_MODELS = (
 
 
 def describe_onnx(model: Path, adapter: str | None, labels: LabelMap = COCO_80) -> DetectorSpec:
-    """Return how an ONNX file of a known family is fed and read; the input size comes from the file.
+    """Return the spec of an ONNX file of a known family, with the input size from the file.
 
     Args:
         model: the file.

@@ -1,7 +1,7 @@
-"""Reads the outputs of the known families of detectors.
+"""Decodes the outputs of the known families of detectors.
 
-Every family but DEIM ends in the same form, N candidate boxes in input pixels with C class scores each; from
-there on one path turns them into detections.
+Except for DEIM, outputs become N candidate boxes in input pixels with C class scores each, and these become detections
+in one way.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def decode_outputs(
 
     Args:
         outputs: the model's outputs in their order, batch of one.
-        spec: says which family the model is of, and the overlap for non-maximum suppression.
-        placement: how the picture was put into the input.
+        spec: names the family and the overlap for non-maximum suppression.
+        placement: of the picture in the input.
         min_score: boxes below this are dropped.
-        max_detections: most boxes that are kept.
+        max_detections: limit of boxes.
 
     Raises:
         ValueError: the outputs do not have the shapes of the family.
@@ -65,7 +65,7 @@ def cell_grid(input_size_wh: SizeWH, strides: Sequence[int]) -> tuple[FloatArray
 
 
 def _read_deim(outputs: Outputs, min_score: float) -> Detections:
-    """Labels (1, N), boxes (1, N, 4) in source pixels and scores (1, N): the model has already put them in place."""
+    """Labels (1, N), boxes (1, N, 4) in source pixels and scores (1, N): already in the picture."""
     if len(outputs) != 3 or outputs[1].ndim != 3:
         raise ValueError(f"deim: expected labels, boxes and scores, got shapes {_shapes(outputs)}")
     class_ids, boxes_xyxy, scores = (output[0] for output in outputs)
@@ -103,7 +103,7 @@ def _picodet_candidates(outputs: Outputs, spec: DetectorSpec) -> tuple[FloatArra
 
 
 def _exported_candidates(outputs: Outputs, spec: DetectorSpec) -> tuple[FloatArray, FloatArray]:
-    """(1, N, 4) corners in input pixels and (1, N, C) scores: what our own export gives."""
+    """(1, N, 4) corners in input pixels and (1, N, C) scores: our own export."""
     if len(outputs) != 2 or outputs[0].ndim != 3:
         raise ValueError(f"boxes_scores: expected boxes and scores, got shapes {_shapes(outputs)}")
     n_boxes = outputs[0].shape[1]
@@ -119,7 +119,7 @@ _CANDIDATES: dict[str, Callable[[Outputs, DetectorSpec], tuple[FloatArray, Float
 
 
 def _best_classes(boxes_xyxy: FloatArray, scores: FloatArray, placement: Placement, min_score: float) -> Detections:
-    """Give each candidate its best class, and drop those below the score."""
+    """Assign each candidate its best class, and drop low scores."""
     class_ids = scores.argmax(axis=1)
     best = scores[np.arange(len(scores)), class_ids]
     kept = best >= min_score

@@ -1,4 +1,4 @@
-"""How pictures enter a detector and how its outputs are read: everything an ONNX file does not say about itself."""
+"""Pre- and post-processing of a detector: everything that an ONNX file does not contain."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class DetectorSpec:
     A pixel becomes `((pixel * scale) - mean) / std`, in planes of `colour` order (NCHW float32).
 
     Attributes:
-        name: how reports call the model.
+        name: in reports.
         labels: classes in the order of the outputs.
         input_size_wh: input size, pixels.
         resize: stretch fills the input; letterbox keeps the aspect ratio, top left, and pads the rest.
@@ -68,12 +68,12 @@ class DetectorSpec:
         _check(0 <= self.pad_value <= 255, "pad_value", "a grey level of 0 to 255", self.pad_value)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain values for a JSON file; `from_json` reads them back."""
+        """Return plain values for JSON."""
         return {**asdict(self), **self.labels.to_json()}
 
     @classmethod
     def from_json(cls, values: object) -> DetectorSpec:
-        """Read what `to_json` wrote.
+        """Parse the values of `to_json`.
 
         Raises:
             ModelBundleError: a key is missing or unknown, or a value is of the wrong kind or out of range.

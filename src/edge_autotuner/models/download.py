@@ -1,4 +1,4 @@
-"""Downloads one file over HTTPS: bounded, verified, and either complete or not there."""
+"""Downloads one file over HTTPS: bounded, verified, and atomic."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BLOCK_BYTES = 1 << 18
 
 
 class DownloadError(WeightsError):
-    """A download did not give the expected file; nothing was kept."""
+    """A download did not yield the expected file; nothing was kept."""
 
 
 def download(
@@ -37,16 +37,16 @@ def download(
     https_only: bool = True,
     timeout_s: float = _TIMEOUT_S,
 ) -> str:
-    """Fetch a file, and return its hash.
+    """Download a file, and return its hash.
 
     Args:
-        address: where it is.
-        target: its final name; the folder exists. A file that is there stays until the new one is verified.
-        sha256: hash that it must have; None: any.
-        max_bytes: give up above this size.
+        address: URL.
+        target: final path in an existing folder. An existing file stays until the new one is verified.
+        sha256: required hash; None: any.
+        max_bytes: size limit.
         progress: counts bytes.
         https_only: refuse plain HTTP, also after a redirect.
-        timeout_s: longest silence of the server.
+        timeout_s: read timeout.
 
     Raises:
         DownloadError: offline, refused, truncated, too large, or of another hash.
@@ -68,7 +68,7 @@ def download(
 
 
 class _RedirectWithinScheme(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but never from HTTPS to anything else."""
+    """Follows redirects, but never from HTTPS to another scheme."""
 
     def __init__(self, *, https_only: bool) -> None:
         self._https_only = https_only
@@ -107,7 +107,7 @@ def _open(address: str, *, https_only: bool, timeout_s: float) -> http.client.HT
 
 
 def _answer(error: urllib.error.HTTPError, asked: str) -> str:
-    """Return what a refusal says; the library's text of a redirect that it does not follow is about itself."""
+    """Return the reason of a refusal; the library's own text for a redirect not followed does not help."""
     if not 300 <= error.code < 400:
         return f"{error.code} {one_line(str(error.reason))}"
     location = error.headers.get("Location")

@@ -1,4 +1,4 @@
-"""Runs a detector that is an ONNX file, without torch."""
+"""Runs ONNX detectors without torch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ERRORS_ONLY = 3  # onnxruntime severity; at 2 PicoDet floods the screen with wa
 class OnnxDetector:
     """A detector in ONNX Runtime, on the CPU.
 
-    Loading is done once, in the constructor; `detect` may be called from several threads.
+    The constructor loads the model; several threads may call `detect`.
     """
 
     def __init__(
@@ -41,8 +41,8 @@ class OnnxDetector:
 
         Args:
             model: an ONNX file or its content.
-            spec: how to feed the model and read its outputs.
-            n_threads: CPU threads; None for all cores that this process may use.
+            spec: its pre- and post-processing.
+            n_threads: CPU threads; default: all cores available to this process.
             min_score: boxes below this are dropped.
             max_detections: most boxes per picture.
 
@@ -59,17 +59,17 @@ class OnnxDetector:
 
     @property
     def spec(self) -> DetectorSpec:
-        """How the model is fed and read."""
+        """Pre- and post-processing of the model."""
         return self._spec
 
     @property
     def labels(self) -> LabelMap:
-        """The classes that it knows."""
+        """Classes of the model."""
         return self._spec.labels
 
     @property
     def input_size_wh(self) -> SizeWH:
-        """The size that pictures are resized to, pixels."""
+        """Input size, pixels."""
         return self._spec.input_size_wh
 
     def detect(self, image_bgr: ImageArray) -> Detections:
@@ -82,9 +82,9 @@ class OnnxDetector:
         return self._detect_prepared([prepare_input(image_bgr, self._spec)])[0]
 
     def detect_batch(self, images: Sequence[ImageArray]) -> list[Detections]:
-        """Return the objects of each of some pictures, which may differ in size; see `detect`.
+        """Return the objects of each picture; sizes may differ.
 
-        They enter the model together where its file leaves the number open, else one by one.
+        Pictures are batched if the model has a dynamic batch size.
         """
         prepared = [prepare_input(image, self._spec) for image in images]
         if self._has_free_batch and len(prepared) > 1:
@@ -121,7 +121,7 @@ def _part(outputs: list[Any], index: int, n_pictures: int) -> list[Any]:
 
 
 def open_session(model: Path | bytes, name: str, n_threads: int | None = None) -> Any:  # noqa: ANN401 (untyped library)
-    """Return an ONNX Runtime session on the CPU, for `onnxruntime.InferenceSession`'s own interface.
+    """Return an ONNX Runtime session on the CPU.
 
     Raises:
         WeightsError: the file is missing, is no ONNX model, or keeps weights in other files; `name` says which model
@@ -136,8 +136,8 @@ def open_session(model: Path | bytes, name: str, n_threads: int | None = None) -
         check_one_file(content, f"{name}: {len(content)} bytes")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = _ERRORS_ONLY
-    # Left to itself, the runtime counts the cores of the machine. Threads that wait busily for each other on the one
-    # core that a container may use are slower than a single one.
+    # By default, the runtime counts the cores of the machine. Spinning threads on the one core of a container are
+    # slower than a single thread.
     options.intra_op_num_threads = n_threads or len(os.sched_getaffinity(0))
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

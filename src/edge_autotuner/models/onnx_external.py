@@ -1,8 +1,7 @@
-"""Reads an ONNX file as one whole: what is hashed is all that is run.
+"""Refuses ONNX models with tensors in other files, so that the hash of a file covers all that runs.
 
-ONNX lets tensors be kept in other files, which no hash of the model covers. ONNX Runtime reads them even for a model
-given as bytes, from the folder that the process happens to work in. So the protobuf is walked here before it is loaded,
-without the `onnx` package, in bounded work: fields are skipped by their lengths and never copied.
+ONNX Runtime reads external tensors even for a model given as bytes, from the current working directory. So the protobuf
+is walked before loading, without the `onnx` package and in bounded work: fields are skipped by length, never copied.
 
 Source:
     onnx.proto3 (messages and field numbers), Protocol Buffers encoding (varints, length-delimited fields).
@@ -43,14 +42,14 @@ _GRAPH, _DATA_LOCATION, _KEY, _VALUE = 7, 14, 1, 2
 
 
 def read_onnx(path: Path, name: str) -> bytes:
-    """Return the content of an ONNX file that needs no other file.
+    """Read an ONNX file without external tensors.
 
     Args:
         path: of the file.
         name: of the model, for messages.
 
     Raises:
-        WeightsError: it is missing, too large, no ONNX model, or keeps tensors in other files.
+        WeightsError: the file is missing, too large, no ONNX model, or has external tensors.
     """
     try:
         if path.stat().st_size > MAX_ONNX_BYTES:
@@ -63,10 +62,10 @@ def read_onnx(path: Path, name: str) -> bytes:
 
 
 def check_onnx_file(path: Path) -> None:
-    """Check a file without holding it in memory; see `check_one_file`.
+    """Check a file without reading it into memory; see `check_one_file`.
 
     Raises:
-        WeightsError: it cannot be read, is no ONNX model, or keeps tensors in other files.
+        WeightsError: the file cannot be read, is no ONNX model, or has external tensors.
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -76,14 +75,14 @@ def check_onnx_file(path: Path) -> None:
 
 
 def check_one_file(content: bytes | mmap.mmap, where: str) -> None:
-    """Refuse what is no ONNX model, or keeps tensors in other files.
+    """Refuse content that is no ONNX model or has external tensors.
 
     Args:
         content: of the file.
-        where: what it is, for messages.
+        where: name for messages.
 
     Raises:
-        WeightsError: it is one of these.
+        WeightsError: the content is refused.
     """
     try:
         outside = _external_location(content)
@@ -97,10 +96,10 @@ def check_one_file(content: bytes | mmap.mmap, where: str) -> None:
 
 
 def _external_location(content: bytes | mmap.mmap) -> str | None:
-    """Return where a tensor outside of the file is, as far as it is said; None if there is no such tensor.
+    """Return the location of an external tensor, as far as given; None if there is none.
 
     Raises:
-        ValueError: it is no ONNX model.
+        ValueError: the content is no ONNX model.
     """
     with memoryview(content) as data:
         return _walk(data)
@@ -133,10 +132,10 @@ def _walk(data: memoryview) -> str | None:
 
 
 def _fields(data: memoryview, start: int, stop: int) -> Iterator[tuple[int, int | None, int, int]]:
-    """Yield number, value (of a varint, else None), and place of each field of a message.
+    """Yield number, value (of a varint, else None), and position of each field of a message.
 
     Raises:
-        ValueError: these bytes are no message.
+        ValueError: the bytes are no message.
     """
     position = start
     while position < stop:

@@ -1,4 +1,4 @@
-"""Turns a picture into a detector's input, and boxes back into the picture's pixels."""
+"""Prepares a detector's input, and maps boxes back to the picture."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from edge_autotuner.models.detector_spec import DetectorSpec
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a picture lies in a detector's input: at the top left, scaled.
+    """Placement of a scaled picture in a detector's input, at the top left.
 
     Attributes:
         frame_size_wh: size of the picture, pixels.
-        resized_size_wh: size that it has in the input, without padding.
+        resized_size_wh: its size in the input, without padding.
     """
 
     frame_size_wh: SizeWH
@@ -32,12 +32,12 @@ class Placement:
         return np.array([sx, sy, sx, sy], np.float32)
 
     def to_frame(self, boxes_xyxy: FloatArray) -> FloatArray:
-        """Return (N, 4) boxes of the input in the picture's pixels; they may reach beyond its border."""
+        """Map (N, 4) boxes from the input to the picture; they may exceed its border."""
         return np.asarray(as_boxes(boxes_xyxy) / self.scale_xyxy, np.float32)
 
 
 def prepare_input(image_bgr: ImageArray, spec: DetectorSpec) -> tuple[FloatArray, Placement]:
-    """Return the (1, 3, H, W) float32 input of a picture, and how to bring boxes back.
+    """Return the (1, 3, H, W) float32 input of a picture, and its placement.
 
     Args:
         image_bgr: (H, W, 3) uint8 picture of any size; not changed.
@@ -51,7 +51,7 @@ def prepare_input(image_bgr: ImageArray, spec: DetectorSpec) -> tuple[FloatArray
 
 
 def resized_picture(image_bgr: ImageArray, spec: DetectorSpec) -> tuple[ImageArray, Placement]:
-    """Return a picture in the size of the input, uint8 and still BGR, and how to bring boxes back.
+    """Return a picture in the input's size, uint8 BGR, and its placement.
 
     Raises:
         ValueError: the picture has another shape or type, or no pixels.
@@ -68,7 +68,7 @@ def input_of_resized(resized_bgr: ImageArray, spec: DetectorSpec) -> FloatArray:
 
 
 def place(frame_size_wh: SizeWH, spec: DetectorSpec) -> Placement:
-    """Return where a picture of this size lies in the input.
+    """Return the placement of a picture of this size.
 
     The letterbox rounds down as YOLOX does: `int(width * ratio)`.
     """
@@ -80,7 +80,7 @@ def place(frame_size_wh: SizeWH, spec: DetectorSpec) -> Placement:
 
 
 def resize_and_pad(image_bgr: ImageArray, placement: Placement, spec: DetectorSpec) -> ImageArray:
-    """Return the picture in the input's size, uint8 and still BGR."""
+    """Return the picture in the input's size, uint8 BGR."""
     same_size = placement.resized_size_wh == placement.frame_size_wh
     resized = image_bgr if same_size else cv2.resize(image_bgr, placement.resized_size_wh)
     if placement.resized_size_wh == spec.input_size_wh:

@@ -1,7 +1,7 @@
 """SSDLite on MobileNetV2 in plain torch, with BatchNorm folded into the convolutions.
 
 The edge family of the Edge AutoTuner paper. Six feature maps, from a sixteenth of the input down to a single cell,
-each carry boxes of fixed sizes (anchors); the network says how far an object is from the anchor, and what it is.
+have boxes of fixed sizes (anchors); the network predicts the offset of an object from its anchor, and its class.
 
 Sources: Sandler et al., "MobileNetV2", arXiv 1801.04381 (blocks, section 6.2 SSDLite); Liu et al., "SSD", arXiv
 1512.02325 (anchors, box code). Layers, padding and anchors are those of `ssdlite_mobilenet_v2_coco` in the TensorFlow
@@ -34,7 +34,7 @@ _EXTRAS = ((256, 512), (128, 256), (128, 256), (64, 128))  # channels between, c
 
 @dataclass(frozen=True)
 class SsdliteSize:
-    """What distinguishes the members of the family: all channels are multiplied by `width`."""
+    """A member of the family: all channels are multiplied by `width`."""
 
     width: float
 
@@ -53,9 +53,9 @@ class Ssdlite(TrainableNetwork):
     over the anchors of `Anchors.of_input`: box (offset of the centre, log size, in the anchor's code), then class
     logits. There is no background class: an anchor on background has low scores for all classes.
 
-    Inside, the picture is turned by 180 degrees, and so are all kernels. Where TensorFlow's "SAME" padding has one
-    pixel too few to share, it is the last side that gets it; torch's `padding=1` gives it to the first. On a turned
-    picture both are the same, without a padding layer before each strided convolution.
+    Inside, the picture and all kernels are turned by 180 degrees. TensorFlow's "SAME" padding puts an odd pixel at the
+    last side, and torch's `padding=1` at the first. On a turned picture both agree, without a padding layer before each
+    strided convolution.
     """
 
     resize: ClassVar[Resize] = "stretch"
@@ -108,15 +108,15 @@ class Ssdlite(TrainableNetwork):
         return maps
 
     def box_parameters(self) -> list[nn.Parameter]:
-        """The predictors: what the mode "box" trains."""
+        """The predictors."""
         return [*self.box_heads.parameters(), *self.class_heads.parameters()]
 
     def top_parameters(self) -> list[nn.Parameter]:
-        """Predictors and extra layers: what the mode "top" trains."""
+        """Predictors and extra layers."""
         return [*self.box_parameters(), *self.extras.parameters()]
 
     def decoded(self, input_size_wh: SizeWH) -> DecodedSsdlite:
-        """Return the network with decoding inside."""
+        """Return the network with decoding."""
         return DecodedSsdlite(self, input_size_wh)
 
     def state_of_classes(self, rows: Sequence[int]) -> dict[str, Tensor]:
@@ -158,7 +158,7 @@ class InvertedResidual(nn.Module):
         self.has_shortcut = stride == 1 and c_in == c_out
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the block's output, and what it expanded to on the way."""
+        """Return the block's output and its expanded features."""
         expanded = self.expand(x)
         y = self.project(self.depthwise(expanded))
         return (y + x if self.has_shortcut else y), expanded
@@ -182,7 +182,7 @@ class MobileNetV2(nn.Module):
         self.out_channels: tuple[int, ...] = tapped.depthwise.conv.in_channels, size.channels(_LAST)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what block 13 expands to, and the last map."""
+        """Return the expanded features of block 13, and the last map."""
         x = self.stem(x)
         tapped = x
         for i, block in enumerate(self.blocks):
@@ -207,7 +207,7 @@ class ExtraLayer(nn.Module):
 
 
 class Predictor(nn.Module):
-    """A separable 3x3 that says something about each box of each cell."""
+    """A separable 3x3 with values for each box of each cell."""
 
     def __init__(self, channels: int, n_boxes: int, n_values: int) -> None:
         super().__init__()
@@ -222,7 +222,7 @@ class Predictor(nn.Module):
 
 
 class DecodedSsdlite(nn.Module):
-    """The network with decoding inside: what is exported.
+    """The network with decoding, for export.
 
     Returns corners (B, N, 4) in input pixels and scores (B, N, C).
     """

@@ -1,4 +1,4 @@
-"""The boxes that SSDLite starts from, and the code in which it says how an object differs from one.
+"""The anchors of SSDLite, and the box code relative to them.
 
 Source: Liu et al., "SSD", arXiv 1512.02325, section 2.2; scales and order of `ssd_anchor_generator` in the TensorFlow
 Object Detection API, with six maps, scales 0.2 to 0.95 and fewer boxes on the first map.
@@ -37,12 +37,12 @@ BOXES_PER_CELL = tuple(len(boxes) for boxes in _BOXES_OF_MAPS)
 
 @dataclass(frozen=True)
 class Anchors:
-    """Where the N anchors of an input lie: map by map, from the last cell to the first, the boxes of a cell together.
+    """The N anchors of an input: map by map, from the last cell to the first, the boxes of a cell together.
 
     Attributes:
         centres: (N, 2) x and y, input pixels.
-        sizes: (N, 2) width and height, input pixels. They do not grow with the input: the network has learnt what
-            objects of so many pixels look like.
+        sizes: (N, 2) width and height, input pixels. They do not grow with the input: the network has learnt
+            objects of these sizes.
         strides: (N, 2) pixels per cell, along x and y.
     """
 
@@ -52,7 +52,7 @@ class Anchors:
 
     @classmethod
     def of_input(cls, height: int, width: int) -> Anchors:
-        """Lay the anchors for an input of this size."""
+        """Create the anchors of an input."""
         centres, sizes, strides = [], [], []
         for level, boxes in enumerate(_BOXES_OF_MAPS):
             rows, columns = (math.ceil(side / (_FINEST_STRIDE << level)) for side in (height, width))

@@ -1,7 +1,7 @@
-"""Reads SSDLite weights as TensorFlow names and lays them out: the frozen `ssdlite_mobilenet_v2_coco` graph.
+"""Reads SSDLite weights of TensorFlow's frozen `ssdlite_mobilenet_v2_coco` graph.
 
-In that graph BatchNorm is folded into plain convolutions already, is a factor and a summand behind depthwise ones, and
-is complete in the predictors. All three become one convolution with bias.
+In that graph, BatchNorm is folded into plain convolutions, a factor and an offset after depthwise ones, and complete in
+the predictors. All three become one convolution with bias.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _XYWH_OF_YXHW = (1, 0, 3, 2)  # TensorFlow boxes are y, x, height, width
 
 
 def _to_our_names(_network: TrainableNetwork, tensors: Tensors) -> Tensors:
-    """Turn TensorFlow's tensors into ours; files of our own are left as they are."""
+    """Convert TensorFlow's tensors to ours; our own files stay unchanged."""
     return _from_tensorflow(tensors) if any(name.startswith(_BACKBONE) for name in tensors) else tensors
 
 
@@ -108,7 +108,7 @@ def _folded_predictor(tensors: Tensors, prefix: str) -> tuple[Tensor, Tensor]:
 
 
 def _oihw(weights: Tensor) -> Tensor:
-    """Turn TensorFlow's (height, width, in, out) into torch's order, and the kernels by 180 degrees; see `Ssdlite`."""
+    """Convert (height, width, in, out) to torch's order, and turn kernels by 180 degrees; see `Ssdlite`."""
     return weights.permute(3, 2, 0, 1).flip(2, 3)
 
 

@@ -1,4 +1,4 @@
-"""Runs a network that is being trained, with the same pre- and post-processing as its later export."""
+"""Runs trainable networks with the pre- and post-processing of their later export."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ class TorchDetector:
         max_detections: int = 300,
         n_threads: int | None = None,
     ) -> None:
-        """Wrap a network; it is not copied, so that later training shows.
+        """Wrap a network without copying it, so that later training takes effect.
 
         Args:
-            network: on the device where it shall run.
+            network: on its device.
             labels: its classes.
             input_size_wh: pixels.
             min_score: boxes below this are dropped.
             max_detections: most boxes per picture.
-            n_threads: CPU threads; None: as many as torch uses otherwise.
+            n_threads: CPU threads; default: unchanged.
 
         Raises:
             ValueError: the network cannot have this input size, or the classes do not fit it.
@@ -67,17 +67,17 @@ class TorchDetector:
 
     @property
     def spec(self) -> DetectorSpec:
-        """How the network is fed and read."""
+        """Pre- and post-processing of the network."""
         return self._spec
 
     @property
     def labels(self) -> LabelMap:
-        """The classes that it knows."""
+        """Classes of the network."""
         return self._spec.labels
 
     @property
     def input_size_wh(self) -> SizeWH:
-        """The size that pictures are resized to, pixels."""
+        """Input size, pixels."""
         return self._spec.input_size_wh
 
     def detect(self, image_bgr: ImageArray) -> Detections:
@@ -85,7 +85,7 @@ class TorchDetector:
         return self.detect_resized(self.resized(image_bgr))
 
     def resized(self, image_bgr: ImageArray) -> ResizedPicture:
-        """Return a (H, W, 3) uint8 picture as small as the network sees it, for looking at it again and again."""
+        """Resize a (H, W, 3) uint8 picture to the input, for repeated detection."""
         return ResizedPicture(*resized_picture(image_bgr, self._spec))
 
     def detect_resized(self, picture: ResizedPicture) -> Detections:
@@ -93,13 +93,13 @@ class TorchDetector:
         return self._detect_resized([picture])[0]
 
     def detect_batch(self, images: Sequence[ImageArray]) -> list[Detections]:
-        """Return the objects of each of some (H, W, 3) uint8 pictures, which may differ in size."""
+        """Return the objects of each (H, W, 3) uint8 picture; sizes may differ."""
         return self._detect_resized([self.resized(image) for image in images]) if images else []
 
     @torch.inference_mode()
     def _detect_resized(self, pictures: Sequence[ResizedPicture]) -> list[Detections]:
         pixels = np.concatenate([input_of_resized(picture.image_bgr, self._spec) for picture in pictures])
-        with _cpu_threads(self._n_threads):
+        with cpu_threads(self._n_threads):
             outputs = self._decoded(torch.from_numpy(pixels).to(self._device))
         boxes, scores = (output.cpu().numpy() for output in outputs)
         return [
@@ -115,13 +115,10 @@ class TorchDetector:
 
 
 @contextmanager
-def _cpu_threads(n_threads: int | None) -> Iterator[None]:
-    """Compute with this many CPU threads inside the block; None leaves their number as it is."""
-    if n_threads is None:
-        yield
-        return
+def cpu_threads(n_threads: int | None) -> Iterator[None]:
+    """Compute with this many CPU threads inside the block; None leaves their number unchanged."""
     before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
+    torch.set_num_threads(n_threads or before)
     try:
         yield
     finally:

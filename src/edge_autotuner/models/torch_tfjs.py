@@ -1,4 +1,4 @@
-"""Reads the weights of a TensorFlow.js model out of the package that it is published in, without unpacking it."""
+"""Reads the weights of a published TensorFlow.js package without unpacking it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def read_tfjs_archive(path: Path) -> dict[str, Tensor]:
 
 
 def _tensors(archive: tarfile.TarFile, folder: PurePosixPath, group: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the tensors of one group of shards, which are parts of one stream of numbers."""
+    """Return the tensors of one group of shards, which form one stream of numbers."""
     stream = b"".join(_content(archive, str(folder / name)) for name in group["paths"])
     tensors, start = {}, 0
     for weight in group["weights"]:

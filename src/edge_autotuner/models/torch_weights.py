@@ -1,7 +1,7 @@
-"""How weights files are read and written, whatever the architecture.
+"""Reads and writes weights files of all architectures.
 
-Nothing from outside is unpickled: safetensors needs no pickle, and `.pth` files are opened with `weights_only=True`,
-which allows tensors only.
+Nothing is unpickled: safetensors needs no pickle, and `.pth` files are opened with `weights_only=True`, which allows
+tensors only.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class Family(Generic[N]):
     """Architectures that are built and read in the same way.
 
     Attributes:
-        names: what the architectures are called; asked anew each time.
-        build: makes a network with random weights, from architecture, number of classes and what the file says of
-            itself; raises ValueError where that is not enough.
-        to_our_names: turns the tensors of a file into the state of a network, whatever the file calls them; raises
-            KeyError, ValueError or RuntimeError for those of another network.
-        is_guessed: whether it is tried for files that do not say what they are.
+        names: of the architectures; read anew each time.
+        build: makes a network with random weights from architecture, number of classes and file metadata; raises
+            ValueError where these do not suffice.
+        to_our_names: converts the tensors of a file to the state of a network; raises KeyError, ValueError or
+            RuntimeError for those of another network.
+        is_guessed: whether it is tried for files without architecture.
     """
 
     names: Mapping[str, object]
@@ -60,9 +60,9 @@ def load_weights(
 
     Args:
         path: `.safetensors`, `.pth`, or the `.tgz` of a TensorFlow.js model.
-        families: what it may be.
-        architecture: None: taken from the file, or found out by trying.
-        labels: classes of the file where it does not name them; None: COCO.
+        families: candidates.
+        architecture: default: from the file, or by trial.
+        labels: classes of a file that does not name them; default: COCO.
 
     Raises:
         WeightsError: the file is missing, damaged, or belongs to another architecture.
@@ -102,7 +102,7 @@ def save_network(path: Path, network: TrainableNetwork, labels: LabelMap, *, hal
 
 
 def network_bytes(network: TrainableNetwork, labels: LabelMap, *, half: bool = False) -> bytes:
-    """Return the file that `save_network` writes."""
+    """Return the content of the file of `save_network`."""
     dtype = torch.float16 if half else torch.float32
     tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in network.state_dict().items()}
     known = {"architecture": network.architecture, "labels": json.dumps(labels.names)}
@@ -122,10 +122,7 @@ def with_classes(network: Network, from_labels: LabelMap, to_labels: LabelMap) -
 
 
 def _with_sorted_header(file: bytes) -> bytes:
-    """Return a safetensors file whose header is in order, so that the same weights give the same bytes.
-
-    safetensors 0.8.0 writes the metadata in random order.
-    """
+    """Sort the header of a safetensors file: safetensors 0.8.0 writes metadata in random order."""
     end = 8 + int.from_bytes(file[:8], "little")
     header = json.dumps(load_json(file[8:end]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)  # tensors stay aligned
@@ -165,7 +162,7 @@ def _as_float32(tensors: Tensors) -> Tensors:
 
 
 def _labels_in(metadata: Mapping[str, str], path: Path) -> LabelMap | None:
-    """Return the classes that our own files name."""
+    """Return the class names in our own files."""
     if "labels" not in metadata:
         return None
     try:

@@ -1,7 +1,7 @@
-"""What training, evaluation and export need of a network, whatever its architecture.
+"""The interface of trainable networks, for training, evaluation and export.
 
 A new architecture is a class that derives from `TrainableNetwork`, a row in the table of `trainable_weights`, and an
-objective in `training.objectives`; nothing else knows which networks there are.
+objective in `training.objectives`; nothing else depends on the architectures.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ _Size = TypeVar("_Size")
 class TrainableNetwork(nn.Module, ABC):
     """A detector that can be trained: images in, one row of raw numbers per candidate out.
 
-    Input is (B, 3, H, W) float, BGR, 0-255. Whatever else an architecture does to pixels happens inside it, so that
-    training batches, exported files and the edge runtime are the same for all. Output is (B, N, 4 + ...), a box and
+    Input is (B, 3, H, W) float, BGR, 0-255. An architecture scales pixels inside, so that training batches, exported
+    files and the edge runtime are the same for all. Output is (B, N, 4 + ...), a box and
     scores in the architecture's own code, with the class scores last.
 
     Normalization over the batch is folded into the convolutions, or keeps its statistics: training does not depend on
     the batch, and the exported graph is the trained one.
 
     Attributes:
-        architecture: its name, which is stored with the weights.
-        n_classes: classes that it tells apart, C.
-        resize: how a frame is put into the input.
+        architecture: its name, stored with the weights.
+        n_classes: number of classes, C.
+        resize: of frames to the input.
         size_step_px: both sides of the input must be multiples of this.
         has_fixed_places: whether row i of the output looks at the same place of every picture.
     """
@@ -47,7 +47,7 @@ class TrainableNetwork(nn.Module, ABC):
     has_fixed_places: ClassVar[bool] = True
 
     def __init__(self, architecture: str, n_classes: int) -> None:
-        """Remember what it is; derived classes build the layers, with random weights."""
+        """Store the attributes; derived classes build the layers, with random weights."""
         super().__init__()
         self.architecture = architecture
         self.n_classes = n_classes
@@ -58,7 +58,7 @@ class TrainableNetwork(nn.Module, ABC):
 
     @abstractmethod
     def features_before(self, images: Tensor, layers: str) -> tuple[Tensor, ...]:
-        """Return what the layers that a mode trains are fed with; it changes with no parameter of that mode.
+        """Compute the input of a mode's trained layers; it depends on none of their parameters.
 
         Args:
             images: (B, 3, H, W).
@@ -67,19 +67,19 @@ class TrainableNetwork(nn.Module, ABC):
 
     @abstractmethod
     def outputs_of(self, features: tuple[Tensor, ...], layers: str) -> Tensor:
-        """Return the (B, N, D) raw outputs for what `features_before` gave for the same mode."""
+        """Return the (B, N, D) raw outputs for the features of `features_before` in the same mode."""
 
     @abstractmethod
     def box_parameters(self) -> list[nn.Parameter]:
-        """What the mode "box" trains: the layers that say where and what."""
+        """Parameters trained in the mode "box": the layers that predict boxes and classes."""
 
     @abstractmethod
     def top_parameters(self) -> list[nn.Parameter]:
-        """What the mode "top" trains: those of "box", and the last layers before them."""
+        """Parameters trained in the mode "top": those of "box", and the last layers before them."""
 
     @abstractmethod
     def decoded(self, input_size_wh: SizeWH) -> nn.Module:
-        """Return the network with decoding inside, for one input size: what is evaluated and exported.
+        """Return the network with decoding for one input size, for evaluation and export.
 
         The module shares the network's weights, takes the same input, and returns corners (B, N, 4) in input pixels
         and scores (B, N, C) in [0, 1].
@@ -94,11 +94,11 @@ class TrainableNetwork(nn.Module, ABC):
         return type(self)(self.architecture, n_classes)
 
     def description(self) -> dict[str, str]:
-        """Return what a weights file must say, besides architecture and classes, for the layers to be built again."""
+        """Return metadata to rebuild the layers from a weights file, besides architecture and classes."""
         return {}
 
     def layer_parameters(self, layers: str) -> list[nn.Parameter]:
-        """Return what a mode trains.
+        """Return the parameters trained in a mode.
 
         Args:
             layers: "box", "top" or "all".
@@ -110,10 +110,10 @@ class TrainableNetwork(nn.Module, ABC):
         return list(self.parameters())
 
     def check_input_size(self, size_wh: SizeWH, setting: str) -> None:
-        """Make sure that the network can have an input of this size.
+        """Check an input size.
 
         Raises:
-            ConfigError: it cannot; the message names the setting and sizes that fit.
+            ConfigError: the network cannot have it; the message names the setting and sizes that fit.
         """
         step = self.size_step_px
         if any(side % step for side in size_wh):
@@ -124,19 +124,15 @@ class TrainableNetwork(nn.Module, ABC):
             )
 
     def detector_spec(self, name: str, labels: LabelMap, input_size_wh: SizeWH) -> DetectorSpec:
-        """Return how the exported network is fed and read."""
+        """Return pre- and post-processing of the exported network."""
         return DetectorSpec(name, labels, input_size_wh, self.resize, "bgr", "boxes_scores", nms_iou=NMS_IOU)
 
 
 def size_of(architecture: str, sizes: Mapping[str, _Size]) -> _Size:
-    """Return what distinguishes an architecture from the others of its family.
-
-    Args:
-        architecture: its name.
-        sizes: name -> size, of the whole family.
+    """Return the size of an architecture among those of its family.
 
     Raises:
-        ConfigError: the family has no such member; the message lists those that it has.
+        ConfigError: the family has no such member; the message lists its members.
     """
     if architecture not in sizes:
         raise ConfigError(f"unknown architecture '{architecture}'; known: {', '.join(sizes)}")

@@ -1,4 +1,4 @@
-"""The architectures that can be trained, and the weights of any of them."""
+"""The trainable architectures, and loading weights of any of them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ FAMILIES: tuple[Family[TrainableNetwork], ...] = (YOLOX_FAMILY, SSDLITE_FAMILY, 
 def load_network(
     path: Path, *, architecture: str | None = None, labels: LabelMap | None = None
 ) -> tuple[TrainableNetwork, LabelMap]:
-    """Read a network of any architecture and the classes that it knows.
+    """Read a network of any architecture, and its classes.
 
     Args:
         path: `.safetensors` (ours, or the published ones of an architecture), an official YOLOX `.pth`, or the
             package (`.tgz`) in which SSDLite is published for TensorFlow.js; or the folder of an RT-DETR v2 or D-FINE
             in the layout of Hugging Face, which names architecture and classes itself.
-        architecture: its name, such as "yolox-nano"; None: taken from the file, or found out by trying.
-        labels: classes of the file where it does not name them; None: COCO.
+        architecture: its name, such as "yolox-nano"; default: from the file, or by trial.
+        labels: classes of a file that does not name them; default: COCO.
 
     Raises:
         WeightsError: the file is missing, damaged, or belongs to another architecture.

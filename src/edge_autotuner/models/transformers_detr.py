@@ -1,7 +1,7 @@
 """RT-DETR v2 and D-FINE of the transformers library as networks that can be trained.
 
-The layers are the library's own; here they are cut at the places where the layer modes begin, fed with our pixels,
-and asked for the answers of every decoder layer.
+The layers are the library's; this module splits them where the layer modes begin, scales our pixels, and collects the
+predictions of every decoder layer.
 
 Sources: Lv et al., RT-DETRv2, arXiv 2407.17140; Zhao et al., RT-DETR, arXiv 2304.08069 (hybrid encoder, query
 selection); Peng et al., D-FINE, arXiv 2410.13842.
@@ -34,27 +34,27 @@ _CLASS_LAYERS = ("enc_score_head.", "decoder.class_embed.")
 
 @dataclass(frozen=True)
 class DetrPlan:
-    """What a network is built from, besides the number of its classes.
+    """Configuration of a network, besides the number of its classes.
 
     Attributes:
         config: content of the model's `config.json`.
-        pixels: how pixels are scaled.
+        pixels: scaling of pixels.
     """
 
     config: Mapping[str, Any]
     pixels: PixelScaling
 
     def to_metadata(self) -> dict[str, str]:
-        """Return what a weights file says of it; `from_metadata` reads it."""
+        """Return metadata for a weights file."""
         described = {"version": library_version(), "config": dict(self.config), "pixels": asdict(self.pixels)}
         return {_DESCRIPTION: json.dumps(described, sort_keys=True)}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> DetrPlan:
-        """Read what `to_metadata` wrote.
+        """Parse the metadata of `to_metadata`.
 
         Raises:
-            ValueError: the file says nothing of the kind, or what it says is damaged.
+            ValueError: it is missing or damaged.
         """
         if _DESCRIPTION not in metadata:
             raise ValueError("the file does not describe its layers; use the model's original folder")
@@ -75,11 +75,11 @@ class TransformersDetr(TrainableNetwork):
     own proposal first and the last decoder layer last; each answer is a box (centre, width and height, in shares of
     the input) and class logits. There is no background class.
 
-    A query goes where the picture has something: row i of two pictures has nothing in common.
+    Queries follow the content of the picture: row i of two pictures is unrelated.
 
-    BatchNorm keeps the statistics, factors and offsets that it came with and is not trained. Dropout is off, and
-    denoising queries, which only serve the library's own loss, are left out. Positions are computed for the input at
-    hand, also where a configuration fixes them for one size.
+    BatchNorm keeps its initial statistics, factors and offsets and is not trained. Dropout is off, and denoising
+    queries for the library's own loss are left out. Positions are computed for the actual input, even if a
+    configuration fixes them for one size.
     """
 
     resize: ClassVar[Resize] = "stretch"
@@ -104,10 +104,10 @@ class TransformersDetr(TrainableNetwork):
         self.train(False)
 
     def train(self, mode: bool = True) -> Self:
-        """Remember the mode; the layers do the same in both."""
+        """Store the mode, which changes no layer."""
         super().train(mode)
         self.detr.eval()
-        # D-FINE's decoder gives the answers of all its layers only when it believes to be trained
+        # D-FINE's decoder returns all its layers only in training mode
         self.detr.decoder.training = True  # type: ignore[union-attr]
         return self
 
@@ -150,15 +150,15 @@ class TransformersDetr(TrainableNetwork):
         return tuple(self.detr.encoder(inputs_embeds=projected).last_hidden_state)  # type: ignore[operator]
 
     def box_parameters(self) -> list[nn.Parameter]:
-        """Query selection, decoder and heads: what the mode "box" trains."""
+        """Query selection, decoder and heads."""
         return [parameter for name, parameter in self.detr.named_parameters() if not name.startswith(_BELOW_BOX)]
 
     def top_parameters(self) -> list[nn.Parameter]:
-        """All but the backbone: what the mode "top" trains."""
+        """All but the backbone."""
         return [parameter for name, parameter in self.detr.named_parameters() if not name.startswith(_BELOW_BOX[0])]
 
     def decoded(self, input_size_wh: SizeWH) -> DecodedDetr:
-        """Return the network with decoding inside."""
+        """Return the network with decoding."""
         return DecodedDetr(self, input_size_wh)
 
     def state_of_classes(self, rows: Sequence[int]) -> dict[str, Tensor]:
@@ -169,10 +169,10 @@ class TransformersDetr(TrainableNetwork):
         }
 
     def check_input_size(self, size_wh: SizeWH, setting: str) -> None:
-        """Make sure that the network can have an input of this size, and that there is a place for every query.
+        """Check an input size; it must have a place for every query.
 
         Raises:
-            ConfigError: it cannot.
+            ConfigError: the network cannot have it.
         """
         super().check_input_size(size_wh, setting)
         width, height = size_wh
@@ -189,16 +189,16 @@ class TransformersDetr(TrainableNetwork):
         return type(self)(self.architecture, n_classes, self.plan)
 
     def description(self) -> dict[str, str]:
-        """Return layers and scaling of pixels, for the weights file."""
+        """Return metadata with layers and scaling of pixels."""
         return self.plan.to_metadata()
 
     def detector_spec(self, name: str, labels: LabelMap, input_size_wh: SizeWH) -> DetectorSpec:
-        """Return how the exported network is fed and read."""
+        """Return pre- and post-processing of the exported network."""
         return DetectorSpec(name, labels, input_size_wh, self.resize, "bgr", "boxes_scores", nms_iou=DETR_NMS_IOU)
 
 
 class DecodedDetr(nn.Module):
-    """The network with decoding inside: what is exported.
+    """The network with decoding, for export.
 
     Returns corners (B, N, 4) in input pixels and scores (B, N, C). The library's own `post_process_object_detection`
     takes the N best pairs of a query and a class, so that one box may come back with several classes; here every
@@ -223,7 +223,7 @@ def corners_of(boxes_cxcywh: Tensor) -> Tensor:
 
 
 class FrozenBatchNorm(nn.Module):
-    """BatchNorm that always uses the statistics it came with, and has no parameters."""
+    """BatchNorm with fixed statistics and without parameters."""
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Reads what a folder in the layout of Hugging Face says about a detector, without loading its weights.
+"""Reads the description of a detector in a Hugging Face folder, without loading its weights.
 
     config.json               layers and classes
     preprocessor_config.json  input size, and how pixels are scaled
@@ -46,7 +46,7 @@ _COCO_NAME_OF = {
 
 @dataclass(frozen=True)
 class PixelScaling:
-    """What the network wants pixels to be: `(pixel * factor - mean) / std`, planes in RGB order.
+    """Scaling of pixels: `(pixel * factor - mean) / std`, planes in RGB order.
 
     Attributes:
         factor: for pixels of 0..255.
@@ -61,14 +61,14 @@ class PixelScaling:
 
 @dataclass(frozen=True)
 class DetectorFolder:
-    """A folder that holds a detector.
+    """A folder with a detector.
 
     Attributes:
         path: the folder.
         architecture: "rt-detr-v2" or "d-fine".
-        labels: its classes, COCO's own under the names that COCO gives them.
-        input_size_wh: the size that it was trained for, pixels.
-        pixels: how pixels are scaled.
+        labels: its classes; those of COCO with COCO's names.
+        input_size_wh: the size it was trained for, pixels.
+        pixels: scaling of pixels.
         config: content of `config.json`.
     """
 
@@ -81,13 +81,13 @@ class DetectorFolder:
 
     @property
     def spec(self) -> DetectorSpec:
-        """How the detector is fed and read; it scales pixels inside."""
+        """Pre- and post-processing; the detector scales pixels itself."""
         return DetectorSpec(
             self.path.name, self.labels, self.input_size_wh, "stretch", "bgr", "boxes_scores", nms_iou=DETR_NMS_IOU
         )
 
     def sha256(self) -> str:
-        """Return a hash of everything that decides what the detector says."""
+        """Return a hash of everything that decides the detector's outputs."""
         digest = hashlib.sha256()
         for name in (CONFIG_FILE, PIXELS_FILE, WEIGHTS_FILE):
             with (self.path / name).open("rb") as file:
@@ -97,12 +97,12 @@ class DetectorFolder:
 
 
 def is_detector_folder(path: Path) -> bool:
-    """Whether a path is a folder that claims to hold a model of the transformers library."""
+    """Whether a path is a folder with a model of the transformers library, by its files."""
     return (path / CONFIG_FILE).is_file()
 
 
 def read_detector_folder(path: Path) -> DetectorFolder:
-    """Read the descriptions in a folder, and see that its weights can be loaded.
+    """Read the descriptions in a folder, and check that its weights can be loaded.
 
     Raises:
         WeightsError: a file is missing or damaged, the model is of another kind, or its weights are a pickle.
@@ -122,10 +122,10 @@ def read_detector_folder(path: Path) -> DetectorFolder:
 
 
 def require_transformers() -> None:
-    """Make sure that the transformers library and what it needs for these detectors are installed.
+    """Check that the transformers library and its dependencies for these detectors are installed.
 
     Raises:
-        MissingDependency: they are not.
+        MissingDependency: one is not.
     """
     missing = [name for name in ("transformers", "scipy") if importlib.util.find_spec(name) is None]
     if missing:
@@ -177,7 +177,7 @@ def _labels_of(config: Fields, path: Path) -> LabelMap:
 
 
 def _coco_name(name: str) -> str:
-    """Return COCO's own name of a class, whoever spelled it; names that COCO does not have stay as they are."""
+    """Return COCO's name of a class in any spelling; other names stay unchanged."""
     plain = name.strip().lower()
     known = _COCO_NAME_OF.get(plain, plain)
     return known if known in COCO_80 else name

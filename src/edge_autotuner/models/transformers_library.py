@@ -1,4 +1,4 @@
-"""The only place that imports the transformers library, and only when one of its detectors is used."""
+"""Imports the transformers library, nowhere else, when one of its detectors is used."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _NOT_TRAINED = ("num_batches_tracked",)
 
 
 def library_version() -> str:
-    """Return the version of the transformers library that is installed.
+    """Return the installed version of the transformers library.
 
     Raises:
-        MissingDependency: there is none.
+        MissingDependency: it is not installed.
     """
     require_transformers()
     return importlib.metadata.version("transformers")
@@ -46,7 +46,7 @@ def build_detr(architecture: str, config: Mapping[str, Any], n_classes: int) -> 
     Args:
         architecture: "rt-detr-v2" or "d-fine".
         config: content of its `config.json`.
-        n_classes: classes that it shall tell apart.
+        n_classes: number of classes.
 
     Raises:
         WeightsError: the library cannot build it.
@@ -60,10 +60,10 @@ def build_detr(architecture: str, config: Mapping[str, Any], n_classes: int) -> 
 
 
 def read_tensors(folder: DetectorFolder) -> dict[str, Tensor]:
-    """Return the weights of a folder under the names that the layers have in the installed version of the library.
+    """Read the weights of a folder, with the layer names of the installed version of the library.
 
     Raises:
-        WeightsError: the file is damaged, or does not hold all layers that the configuration describes.
+        WeightsError: the file is damaged, or lacks layers of the configuration.
         MissingDependency: the transformers library is not installed.
     """
     model_class = _model_class(folder.architecture)
@@ -101,13 +101,13 @@ def _configured(architecture: str, config: Mapping[str, Any], n_classes: int) ->
 
 
 def _core_of(model: nn.Module) -> nn.Module:
-    """Return the layers with the decoder's heads; around them, the library only keeps the heads a second time."""
+    """Return the layers with the decoder's heads; the library's wrapper only holds the heads again."""
     return model.get_submodule("model")
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep the library from reporting what is checked here: its progress, and layers that are left out on purpose."""
+    """Silence the library's progress, and warnings about layers left out on purpose."""
     logging = importlib.import_module("transformers.utils.logging")
     had_bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()

@@ -1,4 +1,4 @@
-"""Reads RT-DETR v2 and D-FINE: folders of the transformers library, and our own files, which describe their layers."""
+"""Reads RT-DETR v2 and D-FINE from folders of the transformers library and from our own files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TRANSFORMERS_FAMILY = Family(dict.fromkeys(ARCHITECTURES.values()), _build, _as_
 
 
 def load_detector_folder(path: Path) -> tuple[TransformersDetr, LabelMap]:
-    """Read a network in the layout of Hugging Face and the classes that it knows.
+    """Read a network and its classes from a Hugging Face folder.
 
     Args:
         path: a folder with config.json, preprocessor_config.json and model.safetensors.

@@ -1,8 +1,7 @@
-"""Finds and fetches the files of known models, and never uses one that it has not verified.
+"""Finds, downloads and verifies the files of known models.
 
-Places, in this order: the package itself, the folder that the caller names, `$EDGE_AUTOTUNER_DATA/models`, and
-the user's cache. Where no hash is known beforehand, the first one seen is recorded in the cache and binds all
-later files of that name.
+Search order: the package, the folder of the caller, `$EDGE_AUTOTUNER_DATA/models`, the user's cache. If no hash is
+known beforehand, the first one seen is pinned in the cache for all later files of that name.
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ def locate(name: str, *, models_dir: Path | None = None) -> Path:
     """Return the verified file of a known model, without using the network.
 
     Args:
-        name: of the catalogue.
-        models_dir: folder to look into first; None: only the usual places.
+        name: in the catalogue.
+        models_dir: folder to search first, after the package.
 
     Raises:
         ConfigError: the name is unknown.
-        WeightsError: there is no file, with where to put it; or a file does not have the expected hash.
+        WeightsError: there is no file, or one does not have the expected hash.
     """
     return locate_model(find_model(name), models_dir=models_dir)
 
@@ -54,12 +53,12 @@ def locate_model(model: KnownModel, *, models_dir: Path | None = None) -> Path:
 
 
 def pull(name: str, *, models_dir: Path | None = None, progress: Progress | None = None) -> Path:
-    """Return the verified file of a known model; download it into the cache where it is nowhere else.
+    """Return the verified file of a known model; download it into the cache if needed.
 
     Args:
-        name: of the catalogue.
-        models_dir: folder to look into before downloading.
-        progress: shown while bytes arrive.
+        name: in the catalogue.
+        models_dir: folder to search before downloading.
+        progress: of the download.
 
     Raises:
         ConfigError: the name is unknown.
@@ -77,7 +76,7 @@ def pull_model(
     max_bytes: int = MAX_DOWNLOAD_BYTES,
     https_only: bool = True,
 ) -> Path:
-    """Return the verified file of a catalogue entry, downloading it where needed; see `pull`."""
+    """Return the verified file of a catalogue entry, downloading it if needed; see `pull`."""
     cache = cache_folder()
     for candidate, path in _candidates(model, models_dir):
         if path.is_file() and (path.parent != cache or _is_verified(candidate, path)):
@@ -106,7 +105,7 @@ def pull_model(
 
 
 def cache_folder() -> Path:
-    """Return where downloaded models are kept: `$XDG_CACHE_HOME/edge-autotuner/models`, by default below ~/.cache.
+    """Return the cache folder: `$XDG_CACHE_HOME/edge-autotuner/models`, by default below ~/.cache.
 
     Raises:
         WeightsError: the user has no home folder and XDG_CACHE_HOME is not set.
@@ -121,7 +120,7 @@ def cache_folder() -> Path:
 
 
 def _candidates(model: KnownModel, models_dir: Path | None) -> Iterator[tuple[ModelFile, Path]]:
-    """Yield every place where a file of the model may be, the first choice first."""
+    """Yield the paths where a file of the model may be, in search order."""
     if model.is_packaged:
         yield from ((file, packaged_weights_folder() / file.name) for file in model.files)
         return
@@ -182,7 +181,7 @@ def _read_pins() -> dict[str, str]:
 
 
 def _pin(file: ModelFile, sha256: str) -> None:
-    """Record the hash of a file that is seen for the first time."""
+    """Record the hash of a file seen for the first time."""
     path = cache_folder() / _PINS
     try:
         make_folder(path.parent)

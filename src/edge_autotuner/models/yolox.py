@@ -25,7 +25,7 @@ STRIDES = (8, 16, 32)
 
 @dataclass(frozen=True)
 class YoloxSize:
-    """What distinguishes the members of the family."""
+    """A member of the family."""
 
     depth: float
     width: float
@@ -77,17 +77,17 @@ class Yolox(TrainableNetwork):
         return cast(Tensor, self.head(features))
 
     def box_parameters(self) -> list[nn.Parameter]:
-        """The detection head: what the mode "box" trains."""
+        """The detection head."""
         return list(self.head.parameters())
 
     def top_parameters(self) -> list[nn.Parameter]:
-        """Head and the pyramid's bottom-up half: what the mode "top" trains."""
+        """Head and the pyramid's bottom-up half."""
         pyramid = self.backbone
         top = (pyramid.C3_p3, pyramid.bu_conv2, pyramid.C3_n3, pyramid.bu_conv1, pyramid.C3_n4)
         return [*self.box_parameters(), *(p for module in top for p in module.parameters())]
 
     def decoded(self, input_size_wh: SizeWH) -> DecodedYolox:
-        """Return the network with decoding inside."""
+        """Return the network with decoding."""
         return DecodedYolox(self, input_size_wh)
 
     def state_of_classes(self, rows: Sequence[int]) -> dict[str, Tensor]:
@@ -132,7 +132,7 @@ def _block_of(size: YoloxSize) -> Block:
 
 
 class Focus(nn.Module):
-    """Four pixels become four channels groups, then one convolution."""
+    """Four pixels become four groups of channels, then one convolution."""
 
     def __init__(self, c_out: int) -> None:
         super().__init__()
@@ -245,7 +245,7 @@ class FeaturePyramid(nn.Module):
         return p3, lateral4, lateral5
 
     def bottom_up(self, maps: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Return fused maps at strides 8, 16 and 32 from what `top_down` gives."""
+        """Return fused maps at strides 8, 16 and 32 from those of `top_down`."""
         p3, lateral4, lateral5 = maps
         out3 = self.C3_p3(torch.cat([self.upsample(lateral4), p3], dim=1))
         out4 = self.C3_n3(torch.cat([self.bu_conv2(out3), lateral4], dim=1))
@@ -284,7 +284,7 @@ class DecoupledHead(nn.Module):
 
 @dataclass(frozen=True)
 class CellGrid:
-    """Where the N cells of an input lie.
+    """The N cells of an input.
 
     Attributes:
         corners: (N, 2) column and row of each cell on its map.
@@ -296,7 +296,7 @@ class CellGrid:
 
     @classmethod
     def of_input(cls, height: int, width: int) -> CellGrid:
-        """Lay the grid for an input of this size; both must be multiples of 32."""
+        """Create the grid of an input; both sides must be multiples of 32."""
         if height % 32 or width % 32:
             raise ValueError(f"input height and width must be multiples of 32, got {height} and {width}")
         corners, strides = [], []
@@ -320,7 +320,7 @@ def decode_boxes(logits: Tensor, grid: CellGrid) -> Tensor:
 
 
 class DecodedYolox(nn.Module):
-    """The network with decoding inside: what is exported.
+    """The network with decoding, for export.
 
     Returns corners (B, N, 4) in input pixels and scores (B, N, C) = objectness * class.
     """

@@ -1,4 +1,4 @@
-"""Reads YOLOX weights whatever they are called: our own files, folded ONNX initializers, and official checkpoints."""
+"""Reads YOLOX weights of our own files, folded ONNX initializers, and official checkpoints."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ YOLOX_FAMILY = Family(YOLOX_SIZES, lambda name, n_classes, _: Yolox(name, n_clas
 def load_yolox(
     path: Path, *, architecture: str | None = None, labels: LabelMap | None = None
 ) -> tuple[Yolox, LabelMap]:
-    """Read a YOLOX and the classes that it knows; see `load_network`, which reads every architecture.
+    """Read a YOLOX and its classes; `load_network` reads every architecture.
 
     Args:
         path: `.safetensors` (ours, or ONNX initializers of a folded export) or an official `.pth`.
-        architecture: "yolox-nano", "yolox-tiny" or "yolox-s"; None: taken from the file, or found out by trying.
-        labels: classes of the file where it does not name them; None: COCO.
+        architecture: "yolox-nano", "yolox-tiny" or "yolox-s"; default: from the file, or by trial.
+        labels: classes of a file that does not name them; default: COCO.
 
     Raises:
         WeightsError: the file is missing, damaged, or belongs to another architecture.

@@ -1,6 +1,7 @@
-"""What a killed training needs to continue with the same result: weights, average, best weights, optimizer, history.
+"""Saves and restores a training: weights, their average, best weights, optimizer, history.
 
-It is one file, so that a kill at any moment leaves the one before or this one; safetensors and JSON, no pickle.
+A checkpoint is one file, so that a kill leaves either the previous or the new one. It contains safetensors and JSON, no
+pickle. A continued training gives the same result as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ _BEST, _OPTIMIZER = "best", "optimizer"
 
 @dataclass
 class TrainingState:
-    """Everything that changes while training.
+    """The mutable state of a training, besides tensors.
 
     Attributes:
         fingerprint: of data and settings.
-        epoch: validated stretches of training; a stretch that a deadline cut short counts.
-        step: steps.
-        best_epoch: epoch of the best weights; 0 for the start.
+        epoch: validated epochs, including one that a deadline cut short.
+        step: steps made.
+        best_epoch: epoch of the best weights; 0: starting weights.
         best_val_ap: their AP50:95.
         seconds: spent on steps.
         validation_s: longest validation.
-        write_s: longest writing of a checkpoint, but for the last.
+        write_s: longest write of a checkpoint before this one.
         history: one record per epoch.
     """
 
@@ -60,10 +61,10 @@ def save_checkpoint(
     """Write a checkpoint.
 
     Args:
-        folder: of the training; made where needed.
-        state: what changes.
-        networks: name -> network; one of them is "best".
-        optimizer: its moments are kept.
+        folder: created if needed.
+        state: besides tensors.
+        networks: by name; one of them is "best".
+        optimizer: its moments are saved.
     """
     tensors = {f"{name}.{k}": v for name, network in networks.items() for k, v in network.state_dict().items()}
     for i, values in optimizer.state_dict()["state"].items():
@@ -77,7 +78,7 @@ def save_checkpoint(
 def load_checkpoint(
     folder: Path, fingerprint: str, networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
 ) -> TrainingState | None:
-    """Restore the last checkpoint in place; None when there is none of this fingerprint.
+    """Restore the last checkpoint in place; None without one with this fingerprint.
 
     Raises:
         TrainingError: the file is damaged.
@@ -96,7 +97,7 @@ def load_checkpoint(
 
 
 def read_history(folder: Path) -> list[EpochRecord]:
-    """Return the learning curves of a training so far; empty before its first checkpoint.
+    """Return the learning curves so far; empty before the first checkpoint.
 
     Raises:
         TrainingError: the file is damaged.
@@ -109,7 +110,7 @@ def read_history(folder: Path) -> list[EpochRecord]:
 
 
 def load_best(folder: Path, fingerprint: str, network: nn.Module) -> TrainingState | None:
-    """Restore only the best weights so far, in place; None when there is no checkpoint of this fingerprint.
+    """Restore only the best weights, in place; None without a checkpoint with this fingerprint.
 
     Raises:
         TrainingError: the file is damaged.

@@ -1,7 +1,8 @@
-"""The empty scene of a fixed camera, one picture for each stretch of time, from the training pictures themselves.
+"""Computes plates, the empty scene of a fixed camera per time window, from the training pictures.
 
-A plate is the median of pictures spread over its time. Labelled objects take no part where enough other pictures show
-the ground, so that dense traffic leaves no ghosts; what is labelled nearly always, a parked car, stays in the plate.
+A plate is the median of pictures spread over its window. Labelled objects are left out where enough other pictures show
+the ground, so that dense traffic leaves no ghosts; an object that is labelled nearly always, such as a parked car,
+stays in the plate.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ MIN_PICTURES = 8
 _PER_PLATE = 25
 _MIN_WINDOW_S = 3600.0
 _MAX_WINDOWS = 12
-_MIN_SHOWING = 0.2  # share of the pictures that must show the ground for the labels to be left out
+_MIN_SHOWING = 0.2  # share of the pictures that must show the ground for labels to be left out
 _LIGHT_WIDTH_PX = 32
-_ALIKE_LEVELS = 20.0  # mean difference, after scaling the brightness, of plates that the same objects suit
+_ALIKE_LEVELS = 20.0  # mean difference, after scaling the brightness, of plates that share objects
 _GAINS = 0.6, 1.6  # an object that was lit more differently looks wrong
 _PLACE_EXPONENT = 0.3  # this much of the difference in brightness between two places is taken for light
 
 
 def time_windows(times_s: Sequence[float | None]) -> list[IntArray]:
-    """Divide pictures into stretches of an hour or more, each with enough pictures for a plate.
+    """Divide pictures into windows of an hour or more, each with enough pictures for a plate.
 
     Args:
-        times_s: of each picture; with an unknown time among them all form one stretch, as do recordings below 2 h.
+        times_s: of each picture; recordings below 2 h, or with an unknown time, form one window.
 
     Returns:
         Positions in `times_s`, rising in time; none for fewer than `MIN_PICTURES`.
@@ -83,7 +84,7 @@ def clean_plate(images_bgr: Sequence[ImageArray], labels_xyxy: Sequence[FloatArr
 
 
 def inside_boxes(boxes_xyxy: FloatArray, size_wh: SizeWH, *, grow_px: int = 0) -> BoolArray:
-    """Return (H, W): which pixels of a picture the boxes touch, each made wider by `grow_px` on all sides."""
+    """Return (H, W): the pixels that boxes touch, each grown by `grow_px` on all sides."""
     inside = np.zeros((size_wh[1], size_wh[0]), bool)
     starts = np.clip(np.floor(boxes_xyxy[:, :2]) - grow_px, 0, None).astype(int)
     ends = np.clip(np.ceil(boxes_xyxy[:, 2:]) + grow_px, 0, None).astype(int)
@@ -93,7 +94,7 @@ def inside_boxes(boxes_xyxy: FloatArray, size_wh: SizeWH, *, grow_px: int = 0) -
 
 
 class Lights:
-    """How much brighter an object must be drawn in another place or at another time."""
+    """Brightness factors for objects in another place or at another time."""
 
     def __init__(self, plates_bgr: Sequence[ImageArray], frame_size_wh: SizeWH) -> None:
         """Keep small copies of the plates.
@@ -114,7 +115,7 @@ class Lights:
     def gain(self, from_window: int, from_xyxy: FloatArray, to_window: int, to_xyxy: FloatArray) -> FloatArray | None:
         """Return (3,) factors for an object's colours; None if it would look wrong there.
 
-        What changes between two times at one place is light; between two places it may also be paint.
+        Two times at one place differ by light; two places may also differ by colour.
         """
         if not self._are_alike[to_window, from_window]:
             return None

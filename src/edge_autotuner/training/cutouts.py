@@ -1,4 +1,4 @@
-"""Moving objects, cut out along the difference between a picture and the empty scene."""
+"""Cuts out moving objects by the difference between a picture and the empty scene."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ class Mask:
 def object_mask(
     image_bgr: ImageArray, plate_bgr: ImageArray, box_xyxy: FloatArray, others_xyxy: FloatArray
 ) -> Mask | None:
-    """Return what differs from the empty scene inside a labelled box.
+    """Return the mask of what differs from the empty scene inside a labelled box.
 
     Args:
         image_bgr: (H, W, 3) the picture.
         plate_bgr: (H, W, 3) the empty scene.
         box_xyxy: (4,) the object's label, pixels of the picture.
-        others_xyxy: (K, 4) boxes of other objects, which say nothing about noise.
+        others_xyxy: (K, 4) boxes of other objects; not used to measure noise.
 
     Returns:
-        None where no object stands out: it is parked, as dark as the road, tiny, or everything around has changed.
+        None where no object stands out: parked, as dark as the road, tiny, or with everything around changed.
     """
     sides = box_xyxy[2:] - box_xyxy[:2]
     if sides.min() < _MIN_SIDE_PX:
@@ -80,8 +80,8 @@ def cut_out(image_bgr: ImageArray, mask: Mask, mask_size_wh: SizeWH) -> tuple[Im
 
     Args:
         image_bgr: (H, W, 3) its picture, of any resolution.
-        mask: where the object is; it leaves the border of its picture free.
-        mask_size_wh: size of the picture that the mask was made for.
+        mask: of the object; the border of its picture stays free.
+        mask_size_wh: size of the mask's picture.
 
     Returns:
         (h, w, 4) BGR and opacity, the latter 0 along the border; and the column and row of its corner in `image_bgr`.
@@ -99,7 +99,7 @@ def cut_out(image_bgr: ImageArray, mask: Mask, mask_size_wh: SizeWH) -> tuple[Im
 
 
 def _difference(image_bgr: ImageArray, plate_bgr: ImageArray, ring: BoolArray) -> FloatArray:
-    """Return how much pixels differ from the plate in the light of the surroundings; above 1 it is no noise."""
+    """Return the difference from the plate in the light of the surroundings; above 1 it is not noise."""
     image, plate = image_bgr.astype(np.float32), plate_bgr.astype(np.float32)
     gain = np.median(image[ring] + 1, axis=0) / np.median(plate[ring] + 1, axis=0)  # (3,)
     difference = np.abs(image - plate * gain).max(axis=2)
@@ -108,7 +108,7 @@ def _difference(image_bgr: ImageArray, plate_bgr: ImageArray, ring: BoolArray) -
 
 
 def _whole_object(difference: FloatArray, *, closing_px: float) -> BoolArray:
-    """Return what clearly differs with what hangs on to it, gaps closed, holes filled and crumbs dropped."""
+    """Grow clear differences to connected weaker ones; close gaps, fill holes, drop small pieces."""
     _, pieces = cv2.connectedComponents((difference > _WEAK).astype(np.uint8))
     changed = np.isin(pieces, pieces[difference > 1])
     side = 2 * max(1, round(closing_px / 2)) + 1
@@ -121,7 +121,7 @@ def _whole_object(difference: FloatArray, *, closing_px: float) -> BoolArray:
 
 
 def _fits(mask: BoolArray, box_xyxy: FloatArray) -> bool:
-    """Return whether a mask covers enough of its box and reaches about as far."""
+    """Return whether a mask covers enough of its box and has about its extent."""
     if mask.sum() < _MIN_FILL * float(np.prod(box_xyxy[2:] - box_xyxy[:2])):
         return False
     ys, xs = np.nonzero(mask)

@@ -1,10 +1,8 @@
-"""Where a training computes, and in which precision."""
+"""Device, precision and memory of a training."""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 
@@ -13,7 +11,7 @@ from edge_autotuner.errors import ConfigError
 
 
 def choose_device(wanted: TrainingDevice) -> torch.device:
-    """Return the device that a setting means; "auto" is CUDA where there is one.
+    """Resolve the device; "auto" is CUDA if available.
 
     Raises:
         ConfigError: CUDA is wanted, and torch finds none.
@@ -38,22 +36,10 @@ def has_mixed_precision(wanted: Precision, device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-@contextmanager
-def cpu_threads(n_threads: int | None) -> Iterator[None]:
-    """Compute with this many CPU threads inside the block; None leaves their number as it is."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def return_free_memory() -> None:
-    """Give the system the memory that is free in this process, where the C library can do that.
+    """Return free memory of this process to the system, if the C library can.
 
-    What a training has freed lies between what is still used, in an arena for each of its threads: without this, the
-    C library keeps most of it for ever.
+    A training frees memory between blocks still in use, in an arena per thread, and glibc would keep most of it.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
     if trim is not None:

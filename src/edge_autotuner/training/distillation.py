@@ -1,12 +1,12 @@
-"""Guards against forgetting: what the labels do not speak of stays as the starting model says it.
+"""Prevents forgetting: where labels say nothing, outputs follow the starting model.
 
-A camera's labels show a few classes and few kinds of places. Trained on them alone, a network soon says "background"
-to everything else: its score for something being there falls for cars when all labels are people. So where the
-starting model sees a *scarce* class, one that the camera's labels hardly show, a place without label is unknown and
-not background, and its scores follow those of the starting model.
+A camera's labels show few classes and few kinds of places. Trained on them alone, a network soon calls everything else
+background: objectness falls for cars when all labels are people. So where the starting model sees a *scarce* class, one
+that the camera's labels hardly show, an unlabelled place is unknown instead of background, and its scores follow those
+of the starting model.
 
 Source: Li & Hoiem, Learning without Forgetting, arXiv 1606.09282: the old model's outputs on new pictures are targets
-for the old classes. Which places are spared, and that the pull is weighted by what the old model sees, is ours.
+for the old classes. The choice of places, and weighting the pull by the old model's scores, are ours.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from torch.nn import functional
 
 from edge_autotuner.training.samples import TrainingSample
 
-_SCARCE_SHARE = 0.01  # of the labels; the odd false label does not make a class known
-_SEEN_SCORE = 0.1  # from which the starting model counts as seeing something
+_SCARCE_SHARE = 0.01  # of the labels; a few false labels do not make a class known
+_SEEN_SCORE = 0.1  # from which the starting model sees something
 
 
 def scarce_classes(samples: Sequence[TrainingSample], n_classes: int) -> Tensor:
-    """Return (C,) bool: the classes with less than one in a hundred of the labels of the camera's own pictures.
+    """Return (C,) bool: the classes with less than 1 % of the labels of the camera's own pictures.
 
     Args:
         samples: all training pictures; replayed ones are not counted.
@@ -38,10 +38,10 @@ def scarce_classes(samples: Sequence[TrainingSample], n_classes: int) -> Tensor:
 
 
 def without_scarce(is_known: Tensor, start_scores: Tensor, scarce: Tensor) -> Tensor:
-    """Return (..., N) which outputs may count as background, less those where the start sees a scarce class.
+    """Return (..., N): `is_known` without outputs where the start sees a scarce class.
 
     Args:
-        is_known: (..., N) bool, which may by the labels.
+        is_known: (..., N) bool, outputs that may count as background.
         start_scores: (..., N, C) of the starting model, in [0, 1].
         scarce: (C,) bool.
     """
@@ -51,12 +51,12 @@ def without_scarce(is_known: Tensor, start_scores: Tensor, scarce: Tensor) -> Te
 
 
 def with_scarce(wanted: Tensor, start_scores: Tensor, class_ids: Tensor, scarce: Tensor) -> Tensor:
-    """Return (P, C) class targets of positive outputs, those of scarce classes as the start says.
+    """Return (P, C) class targets of positive outputs; those of scarce classes follow the start.
 
     Args:
         wanted: (P, C) by the labels.
         start_scores: (P, C) class scores of the starting model, in [0, 1].
-        class_ids: (P,) class of each one's object; what its label says stays.
+        class_ids: (P,) class of each one's object, whose target stays.
         scarce: (C,) bool.
     """
     is_own = functional.one_hot(class_ids, wanted.shape[1]).bool()
@@ -64,10 +64,10 @@ def with_scarce(wanted: Tensor, start_scores: Tensor, class_ids: Tensor, scarce:
 
 
 def follow_yolox(logits: Tensor, reference: Tensor, is_positive: Tensor, is_known: Tensor) -> Tensor:
-    """Return the pull of YOLOX outputs towards those of the starting model where the labels say nothing.
+    """Return the distillation loss of YOLOX outputs where labels say nothing.
 
-    Objectness follows it at unknown cells only; classes follow it wherever it sees something and no label
-    disagrees, weighted by its objectness.
+    Objectness follows the starting model at unknown cells only; classes follow it, weighted by its objectness,
+    wherever no label disagrees.
 
     Args:
         logits: (B, N, 5 + C).

@@ -1,8 +1,8 @@
-"""Where the training loop gets its batches from: the features that the frozen layers compute, and their targets.
+"""Provides the training loop with batches: features from the frozen layers, and targets.
 
-While some layers are frozen, what they make of a picture never changes. `FeatureCache` keeps it on disk for a few
-randomly changed views of each picture. A view is computed when it is first asked for: the cache takes no time before
-the training, never computes more than a training without it, and nothing for pictures that no epoch shows.
+The features of a picture do not change while layers are frozen, so `FeatureCache` keeps those of a few augmented views
+of each picture on disk. A view is computed on first use: the cache takes no time before the training, and never
+computes more than a training without it.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from edge_autotuner.training.targets import Target, pack_target, unpack_target
 logger = logging.getLogger(__name__)
 
 _MAX_HALF = float(np.finfo(np.float16).max)  # 65504
-_SAME_SHARE = 0.01  # of the largest value: what other numbers of threads change is far below
+_SAME_SHARE = 0.01  # of the largest value; other numbers of threads change far less
 
 
 @dataclass(frozen=True)
 class FeatureBatch:
-    """What the trained layers are fed with, and what they should say of it.
+    """Input of the trained layers, and their targets.
 
     Attributes:
         features: of each map (B, C, H, W) float32, channels last, on the network's device; without a gradient.
@@ -50,19 +50,19 @@ class FeatureBatch:
 
 
 class FeatureSource(ABC):
-    """Gives the training loop its batches; a context manager.
+    """Yields batches to the training loop; a context manager.
 
-    Leaving the context frees the disk when the training is over: with a result, or with a `TrainingError`. Any other
-    exception, such as an interruption by the user, leaves the features for the training that continues this one.
+    Leaving the context deletes the files when the training is over: with a result, or with a `TrainingError`. After any
+    other exception, such as an interruption by the user, they stay for the training that continues this one.
     """
 
     @abstractmethod
     def batch(self, indices: Sequence[int], *, epoch: int, step: int) -> FeatureBatch:
-        """Return features and targets of some samples; the same arguments always give the same values."""
+        """Return features and targets; the same arguments always give the same values."""
 
     @abstractmethod
     def close(self, *, keep_files: bool = False) -> None:
-        """Let go of files, and remove them unless they are for a later process."""
+        """Close the files, and delete them unless a later process needs them."""
 
     def __enter__(self) -> Self:
         return self
@@ -86,19 +86,19 @@ def open_feature_source(
     progress: Progress,
     workers: MicrobatchWorkers | None = None,
 ) -> FeatureSource:
-    """Return where the batches of a training come from: a cache if there can be one.
+    """Return the source of a training's batches: a cache if possible.
 
     Args:
         network: its frozen layers compute the features, on its device.
-        batches: gives the pictures.
-        layers: "box", "top" or "all"; with "all" nothing is frozen and nothing is kept.
-        n_samples: pictures that `batches` knows.
-        config: whether and how much to keep.
-        folder: where to keep it, so that a killed training finds it again; None: in temporary files.
-        fingerprint: of data and settings; features of another fingerprint are not used.
+        batches: makes the pictures.
+        layers: "box", "top" or "all"; with "all" nothing is frozen and nothing is cached.
+        n_samples: pictures in `batches`.
+        config: whether and how much to cache.
+        folder: for a cache that survives a kill; None: temporary files.
+        fingerprint: of data and settings; features with another fingerprint are not used.
         deadline: of the training; once it has passed, nothing is prepared.
-        progress: told of the checking of features that are already there.
-        workers: compute microbatches on a CPU; None: the calling thread does.
+        progress: told while cached features are checked.
+        workers: compute microbatches on a CPU; default: the calling thread.
 
     Returns:
         A `FeatureCache`, or `RecomputedFeatures` when nothing is frozen, the settings or the disk do not allow a
@@ -119,19 +119,18 @@ def open_feature_source(
 
 
 class RecomputedFeatures(FeatureSource):
-    """Computes features in each step, of pictures that are changed anew each time."""
+    """Computes features in each step, from newly augmented pictures.
+
+    Args:
+        network: computes the features, on its device.
+        batches: makes the pictures.
+        layers: "box", "top" or "all"; with "all", the features are the pictures themselves.
+        workers: compute microbatches on a CPU; default: the calling thread.
+    """
 
     def __init__(
         self, network: TrainableNetwork, batches: BatchMaker, layers: str, workers: MicrobatchWorkers | None = None
     ) -> None:
-        """Take the network whose frozen layers are used, where pictures come from, and what is trained.
-
-        Args:
-            network: its device is where features are computed.
-            batches: gives the pictures.
-            layers: "box", "top" or "all"; with "all", the features are the pictures themselves.
-            workers: compute microbatches on a CPU; None: the calling thread does.
-        """
         self._network, self._batches, self._layers = network, batches, layers
         self._workers = workers or MicrobatchWorkers()
 
@@ -141,7 +140,7 @@ class RecomputedFeatures(FeatureSource):
         return next(self._network.parameters()).device
 
     def batch(self, indices: Sequence[int], *, epoch: int, step: int) -> FeatureBatch:
-        """Return what the frozen layers make of this step's pictures."""
+        """Compute the features of this step's pictures."""
         batch = self._batches.batch(indices, epoch=epoch, step=step)
         images = batch.images.to(self.device)
         if self._layers == "all":
@@ -150,11 +149,11 @@ class RecomputedFeatures(FeatureSource):
         return FeatureBatch(tuple(torch.cat(level) for level in zip(*levels, strict=True)), batch.targets)
 
     def view(self, index: int, view: int) -> FeatureBatch:
-        """Return one of the numbered views of one sample; it is always the same."""
+        """Return one of the numbered views of a sample; it is always the same."""
         return self.batch([index], epoch=view, step=index)
 
     def close(self, *, keep_files: bool = False) -> None:
-        """There are no files."""
+        """Do nothing: there are no files."""
 
     @torch.no_grad()
     def _frozen(self, images: Features) -> Features:
@@ -162,16 +161,14 @@ class RecomputedFeatures(FeatureSource):
 
 
 class FeatureCache(FeatureSource):
-    """Keeps the features of some changed views of each picture, as float16.
+    """Caches the features of some augmented views of each picture, as float16.
 
-    The views of a picture take turns, from epoch to epoch and within an epoch that shows it repeatedly. What is given
-    out is rounded to float16 whether it was read or just computed, and each picture is computed alone, so that a
-    training that was killed continues with the same numbers. Features beyond what float16 can hold, or that are no
-    numbers, are not kept but computed each time.
+    The views of a picture take turns, from epoch to epoch and within an epoch that shows it repeatedly. Features are
+    rounded to float16 whether read or just computed, and each picture is computed alone, so that a killed training
+    continues with the same numbers. Features that float16 cannot hold are computed each time.
     """
 
     def __init__(self, views: RecomputedFeatures, files: CacheFiles) -> None:
-        """Take where views come from and where they are kept."""
         self._views, self._files = views, files
         self._may_write = True
         self._has_warned_of_range = False
@@ -189,13 +186,13 @@ class FeatureCache(FeatureSource):
         )
         targets = []
         for row, index in enumerate(indices):
-            n_shown = (step * len(indices) + row) // layout.n_samples  # how often this epoch has shown every sample
+            n_shown = (step * len(indices) + row) // layout.n_samples  # full passes of this epoch so far
             view = (epoch + n_shown) % layout.n_views
             targets.append(self._fill(tuple(level[row] for level in features), index, view))
         return FeatureBatch(tuple(level.to(self._views.device) for level in features), targets)
 
     def close(self, *, keep_files: bool = False) -> None:
-        """Close the files, and remove them unless they are for a later process."""
+        """Close the files, and delete them unless a later process needs them."""
         self._files.close(keep=keep_files)
 
     def _fill(self, maps: Sequence[Tensor], index: int, view: int) -> Target:
@@ -232,7 +229,7 @@ class FeatureCache(FeatureSource):
 
 
 def _as_values(features: Sequence[Tensor]) -> HalfArray | None:
-    """Return the maps of one picture in a row, each as (H, W, C); None if float16 cannot hold them."""
+    """Return the maps of one picture, each as (H, W, C), concatenated; None if float16 cannot hold them."""
     if not all(bool((level.abs() <= _MAX_HALF).all()) for level in features):  # not, for a NaN
         return None
     flat = [level[0].permute(1, 2, 0).flatten().half().cpu().numpy() for level in features]
@@ -240,7 +237,7 @@ def _as_values(features: Sequence[Tensor]) -> HalfArray | None:
 
 
 def _copy_values(values: HalfArray, maps: Sequence[Tensor]) -> None:
-    """Write values from `_as_values` into float32 maps (C, H, W) that lie channels last."""
+    """Write values from `_as_values` into channels-last float32 maps (C, H, W)."""
     flat, start = torch.from_numpy(values), 0
     for level in maps:
         by_place = level.permute(1, 2, 0)  # (H, W, C)
@@ -249,7 +246,7 @@ def _copy_values(values: HalfArray, maps: Sequence[Tensor]) -> None:
 
 
 def _is_of_network(files: CacheFiles, views: RecomputedFeatures) -> bool:
-    """Whether the first features that are kept are those of this network and these pictures."""
+    """Whether the first cached features belong to this network and these pictures."""
     slots, n_samples = files.store.slots, files.layout.n_samples
     if not slots:
         return True

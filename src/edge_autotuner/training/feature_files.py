@@ -1,7 +1,7 @@
-"""The files of a feature cache: whether there is room for them, whether they are those of this training, and their end.
+"""Opens, checks and deletes the files of a feature cache.
 
-Three files lie in the training's folder: the features, a journal of what is known of them, and a header in JSON that
-says what they are of. Without a folder they are nameless temporary files, which no kill can leave behind.
+The training's folder contains the features, a journal with checksums and targets, and a header in JSON that identifies
+the training. Without a folder they are unnamed temporary files, which no kill leaves behind.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _GB = 1e9
 
 @dataclass(frozen=True)
 class CacheLayout:
-    """What a cache is of, and how it is divided.
+    """Identity and slots of a cache.
 
     Attributes:
         fingerprint: of data and settings.
-        layers: what is trained, "box" or "top".
+        layers: trained layers, "box" or "top".
         shapes: of the feature maps of one picture.
         n_samples: pictures.
-        n_views: views of each picture; slot `view * n_samples + index` is that of one view of one picture.
+        n_views: views per picture; view and picture have slot `view * n_samples + index`.
     """
 
     fingerprint: str
@@ -55,7 +55,7 @@ class CacheLayout:
 
     @property
     def n_values(self) -> int:
-        """Numbers in the feature maps of one picture."""
+        """Values in the feature maps of one picture."""
         return sum(prod(shape) for shape in self.shapes)
 
     @property
@@ -65,11 +65,11 @@ class CacheLayout:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes on disk when all slots are full; what is known of the pictures comes on top, some hundred each."""
+        """Bytes on disk when all slots are full, without the journal (some hundred bytes per picture)."""
         return self.n_slots * slot_bytes(self.n_values)
 
     def slot(self, index: int, view: int) -> int:
-        """Return the place of a view of a sample."""
+        """Return the slot of a view of a sample."""
         return view * self.n_samples + index
 
 
@@ -82,7 +82,7 @@ class CacheFiles:
     folder: Path | None
 
     def close(self, *, keep: bool) -> None:
-        """Close the files, and remove them unless they are to be kept."""
+        """Close the files, and delete them unless `keep`."""
         self.store.close()
         if self.folder is not None and not keep:
             remove_cache_files(self.folder)
@@ -91,14 +91,14 @@ class CacheFiles:
 def open_cache_files(
     wanted: CacheLayout, config: FeatureCacheConfig, folder: Path | None, *, deadline: Deadline, progress: Progress
 ) -> CacheFiles | None:
-    """Open the cache of an earlier process, or make an empty one.
+    """Open the cache of an earlier process, or create an empty one.
 
     Args:
-        wanted: the layout with all the views that one would like to have.
-        config: how much disk there is.
-        folder: where the files are; None makes temporary ones.
-        deadline: ends the checking of what is there.
-        progress: told of the checking.
+        wanted: the layout with all desired views.
+        config: limits of disk space.
+        folder: of the files; None: temporary files.
+        deadline: ends the check of existing features.
+        progress: told of that check.
 
     Returns:
         None when there is no room for one view of each picture, or the disk refuses; a warning says which.
@@ -121,13 +121,13 @@ def open_cache_files(
 
 
 def remove_cache_files(folder: Path) -> None:
-    """Delete a cache; the header goes first, so that what a kill leaves is no cache."""
+    """Delete a cache, the header first: without it, the rest is ignored after a kill."""
     for name in (HEADER, JOURNAL, FEATURES):
         (folder / name).unlink(missing_ok=True)
 
 
 def n_views_that_fit(wanted: CacheLayout, config: FeatureCacheConfig, free_bytes: int) -> int:
-    """Return how many of the wanted views the disk and the settings have room for; may be 0."""
+    """Return how many of the wanted views fit on the disk and within the settings; may be 0."""
     budget = min(_n_bytes(config.max_gb), free_bytes - _n_bytes(config.min_free_gb))
     one_view = replace(wanted, n_views=1).n_bytes
     return max(0, min(wanted.n_views, budget // one_view))
@@ -164,7 +164,7 @@ def _new_files(wanted: CacheLayout, config: FeatureCacheConfig, folder: Path | N
 
 
 def _store_of(folder: Path | None, layout: CacheLayout, *, mode: str) -> FeatureStore:
-    """Open both files; new ones are as long as they will ever be, which takes no disk until slots are written."""
+    """Open both files; new ones get their full length, which takes no disk space until slots are written."""
     features = _open(folder, FEATURES, mode)
     with _closed_on_error(features):
         os.ftruncate(features.fileno(), layout.n_bytes)
@@ -182,7 +182,7 @@ def _closed_on_error(opened: FeatureStore | FileIO) -> Iterator[None]:
 
 
 def _open(folder: Path | None, name: str, mode: str) -> FileIO:
-    """Open without a buffer: what was written is the system's, so that a kill does not lose it."""
+    """Open without a buffer, so that a kill loses nothing that was written."""
     if folder is None:
         return tempfile.TemporaryFile(buffering=0)
     return FileIO(folder / name, mode)
@@ -193,7 +193,7 @@ def _header(layout: CacheLayout, n_wanted: int) -> dict[str, object]:
 
 
 def _kept_layout(wanted: CacheLayout, config: FeatureCacheConfig, folder: Path) -> CacheLayout | None:
-    """Return the layout of the cache in a folder if it is of this training; it may have fewer views than wanted."""
+    """Return the layout of the cache in a folder if it belongs to this training; it may have fewer views."""
     header_path = folder / HEADER
     if not header_path.exists():
         return None

@@ -1,7 +1,7 @@
-"""Feature maps of pictures in one file of equal slots, and what is known of each slot in a journal beside it.
+"""Stores feature maps in one file of equal slots, and a note on each slot in a journal.
 
-A slot counts when the journal has an entry for it whose checksum fits its bytes. So a kill at any moment, or a power
-cut, loses at most what was being written, and the next process goes on from there.
+A slot is valid when the journal has an entry with the checksum of its bytes. A kill or a power cut loses at most what
+was being written; the next process continues from there.
 """
 
 from __future__ import annotations
@@ -29,39 +29,38 @@ _ENTRY = struct.Struct("<IIII")  # slot, checksum of its features, length of its
 
 
 def slot_bytes(n_values: int) -> int:
-    """Return what one slot takes on disk: float16 values, filled up so that the next one can be mapped into memory."""
+    """Return the size of a slot on disk: float16 values, padded to the allocation granularity of maps."""
     step = mmap.ALLOCATIONGRANULARITY
     return -(-n_values * _HALF_BYTES // step) * step
 
 
 class FeatureStore:
-    """The slots of one training; of one process and thread at a time.
+    """The slots of one training; for one process and thread at a time.
 
-    Only the slot that is read is mapped into memory, and only as long as its array lives: a cache of many gigabytes
-    does not count as memory of this process. Slots are written with `write`, since a full disk raises `OSError` there,
-    and kills a process that writes through a map (SIGBUS).
+    Only a slot that is read is mapped into memory, while its array exists: a cache of many gigabytes does not count as
+    memory of this process. Slots are written with `write`, where a full disk raises `OSError`; writing through a map
+    would kill the process (SIGBUS).
     """
 
     def __init__(self, features: FileIO, journal: FileIO, *, n_slots: int, n_values: int) -> None:
-        """Take two files that are open for reading and writing; the first is as long as `n_slots` slots."""
+        """Take two files open for reading and writing; the first has the length of `n_slots` slots."""
         self._features, self._journal = features, journal
         self._n_slots, self._n_values = n_slots, n_values
         self._notes: dict[int, bytes] = {}
 
     @property
     def slots(self) -> tuple[int, ...]:
-        """The slots that hold something."""
+        """The valid slots."""
         return tuple(self._notes)
 
     def __contains__(self, slot: int) -> bool:
         return slot in self._notes
 
     def recover(self, deadline: Deadline, progress: Progress) -> None:
-        """Find what an earlier process has written, and check it.
+        """Find and check the slots that an earlier process wrote.
 
-        What is damaged is forgotten, and so is what follows a damaged entry of the journal, and what is not yet
-        checked when the deadline passes: those slots are empty. The progress is told in notes: its task is the
-        caller's.
+        Slots are dropped when damaged, after a damaged entry of the journal, or not yet checked when the deadline
+        passes. Progress is reported as notes: the task is the caller's.
         """
         entries = self._read_journal()
         n_damaged = 0
@@ -77,7 +76,7 @@ class FeatureStore:
             logger.warning("%d of %d cached feature maps are damaged; recomputing", n_damaged, len(entries))
 
     def write(self, slot: int, values: HalfArray, note: bytes) -> None:
-        """Keep the (n_values,) features of a slot, and a note on them.
+        """Store the (n_values,) features of a slot, and a note.
 
         Raises:
             OSError: the disk is full or refuses; the slot stays empty, and nothing more may be written.
@@ -99,7 +98,7 @@ class FeatureStore:
         return np.memmap(self._features, np.float16, "c", offset=offset, shape=(self._n_values,))
 
     def note(self, slot: int) -> bytes:
-        """Return what was noted with a slot's features.
+        """Return the note of a slot.
 
         Raises:
             KeyError: the slot is empty.
@@ -112,7 +111,7 @@ class FeatureStore:
         self._journal.close()
 
     def _read_journal(self) -> dict[int, tuple[int, bytes]]:
-        """Return checksum and note of each slot, and cut off what follows the last whole entry."""
+        """Return checksum and note of each slot, and truncate the journal after the last whole entry."""
         self._journal.seek(0)
         data = self._journal.read()
         entries: dict[int, tuple[int, bytes]] = {}

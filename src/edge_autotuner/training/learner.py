@@ -1,7 +1,7 @@
-"""The networks of a training, and one step of it.
+"""The networks of a training, and its training step.
 
-The student learns; the average of its weights over the last steps is what is validated and kept; the starting weights
-stay beside them where the student is to be pulled towards what they say.
+The student is trained; the moving average of its weights is validated and kept; the previous model serves as the
+reference for distillation.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _MAX_GRADIENT_NORM = 35.0
 
 
 class Learner(Generic[Network]):
-    """The student with its optimizer, its average and its start.
+    """The student with its optimizer, its moving average and its reference.
 
     Attributes:
-        layers: what is trained: "box", "top" or "all".
-        student: the network whose weights are changed.
-        average: what is validated and kept.
-        optimizer: changes the trained parameters of the student.
+        layers: trained layers: "box", "top" or "all".
+        student: the network in training.
+        average: moving average of its weights; validated and kept.
+        optimizer: of the trained parameters.
     """
 
     def __init__(
@@ -50,14 +50,14 @@ class Learner(Generic[Network]):
         previous: Network | None = None,
         workers: MicrobatchWorkers | None = None,
     ) -> None:
-        """Copy the starting weights to where the training computes.
+        """Copy the networks to the device of the training.
 
         Args:
-            start: the weights to begin with.
-            layers: what is trained.
-            config: how.
-            previous: the model that is not to be forgotten, with the same frozen layers; None: `start`.
-            workers: compute the parts of a batch on a CPU; None: the calling thread does.
+            start: starting weights.
+            layers: trained layers.
+            config: training settings.
+            previous: the model to remember, with the same frozen layers; default: `start`.
+            workers: compute microbatches on a CPU; default: the calling thread.
 
         Raises:
             ConfigError: there is no such device.
@@ -81,20 +81,20 @@ class Learner(Generic[Network]):
         return sum(parameter.numel() for parameter in self._trained)
 
     def computing(self) -> AbstractContextManager[object]:
-        """Return the context in which networks compute: mixed precision where it is wanted."""
+        """Return the autocast context of the networks."""
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._is_mixed)
 
     def step(self, batch: FeatureBatch, objective: Objective, lr: float, n_steps_before: int) -> LossParts:
-        """Learn from a batch.
+        """Make one optimizer step.
 
         Args:
-            batch: for the layers that are trained.
+            batch: features for the trained layers.
             objective: on the learner's device.
             lr: learning rate.
-            n_steps_before: steps made so far; the first ones are averaged over fewer.
+            n_steps_before: steps made so far; the average of the first steps has a shorter memory.
 
         Raises:
-            TrainingDiverged: loss or gradients became NaN or infinite; the weights are as they were before.
+            TrainingDiverged: loss or gradients are NaN or infinite; the weights are unchanged.
         """
         parts = self.find_gradients(batch, objective)
         for group in self.optimizer.param_groups:
@@ -104,7 +104,7 @@ class Learner(Generic[Network]):
         return parts
 
     def find_gradients(self, batch: FeatureBatch, objective: Objective) -> LossParts:
-        """Compute loss and clipped gradients, and change no weight.
+        """Compute loss and clipped gradients without changing weights.
 
         Raises:
             TrainingDiverged: one of them is NaN or infinite.
@@ -142,7 +142,7 @@ class Learner(Generic[Network]):
     def _learn(
         self, features: Features, targets: Sequence[Target], objective: Objective
     ) -> tuple[LossParts, list[Tensor | None]]:
-        """Return the loss of some pictures, and the gradient of its sum, not of its mean over positive outputs."""
+        """Return the loss of a microbatch, and the gradients of its sum, not of its mean over positive outputs."""
         with self.computing():
             outputs = self.student.outputs_of(features, self.layers)
             reference = self._reference_outputs(features)
@@ -154,7 +154,7 @@ class Learner(Generic[Network]):
 
     @torch.no_grad()
     def _reference_outputs(self, features: Features) -> Tensor | None:
-        """Return what the start says; the frozen layers, whose output it is given, are the same in both networks."""
+        """Return the reference's outputs; it shares the frozen layers, whose features it is given."""
         return None if self._reference is None else self._reference.outputs_of(features, self.layers).float()
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""How the loss went, epoch by epoch."""
+"""The learning curve: losses and validation by epoch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from edge_autotuner.training.targets import LossParts
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One line of the learning curves; losses are means over the epoch's steps."""
+    """One epoch; losses are means over its steps."""
 
     epoch: int
     loss: float
@@ -25,13 +25,13 @@ class EpochRecord:
 
 @dataclass
 class EpochSums:
-    """Running sums of the loss parts over one epoch."""
+    """Running sums of the loss parts of one epoch."""
 
     n_steps: int = 0
     values: list[float] = field(default_factory=lambda: [0.0] * 5)
 
     def add(self, parts: LossParts) -> None:
-        """Count a step."""
+        """Add a step."""
         self.n_steps += 1
         scalars = (parts.total, parts.box, parts.objectness, parts.classes, parts.distillation)
         latest = torch.stack([scalar.detach() for scalar in scalars]).tolist()
@@ -42,6 +42,6 @@ class EpochSums:
         return [value / max(self.n_steps, 1) for value in self.values]
 
     def record(self, epoch: int, val_ap: float, seconds: float) -> EpochRecord:
-        """Return the line of the learning curves."""
+        """Return the record of the epoch."""
         loss, box, objectness, classes, distillation = self.means()
         return EpochRecord(epoch, loss, box, objectness, classes, distillation, val_ap, seconds)

@@ -1,8 +1,7 @@
 """The YOLOX loss with SimOTA assignment, for labels that do not cover the whole picture.
 
-A cell is one of three things: responsible for a labelled object; *known* to be background because the teacher
-looked there and found nothing; or *unknown*, and then it takes no part in the loss. Without the third kind, a
-parked car outside the motion regions would be trained away.
+A cell is responsible for a labelled object; or *known* background, where the teacher looked and found nothing; or
+*unknown*, and then takes no part in the loss. Otherwise a parked car outside the motion regions would be trained away.
 
 Source: Ge et al., YOLOX, arXiv 2107.08430, section 2.3 (SimOTA, decoupled losses). The mask of unknown cells is
 ours.
@@ -136,7 +135,7 @@ def _class_cost(logits: Tensor, class_ids: Tensor) -> Tensor:
 
 
 def _choose_dynamic_k(cost: Tensor, ious: Tensor) -> Tensor:
-    """Give each object its k cheapest cells, k = sum of its best overlaps, at least 1."""
+    """Give each object its k cheapest cells; k is the sum of its best overlaps, at least 1."""
     n = min(_MAX_DYNAMIC_K, cost.shape[1])
     k = ious.topk(n, dim=1).values.sum(dim=1).int().clamp(min=1)  # (G,)
     cheapest = cost.topk(n, dim=1, largest=False).indices  # (G, n)
@@ -145,7 +144,7 @@ def _choose_dynamic_k(cost: Tensor, ious: Tensor) -> Tensor:
 
 
 def _marks(assignments: Sequence[Assignment], targets: Sequence[Target], like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (B, N) which cells are positive, and how much each cell's label counts: 1 where there is none."""
+    """Return (B, N) the positive cells, and the label weights of all cells: 1 without a label."""
     is_positive = torch.zeros(like.shape[:2], dtype=torch.bool, device=like.device)
     weights = torch.ones(like.shape[:2], dtype=like.dtype, device=like.device)
     for i, (assigned, target) in enumerate(zip(assignments, targets, strict=True)):
@@ -169,7 +168,7 @@ def _positive_losses(
     start: Tensor | None,
     scarce: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """Return the box and the class loss of all positive cells of the batch, P of them."""
+    """Return the box and the class loss of all P positive cells of the batch."""
     pairs = list(zip(targets, assignments, strict=True))
     cells = torch.cat([assigned.cells for assigned in assignments])
     pictures = torch.cat([torch.full_like(assigned.cells, i) for i, assigned in enumerate(assignments)])

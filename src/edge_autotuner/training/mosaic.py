@@ -1,4 +1,4 @@
-"""Mosaics: a canvas divided into four, each part a random section of another picture.
+"""Mosaics: a canvas of four random sections of different pictures.
 
 Source: YOLOv4 (Bochkovskiy et al., arXiv 2004.10934) and YOLOX (Ge et al., arXiv 2107.08430), which leaves them out in
 the last epochs. Differs: every section is filled by its picture, because grey teaches nothing, and the objects of a
@@ -30,7 +30,7 @@ def mosaic_tiles(
     augmentation: AugmentationConfig,
     rng: np.random.Generator,
 ) -> list[Tile]:
-    """Divide the canvas among four scenes, each at a scale and in a section of its own.
+    """Divide the canvas among four scenes, each with a random scale and section.
 
     Raises:
         ValueError: there are not four scenes.

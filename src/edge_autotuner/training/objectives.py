@@ -1,4 +1,4 @@
-"""What each architecture is trained for: its loss, and the places at which its outputs are compared with labels."""
+"""The objective of each architecture: its loss, and the centres of its outputs."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Objective:
     """The loss of one architecture, for training pictures of one size.
 
     Attributes:
-        centres: (N, 2) where each output looks, pixels of the picture; what is known of a place is known of its output.
-            Of a network without fixed places, the cells that its outputs may fall into.
-        compare: the loss function, with everything bound that depends on the size of the pictures.
+        centres: (N, 2) where each output looks, pixels; decides which outputs are known. For a network without fixed
+            places: the cells of the picture.
+        compare: the loss function, bound to the size of the pictures.
     """
 
     centres: Tensor
@@ -42,13 +42,13 @@ class Objective:
             outputs: (B, N, D), as the network returns them.
             targets: one per picture.
             reference: outputs of the starting model for the same pictures, for distillation.
-            distill_weight: weight of the pull towards `reference` where no label speaks.
+            distill_weight: weight of the pull towards `reference` where labels say nothing.
         """
         return self.compare(outputs, targets=targets, reference=reference, distill_weight=distill_weight)
 
 
 def objective_for(network: TrainableNetwork, size_wh: SizeWH, *, scarce: Tensor | None = None) -> Objective:
-    """Return what a network is trained for.
+    """Return the objective of a network.
 
     Args:
         network: of any known architecture; the objective is on its device.

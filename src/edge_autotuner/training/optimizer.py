@@ -1,9 +1,9 @@
-"""AdamW whose steps are in proportion to the weights.
+"""AdamW with steps in proportion to the weights.
 
-Adam moves every weight by about the learning rate, however large the weight is. With BatchNorm folded in, the
+Adam moves every weight by about the learning rate, whatever the size of the weight. With BatchNorm folded in, the
 scales of layers and channels differ by a factor of a hundred (the first convolution reads pixels of 0-255, so its
-weights are tiny), and an ordinary step that is right for most layers destroys some within a few batches: the model
-forgets what it knew. Here each output channel moves in proportion to the size that its weights had at the start.
+weights are tiny), and a step that suits most layers destroys others within a few batches. Here each output channel
+moves in proportion to the initial size of its weights.
 
 Sources: Loshchilov & Hutter, AdamW, arXiv 1711.05101; relative step sizes as in Shazeer & Stern, Adafactor,
 arXiv 1804.04235, section 8, here per output channel and fixed at the start.
@@ -21,12 +21,12 @@ import torch
 from torch import Tensor
 
 REFERENCE_RMS = 0.25  # median RMS of the convolutions of folded YOLOX-nano: there a step is AdamW's own
-_MIN_SHARE_OF_TENSOR = 0.1  # dead channels keep a tenth of their tensor's scale, so that they can come to life
+_MIN_SHARE_OF_TENSOR = 0.1  # dead channels keep a tenth of their tensor's scale, so that they can recover
 _MIN_RMS = 1e-3  # a tensor of zeros must be able to learn
 
 
 class ProportionalAdamW(torch.optim.AdamW):
-    """AdamW with every step multiplied by the size that the weights had at the start.
+    """AdamW with every step scaled by the initial size of the weights.
 
     Convolutions: per output channel, by its RMS / 0.25. Biases: by the RMS of their tensor, at least 0.25.
     """
@@ -57,10 +57,10 @@ class ProportionalAdamW(torch.optim.AdamW):
 
 
 def _import_in_a_thread(name: str) -> None:
-    """Import what torch (2.13) imports when it makes its first optimizer.
+    """Import what torch (2.13) imports with its first optimizer.
 
-    That import keeps the frames of all that called it for as long as the process lives, and with them their variables:
-    the pictures and networks of a whole training. The frames of a thread end with the thread's own.
+    That import keeps the frames of its callers alive until the process ends, with their variables: the pictures and
+    networks of a whole training. In a thread, only the thread's own frames are kept.
     """
     if name not in sys.modules:
         thread = threading.Thread(target=importlib.import_module, args=(name,), name=f"import {name}")

@@ -17,10 +17,10 @@ def aligned_iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
 
 
 def aligned_giou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
-    """Return (...) generalized overlaps in [-1, 1] of (..., 4) corners; the shapes need only fit by broadcasting.
+    """Return (...) generalized IoU in [-1, 1] of (..., 4) corners; shapes are broadcast.
 
-    The overlap, less the share of the smallest box around both that neither covers: boxes that do not touch are told
-    near from far (Rezatofighi et al., arXiv 1902.09630).
+    The IoU, less the share of the enclosing box that neither covers: it grows as separate boxes come nearer
+    (Rezatofighi et al., arXiv 1902.09630).
     """
     inter, union = _shared_and_joint(a_xyxy, b_xyxy)
     around = torch.minimum(a_xyxy[..., :2], b_xyxy[..., :2]), torch.maximum(a_xyxy[..., 2:], b_xyxy[..., 2:])
@@ -35,7 +35,7 @@ def _iou(a_xyxy: Tensor, b_xyxy: Tensor) -> Tensor:
 
 
 def _shared_and_joint(a_xyxy: Tensor, b_xyxy: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the areas of both boxes and of either, one side after the other: products over an axis of two are slow."""
+    """Return intersections and unions, side by side: products over an axis of two are slow."""
     width = torch.minimum(a_xyxy[..., 2], b_xyxy[..., 2]) - torch.maximum(a_xyxy[..., 0], b_xyxy[..., 0])
     height = torch.minimum(a_xyxy[..., 3], b_xyxy[..., 3]) - torch.maximum(a_xyxy[..., 1], b_xyxy[..., 1])
     inter = width.clamp(min=0) * height.clamp(min=0)

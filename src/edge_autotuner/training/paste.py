@@ -1,9 +1,8 @@
-"""Copies moving objects of a camera into other pictures of the same camera.
+"""Pastes moving objects of a camera into other pictures of the same camera.
 
-What a fixed camera shows differs from hour to hour by light and by who passes, not by what stands where. So an object
-that was seen on one day in one place is credible on another day in another place, if its size and light are those of
-the place. Source: cut, paste and learn, Dwibedi et al., arXiv 1708.01642. Differs: motion gives the masks, the camera's
-own labels give places and sizes.
+At a fixed camera, light and passers-by change, and the scene does not. So an object from another time and spot is
+credible where its size and light fit. Source: Cut, paste and learn, Dwibedi et al., arXiv 1708.01642. Differs: masks
+come from motion, spots and sizes from the camera's own labels.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ _TRIES = 5  # spots per object before it is left out
 _MAX_HIDDEN = 0.3  # share of a labelled object that pasted ones may cover
 _MAX_UNSEEN = 0.05  # share of a pasted box where the teacher has not looked
 _MAX_UNCERTAIN = 0.1  # share of a pasted box inside uncertain ones
-_TOUCHING = 0.05  # boxes that share more than this have an order: who stands lower is nearer
+_TOUCHING = 0.05  # boxes that share more have an order: the lower one is nearer
 
 
 class ObjectPaster:
-    """Adds objects to the pictures of one camera; those of other cameras stay as they are."""
+    """Adds objects to the pictures of one camera; those of other cameras stay unchanged."""
 
     def __init__(
         self,
@@ -43,13 +42,13 @@ class ObjectPaster:
         mean_objects: float,
         seed: int,
     ) -> None:
-        """Cut out what moves.
+        """Cut out moving objects.
 
         Args:
             samples: all training pictures.
             read_picture: returns the (H, W, 3) picture of a sample, at any resolution of its aspect.
             detail: pixels of a plate per pixel of a frame of some size, at most 1.
-            mean_objects: objects per picture that are tried; some find no place.
+            mean_objects: objects tried per picture; some find no spot.
             seed: of the choice of objects.
         """
         self._samples = samples
@@ -98,7 +97,7 @@ class _Crowd:
         self._added: list[Cutout] = []
 
     def add(self, cutout: Cutout, box_xyxy: FloatArray) -> bool:
-        """Let an object stand in a (4,) box, in front of all that it touches; return False where it cannot stand."""
+        """Put an object into a (4,) box, in front of all that it touches; return whether it may stand there."""
         if min(box_xyxy[:2]) < 0 or box_xyxy[2] > self._sample.size_wh[0] or box_xyxy[3] > self._sample.size_wh[1]:
             return False
         box, n = box_xyxy[None], len(self._boxes)
@@ -114,7 +113,7 @@ class _Crowd:
         return True
 
     def _is_certain(self, box_xyxy: FloatArray, shares: FloatArray) -> bool:
-        """Return whether the teacher has seen a box and was sure there; `shares` of it lie in each of the places."""
+        """Return whether the teacher looked at a box and was sure there, given its `shares` in each area."""
         n_ignored = len(self._sample.ignored_xyxy)
         if shares[:n_ignored].sum() > _MAX_UNCERTAIN:
             return False
@@ -137,7 +136,7 @@ class _Crowd:
 
 
 def _place(cutout: Cutout, stock: Stock, window: int, crowd: _Crowd, rng: np.random.Generator) -> Patch | None:
-    """Find a place for an object and let it stand there; None if there is none."""
+    """Put an object on a free spot; None if there is none."""
     from_foot_xy = foot_points(cutout.box_xyxy[None])[0]
     for _ in range(_TRIES):
         number = int(rng.integers(len(cutout.spots)))

@@ -1,4 +1,4 @@
-"""Small pictures with soft edges that are laid over a training picture."""
+"""Draws small pictures with soft edges over a training picture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edge_autotuner.core.types import FloatArray, ImageArray
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """Something to draw over a picture.
+    """A small picture to draw over another one.
 
     Attributes:
         image_bgra: (h, w, 4) uint8; the last channel is the opacity, which is 0 along the border.
@@ -33,9 +33,9 @@ def placement(
 
     Args:
         scale_xy: canvas pixels per pixel of the picture.
-        corner_xy: where its top left corner comes to lie, canvas pixels.
+        corner_xy: its top left corner, canvas pixels.
         width: of the picture there, canvas pixels.
-        is_mirrored: left and right are swapped.
+        is_mirrored: swaps left and right.
     """
     (sx, sy), (x, y) = scale_xy, corner_xy
     if is_mirrored:
@@ -51,7 +51,7 @@ def compose(outer: FloatArray, inner: FloatArray) -> FloatArray:
 
 
 def pixel_warp(matrix: FloatArray) -> npt.NDArray[np.float64]:
-    """Return the map for `cv2.warpAffine`, which counts from the centre of the first pixel, not from its corner."""
+    """Return the map for `cv2.warpAffine`, whose origin is the centre of the first pixel, not its corner."""
     warp = np.array(matrix, np.float64)
     warp[:, 2] += (warp[:, :2].sum(axis=1) - 1) / 2
     return warp
@@ -62,7 +62,7 @@ def draw_patch_in_place(image_bgr: ImageArray, patch: Patch, to_canvas: FloatArr
 
     Args:
         image_bgr: (H, W, 3) the canvas, changed.
-        patch: what to draw; what lies outside the canvas is left out.
+        patch: what to draw; clipped to the canvas.
         to_canvas: (2, 3) map from the picture's pixels to those of the canvas; scale, mirror and shift only.
     """
     matrix = compose(to_canvas, patch.to_picture)

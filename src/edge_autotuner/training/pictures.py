@@ -1,4 +1,4 @@
-"""Keeps training pictures in memory within a budget, and makes batches of them."""
+"""Caches training pictures within a memory budget, and makes batches of them."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ class Batch:
 
 
 class PictureCache:
-    """Decoded pictures within a budget.
+    """Decoded pictures within a memory budget.
 
-    If they do not fit as they are, colours are kept at half the resolution (4:2:0, as in JPEG files and video), which
-    halves the memory. If they still do not fit, they are shrunk, though never below what the network's input shows: a
-    picture resized twice is softer than what the network sees at run time.
+    Pictures that do not fit are stored with colours at half the resolution (4:2:0, as in JPEG and video), which halves
+    the memory. If they still do not fit, they are shrunk, but keep more detail than the network's input: a picture
+    resized twice is softer than what the network sees at run time.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class PictureCache:
         self._pictures: dict[int, _Stored] = {}
 
     def picture(self, index: int) -> ImageArray:
-        """Return the BGR picture of a sample, not to be changed, at its own size or shrunk with the same aspect."""
+        """Return the read-only BGR picture of a sample, in its own size or shrunk with the same aspect."""
         stored = self._pictures.get(index)
         if stored is None:
             stored = self._store(self._samples[index].read_image())
@@ -99,7 +99,7 @@ class PictureCache:
         return _Stored(np.asarray(cv2.cvtColor(even, cv2.COLOR_BGR2YUV_I420)), (width, height), is_packed=True)
 
     def _choose_oversize(self, sizes: Sequence[SizeWH], budget_bytes: int) -> float:
-        """Return how much more detail than the input packed pictures may keep; infinite if none must be shrunk."""
+        """Return how much more detail than the input packed pictures keep; infinite: none is shrunk."""
         if sum(_PACKED_BYTES * (w + w % 2) * (h + h % 2) for w, h in sizes) <= budget_bytes:
             return math.inf
         at_input_size = sum(_PACKED_BYTES * w * h * self._ratio((w, h)) ** 2 for w, h in sizes)
@@ -111,7 +111,7 @@ class PictureCache:
 
 @dataclass(frozen=True, eq=False)
 class _Stored:
-    """A picture in memory: BGR, or brightness and half-size colours (I420) of a picture with even sides."""
+    """A picture in memory: BGR, or I420 (half-size colours) with even sides."""
 
     data: ImageArray
     size_wh: SizeWH
@@ -129,7 +129,7 @@ class BatchMaker:
 
     Attributes:
         canvas_wh: size of the pictures, pixels.
-        objective: what the network is trained for on pictures of that size.
+        objective: the loss for pictures of that size.
     """
 
     def __init__(
@@ -147,14 +147,14 @@ class BatchMaker:
         """Plan the pictures.
 
         Args:
-            samples: all that can be drawn.
+            samples: the training pictures.
             input_size_wh: the network's input at run time, pixels.
-            network: what is trained.
+            network: the student.
             augmentation: random changes.
             seed: of everything random.
             cache_bytes: memory for decoded pictures.
-            replay: how often earlier pictures are shown.
-            n_epochs: length of the training, whose last epochs show no mosaics; None: all may show some.
+            replay: shares of earlier pictures.
+            n_epochs: of the training, whose last epochs show no mosaics; None: all may.
         """
         self._samples = samples
         self._replay = replay or ReplayConfig()
@@ -179,7 +179,7 @@ class BatchMaker:
         return epoch_order(origins, n_wanted, replay=self._replay, rng=rng)
 
     def batch(self, indices: Sequence[int], *, epoch: int, step: int) -> Batch:
-        """Read, change and stack the pictures."""
+        """Read, augment and stack the pictures."""
         rng = np.random.default_rng((self._seed, epoch, step))
         mosaic = self._augmentation.mosaic if epoch < self._n_mosaic_epochs else 0.0
         prepared = [self._prepare(index, mosaic, rng) for index in indices]
@@ -218,7 +218,7 @@ class BatchMaker:
 
     @cached_property
     def _by_origin(self) -> dict[Origin, list[int]]:
-        """The samples that share a mosaic, so that it does not change how often each origin is shown."""
+        """The samples that may share a mosaic, which thus keeps the shares of the origins."""
         by_origin: dict[Origin, list[int]] = {}
         for index, sample in enumerate(self._samples):
             by_origin.setdefault(sample.origin, []).append(index)
@@ -226,7 +226,7 @@ class BatchMaker:
 
     @cached_property
     def _paster(self) -> ObjectPaster | None:
-        """Cuts objects out when the first picture is drawn."""
+        """Created, and objects cut out, when the first picture is drawn."""
         if self._augmentation.paste == 0:
             return None
         return ObjectPaster(

@@ -1,4 +1,4 @@
-"""Training pictures: labels with the places that nobody looked at, and the random changes applied to both."""
+"""Training pictures and their labels, with unseen areas, and the augmentation of both."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge_autotuner.training.patches import Patch, compose, draw_patch_in_place,
 from edge_autotuner.training.schedule import Origin
 
 PAD_VALUE = 114  # grey around letterboxed pictures, as the off-the-shelf weights were trained
-_MIN_VISIBLE = 0.35  # labelled boxes of which less is left inside the picture become "unknown"
+_MIN_VISIBLE = 0.35  # of a labelled box inside the picture; below, it becomes "unknown"
 _MIN_SIDE_PX = 2.0
 
 _Labels = tuple[FloatArray, IntArray, FloatArray]  # boxes, classes, weights
@@ -24,15 +24,15 @@ _Labels = tuple[FloatArray, IntArray, FloatArray]  # boxes, classes, weights
 
 @dataclass(frozen=True, eq=False)
 class TrainingSample:
-    """One picture and what a teacher said about it.
+    """One picture with a teacher's labels.
 
     Attributes:
-        read_image: returns the (H, W, 3) uint8 BGR picture; called again each time it is needed.
+        read_image: returns the (H, W, 3) uint8 BGR picture; called each time it is needed.
         size_wh: its size, pixels.
         boxes_xyxy: (G, 4) labelled objects, picture pixels.
         class_ids: (G,) their classes.
         ignored_xyxy: (I, 4) uncertain boxes, neither object nor background.
-        looked_xyxy: (R, 4) rectangles that the teacher has seen.
+        looked_xyxy: (R, 4) rectangles that the teacher looked at.
         weights: (G,) how much each labelled object counts, in [0, 1]; None: all fully.
         origin: where it comes from; decides how often an epoch shows it.
         time_s: seconds since the start of the recording; None: unknown.
@@ -75,12 +75,12 @@ class PreparedSample:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """A picture as it is shown once.
+    """A picture with pasted patches.
 
     Attributes:
-        sample: its labels, those of the patches included.
+        sample: its labels, including those of the patches.
         image_bgr: (H, W, 3), at any resolution of the aspect of `sample.size_wh`.
-        patches: what is drawn over it, the last on top.
+        patches: drawn over it, the last on top.
     """
 
     sample: TrainingSample
@@ -90,12 +90,12 @@ class Scene:
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """A part of the canvas and the scene that it shows.
+    """A scene on a part of the canvas.
 
     Attributes:
-        scene: what is shown.
+        scene: the scene.
         to_canvas: (2, 3) map from the sample's pixels to canvas pixels.
-        area_xyxy: whole canvas pixels that it fills.
+        area_xyxy: filled area, whole canvas pixels.
     """
 
     scene: Scene
@@ -136,7 +136,7 @@ def prepare_sample(
     resize: Resize = "letterbox",
     patches: tuple[Patch, ...] = (),
 ) -> PreparedSample:
-    """Place a picture on the canvas, randomly changed, and its labels with it.
+    """Place an augmented picture and its labels on the canvas.
 
     Args:
         sample: the labels.
@@ -146,8 +146,8 @@ def prepare_sample(
         centres_xy: (N, 2) cell centres on the canvas, pixels.
         augmentation: None places the picture as at run time.
         rng: source of randomness.
-        resize: how frames are put into the input at run time.
-        patches: what is drawn over the picture; the sample has labels for them.
+        resize: of frames at run time.
+        patches: drawn over the picture; their labels are in the sample.
     """
     ratios = fit_ratios(sample.size_wh, input_size_wh, resize)
     matrix = _placement(sample.size_wh, canvas_wh, ratios, augmentation, rng)
@@ -163,10 +163,10 @@ def prepare_tiles(
     augmentation: AugmentationConfig | None,
     rng: np.random.Generator,
 ) -> PreparedSample:
-    """Draw tiles on the canvas, change the light of the whole, and collect the labels.
+    """Draw tiles on the canvas, vary the light of the whole, and collect the labels.
 
     Args:
-        tiles: they fill the canvas without overlap.
+        tiles: fill the canvas without overlap.
         canvas_wh: from `canvas_size`.
         centres_xy: (N, 2) cell centres on the canvas, pixels.
         augmentation: None leaves the light as it is.
@@ -209,7 +209,7 @@ def _placement(
 
 
 def _draw(tile: Tile) -> ImageArray:
-    """Return the tile's area as a picture: the scene and its patches, grey where there is nothing."""
+    """Return the tile's area as a picture: the scene and its patches, grey elsewhere."""
     x1, y1, x2, y2 = tile.area_xyxy
     to_area = tile.to_canvas - np.array([[0, 0, x1], [0, 0, y1]], np.float32)
     image, (width, height) = tile.scene.image_bgr, tile.scene.sample.size_wh
@@ -248,7 +248,7 @@ def _change_light(image: ImageArray, augmentation: AugmentationConfig, rng: np.r
 
 
 def _labels_on(tile: Tile) -> tuple[_Labels, FloatArray]:
-    """Return the labels that are seen well enough, canvas pixels, and the boxes where nothing is certain."""
+    """Return the labels that are visible enough, canvas pixels, and the uncertain boxes."""
     sample = tile.scene.sample
     boxes = _move(sample.boxes_xyxy, tile.to_canvas)
     visible = _clip_to(boxes, tile.area_xyxy)
@@ -275,7 +275,7 @@ def _clip_to(boxes_xyxy: FloatArray, area_xyxy: tuple[int, int, int, int]) -> Fl
 
 
 def _known_cells(centres_xy: FloatArray, tile: Tile, ignored_xyxy: FloatArray) -> BoolArray:
-    """Return which cells may count as background: seen by the teacher and not uncertain, or grey padding."""
+    """Return which cells may count as background: looked at and not uncertain, or grey padding."""
     sample = tile.scene.sample
     frame = _move(as_boxes([[0, 0, *sample.size_wh]]), tile.to_canvas)
     is_padding = ~_inside_any(centres_xy, frame)

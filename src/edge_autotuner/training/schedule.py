@@ -25,14 +25,14 @@ Origin = Literal["camera", "replay", "generic"]
 
 
 def choose_layers(config: TrainingConfig, n_boxes: int) -> str:
-    """Resolve "auto": the paper finds the head safest with little data, all layers best with enough."""
+    """Resolve "auto": in the paper, the head is safest with little data, all layers are best with enough."""
     if config.layers != "auto":
         return config.layers
     return "all" if n_boxes >= config.auto_all_from_boxes else "box"
 
 
 def steps_per_epoch(config: TrainingConfig, n_pictures: int) -> int:
-    """Return how many batches an epoch has: one pass over the pictures, within the limits of the settings."""
+    """Return the batches per epoch: one pass over the pictures, within the configured limits."""
     whole = -(-n_pictures // config.batch_size)
     return max(config.min_steps_per_epoch, min(whole, config.max_steps_per_epoch))
 
@@ -43,7 +43,7 @@ def epoch_order(
     """Return the sample indices of one epoch, shuffled.
 
     Within each origin, every picture comes once before any comes again. No replayed picture comes more often than
-    the most frequent of the camera's own: a reservoir that is still small takes less than its share.
+    the most frequent of the camera's own: a small reservoir takes less than its share.
 
     Args:
         origins: of all samples; at least one.
@@ -55,7 +55,7 @@ def epoch_order(
     n_own, n_replay, n_generic = (len(members[origin]) for origin in ("camera", "replay", "generic"))
     if n_own == 0 or n_replay + n_generic == 0:
         return _drawn(np.arange(len(origins)), n_wanted, rng)
-    most = -(-n_wanted // n_own)  # times that an own picture may come
+    most = -(-n_wanted // n_own)  # appearances of an own picture
     n_replayed = min(round(n_wanted * replay.share), most * (n_replay + n_generic))
     n_of_generic = min(round(n_replayed * replay.generic_share), most * n_generic)
     n_of_replay = min(n_replayed - n_of_generic, most * n_replay)
@@ -66,7 +66,7 @@ def epoch_order(
 
 
 def pictures_per_epoch(origins: Sequence[Origin], share: float) -> int:
-    """Return how many pictures show each of the camera's own once, with the replayed share beside them."""
+    """Return the length of a pass over the camera's own pictures, with the replayed share added."""
     n_own = sum(origin == "camera" for origin in origins)
     if n_own == 0 or n_own == len(origins):
         return len(origins)
@@ -74,7 +74,7 @@ def pictures_per_epoch(origins: Sequence[Origin], share: float) -> int:
 
 
 def learning_rate(fraction: float, max_lr: float) -> float:
-    """Return the one-cycle rate after a share, in [0, 1], of the training (Smith & Topin, arXiv 1708.07120)."""
+    """Return the one-cycle rate at a fraction, in [0, 1], of the training (Smith & Topin, arXiv 1708.07120)."""
     start, end = max_lr / _START_LR_DIVISOR, max_lr / _END_LR_DIVISOR
     if fraction < WARMUP_FRACTION:
         return _cosine(start, max_lr, fraction / WARMUP_FRACTION)

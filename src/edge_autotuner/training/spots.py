@@ -11,15 +11,15 @@ _MAX_SPOTS = 1500
 _N_NEIGHBOURS = 9
 _X_WEIGHT = 0.5  # size follows the row more than the column
 _RESIZE = 0.6, 1.4  # more would be visibly soft
-_MAX_ASPECT_RATIO = 1.3  # another shape of box is another side of the object, or a hidden part
+_MAX_ASPECT_RATIO = 1.3  # another shape shows another side of the object, or a part of it
 _MAX_HIDDEN = 0.1
-_SAME_OBJECT_IOU = 0.6  # an uncertain box so close says that the object may be of another class, too
+_SAME_OBJECT_IOU = 0.6  # an uncertain box so close is the same object with another class
 _BORDER_PX = 3.0
 _JITTER_XY = 0.5, 0.1  # of the width and height of the spot's box, each way: further up or down is off the ground
 
 
 def free_standing(boxes_xyxy: FloatArray, ignored_xyxy: FloatArray, size_wh: SizeWH) -> IntArray:
-    """Return the positions of the boxes that show a whole object: nothing overlaps it, and the border is not near.
+    """Return the indices of the boxes of whole objects, not overlapped and not near the border.
 
     Args:
         boxes_xyxy: (G, 4) the labels of one picture.

@@ -1,7 +1,7 @@
 """The SSDLite loss, for labels that do not cover the whole picture.
 
-As for YOLOX, an anchor is responsible for a labelled object, *known* to be background, or *unknown*, and then it takes
-no part. There is no objectness: the class scores say how good the box is, zero on background.
+As for YOLOX, an anchor is responsible for a labelled object, *known* background, or *unknown* and ignored. There is no
+objectness: class scores express the quality of the box, zero on background.
 
 Sources: matching by overlap, Liu et al., SSD, arXiv 1512.02325, section 2.2; class scores as quality, and a loss that
 needs no mining of hard background, Li et al., Generalized Focal Loss, arXiv 2006.04388; the box loss is that of YOLOX.
@@ -72,7 +72,7 @@ def ssdlite_loss(
 
 @torch.no_grad()
 def match_anchors(boxes: Tensor, anchors: Anchors, target: Target) -> Assignment:
-    """Choose positive anchors by how well they fit the objects, whatever the network says.
+    """Choose positive anchors by overlap, independently of the network.
 
     Args:
         boxes: (N, 4) decoded boxes of one picture, input pixels; only their overlaps are returned.
@@ -120,13 +120,13 @@ def _class_loss(
 
 
 def _distillation_loss(logits: Tensor, start_scores: Tensor, target: Target, assigned: Assignment) -> Tensor:
-    """Keep what the starting model says at anchors of which the labels say nothing."""
+    """Follow the starting model at unknown anchors."""
     silent = ~target.is_known
     silent[assigned.cells] = False
     return _quality_focal(logits[silent], start_scores[silent]).sum()
 
 
 def _quality_focal(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Return (M,) cross entropies of (M, C) scores, weighted by how wrong each is: background is easy and plenty."""
+    """Return (M,) cross entropies of (M, C) scores, weighted by error: background is easy and frequent."""
     entropy = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
     return (entropy * (logits.sigmoid() - wanted).abs().pow(_FOCUS)).sum(dim=1)

@@ -1,4 +1,4 @@
-"""The objects of one camera that can be pasted, cut out once before the training."""
+"""Cuts out the objects of a camera that can be pasted, once before the training."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Cutout:
 
     Attributes:
         image_bgra: (h, w, 4) its picture and opacity.
-        to_frame: (2, 3) map from these pixels to those of the frame that it was cut from.
+        to_frame: (2, 3) map from these pixels to those of its frame.
         box_xyxy: (4,) its label in that frame.
-        class_id: what it is.
-        weight: how much its label counts.
-        window: the stretch of time that it was seen in.
+        class_id: its class.
+        weight: of its label.
+        window: index of the time window in which it was seen.
         spots: (P,) where it may go, indices into the spots of its class; P >= 1.
         resizes: (P,) factors of its size there.
     """
@@ -48,15 +48,15 @@ class Cutout:
 
 @dataclass(frozen=True, eq=False)
 class Stock:
-    """What is known of one camera at one frame size.
+    """The cutouts of one camera at one frame size.
 
     Attributes:
         cutouts: by class; no class is empty.
         class_ids: the classes.
-        up_to: how often each of them or one before it is drawn, rising; the last is 1.
+        up_to: cumulative probability of each class; the last is 1.
         spots: by class.
-        lights: of the stretches of time.
-        window_of: stretch of time of each sample.
+        lights: of the time windows.
+        window_of: time window of each sample.
     """
 
     cutouts: dict[int, list[Cutout]]
@@ -68,11 +68,11 @@ class Stock:
 
     @property
     def n_cutouts(self) -> int:
-        """How many objects there are."""
+        """Number of cutouts."""
         return sum(len(of_class) for of_class in self.cutouts.values())
 
     def draw(self, rng: np.random.Generator) -> Cutout:
-        """Return an object at random: a rare class more often than it is seen, but not as often as a frequent one."""
+        """Return a random object; rare classes are drawn more often than seen, but less often than frequent ones."""
         of_class = self.cutouts[self.class_ids[int(np.searchsorted(self.up_to, rng.random(), side="right"))]]
         return of_class[int(rng.integers(len(of_class)))]
 
@@ -89,9 +89,9 @@ def collect(
 
     Args:
         samples: training pictures.
-        members: those of the camera, of one frame size.
+        members: indices of the camera's samples of one frame size.
         read_picture: returns the picture of a sample.
-        detail: pixels of a plate per frame pixel, at most 1; masks are as fine as plates.
+        detail: pixels of plates and masks per frame pixel, at most 1.
         rng: source of randomness.
 
     Returns:
@@ -133,7 +133,7 @@ def _whole_objects(samples: Sequence[TrainingSample], members: Sequence[int]) ->
 
 
 def _candidates(samples: Sequence[TrainingSample], whole: dict[int, list[_Label]]) -> dict[int, list[int]]:
-    """Return the labels that are tried, by sample: as many of each class, evenly spread over time."""
+    """Return the labels to try, by sample: equally many of each class, evenly spread over time."""
     chosen: dict[int, list[int]] = {}
     for labels in whole.values():
         boxes = _boxes(samples, labels)
@@ -190,5 +190,5 @@ def _resized(picture: ImageArray, size_wh: SizeWH) -> ImageArray:
 
 
 def _scale(from_wh: SizeWH, to_wh: SizeWH) -> FloatArray:
-    """Return what (N, 4) boxes of a picture are multiplied by when it is resized."""
+    """Return the factors of (N, 4) boxes when their picture is resized."""
     return np.array([to_wh[0] / from_wh[0], to_wh[1] / from_wh[1]] * 2, np.float32)

@@ -1,4 +1,4 @@
-"""What a loss is given and what it gives back, whatever the architecture."""
+"""Inputs and outputs of the losses of all architectures."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _BOX_BYTES, _CLASS_BYTES, _WEIGHT_BYTES = 16, 8, 4
 
 @dataclass(frozen=True)
 class Target:
-    """What is known of one picture.
+    """Labels of one picture.
 
     Attributes:
         boxes_xyxy: (G, 4) labelled boxes, input pixels.
         class_ids: (G,) int64.
         is_known: (N,) bool, outputs that may count as background.
-        weights: (G,) how much each label counts, in [0, 1]; None: all fully.
+        weights: (G,) of the labels, in [0, 1]; None: all 1.
     """
 
     boxes_xyxy: Tensor
@@ -32,7 +32,7 @@ class Target:
     weights: Tensor | None = None
 
     def weights_of(self, objects: Tensor) -> Tensor:
-        """Return (P,) how much the labels of these indices count."""
+        """Return (P,) the weights of these labels."""
         if self.weights is None:
             return self.boxes_xyxy.new_ones(len(objects))
         return self.weights[objects]
@@ -87,12 +87,12 @@ def unpack_target(data: bytes) -> Target:
 
 @dataclass(frozen=True)
 class Assignment:
-    """Which outputs answer for which objects.
+    """Assignment of outputs to objects.
 
     Attributes:
         cells: (P,) indices of the positive outputs, rising.
-        objects: (P,) index of each one's object.
-        ious: (P,) overlap of its present box with that object.
+        objects: (P,) their objects.
+        ious: (P,) overlap of the predicted box with the object.
     """
 
     cells: Tensor
@@ -102,9 +102,9 @@ class Assignment:
 
 @dataclass(frozen=True)
 class LossParts:
-    """The loss and what it is made of; each a scalar, summed and divided by the positive outputs of the batch.
+    """The loss and its parts: scalars, sums divided by the number of positive outputs.
 
-    An architecture without a score of its own for "something is here" has an objectness loss of zero.
+    Architectures without objectness have an objectness loss of zero.
     """
 
     total: Tensor
@@ -121,7 +121,7 @@ class LossParts:
 
 
 def join_losses(parts: Sequence[LossParts]) -> LossParts:
-    """Return the loss of a batch from those of its parts, without gradients."""
+    """Combine the losses of microbatches, without gradients."""
     n_positive = sum(part.n_positive for part in parts)
 
     def joined(name: str) -> Tensor:

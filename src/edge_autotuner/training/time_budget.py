@@ -1,7 +1,7 @@
-"""How long things take here, and what therefore still fits before a deadline.
+"""Measures durations, and decides what still fits before a deadline.
 
-A training may only start what it can finish: a step needs time for itself, for the validation after it, and for
-writing what was learnt. Each is measured as it happens; the longest so far, with a margin, is what is reserved.
+A training starts only what it can finish: a step, the validation after it, and writing a checkpoint. The longest
+durations so far, with a margin, are reserved.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from contextlib import contextmanager
 
 from edge_autotuner.core.clock import Deadline
 
-_MARGIN = 1.5  # a machine that does something else beside takes this much longer, now and then
-_N_WRITES = 2  # the checkpoint, and the weights that whoever called the training keeps
+_MARGIN = 1.5  # occasional slow-down by other work on the machine
+_N_WRITES = 2  # the checkpoint, and the weights that the caller saves
 _N_RECENT_STEPS = 21
 
 
 class ValidationCut(Exception):
-    """A validation saw the deadline coming and stopped; raised by what scores a network, caught by the training.
+    """A validation stopped before the deadline; raised by the scoring function, caught by the training.
 
     Attributes:
         share_done: of the frames, in [0, 1].
@@ -32,18 +32,18 @@ class ValidationCut(Exception):
 
 
 class TimeBudget:
-    """What is known of the time that a training takes.
+    """Measured durations of a training.
 
     Attributes:
-        deadline: until when the training must be over.
+        deadline: of the training.
         validation_s: longest validation so far, seconds; 0 before the first.
-        write_s: longest writing of a checkpoint so far, seconds.
+        write_s: longest write of a checkpoint so far, seconds.
     """
 
     def __init__(
         self, deadline: Deadline, *, steps_per_epoch: int, validation_s: float = 0.0, write_s: float = 0.0
     ) -> None:
-        """Start with what an earlier part of the same training has measured."""
+        """Start with measurements from an earlier run of the same training."""
         self.deadline = deadline
         self.validation_s, self.write_s = validation_s, write_s
         self._steps_per_epoch = steps_per_epoch
@@ -57,12 +57,12 @@ class TimeBudget:
 
     @property
     def step_s(self) -> float:
-        """Seconds that a step usually takes; 0 before the first."""
+        """Usual seconds per step; 0 before the first."""
         return statistics.median(self._recent_steps_s) if self._recent_steps_s else 0.0
 
     @property
     def epoch_s(self) -> float:
-        """Seconds that an epoch takes, with its validation and its checkpoint."""
+        """Seconds per epoch, including validation and checkpoint."""
         return self._steps_per_epoch * self.step_s + self._pause_s
 
     @property
@@ -72,12 +72,12 @@ class TimeBudget:
 
     @property
     def closing_s(self) -> float:
-        """Seconds that must be left after the last step."""
+        """Seconds to reserve after the last step."""
         return _MARGIN * (self.validation_s + _N_WRITES * self.write_s)
 
     @property
     def allows_step(self) -> bool:
-        """Whether a step, and everything that must follow it, can be finished in time."""
+        """Whether a step, and everything that must follow it, fits before the deadline."""
         return not self.is_limited or self.deadline.remaining_s > self.closing_s + _MARGIN * self._longest_step_s
 
     @contextmanager
@@ -104,11 +104,11 @@ class TimeBudget:
         self.write_s = max(self.write_s, self.deadline.elapsed_s - began_s)
 
     def n_steps_to_come(self, n_wanted: int, n_to_validation: int) -> int:
-        """Predict how many steps there will be.
+        """Predict the number of remaining steps.
 
         Args:
-            n_wanted: steps that would be made without a deadline, at least 1.
-            n_to_validation: of them, those before the next validation.
+            n_wanted: remaining steps without a deadline, at least 1.
+            n_to_validation: those before the next validation.
 
         Returns:
             At least 1, at most `n_wanted`.

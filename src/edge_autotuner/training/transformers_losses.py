@@ -1,13 +1,12 @@
 """The loss of RT-DETR v2 and D-FINE, for labels that do not cover the whole picture.
 
-A query answers for a labelled object, lies in a place that is *known* to be background, or lies in an unknown one, and
-then it takes no part. Queries move: what is known of one is what is known of the place where its box's centre is now,
-in each stage anew.
+A query is responsible for a labelled object, or its box's centre is in a cell that is *known* background, or in an
+unknown one, and then the query takes no part. Queries move, so this is decided anew in each stage.
 
 Sources: Zhao et al., RT-DETR, arXiv 2304.08069 (matching, weights of the parts, a loss for each decoder layer and for
 the encoder's proposals); Carion et al., DETR, arXiv 2005.12872 (one-to-one matching); Zhang et al., VarifocalNet,
 arXiv 2008.13367 (class scores as quality). Differs: no denoising queries, and for D-FINE neither the loss of its corner
-distributions nor the one between its layers (arXiv 2410.13842, FGL and GO-LSD). The places are ours.
+distributions nor the one between its layers (arXiv 2410.13842, FGL and GO-LSD). The known cells are ours.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _FOCUS = 2.0
 
 @dataclass(frozen=True)
 class PictureCells:
-    """The cells of a picture of which it is known or not what they show.
+    """The cells of a picture, known or unknown.
 
     Attributes:
         size_wh: of the picture, pixels; multiples of the cells' side.
@@ -45,13 +44,13 @@ class PictureCells:
 
     @property
     def centres(self) -> Tensor:
-        """(M, 2) middles of all cells, pixels, row by row."""
+        """(M, 2) centres of all cells, pixels, row by row."""
         columns, rows = (side // _CELL_PX for side in self.size_wh)
         ys, xs = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
         return (torch.stack((xs, ys), dim=-1).reshape(-1, 2) + 0.5) * _CELL_PX
 
     def at(self, boxes: Tensor, is_known: Tensor) -> Tensor:
-        """Return (N,) what is known of the cell where each box has its centre.
+        """Return (N,) whether the cell with each box's centre is known.
 
         Args:
             boxes: (N, 4) centre and size in shares of the picture; outside, the nearest cell counts.
@@ -65,7 +64,7 @@ class PictureCells:
 
 @dataclass(frozen=True)
 class Answers:
-    """What queries say of one picture.
+    """Predictions of queries for one picture.
 
     Attributes:
         boxes: (..., 4) centre and size, shares of the picture.
@@ -76,7 +75,7 @@ class Answers:
     logits: Tensor
 
     def of(self, chosen: Tensor | int) -> Answers:
-        """Return what some of the queries say; `chosen` indexes the first axis."""
+        """Return the predictions of some queries; `chosen` indexes the first axis."""
         return Answers(self.boxes[chosen], self.logits[chosen])
 
     @property
@@ -100,11 +99,11 @@ def detr_loss(
     Args:
         outputs: (B, N, L * (4 + C)), as `TransformersDetr` returns.
         n_classes: C.
-        cells: of the picture size; `Target.is_known` is about them.
+        cells: of the picture size, for `Target.is_known`.
         targets: one per picture.
         reference: outputs of the starting model, of the same shape, for distillation.
-        distill_weight: weight of the pull towards what `reference` finds in unknown places.
-        scarce: (C,) bool, the classes that `reference` may find in known places, too; None: none.
+        distill_weight: weight of the pull towards what `reference` finds in unknown cells.
+        scarce: (C,) bool, the classes that `reference` may also find in known cells; None: none.
 
     Returns:
         Scalars with gradients, summed over the stages and divided by the labelled objects; objectness is zero.
@@ -134,7 +133,7 @@ def match_queries(found: Answers, wanted: Target) -> Assignment:
     """Give each object one query of each stage, so that the sum of a stage's costs is least (Hungarian matching).
 
     Args:
-        found: what the queries say, (L, N, ...).
+        found: predictions, (L, N, ...).
         wanted: labels with boxes in shares of the picture, as centre and size.
 
     Returns:
@@ -162,13 +161,13 @@ def _as_shares(target: Target, size_wh: SizeWH, dtype: torch.dtype) -> Target:
 
 
 def _stages_of(outputs: Tensor, n_classes: int) -> Answers:
-    """Return what (N, L * (4 + C)) outputs of one picture say, as (L, N, ...)."""
+    """Return (N, L * (4 + C)) outputs of one picture as (L, N, ...) predictions."""
     stages = outputs.reshape(len(outputs), -1, 4 + n_classes).transpose(0, 1)
     return Answers(stages[..., :4], stages[..., 4:])
 
 
 def _box_cost(boxes: Tensor, wanted: Tensor) -> Tensor:
-    """Return (..., N, G): how far each box is from each wanted one."""
+    """Return (..., N, G): the distance of each box from each wanted one."""
     pairs = boxes[..., None, :], wanted
     distance = (pairs[0] - pairs[1]).abs().sum(dim=-1)
     return _L1_WEIGHT * distance - _GIOU_WEIGHT * aligned_giou(corners_of(pairs[0]), corners_of(pairs[1]))
@@ -203,7 +202,7 @@ def _box_losses(boxes: Tensor, wanted: Tensor) -> Tensor:
 
 
 def _class_loss(found: Answers, wanted: Target, assigned: Assignment, is_counted: Tensor) -> Tensor:
-    """Pull the score of a matched query's class towards its overlap, and all other scores that count towards zero."""
+    """Pull the score of a matched query's class towards its overlap, and other counted scores towards zero."""
     quality, weights = torch.zeros_like(found.logits), is_counted.to(found.logits.dtype)
     class_ids = wanted.class_ids[assigned.objects]
     quality[assigned.cells, class_ids] = assigned.ious.to(quality.dtype)
@@ -216,7 +215,7 @@ def _class_loss(found: Answers, wanted: Target, assigned: Assignment, is_counted
 
 @dataclass(frozen=True)
 class _Kept:
-    """What of the start is to be kept: a mask of its (L, N) queries, and indices of the queries spared for it."""
+    """Queries of the start to keep, as an (L, N) mask, and indices of the queries spared for them."""
 
     is_seen: Tensor
     spared: Tensor
@@ -226,10 +225,10 @@ class _Kept:
 def _kept_of_start(
     start: Answers, found: Answers, assigned: Assignment, cells: PictureCells, target: Target, scarce: Tensor | None
 ) -> _Kept:
-    """Find the queries of the start that look at unknown places, or see a scarce class.
+    """Find the queries of the start in unknown cells, or with a scarce class.
 
-    For each query that sees a scarce class in a known place, the nearest query without object is spared: it answers
-    for what the start sees there and does not count as background.
+    For each query with a scarce class in a known cell, the nearest query without object is spared: it takes over that
+    object and does not count as background.
     """
     is_silent = ~cells.at(start.boxes.flatten(0, 1), target.is_known).view(start.boxes.shape[:2])
     if scarce is None:
@@ -253,7 +252,7 @@ def _alike(a: Answers, b: Answers) -> tuple[Tensor, Tensor]:
 
 
 def _distillation_loss(found: Answers, start: Answers, is_counted: Tensor, is_seen: Tensor) -> Tensor:
-    """Keep what the starting model sees where the labels say nothing.
+    """Follow the starting model where labels say nothing.
 
     Queries have no fixed order, so they are matched: each one that does not count with the nearest of the starting
     model, one to one (as in Chang et al., DETRDistill, arXiv 2211.10156). Scores follow it; boxes too, as far as it is

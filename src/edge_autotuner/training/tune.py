@@ -23,9 +23,10 @@ from edge_autotuner.core.clock import Deadline
 from edge_autotuner.core.progress import NoProgress, Progress
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import DeadlineTooShort, TrainingDiverged, TrainingError
+from edge_autotuner.models.torch_detector import cpu_threads
 from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.training.checkpoints import TrainingState, load_checkpoint, save_checkpoint
-from edge_autotuner.training.device import choose_device, cpu_threads, return_free_memory
+from edge_autotuner.training.device import choose_device, return_free_memory
 from edge_autotuner.training.feature_cache import FeatureBatch, FeatureSource, RecomputedFeatures, open_feature_source
 from edge_autotuner.training.feature_files import remove_cache_files
 from edge_autotuner.training.learner import Learner
@@ -52,19 +53,19 @@ Validate = Callable[[Network], float]
 
 @dataclass(frozen=True)
 class TuningResult(Generic[Network]):
-    """What came out of a training.
+    """The result of a training.
 
     Attributes:
         network: the best averaged weights, on the CPU.
-        layers: what was trained: "box", "top" or "all".
+        layers: "box", "top" or "all".
         best_epoch: 0 for the starting weights, else counted from 1; see `tune` for -1.
         best_val_ap: AP50:95 of the best weights on the validation frames.
         history: one record per epoch; the record of epoch 0 holds the starting weights' validation.
         stopped_by: "epochs", "patience" or "deadline".
         n_parameters: trained parameters.
         n_steps: steps made.
-        n_steps_wanted: steps of all epochs.
-        seconds: time spent training, earlier interrupted parts included.
+        n_steps_wanted: steps planned.
+        seconds: training time, including earlier interrupted runs.
     """
 
     network: Network
@@ -95,24 +96,24 @@ def tune(
 ) -> TuningResult[Network]:
     """Train a copy of a network.
 
-    With a deadline, the time of a step, of a validation and of a checkpoint are measured and reserved, so that the
-    training is over before it; the learning rate comes to its end with it. A training that a deadline stopped can be
-    continued: the same call with more time makes the steps that were left.
+    With a deadline, the durations of steps, validations and checkpoints are measured and reserved, so that the training
+    ends in time, and its learning rate cycle with it. The same call with more time continues a training that a deadline
+    stopped.
 
     Args:
         network: the starting weights, on the CPU; left unchanged.
         samples: training pictures with labels.
-        config: how to train.
+        config: training settings.
         input_size_wh: the network's input at run time, pixels.
         validate: scores a network on the device of the training; higher is better.
-        folder: where checkpoints go; None keeps none, so that nothing can be resumed.
-        fingerprint: of data and settings; a checkpoint of another fingerprint is not continued.
-        deadline: until when this must return; None: that of the settings.
+        folder: for checkpoints; None: no checkpoints, and no resuming.
+        fingerprint: of data and settings; checkpoints with another fingerprint are ignored.
+        deadline: when this must have returned; default: from the settings.
         progress: told of every step.
-        previous: the model that is not to be forgotten: distillation follows it, and `keep_start` keeps a share of its
-            weights; None: the starting weights.
-        may_keep_start: whether the starting weights compete with what is learned. Where they had a hand in the
-            validation labels, they must not; the result's best epoch is then -1 if no epoch was validated.
+        previous: the model to remember: distillation follows it, and `keep_start` keeps a share of its weights;
+            default: the starting weights.
+        may_keep_start: whether the starting weights compete with the trained ones. They must not where they helped to
+            label the validation frames; the best epoch is then -1 if no epoch was validated.
 
     Raises:
         TrainingError: there is nothing to train on.
@@ -126,21 +127,21 @@ def tune(
     n_threads = config.n_threads or torch.get_num_threads()
     on_cpu = choose_device(config.device).type == "cpu"
     with (
-        cpu_threads(1 if on_cpu else n_threads),  # sums of many numbers depend on how many threads share them
+        cpu_threads(1 if on_cpu else n_threads),  # sums depend on the number of threads
         MicrobatchWorkers(n_threads if on_cpu else 1, batch_size=config.batch_size) as workers,
     ):
         run = _Training(
             network,
             samples,
             config,
-            input_size_wh,
-            validate,
-            folder,
-            fingerprint,
-            deadline,
-            previous or network,
-            may_keep_start,
-            workers,
+            input_size_wh=input_size_wh,
+            validate=validate,
+            folder=folder,
+            fingerprint=fingerprint,
+            deadline=deadline,
+            previous=previous or network,
+            may_keep_start=may_keep_start,
+            workers=workers,
         )
         result = run.to_the_end(progress or NoProgress())
     del run
@@ -149,13 +150,14 @@ def tune(
 
 
 class _Training(Generic[Network]):
-    """One training with all its moving parts; lives inside `tune`."""
+    """The state of one call of `tune`."""
 
     def __init__(
         self,
         start: Network,
         samples: Sequence[TrainingSample],
         config: TrainingConfig,
+        *,
         input_size_wh: SizeWH,
         validate: Validate[Network],
         folder: Path | None,
@@ -209,7 +211,7 @@ class _Training(Generic[Network]):
         return self._result(stopped_by)
 
     def _begin(self) -> None:
-        """Validate the starting weights, and make sure that there is time for more."""
+        """Validate the starting weights, and check that there is time for a step."""
         if self.budget.is_limited:
             self._rehearse()
         if not self.state.history:
@@ -224,10 +226,10 @@ class _Training(Generic[Network]):
             raise self._too_short()
 
     def _rehearse(self) -> None:
-        """Measure a step that changes nothing."""
+        """Time a step that changes no weights."""
         indices = self.batches.epoch_order(0, self.config.batch_size)
         source = RecomputedFeatures(self.learner.student, self.batches, self.learner.layers, self.workers)
-        with self.budget.step(), suppress(TrainingDiverged):  # the first real step says where and what to do
+        with self.budget.step(), suppress(TrainingDiverged):  # the first real step reports it
             self.learner.find_gradients(self._batch(source, indices, 0), self.batches.objective)
 
     def _train(self, source: FeatureSource, progress: Progress) -> str:
@@ -253,12 +255,12 @@ class _Training(Generic[Network]):
         return None if self.budget.allows_step else "deadline"
 
     def _is_out_of_patience(self) -> bool:
-        """Whether validation has stood still for too long; while the learning rate rises, it may fall."""
+        """Whether validation stagnates; it may fall during the warm-up of the learning rate."""
         warmed_up = math.ceil(WARMUP_FRACTION * self.config.n_epochs)
         return self.state.epoch - max(self.state.best_epoch, warmed_up) >= self.config.patience_epochs
 
     def _run_epoch(self, source: FeatureSource, progress: Progress) -> EpochSums:
-        """Make the steps of an epoch, or those that the deadline allows."""
+        """Run the steps of an epoch that the deadline allows."""
         sums, size = EpochSums(), self.config.batch_size
         order = self.batches.epoch_order(self.state.epoch, self.n_per_epoch * size)
         n_planned = min(self.n_per_epoch, self.n_steps - self.state.step)
@@ -283,7 +285,7 @@ class _Training(Generic[Network]):
             return source.batch(indices, epoch=self.state.epoch, step=step)
 
     def _learning_rate(self, *, n_to_validation: int) -> float:
-        """Return the rate of the next step: the cycle ends with the last step that there is time for."""
+        """Return the rate of the next step: the cycle ends with the last step before the deadline."""
         done = self.state.step
         n_to_come = self.budget.n_steps_to_come(self.n_steps - done, n_to_validation)
         self.fraction_done = max(self.fraction_done, done / (done + n_to_come))
@@ -291,7 +293,7 @@ class _Training(Generic[Network]):
 
     @contextmanager
     def _located(self, step: int, lr: float) -> Iterator[None]:
-        """Say where a loss diverged."""
+        """Add epoch, step and learning rate to a divergence error."""
         try:
             yield
         except TrainingDiverged as exc:
@@ -301,10 +303,10 @@ class _Training(Generic[Network]):
             ) from exc
 
     def _finish_epoch(self, sums: EpochSums, seconds: float) -> None:
-        """Validate what the epoch has learnt, and keep it.
+        """Validate the averaged weights, and save a checkpoint.
 
         Raises:
-            ValidationCut: the deadline came first; nothing is kept.
+            ValidationCut: the deadline passed; nothing is saved.
         """
         state, candidate = self.state, self.learner.candidate()
         with self.budget.validation():

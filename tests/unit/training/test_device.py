@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from edge_autotuner.errors import ConfigError
-from edge_autotuner.training.device import choose_device, cpu_threads, has_mixed_precision
+from edge_autotuner.models.torch_detector import cpu_threads
+from edge_autotuner.training.device import choose_device, has_mixed_precision
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from edge_autotuner.config import AugmentationConfig, TrainingConfig
+from edge_autotuner.models.torch_detector import cpu_threads
 from edge_autotuner.training import BatchMaker
-from edge_autotuner.training.device import cpu_threads
 from edge_autotuner.training.feature_cache import RecomputedFeatures
 from edge_autotuner.training.learner import Learner
 from edge_autotuner.training.microbatches import MICROBATCH_SIZE, MicrobatchWorkers, split_batch
