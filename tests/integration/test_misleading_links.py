@@ -79,7 +79,7 @@ ANSWERS: dict[str, tuple[Script, dict[str, str]]] = {
     ),
     "redirects to nonsense": (
         redirect("http://[::1"),
-        {"service": "to an invalid URL", "webhook": "to an invalid URL", "download": "to an invalid URL"},
+        {"service": "to an invalid URL", "webhook": "to an invalid URL", "download": "or redirects to one that is not"},
     ),
     "redirects to nowhere": (
         sending(reply(b"", status="302 Found")),
