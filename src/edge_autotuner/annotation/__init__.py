@@ -1,4 +1,4 @@
-"""Teachers: who looks at which parts of a frame, and how boxes of several views become labels.
+"""Teachers: where they look in a frame, and how boxes of several views become labels.
 
 `annotate_dataset` asks a teacher about every frame; `refine_dataset` then derives better labels by looking at all
 frames together. `RegionTeacher` makes a teacher of any detector, `EnsembleTeacher` one of several; `split_labels` tells

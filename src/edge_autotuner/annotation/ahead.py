@@ -1,4 +1,4 @@
-"""Looks at several frames at the same time, and gives the answers in order.
+"""Processes several frames in parallel and yields the results in order.
 
 A detector that spreads one picture over all cores leaves them idle whenever it resizes, decodes or merges; one core per
 frame leaves none idle.

@@ -1,4 +1,4 @@
-"""Asks a teacher about every stored frame that it has not seen, and says what came out."""
+"""Annotates every stored frame that a teacher has not seen, and summarizes the labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ N_SCORE_BINS = 20
 
 @dataclass(frozen=True)
 class AnnotationSummary:
-    """What a teacher did to a dataset, in all runs with this fingerprint together.
+    """Totals of an annotation, over all runs with this fingerprint.
 
     Attributes:
         teacher: its name.
@@ -92,10 +92,9 @@ def annotate_dataset(
 ) -> AnnotationSummary:
     """Label all frames; frames that have an annotation of this fingerprint are left as they are.
 
-    Test frames come first and are looked at in tiles, because an evaluation needs every object; only where a teacher
-    may see nothing but what moves, they are asked about as training frames are, and judged there.
-    Training frames follow in an order that covers the recording evenly at any moment, so that a deadline
-    or an interruption leaves a representative part. Each annotation is on disk before the next begins.
+    Test frames come first, in tiles, because an evaluation needs every object; a teacher that may only see moving
+    regions gets those. Training frames follow in an order that covers the recording evenly at any moment, so that a
+    deadline or an interruption leaves a representative part. Each annotation is on disk before the next begins.
 
     Args:
         store: the dataset; the summary is stored as its note "annotation".
@@ -104,15 +103,15 @@ def annotate_dataset(
         fingerprint: changes when the teacher or a setting does.
         deadline: no frame is begun after it.
         progress: hears of every frame.
-        n_parallel: frames that are looked at at the same time. Motion crops are looked at one after the other: the
-            labels of a background are made once for all frames that have it.
+        n_parallel: frames annotated in parallel. Motion crops are annotated one by one: the labels of a background are
+            made once for all frames that have it.
         stop: makes calls of the teacher that wait for a service end soon; called when an error or Ctrl-C ends the work.
 
     Raises:
         ConfigError: the teacher has other classes than the dataset.
         DatasetError: there are no frames, or a picture is damaged.
         NoLabelsFound: no training frame has a label; what was stored stays.
-        TeacherError: the teacher cannot label a frame; what was stored stays, and a later call goes on there.
+        TeacherError: the teacher cannot label a frame; stored annotations are kept, and a later call continues.
     """
     if teacher.labels != store.labels:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Labels of what stands still, so that motion crops do not teach a parked car away.
+"""Labels what stands still, so that motion crops do not teach that a parked car is background.
 
 Outside the motion regions a frame looks like its background. So the teacher looks once at the background
 picture, whole and in tiles, and what it finds there holds for every frame compared with that background.

@@ -18,7 +18,7 @@ from edge_autotuner.dataset.pictures import TreatedPicture
 
 _LOOK_GRID = 2, 2  # besides the whole picture, so that small objects are found, too
 _LOOK_OVERLAP = 0.25
-_HIDDEN_FRACTION = 0.3  # a box that is hidden by more than this is not labelled: nobody has seen the object
+_HIDDEN_FRACTION = 0.3  # a box that is hidden by more than this is not labelled: the teacher has not seen the object
 
 
 class PrivacyFilter:

@@ -1,4 +1,4 @@
-"""Derives better labels from what a teacher said, by looking at all frames together.
+"""Refines a teacher's labels by comparing all frames.
 
 The teacher's own answers stay in the dataset under their fingerprint. The refined labels are stored under another one,
 so that a rule can be changed without asking the teacher again, and everything that reads labels sees the refined ones.

@@ -1,4 +1,4 @@
-"""Better labels from the student itself, once it has learned: the teacher's boxes, fused with what the student sees.
+"""Improves the labels with the tuned student: fuses the teacher's boxes with what the student sees.
 
 A teacher knows the world, a tuned student knows the camera. Looking at magnified views, the student finds what the
 teacher overlooks and disagrees with its flukes, and what both say is better than either. What an object is called

@@ -1,4 +1,4 @@
-"""Finds what a teacher takes for an object although it is part of the scene: a sign, a stone, a cone.
+"""Finds parts of the scene that a teacher takes for objects: a sign, a stone, a cone.
 
 Such a box stands in one place from the first frame to the last. So does a parked car; but a detector is sure of a
 car, and in two minds about a stone. Measured on PETS 0-499: the two parked cars have mean scores of .76 to .84, the
@@ -96,7 +96,7 @@ def find_static_places(
 def is_static(detections: Detections, places: StaticPlaces, moving_xyxy: FloatArray) -> BoolArray:
     """Return (N,) whether each box of a frame shows one of the places and nothing else.
 
-    Where something moves, a box may show somebody who passes in front: it does so if it is much surer than usual.
+    Where something moves, a box may show a person passing in front: it does so if it is much surer than usual.
 
     Args:
         detections: of the frame.

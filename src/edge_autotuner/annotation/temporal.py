@@ -1,4 +1,4 @@
-"""Corrects a teacher's boxes by what it said about the same object a moment before and after."""
+"""Corrects a teacher's boxes with those of the same object in neighbouring frames."""
 
 from __future__ import annotations
 

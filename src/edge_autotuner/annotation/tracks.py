@@ -25,9 +25,9 @@ Float64Array = npt.NDArray[np.float64]
 
 # In sizes of the object, the size being the root of its area; chosen on PETS 0-499, where they hardly matter.
 _MEASUREMENT_STD = 0.05
-_FIRST_SPEED_STD = 1.0  # per second: somebody who walks
+_FIRST_SPEED_STD = 1.0  # per second: a pedestrian
 _ACCELERATION_STD = 1.0  # per second squared
-_MAX_STD = 0.5  # beyond it a prediction could lie on a neighbour
+_MAX_STD = 0.5  # beyond it a prediction could overlap a neighbour
 
 _FIRST_COVARIANCE: Float64Array = np.diag([_MEASUREMENT_STD**2, _FIRST_SPEED_STD**2])
 
@@ -180,7 +180,7 @@ def is_film(times_s: Sequence[float], detections: Sequence[Detections]) -> bool:
 
 
 def continuity(times_s: Sequence[float], detections: Sequence[Detections]) -> float:
-    """Return the share, in [0, 1], of the moving boxes that lie where the next frame has one, too.
+    """Return the share, in [0, 1], of the moving boxes that overlap a box of the next frame.
 
     What moves is what a frame from another time, half the sequence away, does not have at that place. Parked cars would
     be found again in any order.

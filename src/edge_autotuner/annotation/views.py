@@ -1,4 +1,4 @@
-"""Which rectangles of a frame a teacher looks at, so that small objects reach it magnified.
+"""Plans the rectangles of a frame that a teacher looks at, so that small objects are magnified.
 
 Sizes follow the measured protocol of the benchmarks: the full frame plus a grid of tiles of which neighbours
 share a part. Motion crops follow sections 3.2 and 3.3 of the paper: a margin around what moves, and a
@@ -30,7 +30,7 @@ class View:
 
     Attributes:
         rect_xyxy: whole pixels, x2 and y2 exclusive, inside the frame.
-        is_inner: for left, top, right, bottom: whether the frame goes on beyond that side.
+        is_inner: for left, top, right, bottom: whether the frame continues beyond that side.
     """
 
     rect_xyxy: Rect

@@ -19,7 +19,7 @@ class Frame:
 
     Attributes:
         index: 0-based position in decode order (video) or name order (folder); of a live source, the number of
-            pictures it gave before, those that nobody looked at included.
+            pictures it gave before, dropped ones included.
         time_s: seconds since the start of the source.
         luma: (H, W) uint8 brightness. Read-only: it may be a view of the decoder's memory.
         to_bgr: returns the (H, W, 3) uint8 picture; called at most once.

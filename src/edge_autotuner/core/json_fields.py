@@ -78,7 +78,7 @@ class Fields:
         return bool(value)
 
     def zero_or_one(self, key: str, *, default: bool = _NO_DEFAULT) -> bool:
-        """Return a flag that is written as 0 or 1; true and false are understood, too."""
+        """Return a flag that is written as 0 or 1; true and false are accepted as well."""
         value = self._get(key, default)
         fits = isinstance(value, bool) or (is_number(value) and value in (0, 1))
         self._check(fits, key, "0 or 1", value)
@@ -147,7 +147,7 @@ class Fields:
             yield Fields(item, f"{prefix}[{position}]")
 
     def refuse_unknown(self, known: frozenset[str] | set[str]) -> None:
-        """Refuse keys that nobody reads.
+        """Refuse unknown keys.
 
         Raises:
             FieldError: there is one.

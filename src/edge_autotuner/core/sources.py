@@ -21,7 +21,7 @@ class SourceInfo:
             in a report.
         size_wh: size of the first frame, pixels.
         n_frames: number of frames; for a video, counted by reading its packets. None for a live source, which
-            goes on until somebody stops it.
+            has no end.
         rate_hz: frames per second; 1.0 for a folder, which has no clock of its own.
         sha256: hash of the file, of the names and sizes of the folder's pictures, or of a live source's address
             without credentials.

@@ -37,7 +37,7 @@ _EXPORT_SHARE = 0.25  # of the records of a large one: an export costs as much a
 class DerivedFiles:
     """The derived files in one folder, and whether they are behind the journal.
 
-    A file that somebody has edited is never overwritten: it is refused, or kept under another name.
+    An edited file is never overwritten: it is refused, or kept under another name.
 
     Args:
         folder: of the dataset.
@@ -86,7 +86,7 @@ class DerivedFiles:
         self._write(TRAINING_COCO_NAME, build_coco(frames, header.labels, run), header, journal_bytes)
 
     def refuse_edited(self, header: Header) -> None:
-        """Make sure that nobody expects an edit of a file to count.
+        """Refuse to continue if a file was edited, because the edit has no effect.
 
         Raises:
             DatasetError: a file is not as it was written for this dataset.
@@ -115,7 +115,7 @@ logger = logging.getLogger(__name__)
 _NO_HASH = b"0" * 64
 _HEAD = re.compile(rb'\s*\{\s*"info":\s*\{\s*"sha256":\s*"([0-9a-f]{64})",\s*"journal_bytes":\s*(\d{1,18})\b')
 _CHUNK_BYTES = 1 << 20
-_HEAD_OF_OLD_VERSIONS = re.compile(  # they wrote no hash, so nobody knows whether these were edited
+_HEAD_OF_OLD_VERSIONS = re.compile(  # they wrote no hash, so edits of these cannot be detected
     rb'\{"info":\{"description":"labels of a teacher model, not of a human","version":"1"\},"images":|'
     rb'\{\n  "format_version": 1,\n  "created_at":'
 )
@@ -175,7 +175,7 @@ def made_from_bytes(path: Path) -> int | None:
 
 
 def refuse_edited(paths: Iterable[Path], *, owner: str) -> None:
-    """Make sure that nobody expects that what they changed counts.
+    """Refuse edited files, because edits have no effect.
 
     Raises:
         DatasetError: a file is not as it was written.
@@ -197,7 +197,7 @@ def _is_of_old_version(path: Path) -> bool:
 
 
 def keep_aside(path: Path, *, because: str = "it is not used") -> None:
-    """Rename a file that somebody edited, so that a new one does not replace it.
+    """Rename an edited file, so that a new one does not replace it.
 
     Raises:
         StorageError: the disk refused.

@@ -149,7 +149,7 @@ class DatasetFolder:
 
 
 def refuse_foreign_folder(folder: Path) -> None:
-    """Refuse a folder of somebody else's files.
+    """Refuse a folder with foreign files.
 
     Raises:
         DatasetError: it has no journal, but other files or pictures.

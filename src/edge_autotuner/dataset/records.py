@@ -1,4 +1,4 @@
-"""What a dataset knows of its frames, and how frames, annotations and sources look as JSON."""
+"""The records of a dataset, frames, annotations, events and sources, and their JSON form."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class FrameRecord:
 
     @property
     def unsent(self) -> FloatArray:
-        """The motion regions that nobody needs to look at as a (U, 4) array."""
+        """The other motion regions as a (U, 4) array."""
         return as_boxes(
             [] if self.sent_xyxy is None else [box for box in self.regions_xyxy if box not in self.sent_xyxy]
         )

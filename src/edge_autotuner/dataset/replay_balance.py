@@ -1,9 +1,9 @@
-"""Which pictures of a full reservoir give way: classes share the places equally, and inside a class the times.
+"""Chooses the pictures to drop from a full reservoir: classes share it equally, and times within a class.
 
 Each picture belongs to one group per class that it shows and, inside it, to one per time. The picture to go comes
 from the class with the most pictures, there from the time with the most, and there it is the one with the highest
 key, a hash of what names the picture. A picture that shows several classes counts as one of its rarest, so nothing
-rare goes while something plentiful is there.
+rare is dropped while something plentiful is there.
 
 Sources: keeping the lowest of random keys is reservoir sampling, a fair sample however many pictures were offered and
 in whatever order (Vitter, Random Sampling with a Reservoir, ACM TOMS 11(1), 1985; by keys: Efraimidis & Spirakis,
@@ -26,7 +26,7 @@ class Candidate:
     """What the choice needs to know of one picture.
 
     Attributes:
-        key: pseudo-random, in [0, 1); the highest of a group goes first.
+        key: pseudo-random, in [0, 1); the highest of a group is dropped first.
         classes: what it shows, each once; empty for a picture without objects, which is a class of its own.
         era: when it was taken; equal for pictures of one time.
         n_bytes: size of its file.

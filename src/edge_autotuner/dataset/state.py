@@ -1,4 +1,4 @@
-"""What the records of a journal add up to, in memory."""
+"""Replays the records of a journal into memory."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class AnnotationRun:
     Attributes:
         teacher: how reports call it.
         fingerprint: changes when the teacher or a setting does.
-        min_score: boxes from here on are labels; None when nobody said.
+        min_score: boxes from here on are labels; None if unknown.
         uncertain_score: boxes from here to `min_score` are neither object nor background.
     """
 

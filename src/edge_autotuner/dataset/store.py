@@ -58,8 +58,8 @@ class DatasetStore:
     """One dataset folder; made by `create` or `open`.
 
     Reading needs no lock. The first write takes the folder's lock, reads what another run added in the
-    meantime, and keeps the lock until `close`. Also a context manager that closes. What was added is in the derived
-    files when it is closed, after an error or Ctrl-C, too; what a kill left out is added by the next writer.
+    meantime, and keeps the lock until `close`. Also a context manager that closes. Closing, also after an error
+    or Ctrl-C, brings the derived files up to date; after a kill, the next writer does.
     """
 
     def __init__(self, folder: Path, *, clock: Clock) -> None:
@@ -94,7 +94,7 @@ class DatasetStore:
             clock: where times in the manifest come from.
 
         Raises:
-            DatasetError: the folder holds something else, somebody changed a derived file, or another run is writing.
+            DatasetError: the folder contains something else, a derived file was edited, or another run is writing.
             StorageError: the folder cannot be written.
         """
         store = cls(folder, clock=clock or SystemClock())
@@ -124,7 +124,7 @@ class DatasetStore:
         """Open a dataset that exists.
 
         Raises:
-            DatasetError: there is none, it is damaged, its format is unknown, or somebody changed a derived file.
+            DatasetError: there is none, it is damaged, its format is unknown, or a derived file was edited.
         """
         store = cls(folder, clock=clock or SystemClock())
         if not (folder / JOURNAL_NAME).is_file():
@@ -365,7 +365,7 @@ class DatasetStore:
     def export(self) -> None:
         """Write `annotations.coco.json` and `manifest.json` as of now: the labels in use, and no others.
 
-        A file that somebody has changed in the meantime is kept under another name.
+        An edited file is kept under another name.
         """
         self._files.export(self._clock.now())
 

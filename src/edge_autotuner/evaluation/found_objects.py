@@ -1,4 +1,4 @@
-"""How many objects a detector finds at the score from which its boxes are shown: the figure visitors ask for."""
+"""Counts the objects that a detector finds at its display threshold."""
 
 from __future__ import annotations
 

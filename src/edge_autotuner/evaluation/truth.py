@@ -1,4 +1,4 @@
-"""What counts as right in one frame, and which places are neither right nor wrong."""
+"""The objects that a frame contains, and places that count as neither right nor wrong."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Truth:
         boxes_xyxy: (T, 4) float32 corners, frame pixels.
         class_ids: (T,) int64, positions in the label map that the detections use too.
         is_ignored: (T,) bool. An ignored box is a COCO crowd region: finding it is neither right nor wrong,
-            missing it costs nothing, and any number of detections may lie in it.
+            missing it costs nothing, and it may contain any number of detections.
     """
 
     boxes_xyxy: FloatArray
@@ -64,7 +64,7 @@ def truth_from_annotation(annotation: Annotation, *, min_score: float) -> Truth:
 
 
 def in_looked_area(detections: Detections, annotation: Annotation, *, min_covered: float = 0.5) -> Detections:
-    """Return the detections that lie where the teacher has looked.
+    """Return the detections where the teacher has looked.
 
     Elsewhere nothing is known: a parked car outside the motion regions is no false alarm. With a teacher that
     looks at whole frames this changes nothing.

@@ -114,8 +114,8 @@ def share_histogram(counts: Sequence[int], edges: Sequence[float], *, marked: tu
     """Draw how many frames have which share of something, on a logarithmic axis.
 
     Args:
-        counts: (B,) frames per bin; the lowest bin may hold smaller shares, too.
-        edges: (B + 1,) rising shares in (0, 1], between which the bins lie.
+        counts: (B,) frames per bin; the lowest bin also holds smaller shares.
+        edges: (B + 1,) rising shares in (0, 1], the borders of the bins.
         marked: name and value of one share that is marked, in (0, 1].
         x_title: what is measured.
     """

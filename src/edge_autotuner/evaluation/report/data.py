@@ -73,7 +73,7 @@ class MotionFacts:
         decode_ms: milliseconds per frame until it was there; None for a live source, which is waited for.
         watched_s: how much of the source's time was watched, seconds.
         is_live: the source was watched as it happened.
-        n_dropped: frames of a live source that nobody looked at.
+        n_dropped: frames of a live source that were dropped.
         n_lost: frames of a recording that could not be decoded.
         n_times_repaired: frames of a recording whose stamp could not be right.
         began_at: aware UTC time of a live source's first frame.
