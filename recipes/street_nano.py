@@ -32,7 +32,7 @@ from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.models import Yolox, find_model, load_yolox, locate, save_yolox, with_classes
 from edge_autotuner.models.catalogue import packaged_weights_folder
-from edge_autotuner.pipeline.samples import make_sample
+from edge_autotuner.pipeline.training_samples import make_sample
 from edge_autotuner.storage.atomic import atomic_write_json
 from edge_autotuner.training import TrainingSample, tune
 from recipes.street_nano_scores import score_on_test_cameras, score_unseen

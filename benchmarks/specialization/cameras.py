@@ -10,8 +10,8 @@ from benchmarks.scenes import Scene
 from benchmarks.specialization.trial import FEMTO, NANO, QUICK_SETTINGS
 from benchmarks.specialization.workplace import Workplace
 from edge_autotuner.config import resolve_config
-from edge_autotuner.pipeline import stages
 from edge_autotuner.pipeline.run_folder import RunFolder
+from edge_autotuner.pipeline.session import Session, run_stages
 
 HIGHWAY = Scene(
     name="highway",
@@ -78,6 +78,6 @@ def labelled_clip(place: Workplace, clip: Clip) -> RunFolder:
     settings = {"edge_model": NANO, "annotation.teacher": FEMTO, "models_dir": place.data / "models"}
     config = resolve_config(None, {**settings, **clip.settings, **shorter})
     output = place.work / "labels" / f"{clip.source.rpartition('/')[2].partition('.')[0]}-{FEMTO}"
-    stages.capture_frames(place.data / clip.source, output, config, progress=place.progress)
-    stages.annotate(output, config, progress=place.progress)
-    return RunFolder(output)
+    session = Session.open(output, config, source=place.data / clip.source, progress=place.progress)
+    run_stages(session, last="annotation")
+    return session.folder

@@ -30,7 +30,7 @@ from edge_autotuner.models.trainable import TrainableNetwork
 from edge_autotuner.models.yolox import Yolox
 from edge_autotuner.pipeline.edge_model import open_edge_model
 from edge_autotuner.pipeline.loop import TRAINING
-from edge_autotuner.pipeline.samples import make_sample
+from edge_autotuner.pipeline.training_samples import make_sample
 from edge_autotuner.pipeline.training_stage import split_for_validation
 from edge_autotuner.training import TrainingSample, canvas_size, tune
 

@@ -18,8 +18,9 @@ from benchmarks.specialization.trial import Trial, labels_key, machine_paths
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import NoProgress, Progress
 from edge_autotuner.pipeline import stages
-from edge_autotuner.pipeline.evaluation_result import Evaluation
+from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
 from edge_autotuner.pipeline.run_folder import RunFolder
+from edge_autotuner.pipeline.session import Session, run_stages
 
 _WRITTEN_ONCE = {"frames", "backgrounds", "teacher", "student"}
 
@@ -74,9 +75,9 @@ class Workplace:
         config = self.config(trial)
         teacher = trial.teacher.replace(",", "-and-")
         output = self.work / "labels" / f"{_slug(trial.scene)}-{teacher}-{labels_key(config, trial.scene)[:8]}"
-        stages.capture_frames(self.data / trial.scene.source, output, config, progress=self.progress)
-        stages.annotate(output, config, progress=self.progress)
-        return RunFolder(output)
+        session = Session.open(output, config, source=self.data / trial.scene.source, progress=self.progress)
+        run_stages(session, last="annotation")
+        return session.folder
 
     def prepared(self, trial: Trial) -> RunFolder:
         """Return a trial's own run folder, captured and labelled, not yet trained."""
@@ -101,9 +102,8 @@ class Workplace:
 
     def trained(self, trial: Trial, folder: RunFolder, config: RunConfig) -> Finished:
         """Train and evaluate in a run folder that is captured and labelled."""
-        stages.tune(folder.path, config, progress=self.progress)
-        evaluation = stages.evaluate(folder.path, config, progress=self.progress)
-        return Finished(trial, config, folder, evaluation)
+        run_stages(Session.open(folder.path, config, progress=self.progress), first="training", last="evaluation")
+        return Finished(trial, config, folder, read_evaluation(folder.evaluation))
 
 
 def copy_labelled(labelled: Path, target: Path) -> None:

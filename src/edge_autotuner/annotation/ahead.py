@@ -6,6 +6,7 @@ frame leaves none idle.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +15,16 @@ from typing import TypeVar
 
 _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
+
+
+def n_cores(n_threads: int | None) -> int:
+    """Return how many frames to look at at the same time: one per thread of the settings, None for all cores."""
+    return n_threads or len(os.sched_getaffinity(0))
+
+
+def threads_each(n_threads: int | None, n_parallel: int) -> int | None:
+    """Return the CPU threads of a detector that looks at `n_parallel` frames at the same time; None for all cores."""
+    return n_threads if n_parallel == 1 else 1
 
 
 def look_ahead(

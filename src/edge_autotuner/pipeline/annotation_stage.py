@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +18,7 @@ from edge_autotuner.annotation import (
     open_plugin_teacher,
     refine_dataset,
 )
+from edge_autotuner.annotation.ahead import n_cores, threads_each
 from edge_autotuner.config import AnnotationConfig, RunConfig
 from edge_autotuner.config.annotation import REMOTE, ZOOM
 from edge_autotuner.core import Deadline, LabelMap, Teacher
@@ -86,11 +86,9 @@ def prepare(session: Session) -> Iterator[Prepared[AnnotationResult]]:
 
 
 def check_teacher(config: RunConfig, labels: LabelMap | None = None) -> None:
-    """Find out before a long capture whether the teacher that the settings name is there.
+    """Check before a long capture that the teachers of the settings are there.
 
-    Args:
-        config: names the teachers.
-        labels: classes to learn: teachers of this machine are opened for them; None: these are only looked for.
+    With the classes to learn, those of this machine are opened; without, only their files are looked for.
 
     Raises:
         ConfigError: there is no such teacher, or it is not said how to read it.
@@ -139,21 +137,11 @@ def frames_at_once(config: RunConfig) -> int:
     local = [name for name in config.annotation.teachers if name != ZOOM and not name.startswith(REMOTE)]
     if config.annotation.look == "crops" or any(_is_asked_alone(config, name) for name in local):
         return 1
-    return cores_of(config)
+    return n_cores(config.training.n_threads)
 
 
 def _is_asked_alone(config: RunConfig, name: str) -> bool:
     return is_plugin_teacher(name) or _find_teacher(config, name)[0].is_dir()
-
-
-def cores_of(config: RunConfig) -> int:
-    """Return how many cores the job may use."""
-    return config.training.n_threads or len(os.sched_getaffinity(0))
-
-
-def threads_of_detector(config: RunConfig, n_parallel: int) -> int | None:
-    """Return the CPU threads of a detector of which `n_parallel` pictures are asked at the same time; None for all."""
-    return config.training.n_threads if n_parallel == 1 else 1
 
 
 def _may_continue(session: Session) -> bool:
@@ -216,7 +204,7 @@ def _classes_of(config: RunConfig, labels: LabelMap, known: LabelMap, name: str)
 
 
 def _open_local(config: RunConfig, labels: LabelMap, name: str) -> tuple[Teacher, str]:
-    n_threads = threads_of_detector(config, frames_at_once(config))
+    n_threads = threads_each(config.training.n_threads, frames_at_once(config))
     if is_plugin_teacher(name):
         classes = partial(_classes_of, config, labels, name=name)
         return open_plugin_teacher(_alone(config, name), classes, n_threads=n_threads)
@@ -250,7 +238,7 @@ def _open_zoom(session: Session, labels: LabelMap) -> tuple[Teacher, str]:
         size,
         session.folder.path / "teacher" / f"zoom-{fingerprint_of(edge.sha256, edge.labels.names, size)}{_ONNX_SUFFIX}",
         min_score=annotation.uncertain_score,
-        n_threads=threads_of_detector(config, frames_at_once(config)),
+        n_threads=threads_each(config.training.n_threads, frames_at_once(config)),
     )
     return open_detector_teacher(annotation, edge.labels, edge_detector=detector), edge.sha256
 

@@ -199,10 +199,10 @@ def _finished_watch(session: Session, address: Path | str) -> str | None:
 def _student(session: Session) -> Detector:
     """Return the edge model as it would run beside the camera, for scores that ask for its opinion."""
     edge, config = session.edge_model(), session.config
-    name = f"{fingerprint_of(edge.sha256, edge.labels.names, config.input_size)}.onnx"
+    known_by = fingerprint_of(edge.sha256, edge.labels.names, config.input_size)
     return edge.as_detector(
         config.input_size,
-        session.folder.path / "student" / name,
+        session.folder.path / "student" / f"{known_by}.onnx",
         min_score=config.annotation.uncertain_score,
         n_threads=config.training.n_threads,
     )

@@ -82,12 +82,6 @@ class EdgeModel:
     ) -> ModelBundle:
         """Write the model as a bundle, as it is; what a killed process began there is replaced.
 
-        Args:
-            input_size_wh: of the detector, pixels.
-            folder: of the bundle.
-            name: of the bundle.
-            clock: says when it was made; None: the machine's.
-
         Raises:
             ModelBundleError: it cannot be exported.
         """

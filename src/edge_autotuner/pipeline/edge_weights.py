@@ -68,11 +68,7 @@ def find_weights(config: RunConfig) -> EdgeWeights:
 
 
 def choose_labels(known: LabelMap, wanted: tuple[str, ...] | None) -> LabelMap:
-    """Return the classes that an edge model with some classes is to learn.
-
-    Args:
-        known: its classes.
-        wanted: those of the settings; None: all, or the six street classes of a COCO model.
+    """Return the classes to learn: the wanted ones, by default all known ones, of a COCO model the six street classes.
 
     Raises:
         ConfigError: a wanted class is not known, or comes twice.

@@ -58,25 +58,25 @@ def prepare(session: Session) -> Iterator[Prepared[EvaluationResult]]:
         trained = require_training(session, before=EVALUATION.name)
         frames = _labelled_test_frames(store, annotated.fingerprint)
         truths = _truths(frames, store, config)
-        rival = find_incumbent(session, trained.fingerprint, store.labels)
-        fingerprint = fingerprint_of(
-            trained.fingerprint, config.evaluation.fingerprint(), _hash_of_truth(config), rival and rival.model.sha256
-        )
+        incumbent = find_incumbent(session, trained.fingerprint, store.labels)
+        judged_by = config.evaluation.fingerprint(), _hash_of_truth(config)
+        model_sha256 = incumbent.model.sha256 if incumbent else None
+        fingerprint = fingerprint_of(trained.fingerprint, *judged_by, model_sha256)
 
         def work() -> EvaluationResult:
             detectors = open_detectors(session)
-            if rival is not None:
+            if incumbent is not None:
                 detectors[INCUMBENT] = load_edge_detector(
-                    rival.folder, config.training.n_threads, min_score=config.evaluation.min_score
+                    incumbent.folder, config.training.n_threads, min_score=config.evaluation.min_score
                 )
             detections, ms = _detect_all(session, store, frames, detectors)
             shown = [_shown(store, record, detectors, detections) for record in frames_to_show(store)]
             result = replace(_judge(detections, ms, frames, truths, store, config), shown=tuple(shown))
-            if rival is not None:
-                result = _compared_with(rival, result)
+            if incumbent is not None:
+                result = _compared_with(incumbent, result)
             atomic_write_json(session.folder.evaluation, result.to_json(), indent=2)
-            incumbent = Incumbent(rival.folder.name if rival else None)
-            return EvaluationResult(result.promotion.promoted, result.n_frames, incumbent)
+            decided = Incumbent(incumbent.folder.name if incumbent else None)
+            return EvaluationResult(result.promotion.promoted, result.n_frames, decided)
 
         yield Prepared(work, fingerprint, is_kept=session.folder.evaluation.is_file())
 
@@ -181,9 +181,9 @@ def _detect_all(
     return detections, {name: float(np.median(values)) for name, values in times_ms.items()}
 
 
-def _compared_with(rival: ModelBundle, result: Evaluation) -> Evaluation:
+def _compared_with(incumbent: ModelBundle, result: Evaluation) -> Evaluation:
     """Say in the reason that an earlier specialized model was the one to beat."""
-    reason = f"{result.promotion.reason} (compared with the deployed {rival.folder.name})"
+    reason = f"{result.promotion.reason} (compared with the deployed {incumbent.folder.name})"
     return replace(result, promotion=replace(result.promotion, reason=reason))
 
 

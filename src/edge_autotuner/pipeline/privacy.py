@@ -1,7 +1,7 @@
-"""Joins the privacy settings with the model that finds what is to be hidden, and with the folders of a run.
+"""Opens the privacy filter of a run or camera, with the model that finds objects to hide.
 
-`guard_teacher` and `outgoing.outgoing_dataset` are the only two ways by which pictures leave: the first for labels, the
-second for a training elsewhere.
+Pictures leave the machine in two ways only: to a teacher, behind `guard_teacher`, and to a training elsewhere, as
+`remote_training.treated_copy` prepares them.
 
 DIR/hiding/HASH/    a bundle of the model that finds objects to hide, with their classes only
 """
@@ -25,10 +25,6 @@ HIDING_FOLDER = "hiding"
 def open_filter(config: RunConfig, folder: Path) -> PrivacyFilter:
     """Return what hides; the model that finds objects is exported into the folder if it is not there yet.
 
-    Args:
-        config: its privacy settings, and the edge model that they may mean.
-        folder: of a run or of a camera.
-
     Raises:
         ConfigError: there is no such model, or it does not know a class that is to be hidden.
         WeightsError: its weights are missing or damaged.
@@ -40,11 +36,6 @@ def open_filter(config: RunConfig, folder: Path) -> PrivacyFilter:
 
 def open_ready_filter(config: RunConfig, folder: Path, *, n_threads: int | None) -> PrivacyFilter:
     """Return what hides, from what `export_hiding_model` left; needs no torch.
-
-    Args:
-        config: as of `open_filter`.
-        folder: of a run or of a camera.
-        n_threads: CPU threads; None for all.
 
     Raises:
         ModelBundleError: it has left nothing for these settings, or that is damaged.

@@ -73,15 +73,7 @@ def offer_of(
     origin: ReplayOrigin,
     weights: FloatArray | None = None,
 ) -> ReplayOffer:
-    """Return a frame of a dataset as a reservoir takes it.
-
-    Args:
-        store: where the frame is.
-        record: the frame.
-        annotation: what a teacher said about it.
-        config: the thresholds that make labels of it.
-        origin: "replay" or "generic".
-        weights: (G,) how much each label counts; None: all fully.
+    """Return a frame of a dataset as a reservoir takes it; (G,) `weights` say how much each label counts, by default 1.
 
     Raises:
         DatasetError: its picture cannot be read.

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from edge_autotuner.annotation import RegionTeacher, look_again
+from edge_autotuner.annotation.ahead import n_cores, threads_each
 from edge_autotuner.core import Annotation, Deadline
 from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.dataset import DatasetStore, FrameRecord
@@ -21,13 +22,12 @@ from edge_autotuner.dataset.state import AnnotationRun
 from edge_autotuner.errors import DeadlineTooShort, TrainingDiverged
 from edge_autotuner.models.torch_weights import network_bytes, save_network
 from edge_autotuner.models.trainable import TrainableNetwork
-from edge_autotuner.pipeline.annotation_stage import cores_of, threads_of_detector
 from edge_autotuner.pipeline.edge_model import EdgeModel
 from edge_autotuner.pipeline.loop import ANNOTATION, TRAINING
 from edge_autotuner.pipeline.run_folder import StageRecord
-from edge_autotuner.pipeline.samples import make_samples
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.pipeline.stage_results import Epoch, SecondLook, TrainingResult
+from edge_autotuner.pipeline.training_samples import make_samples
 from edge_autotuner.pipeline.validation import Validation
 from edge_autotuner.training import TrainingSample, TuningResult, load_best, tune
 
@@ -41,7 +41,7 @@ LabelledFrame = tuple[FrameRecord, Annotation]
 
 
 @dataclass(frozen=True)
-class TrainedRounds:
+class TrainedStudent:
     """What came out of all rounds together.
 
     Attributes:
@@ -91,10 +91,11 @@ class TrainedRounds:
         )
 
 
-class Rounds:
-    """One training of a run with everything that both rounds share.
+@dataclass
+class StudentTraining:
+    """One training of a run, in one round or two.
 
-    Args:
+    Attributes:
         session: settings, folder, clock and progress.
         store: the annotated dataset.
         edge: the model to start from.
@@ -104,24 +105,20 @@ class Rounds:
         deadline: until when everything must be over.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        store: DatasetStore,
-        edge: EdgeModel,
-        annotated: StageRecord,
-        fingerprint: str,
-        *,
-        replayed: Sequence[TrainingSample],
-        deadline: Deadline,
-    ) -> None:
-        self._session, self._store, self._edge, self._annotated = session, store, edge, annotated
-        self._fingerprint, self._replayed, self._deadline = fingerprint, replayed, deadline
-        self._said = session.folder.result(ANNOTATION, before=TRAINING.name).numbers
-        self._config = session.config
-        self._folder = session.folder.training(fingerprint)
+    session: Session
+    store: DatasetStore
+    edge: EdgeModel
+    annotated: StageRecord
+    fingerprint: str
+    replayed: Sequence[TrainingSample]
+    deadline: Deadline
 
-    def train(self, training: Sequence[LabelledFrame], validation: Sequence[LabelledFrame]) -> TrainedRounds:
+    def __post_init__(self) -> None:
+        self._said = self.session.folder.result(ANNOTATION, before=TRAINING.name).numbers
+        self._config = self.session.config
+        self._folder = self.session.folder.training(self.fingerprint)
+
+    def train(self, training: Sequence[LabelledFrame], validation: Sequence[LabelledFrame]) -> TrainedStudent:
         """Train on these frames, and choose the checkpoint by those.
 
         Raises:
@@ -131,20 +128,20 @@ class Rounds:
         settings, n_epochs = self._config.training.second_look, self._config.training.n_epochs
         n_first = min(max(round(settings.after * n_epochs), 1), n_epochs - 1)
         if not settings.enabled or n_first == 0:
-            return self._round("only", self._edge.network, training, validation, n_epochs, self._deadline)
+            return self._round("only", self.edge.network, training, validation, n_epochs, self.deadline)
         try:
             until_look = self._share_of_time(settings.after)
-            first = self._round("first", self._edge.network, training, validation, n_first, until_look)
+            first = self._round("first", self.edge.network, training, validation, n_first, until_look)
         except DeadlineTooShort as exc:
             logger.warning("no time for a second look; training in one round: %s", exc)
-            return self._round("only", self._edge.network, training, validation, n_epochs, self._deadline)
+            return self._round("only", self.edge.network, training, validation, n_epochs, self.deadline)
         improved = self._look_again(first.result.network)
         if not improved:
             logger.warning("no time was left for a second look; the student learned from the teacher's labels only")
             return _cut_short(first)
         better = _with_labels(training, improved), _with_labels(validation, improved)
         try:
-            second = self._round("second", first.result.network, *better, n_epochs - n_first, self._deadline)
+            second = self._round("second", first.result.network, *better, n_epochs - n_first, self.deadline)
         except DeadlineTooShort as exc:
             logger.warning("second look failed; keeping the first round's student: %s", exc)
             self._export_labels("first", training, validation)
@@ -169,28 +166,28 @@ class Rounds:
         validation: Sequence[LabelledFrame],
         n_epochs: int,
         deadline: Deadline,
-    ) -> TrainedRounds:
+    ) -> TrainedStudent:
         config, folder = self._config, self._folder / name
-        fingerprint = fingerprint_of(self._fingerprint, name, _hash_of(start, self._edge))
-        samples = make_samples(config, self._store, training)
+        fingerprint = fingerprint_of(self.fingerprint, name, _hash_of(start, self.edge))
+        samples = make_samples(config, self.store, training)
         self._export_labels(name, training, validation)
         try:
             result = tune(
                 start,
-                [*samples, *self._replayed],
+                [*samples, *self.replayed],
                 config.training.model_copy(update={"n_epochs": n_epochs}),
                 input_size_wh=config.input_size,
-                validate=Validation(self._store, validation, self._edge, config, deadline),
+                validate=Validation(self.store, validation, self.edge, config, deadline),
                 folder=folder,
                 fingerprint=fingerprint,
                 deadline=deadline,
-                progress=self._session.progress,
-                previous=self._edge.network,
+                progress=self.session.progress,
+                previous=self.edge.network,
                 may_keep_start=name != "second",
             )
         except TrainingDiverged as exc:
             raise TrainingDiverged(f"{exc}{self._keep_best(folder, fingerprint)}") from exc
-        return TrainedRounds(result, list(training), samples)
+        return TrainedStudent(result, list(training), samples)
 
     def _export_labels(self, name: str, training: Sequence[LabelledFrame], validation: Sequence[LabelledFrame]) -> None:
         """Write what this round is given, for other tools."""
@@ -198,57 +195,57 @@ class Rounds:
         is_second = name == "second"
         run = AnnotationRun(
             f"{of_teacher} + {_STUDENT}" if is_second else of_teacher,
-            fingerprint_of(self._fingerprint, name) if is_second else self._annotated.fingerprint,
+            fingerprint_of(self.fingerprint, name) if is_second else self.annotated.fingerprint,
             annotation.min_score,
             annotation.uncertain_score,
         )
         parts = (("train", training), ("val", validation))
-        self._store.export_training([(r, a, split) for split, part in parts for r, a in part], run)
+        self.store.export_training([(r, a, split) for split, part in parts for r, a in part], run)
 
     def _share_of_time(self, share: float) -> Deadline:
         """Return a deadline for the part that begins now and may take this share of what is left."""
-        deadline = self._deadline
+        deadline = self.deadline
         if deadline.budget_s is None:
             return deadline
-        return Deadline(max(deadline.remaining_s * share, 1e-3), self._session.clock)
+        return Deadline(max(deadline.remaining_s * share, 1e-3), self.session.clock)
 
     def _look_again(self, network: TrainableNetwork) -> dict[tuple[str, int], Annotation]:
         """Return better labels by frame; of all frames, unless time runs out."""
         annotation = self._config.annotation
-        student = replace(self._edge, name=_STUDENT, network=network, sha256=_hash_of(network, self._edge))
+        student = replace(self.edge, name=_STUDENT, network=network, sha256=_hash_of(network, self.edge))
         raw = self._said.fingerprint
         size = annotation.zoom_input
         path = self._folder / f"student-{fingerprint_of(student.sha256, size)}.onnx"
-        n_parallel = cores_of(self._config)
-        n_threads = threads_of_detector(self._config, n_parallel)
+        n_parallel = n_cores(self._config.training.n_threads)
+        n_threads = threads_each(self._config.training.n_threads, n_parallel)
         detector = student.as_detector(size, path, min_score=annotation.uncertain_score, n_threads=n_threads)
         labelled = look_again(
-            self._store,
-            RegionTeacher(detector, annotation, labels=self._edge.labels, name=_STUDENT),
+            self.store,
+            RegionTeacher(detector, annotation, labels=self.edge.labels, name=_STUDENT),
             annotation,
             teacher=self._said.teacher,
             raw_fingerprint=raw,
             fingerprint=fingerprint_of("second look", raw, student.sha256, size),
             deadline=self._share_of_time(_LOOK_SHARE),
-            progress=self._session.progress,
+            progress=self.session.progress,
             n_parallel=n_parallel,
         )
         return {record.key: found for record, found in labelled}
 
     def _keep_best(self, folder: Path, fingerprint: str) -> str:
         """Write the best weights of an unfinished round as a model file; return a sentence that says where."""
-        network = copy.deepcopy(self._edge.network)
+        network = copy.deepcopy(self.edge.network)
         state = load_best(folder, fingerprint, network)
         if state is None:
             return ""
         path = self._folder / BEST_BEFORE_DIVERGENCE
-        save_network(path, network, self._edge.labels)
+        save_network(path, network, self.edge.labels)
         if state.best_epoch < 0:
             return f"; those that this round began with are in {path}"
         return f"; those of epoch {state.best_epoch} (validation AP {state.best_val_ap:.3f}) are in {path}"
 
 
-def _cut_short(first: TrainedRounds) -> TrainedRounds:
+def _cut_short(first: TrainedStudent) -> TrainedStudent:
     """Return the first round's outcome as that of a training that more time would continue."""
     return replace(first, result=replace(first.result, stopped_by="deadline"))
 

@@ -24,11 +24,6 @@ _NOT_OF_THE_RESULT: dict[str, Any] = {
 def settings_fingerprint(folder: RunFolder, config: RunConfig, edge_sha256: str) -> str:
     """Return what a training is known by, but for the pictures it replays.
 
-    Args:
-        folder: of the annotated run.
-        config: its settings.
-        edge_sha256: of the model to start from: its weights file.
-
     Raises:
         DatasetError: the run is not annotated.
     """

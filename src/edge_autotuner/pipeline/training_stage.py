@@ -17,12 +17,12 @@ from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline.edge_model import EdgeModel
 from edge_autotuner.pipeline.evaluation_result import CANDIDATE, START
 from edge_autotuner.pipeline.loop import ANNOTATION, EVALUATION, TRAINING
-from edge_autotuner.pipeline.replay_training import is_kept_for_replay, keep_for_replay, replayed_samples
-from edge_autotuner.pipeline.rounds import LabelledFrame, Rounds
+from edge_autotuner.pipeline.rounds import LabelledFrame, StudentTraining
 from edge_autotuner.pipeline.run_folder import StageRecord
 from edge_autotuner.pipeline.session import Prepared, Session
 from edge_autotuner.pipeline.stage_results import AnnotationResult, TrainingResult
 from edge_autotuner.pipeline.training_identity import settings_fingerprint, take_snapshot, training_fingerprint
+from edge_autotuner.pipeline.training_samples import is_kept_for_replay, keep_for_replay, replayed_samples
 from edge_autotuner.storage.atomic import make_folder
 from edge_autotuner.storage.lock import FolderLock
 
@@ -52,8 +52,8 @@ def prepare(session: Session) -> Iterator[Prepared[TrainingResult]]:
             training, validation = split_for_validation(store, annotated.fingerprint, config)
             replayed = [] if snapshot is None else replayed_samples(snapshot, store)
             until = time_to_train(deadline, session, n_frames=len(training))
-            rounds = Rounds(session, store, edge, annotated, fingerprint, replayed=replayed, deadline=until)
-            trained = rounds.train(training, validation)
+            student = StudentTraining(session, store, edge, annotated, fingerprint, replayed=replayed, deadline=until)
+            trained = student.train(training, validation)
             save_network(weights, trained.result.network, edge.labels)
             keep_for_replay(session, store, trained.with_samples(), fingerprint)
             return trained.to_result(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from edge_autotuner.annotation.ahead import look_ahead
+from edge_autotuner.annotation.ahead import look_ahead, n_cores, threads_each
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Annotation, Deadline
 from edge_autotuner.core.tasks import task_of
@@ -13,7 +13,6 @@ from edge_autotuner.errors import TrainingError
 from edge_autotuner.evaluation import Scores, truth_from_annotation
 from edge_autotuner.models.torch_detector import ResizedPicture, TorchDetector
 from edge_autotuner.models.trainable import TrainableNetwork
-from edge_autotuner.pipeline.annotation_stage import cores_of, threads_of_detector
 from edge_autotuner.pipeline.edge_model import EdgeModel
 from edge_autotuner.training import ValidationCut
 from edge_autotuner.training.device import choose_device
@@ -38,7 +37,8 @@ class Validation:
     ) -> None:
         """Read the frames."""
         self._labels, self._config, self._deadline = store.labels, config, deadline
-        self._n_parallel = cores_of(config) if choose_device(config.training.device).type == "cpu" else 1
+        on_cpu = choose_device(config.training.device).type == "cpu"
+        self._n_parallel = n_cores(config.training.n_threads) if on_cpu else 1
         resized = self._detector(edge.network).resized
         self._pictures = [resized(store.read_image(record)) for record, _ in frames]
         self._truths = [truth_from_annotation(a, min_score=config.annotation.min_score) for _, a in frames]
@@ -73,7 +73,7 @@ class Validation:
 
     def _detector(self, network: TrainableNetwork) -> TorchDetector:
         config = self._config
-        n_threads = threads_of_detector(config, self._n_parallel)
+        n_threads = threads_each(config.training.n_threads, self._n_parallel)
         return TorchDetector(
             network, self._labels, config.input_size, min_score=config.evaluation.min_score, n_threads=n_threads
         )

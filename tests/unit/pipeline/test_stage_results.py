@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from edge_autotuner.errors import DatasetError
 from edge_autotuner.pipeline.loop import ANNOTATION, CAPTURE, EVALUATION, EXPORT, LOOP, TRAINING, Stage
 from edge_autotuner.pipeline.run_folder import RunFolder, StageRecord
 from edge_autotuner.pipeline.stage_results import EvaluationResult, ExportResult, Incumbent, SecondLook, StageResult
+from helpers import REPOSITORY
 from support.runs.stage_samples import AT, annotation_result, capture_result, record_of, training_result
 
 REFINED = RefinementSummary("f", {"train": True, "test": False}, 8, 9, 10, 11, TemporalCounts(n_tracks=1))
@@ -104,3 +106,10 @@ def test_a_capture_of_another_version_says_what_to_do(tmp_path: Path) -> None:
 
 def test_pixels_of_the_source() -> None:
     assert capture_result().to_json()["n_source_pixels"] == 100 * 80 * 60
+
+
+def test_nobody_reads_a_record_by_key() -> None:
+    sources = (REPOSITORY / part for part in ("src", "benchmarks", "recipes"))
+    files = [path for source in sources for path in source.rglob("*.py")]
+    readers = [path for path in files if re.search(r"\.summary(\[|\.get\()", path.read_text(encoding="utf-8"))]
+    assert readers == [], "ask `RunFolder.result` for the typed result of a stage"

@@ -16,8 +16,8 @@ from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline import stages
 from edge_autotuner.pipeline.loop import TRAINING
 from edge_autotuner.pipeline.run_folder import RunFolder
-from edge_autotuner.pipeline.samples import make_sample
 from edge_autotuner.pipeline.session import Session
+from edge_autotuner.pipeline.training_samples import make_sample
 from edge_autotuner.pipeline.training_stage import is_final, split_for_validation, time_to_train
 from edge_autotuner.storage.lock import FolderLock
 from support.runs.dataset_folders import add_frame, annotation, new_store

@@ -163,7 +163,7 @@ _OUR_OWN_NAMES = {
     "server/jobs/folder.py: name": "order.json and outputs.json",
     "pipeline/remote_training/results.py: f'{kind}-bundle'": "candidate and start",
     "pipeline/training_identity.py: f'replay-{fingerprint_of(fingerprint, str(reservoir))}'": "a hash",
-    "pipeline/annotation_stage.py: name": "a hash",
+    "pipeline/capture_stage.py: f'{known_by}.onnx'": "a hash",
     "deployment/deployed.py: f'.{DEPLOYED_LINK}.{os.getpid()}{TEMPORARY_SUFFIX}'": "a constant and a number",
     "models/torch_tfjs.py: name": "inside an archive, never on the disk",
     "training/feature_files.py: name": "three constants",
@@ -172,7 +172,7 @@ _OUR_OWN_NAMES = {
     "pipeline/watch_outputs.py: name": "frame_%08d.jpg",
     "pipeline/rounds.py: name": "first and second",
     "dataset/derived_files.py: name": "the derived files of a dataset",
-    "dataset/store.py: name": "'', frames and backgrounds",
+    "dataset/folder.py: name": "'', frames and backgrounds",
     "dataset/replay.py: name": "'' and pictures",
     "models/transformers_folder.py: name": "three constants",
     "models/weights_store.py: file.name": "of the catalogue",
@@ -181,7 +181,7 @@ _OUR_OWN_NAMES = {
     "node/memory_budget.py: *parts[:n]": "of the kernel",
     "node/named_bundle.py: camera.name": "a PlainName of the settings; may be a link to another disk",
     "node/node.py: camera.name": "a PlainName of the settings; may be a link to another disk",
-    "node/own_names.py: name": "_OF_CAMERA",
+    "node/node_files.py: name": "_OF_CAMERA",
     "node/settings_check.py: camera.name": "a PlainName of the settings; may be a link to another disk",
 }
 

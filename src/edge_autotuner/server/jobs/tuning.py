@@ -105,7 +105,7 @@ def work_on(job: JobFolder, steps: JobSteps) -> None:
         rebuild_run(description, read, job.run, check=check, link=_linker(Path(order.blobs), reserve))
         edge_model, architecture = place_start(request.start, job.start, read)
         if request.rival is not None:
-            _place_rival(request.rival, job, read)
+            _place_incumbent(request.rival, job, read)
         steps.finish()
         steps.stage("data", f"{len(description.frames)} frames")
         config = _settings(order, request, description, job, edge_model, architecture)
@@ -173,9 +173,9 @@ def _place_bundle(start: StartBundle, folder: Path, read: Callable[[str], bytes]
     return path
 
 
-def _place_rival(rival: StartBundle, job: JobFolder, read: Callable[[str], bytes]) -> None:
+def _place_incumbent(incumbent: StartBundle, job: JobFolder, read: Callable[[str], bytes]) -> None:
     if deployed_bundle(job.run.path) is None:
-        path = _place_bundle(rival, job.run.path / BUNDLES_FOLDER, read)
+        path = _place_bundle(incumbent, job.run.path / BUNDLES_FOLDER, read)
         deploy(job.run.path, path.name)
 
 
@@ -221,7 +221,7 @@ def _files(job: JobFolder, description: RunDescription) -> dict[str, Path]:
     atomic_write_bytes(job.path / "stages.json", json.dumps(records, allow_nan=False).encode())
     files = {"evaluation": run.evaluation, "report": run.report, "stages": job.path / "stages.json"}
     exported = run.result(EXPORT, before="the results")
-    # as the export calls them: the client chose the name of the rival beside them
+    # as the export calls them: the client chose the name of the incumbent beside them
     for kind, name in (("candidate", exported.candidate), ("start", exported.start)):
         bundle = read_bundle(child_path(run.path / BUNDLES_FOLDER, name, error=DatasetError))
         files[f"{kind}.description"] = bundle.folder / DESCRIPTION_FILE

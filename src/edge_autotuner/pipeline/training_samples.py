@@ -1,4 +1,4 @@
-"""Joins a training with the replay reservoir: what it is shown, and what it leaves there."""
+"""What a training is shown: labelled frames and replayed pictures; and what it leaves in the replay reservoir."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from edge_autotuner.annotation import split_labels
+from edge_autotuner.config import AnnotationConfig, RunConfig
 from edge_autotuner.core import Annotation, LabelMap
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.dataset import DatasetStore, FrameRecord
@@ -14,6 +16,46 @@ from edge_autotuner.dataset.replay_records import ReplayPicture
 from edge_autotuner.pipeline.replay_offers import offer_of
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.training import TrainingSample
+
+
+def make_samples(
+    config: RunConfig, store: DatasetStore, frames: Sequence[tuple[FrameRecord, Annotation]]
+) -> list[TrainingSample]:
+    """Return frames with their labels as the training wants them."""
+    return [
+        make_sample(store, record, annotation, config.annotation, score_weight=config.training.score_weight)
+        for record, annotation in frames
+    ]
+
+
+def make_sample(
+    store: DatasetStore,
+    record: FrameRecord,
+    annotation: Annotation,
+    config: AnnotationConfig,
+    *,
+    score_weight: float = 0.0,
+) -> TrainingSample:
+    """Return a frame with its labels as the training wants it.
+
+    Args:
+        store: where the frame is.
+        record: the frame.
+        annotation: what the teacher said.
+        config: which boxes are labels.
+        score_weight: in [0, 1]; a label counts 1 - score_weight * (1 - the teacher's score).
+    """
+    labels = split_labels(annotation, config)
+    return TrainingSample(
+        read_image=lambda: store.read_image(record),
+        size_wh=record.size_wh,
+        boxes_xyxy=labels.objects.boxes_xyxy,
+        class_ids=labels.objects.class_ids,
+        ignored_xyxy=labels.ignored_xyxy,
+        looked_xyxy=labels.looked_xyxy,
+        weights=1 - score_weight * (1 - labels.objects.scores) if score_weight else None,
+        time_s=record.time_s,
+    )
 
 
 def replayed_samples(snapshot: ReplayReservoir, store: DatasetStore) -> list[TrainingSample]:
@@ -79,12 +121,6 @@ def keep_for_replay(
     fingerprint: str,
 ) -> None:
     """Offer what a finished training was trained on to the reservoir; asked again, do nothing.
-
-    Args:
-        session: its settings name the reservoir; without one nothing happens.
-        store: where the pictures are.
-        trained: the camera's own training frames and the samples made of them.
-        fingerprint: of the training.
 
     Raises:
         DatasetError, StorageError: as `ReplayReservoir.offer`.

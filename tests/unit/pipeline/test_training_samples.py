@@ -13,7 +13,7 @@ from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.dataset.replay import ReplayReservoir
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.pipeline.replay_offers import AddedPictures, add_dataset
-from edge_autotuner.pipeline.replay_training import replayed_samples, sample_for
+from edge_autotuner.pipeline.training_samples import replayed_samples, sample_for
 from support.runs.dataset_folders import SOURCE, add_frame, annotation, new_store
 
 PERSON, CAR, UNCERTAIN = (1, 2, 20, 30, 0.9, 0), (10, 10, 30, 30, 0.8, 1), (40, 5, 60, 20, 0.2, 0)
