@@ -57,9 +57,9 @@ def _help_of(command: object, name: str) -> Iterator[Text]:
 
 def settings_texts() -> Iterator[Text]:
     """Return the description of each setting of a run, of a node and of the service."""
-    from edge_autotuner.cli import settings
+    from edge_autotuner.cli import explain
 
-    for describe in (settings.describe_settings, settings.describe_node_settings, settings.describe_service_settings):
+    for describe in (explain.describe_settings, explain.describe_node_settings, explain.describe_service_settings):
         for key, _default, text in describe():
             yield Text("setting", key, text)
 

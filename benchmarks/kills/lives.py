@@ -40,12 +40,12 @@ def be_worker(watch: Watch, camera: Path, settings: Path) -> None:
 
 def be_command(watch: Watch, arguments: Sequence[str]) -> None:
     """Be `edge-autotuner ...`, counted from its begin on; it waits for a service for seconds at most."""
-    from edge_autotuner.cli import service_options
+    from edge_autotuner.cli import loading
     from edge_autotuner.cli.main import main
     from edge_autotuner.config.service import ServiceConfig
 
     patience = {"first_retry_s": 0.05, "longest_retry_s": 1.0, "max_attempts": 30}
-    _replace(service_options, "ServiceConfig", partial(ServiceConfig, **patience))
+    _replace(loading, "ServiceConfig", partial(ServiceConfig, **patience))
 
     watch.enter()
     sys.argv = ["edge-autotuner", *arguments]

@@ -19,13 +19,12 @@ from edge_autotuner.cli import stages as stage_commands
 from edge_autotuner.cli import tokens as tokens_command
 from edge_autotuner.cli.detect import detect
 from edge_autotuner.cli.edge import edge
+from edge_autotuner.cli.explain import config_app
 from edge_autotuner.cli.forget import forget
 from edge_autotuner.cli.run import run
-from edge_autotuner.cli.serve import serve
-from edge_autotuner.cli.settings import config_app
+from edge_autotuner.cli.serve import serve, work
 from edge_autotuner.cli.simulate import simulate
 from edge_autotuner.cli.watch import watch
-from edge_autotuner.cli.work import work
 from edge_autotuner.core.redaction import RedactingFormatter
 from edge_autotuner.pipeline.loop import LOOP
 
@@ -42,19 +41,19 @@ for _stage in LOOP:
     app.command(rich_help_panel="Stages of a run, one at a time")(getattr(stage_commands, _stage.command))
 app.command()(watch)
 app.command()(detect)
-app.command()(edge)
-app.command()(serve)
-app.command()(work)
-app.command()(simulate)
-app.command()(forget)
-app.add_typer(models_command.app, name="models")
-app.add_typer(replay_command.app, name="replay")
-app.add_typer(config_app, name="config")
-app.add_typer(tokens_command.app, name="tokens")
-app.add_typer(keys_command.app, name="keys")
-app.add_typer(audit_command.app, name="audit")
-app.add_typer(registry_command.app, name="registry")
-app.add_typer(jobs_command.app, name="jobs")
+app.command(rich_help_panel="Edge node and service")(edge)
+app.command(rich_help_panel="Edge node and service")(serve)
+app.command(rich_help_panel="Edge node and service")(work)
+app.command(rich_help_panel="Models and data")(simulate)
+app.command(rich_help_panel="Models and data")(forget)
+app.add_typer(models_command.app, name="models", rich_help_panel="Models and data")
+app.add_typer(replay_command.app, name="replay", rich_help_panel="Models and data")
+app.add_typer(config_app, name="config", rich_help_panel="Administration")
+app.add_typer(tokens_command.app, name="tokens", rich_help_panel="Administration")
+app.add_typer(keys_command.app, name="keys", rich_help_panel="Administration")
+app.add_typer(audit_command.app, name="audit", rich_help_panel="Administration")
+app.add_typer(registry_command.app, name="registry", rich_help_panel="Edge node and service")
+app.add_typer(jobs_command.app, name="jobs", rich_help_panel="Edge node and service")
 
 
 def _print_version(value: bool) -> None:

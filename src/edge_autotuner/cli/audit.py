@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_autotuner.cli.database_option import (
-    ConfigOption,
-    DatabaseOption,
-    DataOption,
-    find_database_url,
-    load_server_part,
-)
+from edge_autotuner.cli.loading import find_database_url, load_server_part
+from edge_autotuner.cli.options import ConfigOption, DatabaseOption, DataOption
 from edge_autotuner.cli.saying import say
 from edge_autotuner.errors import ConfigError, StorageError
 
@@ -32,7 +27,7 @@ def show(
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Show the newest entries, oldest first."""
+    """Show the last entries, oldest first."""
     for entry in _opened(find_database_url(config, data, database)).last(last):
         if as_json:
             say(json.dumps(asdict(entry) | {"at": entry.at.isoformat()}))
@@ -56,7 +51,7 @@ def verify(
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Check that no entry was changed, removed or put in; the exit code says it, too."""
+    """Verify that no entry was modified, removed or inserted; the exit code tells."""
     check = _opened(find_database_url(config, data, database)).verify(_parse_known(known))
     if check.damage is not None:
         raise StorageError(f"the audit log is damaged or was tampered with: {check.damage}")

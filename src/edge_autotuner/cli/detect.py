@@ -26,7 +26,7 @@ def detect(
     ] = False,
     threads: Annotated[int | None, typer.Option(min=1, max=256, help="CPU threads.")] = None,
 ) -> None:
-    """Write the detections of a bundle on every frame of SOURCE; needs no torch."""
+    """Run a bundle on every frame of SOURCE, and write its detections; needs no torch."""
     from edge_autotuner.pipeline.detect import detect as run_detection
 
     n_frames = run_detection(

@@ -19,7 +19,7 @@ def edge(
         bool, typer.Option("--probe", help="Also connect to the cameras and the broker; implies --check.")
     ] = False,
 ) -> None:
-    """Watch cameras, report what their models see, and let the models learn meanwhile, until stopped."""
+    """Run an edge node: detect, report and learn, until SIGTERM or Ctrl-C."""
     from edge_autotuner.cli.edge_screen import check_node, run_node
 
     if check or probe:

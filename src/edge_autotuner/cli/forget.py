@@ -13,9 +13,9 @@ from edge_autotuner.cli.saying import say
 def forget(
     output: Annotated[Path, typer.Argument(help="Folder of a run, or of an edge node's batch.", show_default=False)],
 ) -> None:
-    """Delete the pictures of a run: frames, backgrounds, what training made of them, and those in the report.
+    """Delete the pictures of a run: frames, backgrounds, training data, and pictures in the report.
 
-    Scores, settings, labels' statistics in the report and model bundles stay. A replay reservoir is another folder: see
+    Scores, settings, statistics in the report and bundles are kept. For a replay reservoir, see
     `replay forget`.
     """
     from edge_autotuner.pipeline.forgetting import forget_pictures

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_autotuner.cli.loading import connected
+from edge_autotuner.cli.options import CaFile, ConfigFile, Folder, Setting, TokenFile, Url
 from edge_autotuner.cli.progress_bar import ProgressBar
 from edge_autotuner.cli.saying import say
-from edge_autotuner.cli.service_options import CaFile, TokenFile, Url, connected
-from edge_autotuner.cli.settings import ConfigFile, Folder, Setting, merge_settings
+from edge_autotuner.cli.settings import merge_settings
 from edge_autotuner.core.clock import parse_duration_s
 from edge_autotuner.errors import ConfigError, TrainingError
 
@@ -58,7 +59,7 @@ def tune(
     token_file: TokenFile = None,
     ca_file: CaFile = None,
 ) -> None:
-    """Let a service train, evaluate and export an annotated run, and bring the results into its folder.
+    """Train, evaluate and export an annotated run at a service, and download the results.
 
     Ctrl-C leaves the job running; repeat the command to follow it again.
     """
@@ -111,7 +112,7 @@ def list_jobs(
 
 @app.command()
 def show(job_id: JobId, url: Url, token_file: TokenFile = None, ca_file: CaFile = None) -> None:
-    """Show a job and what happened to it."""
+    """Show a job and its events."""
     with _jobs_at(url, token_file, ca_file) as client:
         job, events = client.job(job_id), client.events(job_id)
     say(_line(job))
@@ -122,7 +123,7 @@ def show(job_id: JobId, url: Url, token_file: TokenFile = None, ca_file: CaFile 
 
 @app.command()
 def follow(job_id: JobId, url: Url, token_file: TokenFile = None, ca_file: CaFile = None) -> None:
-    """Follow a job until it has ended; Ctrl-C leaves it running."""
+    """Follow a job until it ends; Ctrl-C leaves it running."""
     with _jobs_at(url, token_file, ca_file) as client:
         from edge_autotuner.pipeline.remote_training.training import ProgressOfJob
 
@@ -148,7 +149,7 @@ def fetch(
     token_file: TokenFile = None,
     ca_file: CaFile = None,
 ) -> None:
-    """Download the files that a job left, checked by their hashes; `jobs tune RUN` puts them into a run instead."""
+    """Download and verify the files of a job; `jobs tune RUN` downloads them into a run instead."""
     from edge_autotuner.storage.atomic import make_folder
     from edge_autotuner.storage.outputs import check_output_folder
     from edge_autotuner.storage.own_folders import MARK_NAME, mark_if_empty

@@ -19,7 +19,7 @@ Folder = Annotated[
 
 @app.command()
 def new(key: KeyFile) -> None:
-    """Make a key: KEY is secret, KEY.pub is for the settings of cameras."""
+    """Create a key pair: KEY is secret, KEY.pub is for the settings of cameras."""
     from edge_autotuner.deployment.signing import create_key, public_path_of
     from edge_autotuner.storage.outputs import check_output_place
 
@@ -30,7 +30,7 @@ def new(key: KeyFile) -> None:
 
 @app.command()
 def show(key: KeyFile) -> None:
-    """Show the public half of a key, from either file, as settings take it."""
+    """Show the public key of either file, as used in settings."""
     from edge_autotuner.deployment.signing import public_half
 
     public = public_half(key)
@@ -39,7 +39,7 @@ def show(key: KeyFile) -> None:
 
 @app.command()
 def sign(bundle: Folder, key: KeyFile) -> None:
-    """Verify a bundle and put a signature beside it."""
+    """Verify and sign a bundle."""
     from edge_autotuner.deployment.acceptance import sign_bundle
     from edge_autotuner.deployment.deployed import bundle_folder
     from edge_autotuner.deployment.signing import read_signing_key
@@ -58,7 +58,7 @@ def verify(
         typer.Option("--trust", help="Trusted public key (text or file); may be repeated.", show_default=False),
     ],
 ) -> None:
-    """Check a bundle as a camera does: its hashes, and that a trusted key signed it."""
+    """Verify a bundle as a camera does: its hashes, and the signature of a trusted key."""
     from edge_autotuner.deployment.acceptance import accept_bundle
     from edge_autotuner.deployment.deployed import bundle_folder
     from edge_autotuner.deployment.signing import trusted_keys

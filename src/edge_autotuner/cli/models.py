@@ -20,7 +20,7 @@ ModelsDir = Annotated[Path | None, typer.Option(help="Local mirror of model file
 
 @app.command("list")
 def list_all(models_dir: ModelsDir = None) -> None:
-    """List the known models, and whether their files are here."""
+    """List known models, and whether their files are on this machine."""
     models = list_models()
     width = max(len(model.name) for model in models)
     for model in models:
@@ -32,7 +32,7 @@ def list_all(models_dir: ModelsDir = None) -> None:
 
 @app.command()
 def show(name: Name, models_dir: ModelsDir = None) -> None:
-    """Show everything known of one model."""
+    """Show details of one model."""
     model = find_model(name)
     published = model.published_ap if model.published_ap is not None else "unknown"
     lines = [
@@ -53,7 +53,7 @@ def show(name: Name, models_dir: ModelsDir = None) -> None:
 
 @app.command("pull")
 def pull_one(name: Name, models_dir: ModelsDir = None) -> None:
-    """Fetch a model into the cache, verify its hash, and print where it is."""
+    """Download a model into the cache, verify it, and print its path."""
     say(pull(name, models_dir=models_dir, progress=ProgressBar()))
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_autotuner.cli.loading import connected
+from edge_autotuner.cli.options import CaFile, TokenFile, Url
 from edge_autotuner.cli.saying import say
-from edge_autotuner.cli.service_options import CaFile, TokenFile, Url, connected
 from edge_autotuner.errors import ServiceRefused
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ BundleId = Annotated[str, typer.Argument(help="ID of the bundle, as shown by `re
 
 @app.command()
 def cameras(url: Url, token_file: TokenFile = None, ca_file: CaFile = None) -> None:
-    """List the cameras and what each runs."""
+    """List cameras and their deployed bundles."""
     with _connected(url, token_file, ca_file) as registry:
         found = registry.cameras()
     for camera in found:
@@ -53,7 +54,7 @@ def add(
     token_file: TokenFile = None,
     ca_file: CaFile = None,
 ) -> None:
-    """Upload BUNDLE with its signature, if it has one, as a candidate of CAMERA, which is added where needed."""
+    """Upload BUNDLE, with its signature if any, as a candidate of CAMERA, which is created if missing."""
     from edge_autotuner.deployment import bundle_folder, read_bundle
     from edge_autotuner.deployment.acceptance import read_signature, signature_to_text
     from edge_autotuner.deployment.bundle import read_description
@@ -85,7 +86,7 @@ def promote(
 
 @app.command()
 def rollback(camera: Camera, url: Url, token_file: TokenFile = None, ca_file: CaFile = None) -> None:
-    """Deploy again what CAMERA ran before."""
+    """Deploy the previous bundle of CAMERA."""
     with _connected(url, token_file, ca_file) as registry:
         leaving = {known.camera: known.deployed for known in registry.cameras()}.get(camera)
         if leaving is None:
@@ -98,7 +99,7 @@ def rollback(camera: Camera, url: Url, token_file: TokenFile = None, ca_file: Ca
 def archive(
     camera: Camera, bundle_id: BundleId, url: Url, token_file: TokenFile = None, ca_file: CaFile = None
 ) -> None:
-    """Say that a bundle of CAMERA is not in use any more."""
+    """Archive an unused bundle of CAMERA."""
     with _connected(url, token_file, ca_file) as registry:
         registry.archive(camera, bundle_id)
     say(f"{bundle_id} is archived")

@@ -59,7 +59,7 @@ def add(
 
 @app.command()
 def show(reservoir: Reservoir) -> None:
-    """Show how many pictures RESERVOIR holds: by origin, class and time."""
+    """Count the pictures of RESERVOIR by origin, class and time."""
     there = ReplayReservoir(reservoir)
     say("\n".join(_describe(there.pictures(), there)))
 

@@ -10,21 +10,10 @@ from typing import Annotated
 import typer
 
 from edge_autotuner.cli.loading import load_pipeline
+from edge_autotuner.cli.options import COLLECT_PANEL, ConfigFile, Duration, Output, Realtime, Replay, Setting, Source
 from edge_autotuner.cli.progress_bar import ProgressBar
 from edge_autotuner.cli.saying import say
-from edge_autotuner.cli.settings import (
-    COLLECT_PANEL,
-    ConfigFile,
-    Duration,
-    Output,
-    Realtime,
-    Replay,
-    Setting,
-    Source,
-    merge_settings,
-    parse_class_map,
-    parse_classes,
-)
+from edge_autotuner.cli.settings import merge_settings, parse_class_map, parse_classes
 from edge_autotuner.cli.verdict import describe
 from edge_autotuner.core.file_names import text_of_name
 from edge_autotuner.core.redaction import redact_text

@@ -1,24 +1,29 @@
-"""`edge-autotuner serve`: the annotation service as a process."""
+"""`edge-autotuner serve` and `work`: the service, and more workers for its tuning jobs."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edge_autotuner.cli.database_option import load_server_part
+from edge_autotuner.cli.loading import load_server_part
+from edge_autotuner.cli.options import DataOption
 from edge_autotuner.cli.saying import say
+from edge_autotuner.cli.settings import merge_server_settings, settings_text
+
+ServiceFile = Annotated[
+    Path | None, typer.Argument(help="YAML file with the settings of the service.", show_default=False)
+]
 
 
 def serve(
-    config: Annotated[
-        Path | None, typer.Argument(help="YAML file with the settings of the service.", show_default=False)
-    ] = None,
+    config: ServiceFile = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0: any free port. Default: 8080.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Data folder. Default: server-data.")] = None,
+    data: DataOption = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -34,9 +39,7 @@ def serve(
     show: Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings and exit.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Run all start-up checks, then exit.")] = False,
 ) -> None:
-    """Annotate the pictures of edge nodes over HTTP, until SIGTERM or Ctrl-C; clients need a token."""
-    from edge_autotuner.cli.server_settings import merge_server_settings, settings_text
-
+    """Run the service: label pictures, store models and train for edge nodes, until SIGTERM or Ctrl-C."""
     flags = {"host": host, "port": port, "data": data}
     resolved = merge_server_settings(config, setting, flags, models=model)
     if show:
@@ -47,6 +50,21 @@ def serve(
         say(f"the service can start with {_listed(resolved.models)}; data folder: {resolved.data}")
         return
     load_server_part("process").run_server(resolved, say=say)
+
+
+def work(
+    config: ServiceFile = None,
+    data: DataOption = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", "-s", metavar="KEY=VALUE", help="Any setting, e.g. jobs.n_threads=4."),
+    ] = None,
+) -> None:
+    """Run one more worker for the tuning jobs of `serve`, on its data folder, until SIGTERM or Ctrl-C."""
+    resolved = merge_server_settings(config, setting, {"data": data}, models=None)
+    process = load_server_part("jobs.process")
+    logging.getLogger("edge_autotuner").setLevel(logging.INFO)
+    process.run_worker(resolved)
 
 
 def _listed(models: Collection[str]) -> str:

@@ -39,7 +39,7 @@ def simulate(
         ),
     ] = None,
 ) -> None:
-    """Write a simulated camera's video: cars and people on a street."""
+    """Write the video of a simulated camera: cars and people on a street."""
     from edge_autotuner.simulation import Conditions, SimulatedCamera, parse_event
 
     for option, path in (("VIDEO", video), ("--ground-truth", ground_truth)):

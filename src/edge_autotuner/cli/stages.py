@@ -9,21 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from edge_autotuner.cli.loading import load_pipeline
+from edge_autotuner.cli.options import ConfigFile, Duration, Folder, Output, Realtime, Replay, Setting, Source
 from edge_autotuner.cli.progress_bar import ProgressBar
 from edge_autotuner.cli.saying import say
-from edge_autotuner.cli.settings import (
-    ConfigFile,
-    Duration,
-    Folder,
-    Output,
-    Realtime,
-    Replay,
-    Setting,
-    Source,
-    merge_settings,
-    parse_class_map,
-    parse_classes,
-)
+from edge_autotuner.cli.settings import merge_settings, parse_class_map, parse_classes
 from edge_autotuner.cli.verdict import describe_evaluation
 from edge_autotuner.config import RunConfig
 
@@ -123,7 +112,7 @@ def evaluate(
         list[str] | None, typer.Option(help="Score a class as another, e.g. truck=car; may be repeated.")
     ] = None,
 ) -> None:
-    """Score old model, candidate and teacher on the later frames, and decide about the promotion."""
+    """Score the old model, the candidate and the teacher on later frames, and decide on promotion."""
     flags = {"evaluation.ground_truth": ground_truth, "evaluation.map_classes": parse_class_map(map_class)}
     result = load_pipeline().evaluate(folder, _resolve(folder, config, setting, flags), progress=ProgressBar())
     say(describe_evaluation(result))
@@ -135,7 +124,7 @@ def export(folder: Folder, config: ConfigFile = None, setting: Setting = None) -
 
 
 def report(folder: Folder, config: ConfigFile = None, setting: Setting = None) -> None:
-    """Write the HTML page of a run."""
+    """Write the HTML report of a run."""
     say(load_pipeline().report(folder, _resolve(folder, config, setting, {}), progress=ProgressBar()))
 
 

@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_autotuner.cli.database_option import (
-    ConfigOption,
-    DatabaseOption,
-    DataOption,
-    find_database_url,
-    load_server_part,
-)
+from edge_autotuner.cli.loading import find_database_url, load_server_part
+from edge_autotuner.cli.options import ConfigOption, DatabaseOption, DataOption
 from edge_autotuner.cli.saying import say
 from edge_autotuner.core.clock import parse_duration_s
 
@@ -40,7 +35,7 @@ def add(
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Make the token of a new client, and print it: it can't be shown again."""
+    """Create a token for a new client, and print it once."""
     lifetime_s = parse_duration_s(expires) if expires is not None else None
     with _opened(find_database_url(config, data, database)) as tokens:
         _print_new(tokens.add(name, scope, expires_after_s=lifetime_s))
@@ -57,7 +52,7 @@ def rotate(
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Replace a client's token by a new one with the same scopes, and print that."""
+    """Replace a client's token, keeping its scopes, and print the new one once."""
     overlap_s = parse_duration_s(overlap) if overlap is not None else 0.0
     lifetime_s = parse_duration_s(expires) if expires is not None else None
     with _opened(find_database_url(config, data, database)) as tokens:
@@ -66,7 +61,7 @@ def rotate(
 
 @app.command()
 def revoke(name: Name, config: ConfigOption = None, data: DataOption = None, database: DatabaseOption = None) -> None:
-    """End all tokens of a client; a running service notices within seconds."""
+    """Revoke all tokens of a client; a running service applies it within seconds."""
     with _opened(find_database_url(config, data, database)) as tokens:
         n_revoked = tokens.revoke(name)
     say(f"{n_revoked} token{'s' if n_revoked > 1 else ''} of '{name}' revoked")
@@ -74,7 +69,7 @@ def revoke(name: Name, config: ConfigOption = None, data: DataOption = None, dat
 
 @app.command("list")
 def list_tokens(config: ConfigOption = None, data: DataOption = None, database: DatabaseOption = None) -> None:
-    """List all tokens that were ever made, without their secrets."""
+    """List all tokens, including old ones, without secrets."""
     with _opened(find_database_url(config, data, database)) as tokens:
         for token in tokens.all():
             say(_line(token))

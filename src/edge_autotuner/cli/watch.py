@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from edge_autotuner.cli.settings import COLLECT_PANEL, ConfigFile, Realtime, Setting, Source, merge_settings
+from edge_autotuner.cli.options import COLLECT_PANEL, ConfigFile, Realtime, Setting, Source
+from edge_autotuner.cli.settings import merge_settings
 from edge_autotuner.core.clock import parse_duration_s
 
 
@@ -37,7 +38,7 @@ def watch(
         ),
     ] = None,
 ) -> None:
-    """Show what the motion gate sees in SOURCE, to set it up; nothing is captured."""
+    """Show what the motion gate sees in SOURCE, without capturing."""
     from edge_autotuner.cli.watch_screen import show_watch
 
     flags = {

@@ -229,7 +229,8 @@ def _parsed_url(url: str) -> URL:
         backend = parsed.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise ConfigError(
-            "cannot read the database URL; use sqlite:///FILE or postgresql://[USER:PASSWORD@]HOST/NAME"
+            "cannot read the database URL; use sqlite:///FILE or postgresql://HOST/NAME, with a login before HOST if "
+            "needed"
         ) from None  # the text may hold a password
     if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edge_autotuner.cli.server_settings import merge_server_settings, settings_text
+from edge_autotuner.cli.settings import merge_server_settings, settings_text
 from edge_autotuner.config.server import ServerConfig
 from edge_autotuner.errors import ConfigError
 from support.runs.cli_runs import run_cli

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from edge_autotuner.cli.settings import (
-    describe_node_settings,
-    describe_settings,
-    node_settings_page,
-    settings_page,
-)
+from edge_autotuner.cli.explain import describe_node_settings, describe_settings, node_settings_page, settings_page
 from helpers import REPOSITORY
 
 REFERENCE = REPOSITORY / "docs" / "reference"

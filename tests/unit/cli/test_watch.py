@@ -12,7 +12,8 @@ from typing import Any
 import av
 import pytest
 
-from edge_autotuner.cli.settings import describe_settings, merge_settings
+from edge_autotuner.cli.explain import describe_settings
+from edge_autotuner.cli.settings import merge_settings
 from edge_autotuner.cli.watch_screen import status_line, summary_text
 from edge_autotuner.core import CaptureEvent, Frame
 from edge_autotuner.errors import VideoError

@@ -18,7 +18,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from edge_autotuner.cli.service_options import connected
+from edge_autotuner.cli.loading import connected
 from edge_autotuner.client import Connection, path_of
 from edge_autotuner.client.connection import ApiRequest
 from edge_autotuner.client.replies import http_errors, read_json

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from edge_autotuner.cli.settings import describe_service_settings, service_settings_page
+from edge_autotuner.cli.explain import describe_service_settings, service_settings_page
 from edge_autotuner.server.api_page import api_page, describe_api
 from helpers import REPOSITORY
 
