@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edge_autotuner.capture.zones import watched_pixels
+from edge_autotuner.capture.changes import watched_pixels
 from edge_autotuner.config import MotionConfig
 from edge_autotuner.core import scale_boxes
 from edge_autotuner.core.types import BoolArray, ImageArray, SizeWH

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_autotuner.capture.shrink import shrink
+from edge_autotuner.capture.motion import shrink
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""What a user names as a camera: an address of the network, or a webcam.
+"""Camera addresses: network streams and webcams.
 
-An address may hold a password. It is meant for FFmpeg only; everything else (messages, logs, manifests, reports)
-gets the form without secrets.
+An address may hold a password, which only FFmpeg gets; messages, logs, manifests and reports show the address without
+secrets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The seam between `LiveSource` and whatever gives it pictures: a camera, a webcam, a recording at its own pace."""
+"""The seam between `LiveSource` and what gives it pictures: a camera, a webcam, a recording at its own pace."""
 
 from __future__ import annotations
 

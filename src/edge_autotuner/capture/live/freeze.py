@@ -1,7 +1,6 @@
-"""Notices a camera that sends the same picture for ever.
+"""Detects a camera that keeps sending the same picture.
 
-A sensor is never without noise, and a clock in the picture moves: pictures that are the same to the last bit come
-from a camera or relay that hangs.
+A sensor is never without noise: pictures that are equal to the last bit come from a camera or relay that hangs.
 """
 
 from __future__ import annotations
@@ -22,11 +21,7 @@ class FreezeWatch:
     """
 
     def __init__(self, patience_s: float | None) -> None:
-        """Begin without a picture.
-
-        Args:
-            patience_s: how long a picture may stay the same, seconds; None for ever.
-        """
+        """Begin without a picture; one may stay the same for `patience_s` seconds, or without limit for None."""
         self._first_patience_s = patience_s
         self._patience_s = patience_s
         self._still: ImageArray | None = None

@@ -1,4 +1,4 @@
-"""The place between the thread that reads a camera and whoever looks at the frames."""
+"""Hands frames from the thread that reads a camera to the one that looks at them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,15 @@ _LOSSLESS_FRAMES = 16  # that may wait in the lossless mode: to change threads c
 
 
 class LatestFrame:
-    """Holds the newest frame that nobody took yet; one writer, one reader.
+    """Holds the newest frame that was not taken yet; one writer, one reader.
 
-    A slow reader finds the freshest frame, and memory does not grow. Frames that nobody took in time are
+    A slow reader gets the newest frame, and memory does not grow. Frames that were not taken in time are
     dropped and counted. In the lossless mode a few frames are held, the writer waits when there are too many, and
     no frame is dropped.
     """
 
     def __init__(self, stop: threading.Event, *, lossless: bool = False) -> None:
-        """Begin empty.
-
-        Args:
-            stop: ends every wait of both sides.
-            lossless: let the writer wait for the reader. For recordings and simulated time: a camera does not wait.
-        """
+        """Begin empty; `stop` ends every wait of both sides, `lossless` lets the writer wait for the reader."""
         self._stop = stop
         self._lossless = lossless
         self._changed = threading.Condition()
@@ -36,7 +31,7 @@ class LatestFrame:
 
     @property
     def n_dropped(self) -> int:
-        """Frames that were replaced before somebody took them."""
+        """Frames that were replaced before they were taken."""
         return self._n_dropped
 
     @property

@@ -1,4 +1,4 @@
-"""A camera that films now, as a source of frames."""
+"""A live camera as a source of frames."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _END_MARGIN_S = 5.0
 class LiveSource(SourceBase):
     """A feed as a `FrameSource`: fresh frames with wall-clock stamps, whatever happens to the connection.
 
-    A thread of its own reads the feed. Who is slow gets the newest frame; what nobody took in time is dropped and
-    counted, and memory does not grow. When a camera fails, the thread tells so and tries again; `frames` goes on
+    A thread reads the feed. A slow reader gets the newest frame; frames that were not taken in time are dropped and
+    counted, and memory does not grow. When a camera fails, the thread reports it and reconnects; `frames` continues
     when there are pictures again. Close it, or use it in a `with` block.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""The thread that reads a feed: it connects, hands frames over, and connects again when there is trouble."""
+"""The thread that reads a feed: it connects, hands frames over, and reconnects after a failure."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class FeedReader:
         return self._stamps.time_s
 
     def run(self) -> None:
-        """Read until there is nothing more to read; why it ended goes to whoever takes the frames."""
+        """Read until the feed ends; the reader of the frames gets the failure, if there was one."""
         try:
             self._read_until_over()
         except Exception as exc:  # the thread's edge: every failure belongs to the reader of the frames
@@ -172,7 +172,7 @@ class FeedReader:
         return min(wait_s, left_s)
 
     def _patience_left_s(self, failure: FeedError) -> float:
-        """Return for how many seconds it is still worth to try.
+        """Return for how many seconds another attempt is worth it.
 
         Raises:
             VideoError: no more.
