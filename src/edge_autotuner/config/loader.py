@@ -158,6 +158,12 @@ def _explain(error: ValidationError, text: str, path: Path | None, overrides: Ma
     return "; ".join(lines)
 
 
+def place_in_file(path: Path, keys: tuple[str, ...]) -> str:
+    """Return `FILE:LINE: ` of nested keys, for mistakes that only a look at several settings finds."""
+    line = _line_of(_read(path), keys)
+    return f"{path}:{line}: " if line else f"{path}: "
+
+
 def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
     """Return the 1-based line of the deepest of the nested keys in the file."""
     node = compose_yaml(text, where="") if text else None

@@ -1,0 +1,110 @@
+"""The conditions of a script at any time."""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+from itertools import pairwise
+
+from edge_autotuner.simulation.world.conditions import STEPS, Season, WorldConditions
+from edge_autotuner.simulation.world.script import HAS_STRENGTH, LIGHTS, WorldEvent, WorldScript
+from edge_autotuner.simulation.world.traffic import Demand
+
+_MAX_DEFOCUS, _MAX_SHAKE_PX, _MAX_EXTRA_NOISE, _MAX_DEAD_PIXELS = 6, 6, 24, 60
+_DEFAULT_SHARE = 0.2
+_SUN = {"winter": (8.0, 16.5), "spring": (6.5, 18.5), "summer": (5.0, 21.0), "autumn": (6.5, 18.0)}  # rise and set, h
+
+
+class ScriptedConditions:
+    """What a script says about every time; a `Schedule`."""
+
+    def __init__(self, script: WorldScript) -> None:
+        self._script = script
+        self._at = lru_cache(256)(self._conditions)
+
+    def __repr__(self) -> str:
+        return f"ScriptedConditions({self._script!r})"
+
+    def at(self, time_s: float) -> WorldConditions:
+        """Return the conditions at a time, seconds of the video."""
+        return self._at(time_s * self._script.speed)
+
+    @cached_property
+    def _starts_h(self) -> float:
+        hours, minutes = self._script.starts_at.split(":")
+        return int(hours) + int(minutes) / 60
+
+    @cached_property
+    def _light_events(self) -> tuple[WorldEvent, ...]:
+        return tuple(sorted((e for e in self._script.events if e.what in LIGHTS), key=lambda e: e.at))
+
+    def _conditions(self, time_s: float) -> WorldConditions:
+        script = self._script
+        strength = dict.fromkeys(HAS_STRENGTH, 0.0)
+        season, traffic, has_works = script.season, script.traffic, False
+        shares: dict[str, float] = dict(script.shares.items())
+        right = down = 0.0
+        for event in sorted(script.events, key=lambda e: e.at):
+            level = event.level(time_s)
+            if event.what == "new-class" and event.kind is not None:
+                shares[event.kind] = (event.share or _DEFAULT_SHARE) if level > 0 else 0.0
+            if level <= 0:
+                continue
+            if event.what in strength:
+                strength[event.what] = max(strength[event.what], event.strength * level)
+            elif event.what == "turn":
+                right, down = right + event.right * level, down + event.down * level
+            elif event.what == "season" and event.season is not None:
+                season = event.season
+            elif event.what == "traffic" and event.factor is not None:
+                traffic *= event.factor
+            elif event.what == "roadworks":
+                has_works = True
+        hour = (self._starts_h + time_s / 3600) % 24
+        daylight, has_infrared = self._daylight(time_s, hour, season)
+        if script.daylight == "cycle":
+            traffic *= _traffic_at(hour)
+        steps = {name: int(value * STEPS + 0.5) for name, value in strength.items()}
+        return WorldConditions(
+            daylight=daylight, has_infrared=has_infrared, overcast=steps["clouds"], rain=steps["rain"],
+            fog=steps["fog"], snow=steps["snow"], season=season, dirt=steps["dirty-lens"],
+            noise=int(2 * script.noise + 0.5) + steps["sensor"] * _MAX_EXTRA_NOISE // STEPS,
+            n_dead_pixels=steps["sensor"] * _MAX_DEAD_PIXELS // STEPS,
+            defocus=steps["defocus"] * _MAX_DEFOCUS // STEPS,
+            shake_px=max(script.shake, (steps["shake"] * _MAX_SHAKE_PX + STEPS - 1) // STEPS),
+            compression=script.compression, turn=(int(right * 100 // 1), int(down * 100 // 1)),
+            sun=_sun_at(hour) if script.daylight == "cycle" else None,
+            demand=Demand(traffic, shares or None, has_works),
+        )  # fmt: skip
+
+    def _daylight(self, time_s: float, hour: float, season: Season) -> tuple[int, bool]:
+        """Return the step of daylight and whether the camera may switch to infrared."""
+        script = self._script
+        if script.daylight == "cycle":
+            rise, fall = _SUN[season]
+            above = min(hour - rise, fall - hour)  # hours since sunrise or until sunset
+            step = 13 + (above * 17 if above < 0 else above * 10)
+            return int(max(0.0, min(float(STEPS), step))), script.night == "infrared"
+        level, has_infrared = float(STEPS), script.night == "infrared"
+        if any(event.what == "dawn" and event is self._light_events[0] for event in self._light_events):
+            level = 0.0  # a script that begins with a dawn begins at night
+        for event in self._light_events:
+            share = event.level(time_s)
+            if share > 0:
+                level += (LIGHTS[event.what] - level) * share
+                has_infrared = event.what == "infrared" or (has_infrared and event.what != "night")
+        return int(level + 0.5), has_infrared
+
+
+def _traffic_at(hour: float) -> float:
+    """Return how busy it is at a time of day, 1 at noon."""
+    marks = ((0.0, 0.12), (5.0, 0.12), (8.0, 1.25), (12.0, 1.0), (17.0, 1.3), (21.0, 0.5), (24.0, 0.12))
+    for (start, low), (end, high) in pairwise(marks):
+        if start <= hour <= end:
+            return low + (high - low) * (hour - start) / (end - start)
+    return 1.0
+
+
+def _sun_at(hour: float) -> tuple[int, int]:
+    """Return where a point 1 m high throws its shadow, tenths of metres to the right and away."""
+    x = max(-1.0, min(1.0, (hour - 13) / 7))  # morning to evening
+    return int(24 * x), int(5 + 8 * x * x)

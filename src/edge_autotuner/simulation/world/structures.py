@@ -1,0 +1,162 @@
+"""Buildings, trees and posts of the backdrop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edge_autotuner.core.types import ImageArray
+from edge_autotuner.simulation.world.camera import PinholeCamera, clipped_polygon
+from edge_autotuner.simulation.world.conditions import STEPS, Season
+from edge_autotuner.simulation.world.exact import Draws, cosine, sine
+from edge_autotuner.simulation.world.layouts import Building, Ground, Post, Tree
+from edge_autotuner.simulation.world.sprite import DEPRESSION_BINS, Canvas, Colour, Sprite, View, scale_number, shaded
+
+_LEAVES: dict[Season, Colour] = {
+    "spring": (70, 160, 110), "summer": (52, 104, 70), "autumn": (40, 104, 176), "winter": (70, 82, 92),
+}  # fmt: skip
+_FACADES: tuple[Colour, ...] = (
+    (176, 196, 210), (150, 164, 176), (124, 150, 186), (186, 190, 192), (138, 170, 196), (112, 124, 150),
+)  # fmt: skip
+_PANE: Colour = (92, 84, 76)
+
+
+@dataclass(frozen=True, eq=False)
+class Prop:
+    """A tree or post, which covers what passes behind it.
+
+    Attributes:
+        sprite: its picture by day.
+        xy: pixel of the place that it stands on.
+        depth_m: distance.
+    """
+
+    sprite: Sprite
+    xy: tuple[int, int]
+    depth_m: float
+
+
+def paint_building_in_place(
+    image: ImageArray, distance: npt.NDArray[np.float32], glow: ImageArray, camera: PinholeCamera, building: Building,
+    snow: int,
+) -> None:  # fmt: skip
+    """Draw a building into the picture, its distance and what shines of it at night."""
+    draws = Draws(31, building.number)
+    facade = draws.choice(_FACADES)
+    depth = float(camera.depth_of(*middle_of(building.corners)))
+    high = building.height_m
+
+    def fill(points: list[tuple[float, float, float]], colour: Colour, *, light: Colour | None = None) -> None:
+        seen = clipped_polygon(camera, points)
+        if len(seen) >= 3:
+            fixed = fixed_points(camera, seen, 1)
+            cv2.fillConvexPoly(image, fixed, colour, cv2.LINE_8, 4)
+            cv2.fillConvexPoly(distance, fixed, depth, cv2.LINE_8, 4)
+            cv2.fillConvexPoly(glow, fixed, light or (0, 0, 0), cv2.LINE_8, 4)
+
+    if camera.height_m > high:
+        roof = (210, 206, 204) if snow > STEPS // 4 else (92, 94, 98)
+        fill([(x, y, high) for x, y in building.corners], roof)
+    for number, end in enumerate(building.corners):
+        start = building.corners[number - 1]
+        # seen if the camera, over the origin, is on its outer side
+        if start[0] * end[1] - end[0] * start[1] <= 0:
+            continue
+        length = distance_to((end[0] - start[0], end[1] - start[1]))
+        bright = 0.82 + 0.2 * abs(end[0] - start[0]) / length
+
+        def at(
+            along: float, z: float, start: Ground = start, end: Ground = end, length: float = length
+        ) -> tuple[float, float, float]:
+            share = along / length
+            return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1]), z
+
+        fill([at(0, 0), at(length, 0), at(length, high), at(0, high)], shaded(facade, bright))
+        fill([at(0, 0), at(length, 0), at(length, 0.5), at(0, 0.5)], shaded(facade, 0.7 * bright))
+        n_columns = max(1, int(length / 2.6))
+        for row in range(max(1, int(high / 3.0))):
+            for column in range(n_columns):
+                is_lit = draws.unit() < 0.3
+                pane = shaded(_PANE, draws.between(0.7, 1.5))
+                left = (column + 0.5) * length / n_columns - 0.65
+                low = row * 3.0 + 1.0
+                top = min(low + 1.5, high - 0.3)
+                frame = [
+                    at(left - 0.1, low - 0.1),
+                    at(left + 1.4, low - 0.1),
+                    at(left + 1.4, top + 0.1),
+                    at(left - 0.1, top + 0.1),
+                ]
+                fill(frame, shaded(facade, 1.12 * bright))
+                fill([at(left, low), at(left + 1.3, low), at(left + 1.3, top), at(left, top)], pane,
+                     light=(70, 130, 165) if is_lit else None)  # fmt: skip
+
+
+def _place_of(camera: PinholeCamera, place: Ground) -> tuple[tuple[int, int], View, float]:
+    depth = camera.depth_of(*place)
+    x, y = camera.project(*place)
+    _, depression = camera.view_angles(*place)
+    view = View(0, int(depression * DEPRESSION_BINS + 0.5), scale_number(camera.focal_px / depth))
+    return (int(x // 1), int(y // 1)), view, depth
+
+
+def tree_prop(camera: PinholeCamera, tree: Tree, season: Season, snow: int) -> Prop:
+    """Draw a tree."""
+    xy, view, depth = _place_of(camera, tree.place)
+    draws, high = Draws(32, tree.number), tree.height_m
+    radius = 0.27 * high
+    canvas = Canvas(view, radius * 1.5, high * 1.1)
+    canvas.hull([((0, 0, 0.0), 0.16), ((0, 0, 0.55 * high), 0.1)], (52, 66, 80))
+    is_bare = season == "winter"
+    leaves = (225, 222, 220) if snow > STEPS // 2 else _LEAVES[season]
+    for n in range(26 if is_bare else 120):
+        turn, out = draws.unit(), math.sqrt(draws.unit())
+        up = draws.between(-1.0, 1.0)
+        wide = radius * out * (1 - 0.5 * up * up)
+        centre = (wide * sine(turn), wide * cosine(turn), (0.66 + 0.3 * up) * high)
+        if is_bare:
+            canvas.line([(0, 0, 0.45 * high), centre], shaded(leaves, 0.8), 0.05)
+        else:
+            gain = 0.62 + 0.36 * (up + 1) / 2 + 0.22 * n / 120
+            canvas.hull([(centre, radius * draws.between(0.14, 0.3))], shaded(leaves, gain))
+    return Prop(canvas.finish(), xy, depth)
+
+
+def post_prop(camera: PinholeCamera, post: Post) -> Prop:
+    """Draw a lamp post or a barrier."""
+    xy, view, depth = _place_of(camera, post.place)
+    high = post.height_m
+    canvas = Canvas(view, 1.6, high + 0.3)
+    if post.is_lamp:
+        canvas.line([(0, 0, 0), (0, 0, high)], (96, 98, 100), 0.14)
+        canvas.line([(0, 0, high), (-1.2, 0, high + 0.1)], (96, 98, 100), 0.1)
+        canvas.hull([((-0.9, 0, high + 0.05), 0.1), ((-1.35, 0, high + 0.1), 0.08)], (178, 180, 180))
+    else:
+        for n in range(6):
+            colour = (60, 60, 215) if n % 2 else (225, 228, 230)
+            b0, b1 = -0.9 + 0.3 * n, -0.6 + 0.3 * n
+            canvas.polygon([(0, b0, 0.72 * high), (0, b1, 0.72 * high), (0, b1, high), (0, b0, high)], colour)
+        for b in (-0.8, 0.8):
+            canvas.line([(0, b, 0), (0, b, high)], (200, 200, 205), 0.06)
+    return Prop(canvas.finish(), xy, depth)
+
+
+def fixed_points(camera: PinholeCamera, points: list[tuple[float, float, float]], n_sub: int) -> npt.NDArray[np.int32]:
+    """Return projected points in OpenCV's fixed-point coordinates, for a picture enlarged `n_sub` times."""
+    flat = [camera.project(*point) for point in points]
+    limit = 1 << 24
+    return np.array([[max(-limit, min(limit, int(v * 16 * n_sub // 1) - 8)) for v in xy] for xy in flat], np.int32)
+
+
+def distance_to(place: Ground) -> float:
+    """Return the distance of a place on the ground from the origin, metres."""
+    return math.sqrt(place[0] * place[0] + place[1] * place[1])
+
+
+def middle_of(corners: tuple[Ground, ...]) -> Ground:
+    """Return the mean of some places."""
+    return math.fsum(x for x, _ in corners) / len(corners), math.fsum(y for _, y in corners) / len(corners)

@@ -1,0 +1,119 @@
+"""Scripts: what is read, what is refused with its place, and what happens when."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_autotuner.errors import ConfigError
+from edge_autotuner.simulation.world import READY_SCRIPTS, WorldScript, load_script, open_world
+from edge_autotuner.simulation.world.schedule import ScriptedConditions
+
+HOUR = 3600.0
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "script.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", READY_SCRIPTS)
+def test_ready_scripts_are_sound(name: str) -> None:
+    script = load_script(name)
+    world = open_world(script.model_copy(update={"size": "160x96"}))
+    assert world.info.n_frames == script.n_frames
+    assert world.image(script.n_frames - 1).shape == (96, 160, 3)
+
+
+def test_the_ready_scripts_are_told_apart_by_what_returns() -> None:
+    """dynamic: nothing returns; semi-repetitive: something does; repetitive: everything does."""
+    returns = {name: [event.every is not None for event in load_script(name).events] for name in READY_SCRIPTS}
+    assert not any(returns["dynamic"])
+    assert any(returns["semi-repetitive"])
+    assert not all(returns["semi-repetitive"])
+    assert all(returns["repetitive"])
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        ("length: 1h\nevents:\n  - what: rain\n    at: 2h\n", ":4: events.0.at", "after the end of the script"),
+        ("events:\n  - {what: rain, for: 10s, fade: 6s}\n", ":2: events.0.fade", "coming and going take 12 s"),
+        ("events:\n  - {what: rain, times: 3}\n", ":2: events.0.times", "'every' is missing"),
+        ("events:\n  - {what: rain, every: 10s}\n", ":2: events.0.every", "needs an end"),
+        ("events:\n  - {what: rain, for: 20s, every: 10s}\n", ":2: events.0.every", "before it has ended"),
+        (
+            "events:\n  - {what: rain}\n  - {what: rain, at: 5s}\n",
+            ":3: events.1.at",
+            "rain begins at 5 s, but rain (event 1)",
+        ),
+        ("events:\n  - {what: dusk, for: 20s}\n  - {what: night, at: 5s}\n", ":3: events.1.at", "lasts until 20 s"),
+        ("daylight: cycle\nevents:\n  - {what: night}\n", ":3: events.0.what", "contradicts 'daylight: cycle'"),
+        ("size: 641x360\n", ":1: size", "multiples of 8"),
+        ("size: big\n", ":1: size", "expected WIDTHxHEIGHT"),
+        ("shares: {bus: 0.7, van: 0.7}\n", ":1: shares", "more than 1"),
+        ("events:\n  - {what: hail}\n", ":2: events.0.what", "'rain'"),
+        ("events:\n  - {what: rain, kind: bus}\n", ":2: events.0", "'kind' belongs to new-class"),
+        ("events:\n  - {what: season}\n", ":2: events.0", "season needs 'season'"),
+        ("events:\n  - {what: turn}\n", ":2: events.0", "turn needs 'right' or 'down'"),
+        ("shares: {bus: 0.1}\nevents:\n  - {what: new-class, kind: bus}\n", ":3: events.0.kind", "is no new class"),
+        ("lenght: 1h\n", ":1: lenght", "no such setting"),
+        ("events:\n  - {what: rain, for: 1s, every: 1s}\nlength: 30d\n", ":2: events.0.every", "more than 10000 times"),
+    ],
+)
+def test_mistakes_are_told_with_file_line_and_key(text: str, place: str, message: str, tmp_path: Path) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load_script(path)
+    assert f"{path}{place}" in str(caught.value)
+    assert message in str(caught.value)
+
+
+def test_an_unknown_name_lists_the_ready_scripts() -> None:
+    with pytest.raises(ConfigError, match="dynamic, semi-repetitive, repetitive, quiet-day, week"):
+        load_script("weekend")
+
+
+def conditions(tmp_path: Path, text: str) -> ScriptedConditions:
+    return ScriptedConditions(load_script(write(tmp_path, text)))
+
+
+def test_an_event_comes_stays_goes_and_returns(tmp_path: Path) -> None:
+    at = conditions(tmp_path, "length: 10min\nevents: [{what: rain, at: 1min, for: 40s, fade: 10s, strength: 1, "
+                    "every: 2min, times: 2}]").at  # fmt: skip
+    assert [at(t).rain for t in (59, 65, 75, 95, 101, 200, 311)] == [0, 16, 32, 16, 0, 32, 0]
+
+
+def test_light_goes_from_one_event_to_the_next(tmp_path: Path) -> None:
+    at = conditions(tmp_path, "length: 100s\nevents: [{what: dusk, at: 10s, fade: 10s}, {what: night, at: 40s}, "
+                    "{what: infrared, at: 60s}, {what: dawn, at: 80s, fade: 10s}]").at  # fmt: skip
+    assert [at(t).daylight for t in (0, 15, 30, 50, 70, 85, 95)] == [32, 22, 12, 0, 0, 16, 32]
+    assert [at(t).is_infrared for t in (50, 70, 95)] == [False, True, False]
+
+
+def test_a_day_can_be_compressed(tmp_path: Path) -> None:
+    script = write(tmp_path, "length: 2d\nday: 60s\nrate: 5\nstarts_at: '00:00'\ndaylight: cycle\nnight: infrared\n")
+    loaded = load_script(script)
+    assert loaded.n_frames == 600
+    at = ScriptedConditions(loaded).at
+    assert [at(t).daylight for t in (0, 30, 60, 90)] == [0, 32, 0, 32]
+    assert at(0).is_infrared
+    assert at(30).demand.traffic > 5 * at(0).demand.traffic
+
+
+def test_turned_cameras_new_classes_works_and_seasons(tmp_path: Path) -> None:
+    at = conditions(tmp_path, "length: 100s\nevents: [{what: turn, at: 10s, right: 2, down: -0.5}, "
+                    "{what: new-class, at: 20s, kind: bus, share: 0.1}, {what: roadworks, at: 30s, for: 10s}, "
+                    "{what: season, at: 50s, season: winter}, {what: traffic, at: 60s, factor: 0.5}]").at  # fmt: skip
+    assert [at(t).turn for t in (5, 15)] == [(0, 0), (200, -50)]
+    assert [at(t).demand.shares for t in (5, 25)] == [{"bus": 0.0}, {"bus": 0.1}]
+    assert [at(t).demand.has_works for t in (25, 35, 45)] == [False, True, False]
+    assert [at(t).season for t in (45, 55)] == ["summer", "winter"]
+    assert [at(t).demand.traffic for t in (55, 65)] == [1.0, 0.5]
+
+
+def test_overrides_replace_what_the_file_says() -> None:
+    assert load_script("week", {"scene": "parking", "camera": 3, "size": None}).scene == "parking"
+    assert isinstance(load_script("quiet-day"), WorldScript)
