@@ -93,6 +93,7 @@ def test_imports_point_one_way() -> None:
 MAKES_DETECTIONS = {
     "models/decode.py": "raw outputs of a model",
     "simulation/static_camera.py": "exact truth of a drawn scene",
+    "simulation/world/truth.py": "exact truth of a simulated world",
 }
 
 
