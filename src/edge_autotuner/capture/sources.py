@@ -38,7 +38,7 @@ def open_source(
         stream: how cameras are connected to, and whether recordings are played at their own pace.
         clock: of the stamps.
         on_event: told what happens to a camera, from another thread.
-        lossless: let a recording wait for whoever takes its frames, for simulated time.
+        lossless: let a recording wait for the reader of its frames, for simulated time.
         start_index: index of the first picture.
         start_time_s: time of the start, seconds.
         end_time_s: when to stop, seconds.
