@@ -142,14 +142,7 @@ class Connection:
         deadline: Deadline | None = None,
         limits: JsonLimits | None = None,
     ) -> Message:
-        """Get a message.
-
-        Args:
-            path: from `path_of`.
-            reply: class of the message.
-            query: parameters.
-            deadline: no attempt begins after it.
-            limits: of the reply, instead of those of its class.
+        """Get a message, within the limits of its class, or other ones; no attempt begins after the deadline.
 
         Raises:
             ServiceUnreachable: no answer within the attempts or before the deadline.

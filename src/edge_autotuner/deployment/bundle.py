@@ -62,10 +62,9 @@ class ModelBundle:
 
     Attributes:
         architecture: of the network, for further training.
-        metrics: what was measured, plain JSON values.
-        promotion: whether it replaced the deployed model, and why; plain JSON values.
-        lineage: what it was made from, plain JSON values.
-        created_at: aware UTC time.
+        metrics: of the evaluation, JSON values.
+        promotion: whether it replaced the deployed model, and why; JSON values.
+        lineage: of the start and the data, JSON values.
     """
 
     folder: Path
@@ -111,7 +110,7 @@ def write_bundle(
     lineage: Mapping[str, Any],
     clock: Clock | None = None,
 ) -> ModelBundle:
-    """Write a new bundle, with its `metrics`, `promotion` and `lineage` in JSON, in one step that a kill cannot halve.
+    """Write a new bundle in one step, so that a kill leaves no part of it.
 
     Raises:
         ModelBundleError: the folder exists, or the model is no ONNX model or keeps weights in another file.
@@ -218,11 +217,7 @@ def verify_files(bundle: ModelBundle) -> None:
 
 
 def check_model_file(content: bytes) -> None:
-    """Refuse an ONNX file that keeps its weights in another file.
-
-    Raises:
-        ModelBundleError: it does, or is no ONNX model.
-    """
+    """Raise `ModelBundleError` for a file that is no ONNX model, or keeps its weights in another file."""
     try:
         check_one_file(content, MODEL_FILE)
     except WeightsError as exc:
