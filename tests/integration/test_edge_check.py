@@ -177,7 +177,7 @@ def test_a_folder_in_use(place: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_that_cannot_be_written(place: Path) -> None:
     Path("closed").mkdir(mode=0o500)
-    assert "cannot be written" in run_cli("edge", write(folder="closed/node"), "--check").err
+    assert "cannot write to" in run_cli("edge", write(folder="closed/node"), "--check").err
 
 
 def test_home_means_the_same_in_files_and_flags(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

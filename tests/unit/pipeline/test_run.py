@@ -52,7 +52,7 @@ def test_a_run_that_cannot(
 
 def test_a_live_run_cannot_be_judged_by_frames_of_a_recording(samples: Samples, tmp_path: Path) -> None:
     config = changed(samples, "evaluation", ground_truth=str(samples.ground_truth))
-    with pytest.raises(ConfigError, match=r"with a live source give evaluation\.test_source"):
+    with pytest.raises(ConfigError, match=r"for a live source, set evaluation\.test_source"):
         check_start("rtsp://127.0.0.1:1/stream", tmp_path / "run", config)
     with pytest.raises(VideoError, match=r"the source .*no\.mp4 does not exist"):
         check_start(tmp_path / "no.mp4", tmp_path / "run", config)

@@ -68,7 +68,7 @@ def test_no_connection_is_tried_later_without_showing_the_secret() -> None:
     [
         pytest.param("http://", "needs a host", id="no host"),
         pytest.param("http://me:pass@host/", "use token_file", id="login"),
-        pytest.param("http://host:99999999/", "is not an address|expected 1 to 65535", id="port"),
+        pytest.param("http://host:99999999/", "is not valid|expected 1 to 65535", id="port"),
     ],
 )
 def test_addresses_that_cannot_be_used(url: str, message: str) -> None:

@@ -115,7 +115,7 @@ def test_a_rebuilding_that_was_killed_goes_on(tmp_path: Path) -> None:
 def test_a_content_that_is_another_one_is_refused(tmp_path: Path) -> None:
     description, contents, _ = described(tmp_path / "here")
     wrong = {sha256: content[:-1] + b"x" for sha256, content in contents.items()}
-    with pytest.raises(DatasetError, match="was changed"):
+    with pytest.raises(DatasetError, match="was modified"):
         rebuild_run(description, wrong.__getitem__, RunFolder(tmp_path / "there"), check=accept)
 
 
