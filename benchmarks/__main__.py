@@ -20,6 +20,7 @@ from benchmarks.node import uplink as node_uplink
 from benchmarks.service import decoding, hostile, hostile_tables
 from benchmarks.service import load as service_load
 from benchmarks.service import tables as service_tables
+from benchmarks.simulation import campaign as simulation
 from benchmarks.specialization import exported, runner
 from edge_autotuner.cli.progress_bar import ProgressBar
 from edge_autotuner.core.clock import parse_duration_s
@@ -158,6 +159,18 @@ def run_node_uplink(quick: _Quick = False) -> None:
     """Count the bytes that a node sends for a batch, beside every frame as JPEG; the same in every run."""
     results = {"uplink": node_uplink.run_uplink(quick=quick, progress=ProgressBar())}
     typer.echo(f"{node_tables.uplink_table(results)}\n\n{node_tables.uplink_note(results)}")
+
+
+@app.command("simulation")
+def run_simulation(
+    part: Annotated[list[str] | None, typer.Option(help="detectors, poses, speed, week; all if none.")] = None,
+    quick: _Quick = False,
+) -> None:
+    """Score detectors and pose models on the simulated world, time it, and watch its memory, about 10 minutes."""
+    parts = tuple(name for name in simulation.PARTS if not part or name in part)
+    results = simulation.run(parts=parts, quick=quick, say=typer.echo)
+    for write in (simulation.detector_table, simulation.pose_table, simulation.speed_table, simulation.week_line):
+        typer.echo(f"\n{write(results)}")
 
 
 @app.command("exported-labels")

@@ -18,6 +18,7 @@ from benchmarks.node import tables as node_tables
 from benchmarks.service import hostile, hostile_tables
 from benchmarks.service import load as service
 from benchmarks.service import tables as service_tables
+from benchmarks.simulation import campaign as simulation
 from benchmarks.specialization import accuracy_tables, option_tables, speed_tables
 from benchmarks.specialization import results as specialization
 from edge_autotuner.errors import ConfigError
@@ -30,6 +31,7 @@ _PAGES = (
     _ROOT / "docs" / "capture-benchmarks.md",
     _ROOT / "docs" / "service.md",
     _ROOT / "docs" / "street-nano.md",
+    _ROOT / "docs" / "simulated-world.md",
 )
 _CARD = packaged_weights_folder() / "street_nano.json"
 _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -107,10 +109,14 @@ _TABLES: dict[str, tuple[Callable[..., str], tuple[Path, ...]]] = {
     "node_uplink": (node_tables.uplink_table, (node.RESULTS,)),
     "node_uplink_note": (node_tables.uplink_note, (node.RESULTS,)),
     "kills": (kills_table, (kills.RESULTS,)),
+    "simulation_detectors": (simulation.detector_table, (simulation.RESULTS,)),
+    "simulation_poses": (simulation.pose_table, (simulation.RESULTS,)),
+    "simulation_speed": (simulation.speed_table, (simulation.RESULTS,)),
+    "simulation_week": (simulation.week_line, (simulation.RESULTS,)),
 }
 """Name between the markers -> what writes the table, and the committed results that it is given."""
 
-_IN_PARTS = (service.RESULTS, node.RESULTS, kills.RESULTS)
+_IN_PARTS = (service.RESULTS, node.RESULTS, kills.RESULTS, simulation.RESULTS)
 """Results of which any part, or all, may be missing; their tables say so."""
 
 

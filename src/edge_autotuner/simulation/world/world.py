@@ -71,6 +71,9 @@ class SimulatedWorld(SourceBase):
     """A fixed camera in a simulated world, as a `FrameSource`. It is never to be shown as real video.
 
     Frame k follows from the arguments and k alone: frames can be asked for in any order, and nothing grows with them.
+
+    Attributes:
+        n_frames: length.
     """
 
     def __init__(
@@ -102,7 +105,7 @@ class SimulatedWorld(SourceBase):
         """
         check_picture(size_wh, n_frames, rate_hz)
         self._layout = layout or make_layout(scene, camera, size_wh)
-        self._schedule, self._seed, self._n_frames = schedule or Steady(), hashed(seed, camera), n_frames
+        self._schedule, self._seed, self.n_frames = schedule or Steady(), hashed(seed, camera), n_frames
         settings = f"world {scene} {camera} {size_wh} {n_frames} {rate_hz} {seed} {self._schedule} {layout}"
         digest = hashlib.sha256(settings.encode()).hexdigest()
         self.info = SourceInfo("video", f"simulated-{scene}-{camera}-{seed}", size_wh, n_frames, rate_hz, digest)
@@ -115,7 +118,7 @@ class SimulatedWorld(SourceBase):
 
     def frames(self, *, while_waiting: Callable[[], None] = do_nothing) -> Iterator[Frame]:
         """Yield all frames in order."""
-        return (self.frame(index) for index in range(self._n_frames))
+        return (self.frame(index) for index in range(self.n_frames))
 
     def frame(self, index: int) -> Frame:
         """Return one frame."""
@@ -154,8 +157,8 @@ class SimulatedWorld(SourceBase):
         Raises:
             ValueError: there is no such frame.
         """
-        if not 0 <= index < self._n_frames:
-            raise ValueError(f"frame index must be in 0..{self._n_frames - 1}, got {index}")
+        if not 0 <= index < self.n_frames:
+            raise ValueError(f"frame index must be in 0..{self.n_frames - 1}, got {index}")
         return self._schedule.at(index / self.info.rate_hz)
 
     @property
