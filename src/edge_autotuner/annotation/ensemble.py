@@ -9,7 +9,7 @@ import numpy as np
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, LabelMap, Look, Scene, Teacher, TeacherBase
 from edge_autotuner.core.tasks import task_of
-from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
+from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.errors import ConfigError
 
 
@@ -38,30 +38,19 @@ class EnsembleTeacher(TeacherBase):
             raise ConfigError(f"annotation.teacher_weights has {len(weights)} numbers for {len(members)} teachers")
         self._members = tuple(members)
         self._config = config
-        self._labels = labels
+        self.name = " + ".join(member.name for member in members)
+        self.labels = labels
+        self.input_size_wh = max(
+            (member.input_size_wh for member in members), key=lambda size_wh: size_wh[0] * size_wh[1]
+        )
         self._weights = weights
         self.may_see_whole_frames = all(member.may_see_whole_frames for member in members)
         self.may_see_backgrounds = all(member.may_see_backgrounds for member in members)
         self._knows = np.array([[label in member.labels for label in labels] for member in members], np.bool_)
 
-    @property
-    def name(self) -> str:
-        """How reports and manifests call it."""
-        return " + ".join(member.name for member in self._members)
-
-    @property
-    def labels(self) -> LabelMap:
-        """The classes of its annotations."""
-        return self._labels
-
-    @property
-    def input_size_wh(self) -> SizeWH:
-        """The largest size that a member resizes its views to, pixels."""
-        return max((member.input_size_wh for member in self._members), key=lambda size_wh: size_wh[0] * size_wh[1])
-
     def looking(self, look: Look) -> EnsembleTeacher:
         """Return the same teachers with another way to look."""
-        return EnsembleTeacher([member.looking(look) for member in self._members], self._config, labels=self._labels)
+        return EnsembleTeacher([member.looking(look) for member in self._members], self._config, labels=self.labels)
 
     def annotate(
         self, image_bgr: ImageArray, regions_xyxy: FloatArray | None, *, scene: Scene | None = None
@@ -72,9 +61,9 @@ class EnsembleTeacher(TeacherBase):
         inside them. Calls and pixels of all members add up.
         """
         answers = [member.annotate(image_bgr, regions_xyxy, scene=scene) for member in self._members]
-        fused = task_of(self._labels).fuse(
+        fused = task_of(self.labels).fuse(
             [
-                answer.detections.relabelled(member.labels, self._labels)
+                answer.detections.relabelled(member.labels, self.labels)
                 for member, answer in zip(self._members, answers, strict=True)
             ],
             weights=self._weights,

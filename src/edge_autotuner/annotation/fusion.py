@@ -115,8 +115,10 @@ def fuse_boxes(
             fused_classes = np.append(fused_classes, boxes.class_ids[i])
             continue
         clusters[best].append(i)
-        fused_xyxy[best] = _mean_box(boxes.boxes_xyxy[clusters[best]], weighted[clusters[best]])
-        fused_classes[best] = _voted_class(boxes.class_ids[clusters[best]], weighted[clusters[best]])
+        members = clusters[best]
+        mean_xyxy = np.average(boxes.boxes_xyxy[members].astype(np.float64), axis=0, weights=weighted[members])
+        fused_xyxy[best] = mean_xyxy
+        fused_classes[best] = voted_class(boxes.class_ids[members], weighted[members])
     total = knows.T @ np.asarray(weights, np.float64)  # (C,)
     n_voters = knows.sum(axis=0)  # (C,)
     scores = [
@@ -153,10 +155,6 @@ def _best_cluster(
     return int(np.argmax(np.where(joins, overlap, -1.0))) if joins.any() else None
 
 
-def _mean_box(boxes_xyxy: FloatArray, weights: Float64Array) -> FloatArray:
-    return np.asarray(np.average(boxes_xyxy.astype(np.float64), axis=0, weights=weights), np.float32)
-
-
-def _voted_class(class_ids: IntArray, weights: Float64Array) -> int:
+def voted_class(class_ids: IntArray, weights: Float64Array) -> int:
     """Return the class with the largest sum of scores; the smallest id of equal ones."""
     return int(np.argmax(np.bincount(class_ids, weights=weights)))

@@ -8,6 +8,7 @@ import numpy as np
 
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Detections
+from edge_autotuner.core.annotations import highest_uncertain_score, score_bands
 from edge_autotuner.core.types import FloatArray
 
 
@@ -27,23 +28,15 @@ class TrainingLabels:
 
 
 def split_labels(annotation: Annotation, config: AnnotationConfig) -> TrainingLabels:
-    """Divide boxes by score: objects from `min_score` on, uncertain ones from `uncertain_score` on.
-
-    Boxes below both are dropped: their places are background. Boxes that were made uncertain on purpose stay
-    uncertain even when the band is empty because both thresholds are equal.
-    """
+    """Divide boxes by score; see `core.annotations.score_bands`."""
     found = annotation.detections
-    lowest = min(config.uncertain_score, highest_uncertain_score(config))
-    uncertain = found.select((found.scores < config.min_score) & (found.scores >= lowest))
-    return TrainingLabels(found.above(config.min_score), uncertain.boxes_xyxy, annotation.looked_xyxy)
-
-
-def highest_uncertain_score(config: AnnotationConfig) -> float:
-    """Return the largest float32 below `min_score`."""
-    return float(np.nextafter(np.float32(config.min_score), np.float32(0)))
+    is_object, is_uncertain = score_bands(
+        found.scores, min_score=config.min_score, uncertain_score=config.uncertain_score
+    )
+    return TrainingLabels(found.select(is_object), found.boxes_xyxy[is_uncertain], annotation.looked_xyxy)
 
 
 def as_uncertain(detections: Detections, config: AnnotationConfig) -> Detections:
     """Return the boxes with scores just below `min_score` at most, so that training ignores their places."""
-    scores = np.minimum(detections.scores, np.float32(highest_uncertain_score(config)))
-    return detections.with_scores(scores)
+    limit = np.float32(highest_uncertain_score(config.min_score))
+    return detections.with_scores(np.minimum(detections.scores, limit))

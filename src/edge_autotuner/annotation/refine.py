@@ -27,6 +27,7 @@ from edge_autotuner.errors import NoLabelsFound
 NOTE_KEY = "refinement"
 
 Labelled = tuple[FrameRecord, Annotation]
+"""A frame and what was said about it."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def refine_dataset(
     """
     if fingerprint == raw_fingerprint:
         raise ValueError("refined labels need a fingerprint of their own")
-    raw = {split: _annotated(store, split, raw_fingerprint) for split in SPLIT_NAMES}
+    raw = {split: annotated_by_time(store, split, raw_fingerprint) for split in SPLIT_NAMES}
     places = find_places(raw["train"], config)
     results = {split: refine_frames(frames, places, config) for split, frames in raw.items()}
     for split, frames in raw.items():
@@ -136,8 +137,8 @@ class RefinedFrames:
     temporal: TemporalCounts
 
 
-def _annotated(store: DatasetStore, split: str, fingerprint: str) -> list[Labelled]:
-    """Return the frames of a split that the teacher has seen, in order of time."""
+def annotated_by_time(store: DatasetStore, split: str, fingerprint: str) -> list[Labelled]:
+    """Return the frames of a split that have an annotation of this fingerprint, in order of time."""
     pairs = [(record, store.annotation_of(record, fingerprint)) for record in store.frames(split)]
     return sorted(((r, a) for r, a in pairs if a is not None), key=lambda pair: (pair[0].time_s, pair[0].index))
 

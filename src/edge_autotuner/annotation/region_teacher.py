@@ -12,7 +12,7 @@ from edge_autotuner.annotation.views import View, looked_rectangles, plan_views
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Detections, Detector, LabelMap, Look, Scene, TeacherBase, covered_fraction
 from edge_autotuner.core.tasks import task_of
-from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
+from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.errors import ConfigError, TeacherError
 
 _VIEWS_AT_ONCE = 16  # copies of views in memory; as many as frames are usually cut into
@@ -45,28 +45,12 @@ class RegionTeacher(TeacherBase):
             )
         self._detector = detector
         self._config = config
-        self._labels = labels
-        self._name = name
-
-    @property
-    def name(self) -> str:
-        """How reports and manifests call it."""
-        return self._name
-
-    @property
-    def labels(self) -> LabelMap:
-        """The classes of its annotations."""
-        return self._labels
-
-    @property
-    def input_size_wh(self) -> SizeWH:
-        """The size that the detector resizes every view to, pixels."""
-        return self._detector.input_size_wh
+        self.name, self.labels, self.input_size_wh = name, labels, detector.input_size_wh
 
     def looking(self, look: Look) -> RegionTeacher:
         """Return the same teacher with another way to look."""
         config = self._config.model_copy(update={"look": look})
-        return RegionTeacher(self._detector, config, labels=self._labels, name=self._name)
+        return RegionTeacher(self._detector, config, labels=self.labels, name=self.name)
 
     def annotate(
         self, image_bgr: ImageArray, regions_xyxy: FloatArray | None, *, scene: Scene | None = None
@@ -83,7 +67,7 @@ class RegionTeacher(TeacherBase):
             TeacherError: the detector returned numbers that are not finite.
         """
         size_wh = image_bgr.shape[1], image_bgr.shape[0]
-        views = plan_views(size_wh, regions_xyxy, self._config, detector_input_wh=self._detector.input_size_wh)
+        views = plan_views(size_wh, regions_xyxy, self._config, detector_input_wh=self.input_size_wh)
         whole: list[Detections] = []
         cut: list[Detections] = []
         for view, found in zip(views, self._look(image_bgr, views), strict=True):
@@ -106,12 +90,12 @@ class RegionTeacher(TeacherBase):
     def _placed(self, found: Detections, view: View) -> Detections:
         x1, y1, x2, y2 = view.rect_xyxy
         if not found.is_finite:
-            raise TeacherError(f"teacher {self._name} returned a box that is not finite; its model file may be damaged")
+            raise TeacherError(f"teacher {self.name} returned a box that is not finite; its model file may be damaged")
         found = found.above(self._config.uncertain_score).clipped((x2 - x1, y2 - y1))
-        return found.relabelled(self._detector.labels, self._labels).shifted(x1, y1)
+        return found.relabelled(self._detector.labels, self.labels).shifted(x1, y1)
 
     def _merge(self, parts: list[Detections]) -> Detections:
-        return task_of(self._labels).merge(
+        return task_of(self.labels).merge(
             parts,
             merge_iou=self._config.merge_iou,
             max_detections=self._config.max_detections,

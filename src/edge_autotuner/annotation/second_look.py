@@ -20,17 +20,15 @@ import numpy as np
 
 from edge_autotuner.annotation.ahead import look_ahead
 from edge_autotuner.annotation.annotate import spread_order
-from edge_autotuner.annotation.refine import find_places, refine_frames
+from edge_autotuner.annotation.refine import Labelled, annotated_by_time, find_places, refine_frames
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Deadline, Detections, Progress, Teacher, covered_fraction, iou_matrix
 from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, IntArray
-from edge_autotuner.dataset import DatasetStore, FrameRecord
+from edge_autotuner.dataset import DatasetStore
 
 _SAME_PLACE_IOU = 0.3  # boxes of two frames that overlap more stand in one place
 _LOOKED_FRACTION = 0.5  # of a box that the student found must lie where the teacher has looked
-
-Labelled = tuple[FrameRecord, Annotation]
 
 
 def look_again(
@@ -80,7 +78,11 @@ def look_again(
             progress.advance()
     finally:
         progress.finish()
-    return _refined(store, [record for record, _ in asked], fingerprint, config)
+    frames = annotated_by_time(store, "train", fingerprint)
+    if not config.refine.is_on:
+        return frames
+    found = refine_frames(frames, find_places(frames, config), config).detections
+    return [(record, replace(a, detections=boxes)) for (record, a), boxes in zip(frames, found, strict=True)]
 
 
 class UsualClasses:
@@ -151,14 +153,3 @@ def _with_one_name(
     label_ids[partner[renames]] = found.class_ids[renames]
     found_ids = np.where(is_pair, label_ids[partner], found.class_ids)
     return labels.with_classes(label_ids), found.with_classes(found_ids)
-
-
-def _refined(
-    store: DatasetStore, records: Sequence[FrameRecord], fingerprint: str, config: AnnotationConfig
-) -> list[Labelled]:
-    frames = [(r, a) for r in records if (a := store.annotation_of(r, fingerprint)) is not None]
-    frames.sort(key=lambda pair: (pair[0].time_s, pair[0].index))
-    if not config.refine.is_on:
-        return frames
-    found = refine_frames(frames, find_places(frames, config), config).detections
-    return [(record, replace(a, detections=boxes)) for (record, a), boxes in zip(frames, found, strict=True)]

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_autotuner.annotation.labels import highest_uncertain_score
+from edge_autotuner.annotation.fusion import voted_class
 from edge_autotuner.annotation.tracks import Track, can_link_after, link_boxes
 from edge_autotuner.annotation.views import was_looked_at
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Detections, iou_matrix
+from edge_autotuner.core.annotations import highest_uncertain_score
 from edge_autotuner.core.types import FloatArray, IntArray, SizeWH
 
 Float64Array = npt.NDArray[np.float64]
@@ -144,7 +145,7 @@ def _doubt_flickers(work: _Work, tracks: Sequence[Track], annotations: Sequence[
             and was_looked_at(place, annotations[n].looked_xyxy).all()
             for n in neighbours
         ):
-            work.scores[frame][box] = highest_uncertain_score(work.config)
+            work.scores[frame][box] = highest_uncertain_score(work.config.min_score)
             n_changed += 1
     return n_changed
 
@@ -152,7 +153,7 @@ def _doubt_flickers(work: _Work, tracks: Sequence[Track], annotations: Sequence[
 def _unify_class(work: _Work, track: Track) -> int:
     """Give all boxes of an object the class with the largest sum of scores (the smallest id of equal ones)."""
     class_ids = np.array([work.class_ids[f][b] for f, b in _members(track)])
-    best = int(np.argmax(np.bincount(class_ids, weights=work.scores_of(track))))
+    best = voted_class(class_ids, work.scores_of(track))
     for frame, box in _members(track):
         work.class_ids[frame][box] = best
     return int(np.count_nonzero(class_ids != best))
@@ -236,7 +237,7 @@ def _fill_gap(work: _Work, before: tuple[int, int], after: tuple[int, int]) -> i
     if score < work.config.min_score:
         return 0
     if work.config.refine.fill_gaps == "ignore":
-        score = np.float32(highest_uncertain_score(work.config))
+        score = np.float32(highest_uncertain_score(work.config.min_score))
     n_added = 0
     for frame in range(f0 + 1, f1):
         share = (work.times_s[frame] - work.times_s[f0]) / (work.times_s[f1] - work.times_s[f0])

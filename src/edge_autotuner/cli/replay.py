@@ -11,9 +11,10 @@ from typing import Annotated
 import typer
 
 from edge_autotuner.cli.saying import say
+from edge_autotuner.core.arguments import check_choice
 from edge_autotuner.core.clock import parse_duration_s
 from edge_autotuner.dataset.replay import OWN_NAMES, ReplayReservoir
-from edge_autotuner.dataset.replay_records import ReplayPicture, check_origin
+from edge_autotuner.dataset.replay_records import ORIGINS, ReplayPicture
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.storage.outputs import check_output_folder
 
@@ -46,7 +47,7 @@ def add(
     from edge_autotuner.pipeline.replay_offers import add_dataset
 
     try:
-        kind = check_origin(origin)
+        kind = check_choice(origin, ORIGINS, "origin")
     except ValueError as exc:
         raise ConfigError(f"--as {origin}: {exc}") from exc
     check_output_folder(reservoir, option="RESERVOIR", reads={"the dataset": folder}, own=OWN_NAMES)

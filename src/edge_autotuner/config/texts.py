@@ -20,9 +20,6 @@ BundleId = PlainName
 JobId = PlainName
 """ID of a tuning job."""
 
-ClientName = PlainName
-"""Name of the client that a token belongs to."""
-
 MAX_LINE = 200
 MAX_EXPLANATION = 2000
 

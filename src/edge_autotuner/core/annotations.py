@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.core.detections import Detections
-from edge_autotuner.core.types import FloatArray, ImageArray
+from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray
 
 Look = Literal["tiles", "crops", "full"]
 """Where a teacher looks: at the frame and tiles of it, at crops around what moves, or at the frame alone."""
@@ -65,3 +65,18 @@ class TeacherBase:
     def looking(self, look: Look) -> Self:
         """Return itself."""
         return self
+
+
+def highest_uncertain_score(min_score: float) -> float:
+    """Return the largest float32 below `min_score`: the score of a box that was made uncertain on purpose."""
+    return float(np.nextafter(np.float32(min_score), np.float32(0)))
+
+
+def score_bands(scores: FloatArray, *, min_score: float, uncertain_score: float) -> tuple[BoolArray, BoolArray]:
+    """Return (N,) masks of labels, from `min_score` on, and of uncertain boxes, from `uncertain_score` on.
+
+    Boxes below both are background. Boxes that were made uncertain on purpose stay uncertain even if the band is empty.
+    """
+    lowest = min(uncertain_score, highest_uncertain_score(min_score))
+    is_label = scores >= min_score
+    return is_label, ~is_label & (scores >= lowest)

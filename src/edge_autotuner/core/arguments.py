@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_ChoiceT = TypeVar("_ChoiceT", bound=str)
 
 
 def checked_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -86,6 +87,18 @@ def _fits(value: object, kind: Any) -> bool:  # noqa: ANN401 (an annotation)
 def _members_of(protocol: type) -> tuple[str, ...]:
     bases = [base for base in protocol.__mro__ if getattr(base, "_is_protocol", False)]
     return tuple(name for base in bases for name in vars(base) if not name.startswith("_"))
+
+
+def check_choice(value: str, choices: tuple[_ChoiceT, ...], name: str) -> _ChoiceT:
+    """Return a text as the one of the choices that it is.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    for choice in choices:
+        if choice == value:
+            return choice
+    raise ValueError(f"{name} must be one of {', '.join(choices)}, got '{value}'")
 
 
 def check_share(value: float, name: str) -> None:

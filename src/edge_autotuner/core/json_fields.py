@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from edge_autotuner.core.json_limits import load_json
@@ -43,7 +43,8 @@ class Fields:
     >>> camera.number("rate_hz", default=25.0)
     25.0
 
-    A key that is absent is an error, unless there is a default; null is a value, and wrong, unless `optional` reads it.
+    A key that is absent is an error, unless there is a default; null is a value, and
+    wrong: ask `has` first.
     """
 
     def __init__(self, values: object, where: str) -> None:
@@ -104,33 +105,24 @@ class Fields:
 
     def numbers(self, key: str, n: int | None = None) -> list[float]:
         """Return a list of finite numbers, of `n` or any length."""
-        value = self._get(key, _NO_DEFAULT)
-        fits = isinstance(value, list | tuple) and all(map(is_number, value)) and n in (None, len(value))
-        self._check(fits, key, f"a list of {'' if n is None else f'{n} '}numbers", value)
-        return [float(item) for item in value]
+        return [float(item) for item in self._list(key, is_number, f"{_n_text(n)}numbers", n)]
 
     def wholes(self, key: str, n: int | None = None) -> list[int]:
         """Return a list of whole numbers, of `n` or any length."""
-        value = self._get(key, _NO_DEFAULT)
-        fits = isinstance(value, list | tuple) and all(map(is_whole, value)) and n in (None, len(value))
-        self._check(fits, key, f"a list of {'' if n is None else f'{n} '}whole numbers", value)
-        return [int(item) for item in value]
+        return [int(item) for item in self._list(key, is_whole, f"{_n_text(n)}whole numbers", n)]
 
     def rows(self, key: str, n: int, *, default: list[Any] = _NO_DEFAULT) -> list[list[float]]:
         """Return a list of lists of `n` finite numbers each."""
-        value = self._get(key, default)
-        fits = isinstance(value, list | tuple) and all(
-            isinstance(row, list | tuple) and len(row) == n and all(map(is_number, row)) for row in value
-        )
-        self._check(fits, key, f"a list of lists of {n} numbers", value)
-        return [[float(item) for item in row] for row in value]
+
+        def is_row(item: object) -> bool:
+            return isinstance(item, list | tuple) and len(item) == n and all(map(is_number, item))
+
+        rows = self._list(key, is_row, f"lists of {n} numbers", default=default)
+        return [[float(item) for item in row] for row in rows]
 
     def texts(self, key: str) -> list[str]:
         """Return a list of texts."""
-        value = self._get(key, _NO_DEFAULT)
-        fits = isinstance(value, list | tuple) and all(isinstance(item, str) and item for item in value)
-        self._check(fits, key, "a list of texts", value)
-        return list(value)
+        return self._list(key, lambda item: isinstance(item, str) and bool(item), "texts")
 
     def inner(self, key: str) -> Fields:
         """Return an object inside this one."""
@@ -166,6 +158,20 @@ class Fields:
     def _get(self, key: str, default: Any) -> Any:  # noqa: ANN401 (any JSON value)
         return self.values.get(key, _MISSING if default is _NO_DEFAULT else default)
 
+    def _list(
+        self,
+        key: str,
+        fits: Callable[[Any], bool],
+        what: str,
+        n: int | None = None,
+        *,
+        default: list[Any] = _NO_DEFAULT,
+    ) -> list[Any]:
+        value = self._get(key, default)
+        is_list = isinstance(value, list | tuple) and all(map(fits, value)) and n in (None, len(value))
+        self._check(is_list, key, f"a list of {what}", value)
+        return list(value)
+
     def _check(self, fits: bool, key: str, expected: str, value: object) -> None:
         if not fits:
             raise FieldError(f"{self._prefix}'{key}' must be {expected}, got {_shown(value)}")
@@ -181,6 +187,10 @@ def is_number(value: object) -> bool:
 def is_whole(value: Any) -> bool:  # noqa: ANN401 (any JSON value)
     """Whether a JSON value is a whole number; 3.0 is one."""
     return is_number(value) and value == int(value)
+
+
+def _n_text(n: int | None) -> str:
+    return "" if n is None else f"{n} "
 
 
 def _bounds(at_least: float, at_most: float) -> str:

@@ -70,12 +70,12 @@ def redirect_words(location: str | None, asked: str) -> str:
         return "it redirects without a location"
     try:
         target = urljoin(asked, location)
-        there = _origin(target)
+        there = origin_of(target)
     except ValueError:
         return "it redirects to an invalid URL"
     if target == asked:
         return "it redirects to itself"
-    return "it redirects to another path of the same host" if there == _origin(asked) else f"it redirects to {there}"
+    return "it redirects to another path of the same host" if there == origin_of(asked) else f"it redirects to {there}"
 
 
 def without_query(address: str) -> str:
@@ -85,10 +85,11 @@ def without_query(address: str) -> str:
     'https://host.example/file.bin'
     """
     parts = urlsplit(address)
-    return one_line(f"{_origin(address)}{parts.path}")
+    return one_line(f"{origin_of(address)}{parts.path}")
 
 
-def _origin(address: str) -> str:
+def origin_of(address: str) -> str:
+    """Return scheme, host and port of an address."""
     parts = urlsplit(address)
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host

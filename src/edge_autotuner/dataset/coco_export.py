@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
 from edge_autotuner.core import Annotation, LabelMap
+from edge_autotuner.core.annotations import score_bands
 from edge_autotuner.core.box_codec import short_float
 from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import BoolArray
@@ -47,10 +49,7 @@ def build_coco(frames: Iterable[CocoFrame], labels: LabelMap, run: AnnotationRun
         "info": {
             "description": f"{TEACHER_LABELS}; changes in this file have no effect",
             "version": str(FORMAT_VERSION),
-            "teacher": run and run.teacher,
-            "fingerprint": run and run.fingerprint,
-            "min_score": run and run.min_score,
-            "uncertain_score": run and run.uncertain_score,
+            **(dict.fromkeys(field.name for field in fields(AnnotationRun)) if run is None else asdict(run)),
         },
         "images": images,
         "annotations": annotations,
@@ -76,14 +75,7 @@ def build_manifest(state: DatasetState, header: Header, *, updated_at: datetime)
         "settings": dict(header.settings),
         **header.labels.to_json(),
         "n_frames": {split: sum(frame.split == split for frame in frames) for split in SPLIT_NAMES},
-        "annotation": run
-        and {
-            "teacher": run.teacher,
-            "fingerprint": run.fingerprint,
-            "min_score": run.min_score,
-            "uncertain_score": run.uncertain_score,
-            "n_frames": len(state.annotations.get(run.fingerprint, {})),
-        },
+        "annotation": run and asdict(run) | {"n_frames": len(state.annotations.get(run.fingerprint, {}))},
         "notes": dict(state.notes),
         "events": [event_to_json(event) for event in state.events],
         "pictures": [
@@ -139,16 +131,8 @@ def _annotations(
 
 
 def _by_score(annotation: Annotation, run: AnnotationRun | None) -> tuple[BoolArray, BoolArray]:
-    """Return which boxes are objects, and which are uncertain: what `annotation.split_labels` gives a training.
-
-    Boxes that were made uncertain on purpose have the largest score below `min_score`, even where the band of
-    uncertain scores is empty.
-    """
+    """Return which boxes are objects, and which are uncertain: what `annotation.split_labels` gives a training."""
     scores = annotation.detections.scores
     if run is None or run.min_score is None:
         return np.ones(len(scores), np.bool_), np.zeros(len(scores), np.bool_)
-    lowest = float(np.nextafter(np.float32(run.min_score), np.float32(0)))
-    lowest = min(lowest, run.uncertain_score if run.uncertain_score is not None else 0.0)
-    return np.asarray(scores >= run.min_score, np.bool_), np.asarray(
-        (scores < run.min_score) & (scores >= lowest), np.bool_
-    )
+    return score_bands(scores, min_score=run.min_score, uncertain_score=run.uncertain_score or 0.0)

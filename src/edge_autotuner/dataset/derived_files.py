@@ -29,6 +29,8 @@ from edge_autotuner.dataset.state import AnnotationRun, DatasetState, Header
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.storage.atomic import atomic_write_bytes, storage_errors, sync_folder
 
+logger = logging.getLogger(__name__)
+
 DERIVED_NAMES = (COCO_NAME, MANIFEST_NAME, TRAINING_COCO_NAME)
 EXPORT_EVERY = 50  # additions between two exports of a small dataset
 _EXPORT_SHARE = 0.25  # of the records of a large one: an export costs as much as there is
@@ -91,7 +93,13 @@ class DerivedFiles:
         Raises:
             DatasetError: a file is not as it was written for this dataset.
         """
-        refuse_edited((self._folder / name for name in DERIVED_NAMES), owner=owner_of(header))
+        owner = owner_of(header)
+        for path in (self._folder / name for name in DERIVED_NAMES):
+            if path.exists() and is_edited(path, owner=owner) and _match_head(path, _HEAD_OF_OLD_VERSIONS) is None:
+                raise DatasetError(
+                    f"{path} was edited, but edits there have no effect: labels are read from journal.jsonl. Move the "
+                    "file to another folder to continue with the original labels; it is then written again"
+                )
 
     def remove(self) -> None:
         """Delete them all; for a dataset that is begun anew."""
@@ -109,8 +117,6 @@ def owner_of(header: Header) -> str:
     """Return what tells the files of this dataset from those of another."""
     return json.dumps([header.created_at, header.source.sha256, *header.labels.names])
 
-
-logger = logging.getLogger(__name__)
 
 _NO_HASH = b"0" * 64
 _HEAD = re.compile(rb'\s*\{\s*"info":\s*\{\s*"sha256":\s*"([0-9a-f]{64})",\s*"journal_bytes":\s*(\d{1,18})\b')
@@ -166,34 +172,17 @@ def is_edited(path: Path, *, owner: str) -> bool:
 
 def made_from_bytes(path: Path) -> int | None:
     """Return how much of the journal a file is made from; None where it does not say."""
-    try:
-        with path.open("rb") as file:
-            found = _HEAD.match(file.read(_CHUNK_BYTES))
-    except OSError:
-        return None
+    found = _match_head(path, _HEAD)
     return None if found is None else int(found[2])
 
 
-def refuse_edited(paths: Iterable[Path], *, owner: str) -> None:
-    """Refuse edited files, because edits have no effect.
-
-    Raises:
-        DatasetError: a file is not as it was written.
-    """
-    for path in paths:
-        if path.exists() and is_edited(path, owner=owner) and not _is_of_old_version(path):
-            raise DatasetError(
-                f"{path} was edited, but edits there have no effect: labels are read from journal.jsonl. Move the "
-                "file to another folder to continue with the original labels; it is then written again"
-            )
-
-
-def _is_of_old_version(path: Path) -> bool:
+def _match_head(path: Path, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
+    """Return how a file begins; None where it begins otherwise or cannot be read."""
     try:
         with path.open("rb") as file:
-            return _HEAD_OF_OLD_VERSIONS.match(file.read(_CHUNK_BYTES)) is not None
+            return pattern.match(file.read(_CHUNK_BYTES))
     except OSError:
-        return False
+        return None
 
 
 def keep_aside(path: Path, *, because: str = "it is not used") -> None:

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import cv2
 import numpy as np
 
-from edge_autotuner.core.types import FloatArray, ImageArray
+from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 from edge_autotuner.dataset.picture_bounds import pixel_bytes
 from edge_autotuner.dataset.picture_header import BadPicture
 from edge_autotuner.errors import DatasetError
@@ -71,6 +71,26 @@ def read_file(path: Path) -> bytes:
     except OSError as exc:
         reason = exc.strerror or str(exc)
         raise DatasetError(f"cannot read {path}: {reason}; restore it, or capture again into another folder") from exc
+
+
+def read_unchanged(path: Path, sha256: str, *, remedy: str) -> bytes:
+    """Return the bytes of a file that was hashed when it was stored.
+
+    Raises:
+        DatasetError: it is missing or was changed; the message ends with the remedy.
+    """
+    data = read_file(path)
+    if hash_bytes(data) != sha256:
+        raise DatasetError(f"{path} was modified after it was stored; restore it, or {remedy}")
+    return data
+
+
+def decode_sized(data: bytes, path: Path, size_wh: SizeWH) -> ImageArray:
+    """Return the (H, W, 3) BGR picture. Raises as `decode_picture`, or if it has another size."""
+    image = decode_picture(data, path)
+    if (image.shape[1], image.shape[0]) != size_wh:
+        raise DatasetError(f"{path} has {image.shape[1]}x{image.shape[0]} pixels, expected {size_wh}")
+    return image
 
 
 def hash_bytes(data: bytes) -> str:

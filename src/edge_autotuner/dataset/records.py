@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from edge_autotuner.core import EVENT_KINDS, Annotation, CaptureEvent, LabelMap, SourceInfo
+from edge_autotuner.core.arguments import check_choice
 from edge_autotuner.core.box_codec import Box, boxes_of, boxes_to_tuples
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.core.json_fields import Fields
@@ -102,10 +103,9 @@ class FrameRecord:
             ValueError: a value is missing or makes no sense.
         """
         fields = Fields(values, "")
-        split: SplitName = "train" if check_split(fields.text("split")) == "train" else "test"
         return cls(
             file=check_inner_path(fields.text("file")),
-            split=split,
+            split=check_choice(fields.text("split"), SPLIT_NAMES, "split"),
             index=fields.whole("index", at_least=0),
             time_s=fields.number("time_s"),
             size_wh=size_of(fields),
@@ -122,12 +122,7 @@ class FrameRecord:
 
 
 def annotation_to_json(annotation: Annotation, labels: LabelMap) -> dict[str, Any]:
-    """Return an annotation as JSON values; every float32 survives the round trip exactly.
-
-    Args:
-        annotation: of a frame.
-        labels: of the dataset, for the task.
-    """
+    """Return an annotation as JSON values; every float32 survives the round trip exactly."""
     return {
         **task_of(labels).codec.to_json(annotation.detections),
         "looked_xyxy": [list(box) for box in boxes_to_tuples(annotation.looked_xyxy)],
@@ -163,13 +158,9 @@ def event_from_json(values: Mapping[str, Any]) -> CaptureEvent:
         ValueError: a value is missing or makes no sense.
     """
     fields = Fields(values, "")
-    text, at = fields.text("kind"), _time_text(fields, "captured_at")
-    kind = next((kind for kind in EVENT_KINDS if kind == text), None)
-    if kind is None:
-        raise ValueError(f"unknown event 'kind': '{text}'")
+    kind, at = check_choice(fields.text("kind"), EVENT_KINDS, "event"), _time_text(fields, "captured_at")
     when = None if at is None else datetime.fromisoformat(at)
-    detail = fields.text("detail", may_be_empty=True)
-    return CaptureEvent(kind, fields.number("time_s"), when, detail)
+    return CaptureEvent(kind, fields.number("time_s"), when, fields.text("detail", may_be_empty=True))
 
 
 def source_to_json(source: SourceInfo) -> dict[str, Any]:
@@ -217,17 +208,6 @@ def _time_text(fields: Fields, key: str) -> str | None:
     except ValueError:
         raise fields.error(key, "an ISO 8601 time") from None
     return text
-
-
-def check_split(split: str) -> str:
-    """Return the name of a split.
-
-    Raises:
-        ValueError: there is no such split.
-    """
-    if split not in SPLIT_NAMES:
-        raise ValueError(f"split must be one of {', '.join(SPLIT_NAMES)}, got '{split}'")
-    return split
 
 
 def check_inner_path(path: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_autotuner.core.types import ImageArray
-from edge_autotuner.dataset.pictures import decode_picture, hash_bytes, read_file
+from edge_autotuner.dataset.pictures import decode_sized, hash_bytes, read_unchanged
 from edge_autotuner.dataset.replay_balance import Candidate, choose_kept
 from edge_autotuner.dataset.replay_records import ReplayOrigin, ReplayPicture
 from edge_autotuner.errors import DatasetError
@@ -118,13 +118,7 @@ class ReplayReservoir:
         Raises:
             DatasetError: it is missing or was changed.
         """
-        path = self.picture_path(picture)
-        data = read_file(path)
-        if hash_bytes(data) != picture.sha256:
-            raise DatasetError(
-                f"{path} was modified after it was stored; restore it, or delete the folder {self.folder}"
-            )
-        return data
+        return read_unchanged(self.picture_path(picture), picture.sha256, remedy=f"delete the folder {self.folder}")
 
     def read_image(self, picture: ReplayPicture) -> ImageArray:
         """Return the (H, W, 3) BGR picture.
@@ -132,12 +126,7 @@ class ReplayReservoir:
         Raises:
             DatasetError: as `read_bytes`, or it is not a picture of the recorded size.
         """
-        path = self.picture_path(picture)
-        image = decode_picture(self.read_bytes(picture), path)
-        size_wh = image.shape[1], image.shape[0]
-        if size_wh != picture.size_wh:
-            raise DatasetError(f"{path} has {size_wh[0]}x{size_wh[1]} pixels, expected {picture.size_wh}")
-        return image
+        return decode_sized(self.read_bytes(picture), self.picture_path(picture), picture.size_wh)
 
     def picture_path(self, picture: ReplayPicture) -> Path:
         """Return where the file of a picture is.

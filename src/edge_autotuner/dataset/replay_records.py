@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from edge_autotuner.core import Detections, LabelMap
+from edge_autotuner.core.arguments import check_choice
 from edge_autotuner.core.box_codec import boxes_of, boxes_to_tuples, short_floats
 from edge_autotuner.core.json_fields import Fields
 from edge_autotuner.core.tasks import task_of
@@ -21,7 +22,7 @@ from edge_autotuner.dataset.records import FrameRecord, size_of
 ReplayOrigin = Literal["replay", "generic"]
 """Earlier pictures of the camera itself, or pictures of other scenes."""
 
-_ORIGINS: tuple[str, ...] = get_args(ReplayOrigin)
+ORIGINS: tuple[ReplayOrigin, ...] = get_args(ReplayOrigin)
 _PICTURE_FILE = re.compile(r"pictures/[0-9a-f]{64}\.[a-z]{3,4}")
 _HOUR_S = 3600
 
@@ -134,7 +135,7 @@ class ReplayPicture:
         fields = Fields(values, "")
         picture = cls(
             frame_id=fields.text("frame_id"),
-            origin=check_origin(fields.text("origin")),
+            origin=check_choice(fields.text("origin"), ORIGINS, "origin"),
             era=fields.text("era"),
             size_wh=size_of(fields),
             suffix=fields.text("suffix", may_be_empty=True),
@@ -145,17 +146,6 @@ class ReplayPicture:
         if not _PICTURE_FILE.fullmatch(picture.file):
             raise ValueError(f"'{picture.file}' is not a picture of a reservoir: check sha256 and suffix")
         return picture
-
-
-def check_origin(origin: str) -> ReplayOrigin:
-    """Return an origin.
-
-    Raises:
-        ValueError: there is no such origin.
-    """
-    if origin not in _ORIGINS:
-        raise ValueError(f"origin must be one of {', '.join(_ORIGINS)}, got '{origin}'")
-    return "replay" if origin == "replay" else "generic"
 
 
 def frame_id_of(source_sha256: str, record: FrameRecord) -> str:

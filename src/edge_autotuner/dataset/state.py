@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from edge_autotuner.core import Annotation, CaptureEvent, LabelMap, SourceInfo
+from edge_autotuner.core.arguments import check_choice
 from edge_autotuner.core.json_fields import Fields
 from edge_autotuner.core.tasks import task_of
 from edge_autotuner.dataset.records import (
+    SPLIT_NAMES,
     FrameRecord,
     annotation_from_json,
     check_inner_path,
-    check_split,
     event_from_json,
     source_from_json,
     source_to_json,
@@ -72,13 +73,7 @@ class AnnotationRun:
 
     def to_json(self) -> dict[str, Any]:
         """Return the journal's record."""
-        return {
-            "kind": "annotation_run",
-            "teacher": self.teacher,
-            "fingerprint": self.fingerprint,
-            "min_score": self.min_score,
-            "uncertain_score": self.uncertain_score,
-        }
+        return {"kind": "annotation_run", **asdict(self)}
 
 
 @dataclass
@@ -158,7 +153,7 @@ def _apply_background(state: DatasetState, record: Mapping[str, Any]) -> None:
 def _apply_annotation(state: DatasetState, record: Mapping[str, Any]) -> None:
     fields = Fields(record, "")
     fingerprint, teacher = fields.text("fingerprint"), fields.text("teacher", may_be_empty=True)
-    key = check_split(fields.text("split")), fields.whole("index", at_least=0)
+    key = check_choice(fields.text("split"), SPLIT_NAMES, "split"), fields.whole("index", at_least=0)
     if state.header is None:
         raise ValueError("it comes before the dataset's first record")
     annotation = annotation_from_json(fields.inner("annotation").values, state.header.labels)

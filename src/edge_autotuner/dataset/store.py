@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from edge_autotuner.core import Annotation, CaptureEvent, Clock, Frame, LabelMap, SourceInfo, SystemClock
+from edge_autotuner.core.arguments import check_choice
 from edge_autotuner.core.box_codec import boxes_to_tuples
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.core.json_limits import load_json
@@ -30,16 +31,18 @@ from edge_autotuner.dataset.pictures import (
     PictureFormat,
     PictureTreatment,
     decode_picture,
+    decode_sized,
     encode_picture,
     hash_bytes,
     hash_pixels,
     read_file,
+    read_unchanged,
 )
 from edge_autotuner.dataset.records import (
+    SPLIT_NAMES,
     FrameRecord,
     SplitName,
     annotation_to_json,
-    check_split,
     event_to_json,
 )
 from edge_autotuner.dataset.state import AnnotationRun, Header
@@ -50,6 +53,7 @@ from edge_autotuner.storage.paths import child_path
 
 logger = logging.getLogger(__name__)
 
+_REMEDY = "capture again into another folder"
 JSON = Any
 """Whatever `json` reads and writes: None, bool, numbers, text, lists, and dictionaries with text keys."""
 
@@ -204,7 +208,7 @@ class DatasetStore:
             DatasetError: another run is writing, or `original` cannot be read.
             StorageError: the disk refused; the dataset is as it was before.
         """
-        key = check_split(split), frame.index
+        key = check_choice(split, SPLIT_NAMES, "split"), frame.index
         if not 0 <= motion_fraction <= 1:
             raise ValueError(f"motion_fraction must be in 0..1, got {motion_fraction}")
         self._files.start_writing()
@@ -263,7 +267,7 @@ class DatasetStore:
     def frames(self, split: str | None = None) -> list[FrameRecord]:
         """Return the frames of a split, or of all, sorted by split and index."""
         if split is not None:
-            check_split(split)
+            check_choice(split, SPLIT_NAMES, "split")
         return sorted((f for f in self._files.state.frames.values() if split in (None, f.split)), key=lambda f: f.key)
 
     def picture_path(self, name: str) -> Path:
@@ -281,16 +285,7 @@ class DatasetStore:
             DatasetError: the file is missing, was changed, or is not a picture of the frame's size.
         """
         path = self.picture_path(record.file)
-        data = read_file(path)
-        if hash_bytes(data) != record.sha256:
-            raise DatasetError(
-                f"{path} was modified after it was stored; restore it, or capture again into another folder"
-            )
-        image = decode_picture(data, path)
-        size_wh = image.shape[1], image.shape[0]
-        if size_wh != record.size_wh:
-            raise DatasetError(f"{path} has {size_wh[0]}x{size_wh[1]} pixels, expected {record.size_wh}")
-        return image
+        return decode_sized(read_unchanged(path, record.sha256, remedy=_REMEDY), path, record.size_wh)
 
     def read_background(self, name: str) -> ImageArray:
         """Return the (H, W) brightness of a stored background.
@@ -304,9 +299,7 @@ class DatasetStore:
         path = self.picture_path(name)
         luma = decode_picture(read_file(path), path, grey=True)
         if hash_pixels(luma) != digest:
-            raise DatasetError(
-                f"{path} was modified after it was stored; restore it, or capture again into another folder"
-            )
+            raise DatasetError(f"{path} was modified after it was stored; restore it, or {_REMEDY}")
         return luma
 
     def use_annotations(

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from edge_autotuner.annotation import split_labels
-from edge_autotuner.annotation.labels import as_uncertain, highest_uncertain_score
+from edge_autotuner.annotation.labels import as_uncertain
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Detections
+from edge_autotuner.core.annotations import highest_uncertain_score
 
 
 def scored(*scores: float) -> Annotation:
@@ -43,4 +44,4 @@ def test_made_uncertain_is_ignored_even_when_the_band_is_empty(uncertain_score: 
     labels = split_labels(changed, config)
     assert len(labels.objects) == 0
     assert labels.ignored_xyxy[:, 0].tolist() == ([0, 1] if uncertain_score == 0.1 else [0])
-    assert highest_uncertain_score(config) < 0.3
+    assert highest_uncertain_score(config.min_score) < 0.3

@@ -18,7 +18,7 @@ from edge_autotuner.core import Detections, LabelMap
 from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.dataset.pictures import encode_picture, hash_bytes
 from edge_autotuner.dataset.replay import ReplayOffer, ReplayReservoir
-from edge_autotuner.dataset.replay_records import ReplayLabels, ReplayPicture, check_origin
+from edge_autotuner.dataset.replay_records import ReplayLabels, ReplayPicture
 from edge_autotuner.errors import DatasetError, StorageError
 from edge_autotuner.storage.lock import FolderLock
 from support.runs.dataset_folders import picture as random_picture
@@ -298,8 +298,6 @@ def test_labels_that_make_no_sense_are_refused() -> None:
         labels([0, 1], weights=np.ones(3, np.float32))
     with pytest.raises(ValueError, match=r"class_ids must be in 0\.\.1"):
         labels([2])
-    with pytest.raises(ValueError, match="origin must be one of replay, generic"):
-        check_origin("camera")
 
 
 @pytest.mark.parametrize("suffix", ["/../x.png", ".P", ""])

@@ -441,5 +441,5 @@ def test_events_come_back_in_order_and_are_exported(tmp_path: Path) -> None:
 
 
 def test_unknown_event_is_refused(tmp_path: Path) -> None:
-    with new_store(tmp_path / "d") as store, pytest.raises(DatasetError, match="unknown event"):
+    with new_store(tmp_path / "d") as store, pytest.raises(DatasetError, match="event must be one of connected"):
         store.add_event(CaptureEvent("exploded", 0.0, None, ""))  # type: ignore[arg-type]

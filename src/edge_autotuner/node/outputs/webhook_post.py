@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from edge_autotuner._version import __version__
 from edge_autotuner.client.credentials import make_ssl_context, read_token_file
 from edge_autotuner.config.node import WebhookConfig
 from edge_autotuner.core import Clock
 from edge_autotuner.core.clock import Deadline
-from edge_autotuner.core.link_failures import connection_failure, redirect_words
+from edge_autotuner.core.link_failures import connection_failure, origin_of, redirect_words
 from edge_autotuner.errors import ConfigError, EdgeAutotunerError, MissingDependency
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class JsonPost:
             raise MissingDependency(
                 "the webhook output needs httpx2; install it with: pip install 'edge-autotuner[edge]'"
             ) from exc
-        self._where = _without_secrets(config.url)
+        self._where = origin_of(config.url)
         self._timeout_s, self._clock = config.timeout_s, clock
         self._headers = {"Content-Type": "application/json", "User-Agent": f"edge-autotuner/{__version__}"}
         if config.token_file is not None:
@@ -151,9 +150,3 @@ def parse_webhook_url(url: str) -> httpx2.URL:
     if parsed.port is not None and not 1 <= parsed.port <= 65535:
         raise ConfigError(f"the webhook's URL has port {parsed.port}; expected 1 to 65535")
     return parsed
-
-
-def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname}{port}"
