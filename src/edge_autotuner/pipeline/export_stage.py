@@ -12,7 +12,6 @@ from typing import Any
 from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.deployment import (
     ModelBundle,
-    deploy,
     deployed_bundle,
     new_bundle_folder,
     read_bundle,
@@ -23,7 +22,7 @@ from edge_autotuner.errors import DatasetError, ModelBundleError
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.pipeline.edge_model import EdgeModel
 from edge_autotuner.pipeline.evaluation_result import DETECTORS, START, Evaluation, read_evaluation
-from edge_autotuner.pipeline.incumbent import REPLACED, recorded_incumbent
+from edge_autotuner.pipeline.incumbent import REPLACED, deploy_winner, recorded_incumbent
 from edge_autotuner.pipeline.loop import EVALUATION, EXPORT, TRAINING
 from edge_autotuner.pipeline.session import Prepared, Session
 from edge_autotuner.pipeline.stage_results import ExportResult
@@ -55,8 +54,8 @@ def prepare(session: Session) -> Iterator[Prepared[ExportResult]]:
         old = incumbent or old_start
         new = _write(session, candidate, result.candidate, result, incumbent)
         winner = new if result.promotion.promoted else old
-        deploy(folder.path, winner.folder.name)
-        return ExportResult(*(bundle.folder.name for bundle in (winner, new, old, old_start)))
+        deployed = deploy_winner(session, trained.fingerprint, winner, incumbent=incumbent)
+        return ExportResult(*(bundle.folder.name for bundle in (deployed, new, old, old_start)))
 
     fingerprint = fingerprint_of("export", evaluated.fingerprint)
     is_kept = session.is_done(EXPORT, fingerprint) and _is_deployed(folder.path)

@@ -5,18 +5,21 @@ The evaluation decides it and records it; export and report go by the record.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from edge_autotuner.core import LabelMap
-from edge_autotuner.deployment import ModelBundle, deployed_bundle, read_bundle
+from edge_autotuner.deployment import ModelBundle, deploy, deployed_bundle, read_bundle
 from edge_autotuner.deployment.bundle import parse_description, read_description, verify_files
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, DEPLOYED_LINK
 from edge_autotuner.errors import ModelBundleError
 from edge_autotuner.pipeline.loop import EVALUATION, EXPORT
 from edge_autotuner.pipeline.session import Session
 from edge_autotuner.storage import child_path
+
+logger = logging.getLogger(__name__)
 
 REPLACED = "replaced"
 """Key of a bundle's lineage: the bundle that was deployed before it, null for the start model."""
@@ -48,6 +51,42 @@ def recorded_incumbent(session: Session, training: str, labels: LabelMap) -> Mod
         return None
     with _with_advice(session):
         return read_bundle(child_path(session.folder.path / BUNDLES_FOLDER, decided.bundle, error=ModelBundleError))
+
+
+def deploy_winner(
+    session: Session, training: str, winner: ModelBundle, *, incumbent: ModelBundle | None
+) -> ModelBundle:
+    """Deploy the winner of an evaluation, and return what is deployed then.
+
+    A bundle that was deployed after the evaluation stays: the candidate has not been compared with it.
+
+    Args:
+        session: of the run.
+        training: fingerprint of the candidate's training.
+        winner: the candidate, or the bundle that it did not beat.
+        incumbent: what the evaluation compared the candidate with; None: the start model.
+
+    Raises:
+        ModelBundleError: the deployed bundle is damaged, or the winner cannot be deployed; the deployed one stays.
+    """
+    folder = session.folder.path
+    with _with_advice(session):
+        deployed = deployed_bundle(folder)
+        current = _find(session, training, winner.detector.labels)
+        if deployed is None or _name_of(current) == _name_of(incumbent):
+            deploy(folder, winner.folder.name)
+            return winner
+        kept = read_bundle(deployed)
+    logger.warning(
+        "%s was deployed after the evaluation, which compared the candidate with %s: it stays deployed; evaluate again",
+        kept.folder.name,
+        _name_of(incumbent) or "the start model",
+    )
+    return kept
+
+
+def _name_of(bundle: ModelBundle | None) -> str | None:
+    return bundle.folder.name if bundle else None
 
 
 @contextmanager

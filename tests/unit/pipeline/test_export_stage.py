@@ -44,14 +44,34 @@ def test_bundles_say_what_the_last_evaluation_decided(finished_run: FinishedRun,
     assert {path.name for path in (folder / "bundles").iterdir()} == after
 
 
-def test_the_recorded_incumbent_stays_unless_the_candidate_won(finished_run: FinishedRun, tmp_path: Path) -> None:
+@pytest.mark.parametrize("promoted", [True, False])
+def test_a_bundle_deployed_after_the_evaluation_stays(
+    promoted: bool, finished_run: FinishedRun, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody rolled back meanwhile: the candidate was not compared with that bundle, so it does not replace it."""
     exported = state_of(finished_run.folder)["export"]["summary"]
     recorded = exported["candidate"]  # any bundle that is there
     folder = without_export(finished_run.copy(tmp_path / "run"), incumbent=recorded)
     evaluation = json.loads((folder / "evaluation.json").read_text())
-    evaluation["promotion"]["promoted"] = False
+    evaluation["promotion"]["promoted"] = promoted
     (folder / "evaluation.json").write_text(json.dumps(evaluation))
     deploy(folder, exported["start"])
+    stages.export(folder)
+    deployed = deployed_bundle(folder)
+    summary = state_of(folder)["export"]["summary"]
+    assert deployed is not None
+    assert deployed.name == summary["deployed"] == exported["start"]
+    assert summary["previous"] == recorded
+    assert "evaluate again" in caplog.text
+
+
+def test_the_recorded_incumbent_is_deployed_where_nothing_is(finished_run: FinishedRun, tmp_path: Path) -> None:
+    recorded = state_of(finished_run.folder)["export"]["summary"]["candidate"]
+    folder = without_export(finished_run.copy(tmp_path / "run"), incumbent=recorded)
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    evaluation["promotion"]["promoted"] = False
+    (folder / "evaluation.json").write_text(json.dumps(evaluation))
+    (folder / "bundle").unlink()
     stages.export(folder)
     deployed = deployed_bundle(folder)
     assert deployed is not None

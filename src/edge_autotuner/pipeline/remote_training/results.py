@@ -15,7 +15,7 @@ from edge_autotuner.core.json_fields import Fields, parse_json
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.dataset.pictures import read_file
 from edge_autotuner.dataset.replay import ReplayReservoir
-from edge_autotuner.deployment import ModelBundle, deploy, install_bundle
+from edge_autotuner.deployment import ModelBundle, install_bundle
 from edge_autotuner.deployment.acceptance import check_camera
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, SIGNATURE_FILE, parse_description
 from edge_autotuner.deployment.deployed import note_registry_id
@@ -23,6 +23,7 @@ from edge_autotuner.deployment.signing import PublicKey
 from edge_autotuner.errors import DatasetError, ModelBundleError, ServiceBadReply
 from edge_autotuner.pipeline.edge_weights import find_weights
 from edge_autotuner.pipeline.evaluation_result import read_evaluation
+from edge_autotuner.pipeline.incumbent import deploy_winner
 from edge_autotuner.pipeline.loop import EVALUATION, EXPORT, stages_between
 from edge_autotuner.pipeline.remote_training.run_files import read_replay_offers
 from edge_autotuner.pipeline.run_folder import StageRecord, read_stage_record
@@ -96,8 +97,8 @@ def fetch_results(
     atomic_write_bytes(folder.report, read_file(files["report"]))
     old = incumbent or start
     winner = candidate if promoted else old
-    deploy(folder.path, winner.folder.name)
-    exported = ExportResult(*(bundle.folder.name for bundle in (winner, candidate, old, start)))
+    deployed = deploy_winner(session, records["training"].fingerprint, winner, incumbent=incumbent)
+    exported = ExportResult(*(bundle.folder.name for bundle in (deployed, candidate, old, start)))
     records[EXPORT.name] = replace(records[EXPORT.name], summary=exported.to_json())
     decided = asdict(Incumbent(incumbent.folder.name if incumbent else None))
     evaluated = records[EVALUATION.name]
