@@ -16,13 +16,13 @@ import typer
 
 from benchmarks.scenes import PETS, data_folder
 from edge_autotuner.annotation import fuse_boxes, split_labels
-from edge_autotuner.annotation.refine import Labelled, find_places, refine_frames
+from edge_autotuner.annotation.refine import find_places, refine_frames
 from edge_autotuner.cli.progress_bar import ProgressBar
 from edge_autotuner.config import AnnotationConfig, RefinementConfig, RunConfig
 from edge_autotuner.config.annotation import NO_REFINEMENT
 from edge_autotuner.core import STREET_6, Annotation, Detections, iou_matrix
 from edge_autotuner.core.types import BoolArray, FloatArray
-from edge_autotuner.dataset import DatasetStore, load_coco_truth
+from edge_autotuner.dataset import DatasetStore, LabelledFrame, load_coco_truth
 from edge_autotuner.evaluation import Truth, count_found, score_detections
 from edge_autotuner.pipeline import stages
 from edge_autotuner.pipeline.run_folder import RunFolder
@@ -85,7 +85,7 @@ def table(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _label(teacher: str, data: Path, output: Path) -> list[Labelled]:
+def _label(teacher: str, data: Path, output: Path) -> list[LabelledFrame]:
     """Return the training frames with a teacher's own labels."""
     config = RunConfig.model_validate(
         {
@@ -107,7 +107,7 @@ def _label(teacher: str, data: Path, output: Path) -> list[Labelled]:
     return [(record, annotation) for record, annotation in pairs if annotation is not None]
 
 
-def _fuse(first: Sequence[Labelled], second: Sequence[Labelled]) -> list[Labelled]:
+def _fuse(first: Sequence[LabelledFrame], second: Sequence[LabelledFrame]) -> list[LabelledFrame]:
     config = AnnotationConfig()
     knows = np.ones((2, len(STREET_6)), np.bool_)
     fused = []
@@ -123,13 +123,13 @@ def _fuse(first: Sequence[Labelled], second: Sequence[Labelled]) -> list[Labelle
     return fused
 
 
-def _human_boxes(frames: Sequence[Labelled], data: Path) -> list[Truth]:
+def _human_boxes(frames: Sequence[LabelledFrame], data: Path) -> list[Truth]:
     truth = load_coco_truth(data / PETS.ground_truth, labels=STREET_6, map_classes={})
     found = [truth.for_frame(record.index, None) for record, _ in frames]
     return [Truth(*boxes) for boxes in found if boxes is not None]
 
 
-def _score(frames: Sequence[Labelled], truths: Sequence[Truth], rules: RefinementConfig) -> dict[str, float]:
+def _score(frames: Sequence[LabelledFrame], truths: Sequence[Truth], rules: RefinementConfig) -> dict[str, float]:
     """Return how good the labels of people are.
 
     precision: share of the labels that are right; recall: share of the people that are labelled; taught_away: share of

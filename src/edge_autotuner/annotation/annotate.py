@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import takewhile
@@ -221,7 +221,7 @@ def _seconds_before(store: DatasetStore, fingerprint: str) -> float:
 def _summarize(
     store: DatasetStore, teacher: str, fingerprint: str, config: AnnotationConfig, seconds: float
 ) -> AnnotationSummary:
-    done = {split: _annotations(store, store.frames(split), fingerprint) for split in ("train", "test")}
+    done = {split: [a for _, a in store.labelled(split, fingerprint)] for split in ("train", "test")}
     everything = [*done["train"], *done["test"]]
     scores = np.concatenate([np.zeros(0, np.float32), *(a.detections.scores for a in everything)])
     histogram, _ = np.histogram(scores, bins=N_SCORE_BINS, range=(0.0, 1.0))
@@ -238,11 +238,6 @@ def _summarize(
         score_histogram=tuple(int(count) for count in histogram),
         seconds=seconds,
     )
-
-
-def _annotations(store: DatasetStore, frames: Iterable[FrameRecord], fingerprint: str) -> list[Annotation]:
-    found = (store.annotation_of(frame, fingerprint) for frame in frames)
-    return [annotation for annotation in found if annotation is not None]
 
 
 def _count_labels(annotations: Sequence[Annotation], labels: LabelMap, min_score: float) -> dict[str, int]:

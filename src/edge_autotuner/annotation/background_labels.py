@@ -22,12 +22,8 @@ _CELL_PX, _CELL_CHANGE = 8, 12.0  # backgrounds are the same while no cell's mea
 class BackgroundLabels:
     """Completes the annotations of motion crops with what the background shows.
 
-    Each background is looked at once; one that hardly differs from the last one takes over its labels.
-
-    Args:
-        store: where the backgrounds are.
-        teacher: must look at the whole picture when asked without regions.
-        config: thresholds.
+    Each background is looked at once; one that hardly differs from the last one takes over its labels. The teacher must
+    look at the whole picture when asked without regions.
     """
 
     def __init__(self, store: DatasetStore, teacher: Teacher, config: AnnotationConfig) -> None:
@@ -40,14 +36,11 @@ class BackgroundLabels:
     def complete(self, annotation: Annotation, record: FrameRecord) -> Annotation:
         """Return the annotation of a frame's motion crops with the labels of its background.
 
-        Still objects that a motion region covers by more than 0.3 are unknown: `looked_xyxy` cannot say so
-        because it is made of rectangles, so they stay as boxes with a score just below `min_score`, which
-        training ignores. All other places count as seen: `looked_xyxy` is the frame without the motion regions
-        that were not sent, because what moves there is in the labels of an earlier frame only.
-
-        Returns:
-            The annotation as it was when the frame has no background. `n_calls` and `n_pixels` include the
-            look at the background for the first frame that needs it.
+        Still objects that a motion region covers by more than 0.3 are unknown. `looked_xyxy` consists of rectangles and
+        cannot say so; they stay as boxes with a score just below `min_score`, which training ignores. Everything else
+        counts as seen, except the motion regions that were not sent, because what moves there is in the labels of an
+        earlier frame only. Without a background the annotation stays as it is. The look at a background counts for the
+        first frame that needs it.
         """
         if record.background is None:
             return annotation
@@ -79,12 +72,8 @@ def join_still_objects(
 ) -> Detections:
     """Return a frame's own boxes and those of its background, by falling score.
 
-    Args:
-        moving: found in the frame; they stay as they are.
-        still: found in its background. Dropped where a box of `moving` shows the same object, made
-            uncertain where a motion region hides it.
-        regions_xyxy: (R, 4) motion regions of the frame.
-        config: thresholds.
+    A still box is dropped where a moving one shows the same object, and made uncertain where one of the (R, 4) motion
+    regions hides it.
     """
     same_class = still.class_ids[:, None] == moving.class_ids[None, :]
     other_limit = np.inf if config.same_object_iou is None else config.same_object_iou

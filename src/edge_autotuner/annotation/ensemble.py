@@ -16,10 +16,7 @@ from edge_autotuner.errors import ConfigError
 class EnsembleTeacher(TeacherBase):
     """Asks every member and fuses what they say; a core `Teacher`.
 
-    Args:
-        members: each knows some of the classes; together they know all.
-        config: weights, and which boxes are one.
-        labels: the classes of the annotations.
+    Each member knows some of the classes; together they know all.
 
     Raises:
         ConfigError: no member knows a class, or there is not one weight for each member.

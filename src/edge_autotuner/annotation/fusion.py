@@ -28,16 +28,10 @@ def is_cut(detections: Detections, view: View, border_px: float) -> BoolArray:
 def merge_views(
     found: Sequence[Detections], *, merge_iou: float, max_detections: int, same_object_iou: float | None = None
 ) -> Detections:
-    """Join the detections of all views; of boxes of one class that overlap, the best stays.
+    """Join the detections of all views, in frame pixels; of boxes of one class that overlap, the best stays.
 
-    Args:
-        found: one item per view, in frame pixels.
-        merge_iou: largest overlap of two boxes of a class that both stay.
-        max_detections: the best so many are kept.
-        same_object_iou: largest overlap of two boxes of different classes that both stay; None for no limit.
-
-    Returns:
-        Some of the given boxes, unchanged, by falling score.
+    `merge_iou` is the largest overlap of two boxes of a class that both stay, `same_object_iou` that of boxes of
+    different classes, None for no limit. Returns the best `max_detections`, unchanged, by falling score.
     """
     merged = nms_per_class(Detections.concatenate(found), merge_iou).sorted_by_score()
     if same_object_iou is not None:
@@ -48,13 +42,9 @@ def merge_views(
 def keep_one_class(detections: Detections, iou: float) -> Detections:
     """Give each object one class: drop a box when a better one of another class overlaps it by more than `iou`.
 
-    Detectors with several outputs per place call one thing car and truck at once. Measured with deimv2_femto
-    in tiles on 59 pictures of NGSIM seq 1: of 3,568 street labels from score 0.3 on, 1,578 repeat an object
-    (overlap above 0.7).
-
-    Args:
-        detections: by falling score.
-        iou: largest overlap that two kept boxes of different classes may have.
+    The detections come by falling score. Detectors with several outputs per place call one thing car and truck at once.
+    Measured with deimv2_femto in tiles on 59 pictures of NGSIM seq 1: of 3,568 street labels from score 0.3 on, 1,578
+    repeat an object (overlap above 0.7).
     """
     overlap = iou_matrix(detections.boxes_xyxy, detections.boxes_xyxy)
     rivals = (overlap > iou) & (detections.class_ids[:, None] != detections.class_ids[None, :])  # (N, N)

@@ -24,13 +24,10 @@ _HIDDEN_FRACTION = 0.3  # a box that is hidden by more than this is not labelled
 class PrivacyFilter:
     """Hides what must not be seen; a `PictureTreatment`.
 
-    Args:
-        config: what that is.
-        annotation: the margins of crops.
-        finder: finds objects of `config.hide_classes`; needed if there are any.
+    `annotation` has the margins of crops. `finder` finds objects of `config.hide_classes`.
 
     Raises:
-        ValueError: it is missing, or does not know one of these classes.
+        ValueError: there are such classes, and no finder that knows them.
     """
 
     def __init__(self, config: PrivacyConfig, annotation: AnnotationConfig, finder: Detector | None) -> None:
@@ -89,12 +86,7 @@ class PrivacyFilter:
 
 
 class ProtectedTeacher:
-    """A teacher that sees what the filter lets through, and nothing else; a core `Teacher`.
-
-    Args:
-        teacher: gives the labels, perhaps at another machine.
-        privacy: what it may see.
-    """
+    """A teacher, perhaps on another machine, that sees only what the filter lets through; a core `Teacher`."""
 
     may_see_backgrounds = False
 
@@ -112,11 +104,9 @@ class ProtectedTeacher:
     ) -> Annotation:
         """Look at what may be seen of a (H, W, 3) picture; of the scene, only what the filter needs is read.
 
-        Args:
-            image_bgr: not changed.
-            regions_xyxy: as of `RegionTeacher.annotate`; where only regions may be seen, None stands for none.
-            scene: what moves is shown, and the background takes the place of the rest; None: the regions move, and
-                the background is unknown.
+        Regions are as for `RegionTeacher.annotate`; where only regions may be seen, None stands for none. What moves in
+        the scene is shown, and the background takes the place of the rest; without a scene the regions move, and the
+        background is unknown.
         """
         if not self.may_see_whole_frames and (regions_xyxy is None or len(regions_xyxy) == 0):
             return Annotation.nothing_seen()
@@ -156,13 +146,10 @@ def hide_boxes_inplace_(image_bgr: ImageArray, boxes_xyxy: FloatArray) -> None:
 
 
 def hide_outside(image_bgr: ImageArray, shown_xyxy: FloatArray, background: ImageArray | None) -> ImageArray:
-    """Return a (H, W, 3) picture that shows what it did only inside of (R, 4) rectangles.
+    """Return a (H, W, 3) picture that shows the original only inside (R, 4) rectangles of whole pixels.
 
-    Args:
-        image_bgr: not changed.
-        shown_xyxy: whole pixels inside the picture; R = 0: everything is hidden.
-        background: (h, w) brightness of the empty scene, which is shown elsewhere with blurred colours; None: the rest
-            is blurred.
+    Elsewhere it shows the (h, w) brightness of the empty scene with blurred colours, or is blurred if `background` is
+    None.
     """
     height, width = image_bgr.shape[:2]
     rest = mean_colours(image_bgr, CELLS_PER_FRAME)

@@ -20,14 +20,11 @@ from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Detections
 from edge_autotuner.core.json_fields import Fields
 from edge_autotuner.core.types import BoolArray
-from edge_autotuner.dataset import DatasetStore, FrameRecord, SplitName
+from edge_autotuner.dataset import DatasetStore, LabelledFrame, SplitName
 from edge_autotuner.dataset.records import SPLIT_NAMES
 from edge_autotuner.errors import NoLabelsFound
 
 NOTE_KEY = "refinement"
-
-Labelled = tuple[FrameRecord, Annotation]
-"""A frame and what was said about it."""
 
 
 @dataclass(frozen=True)
@@ -78,18 +75,11 @@ class RefinementSummary:
 def refine_dataset(
     store: DatasetStore, config: AnnotationConfig, *, teacher: str, raw_fingerprint: str, fingerprint: str
 ) -> RefinementSummary:
-    """Apply the rules of `config.refine` to all annotated frames and store the result.
+    """Apply the rules of `config.refine` to all annotated frames and store the result under a fingerprint of its own.
 
-    The result depends on the teacher's answers and the settings only. Frames whose refined labels are stored already,
-    and unchanged, are not stored again. What stands still is learned from training frames alone; objects are not
-    followed from one split to the other.
-
-    Args:
-        store: the dataset; the summary is stored as its note "refinement".
-        config: the rules, and which scores count.
-        teacher: its name, for the manifest.
-        raw_fingerprint: of the teacher's own answers.
-        fingerprint: of the refined labels; another one.
+    The result depends only on the teacher's answers, stored under `raw_fingerprint`, and the settings. Frames whose
+    refined labels are stored and unchanged are not stored again. What stands still is learned from training frames
+    alone; objects are not followed from one split to the other. The summary becomes the dataset's note "refinement".
 
     Raises:
         ValueError: both fingerprints are the same.
@@ -137,13 +127,12 @@ class RefinedFrames:
     temporal: TemporalCounts
 
 
-def annotated_by_time(store: DatasetStore, split: str, fingerprint: str) -> list[Labelled]:
+def annotated_by_time(store: DatasetStore, split: str, fingerprint: str) -> list[LabelledFrame]:
     """Return the frames of a split that have an annotation of this fingerprint, in order of time."""
-    pairs = [(record, store.annotation_of(record, fingerprint)) for record in store.frames(split)]
-    return sorted(((r, a) for r, a in pairs if a is not None), key=lambda pair: (pair[0].time_s, pair[0].index))
+    return sorted(store.labelled(split, fingerprint), key=lambda pair: (pair[0].time_s, pair[0].index))
 
 
-def find_places(frames: Sequence[Labelled], config: AnnotationConfig) -> StaticPlaces:
+def find_places(frames: Sequence[LabelledFrame], config: AnnotationConfig) -> StaticPlaces:
     """Return what is taken for an object in these frames, in order of time, although it is part of the scene."""
     if config.refine.static_objects == "keep" or not frames:
         return StaticPlaces.none()
@@ -152,7 +141,7 @@ def find_places(frames: Sequence[Labelled], config: AnnotationConfig) -> StaticP
     return find_static_places(found, looked, config.refine, span_s=frames[-1][0].time_s - frames[0][0].time_s)
 
 
-def refine_frames(frames: Sequence[Labelled], places: StaticPlaces, config: AnnotationConfig) -> RefinedFrames:
+def refine_frames(frames: Sequence[LabelledFrame], places: StaticPlaces, config: AnnotationConfig) -> RefinedFrames:
     """Apply the rules to frames, in order of time, of one split; a pure function."""
     static = [is_static(annotation.detections, places, record.regions) for record, annotation in frames]
     n_static_labels = sum(
@@ -171,7 +160,7 @@ def refine_frames(frames: Sequence[Labelled], places: StaticPlaces, config: Anno
     return RefinedFrames(moved, n_static_labels, film, counts)
 
 
-def _with_uncertain(found: Detections, frame: Labelled, static: BoolArray, config: AnnotationConfig) -> Detections:
+def _with_uncertain(found: Detections, frame: LabelledFrame, static: BoolArray, config: AnnotationConfig) -> Detections:
     """Return the boxes of a frame with those of static places, as uncertain ones."""
     ignored = as_uncertain(frame[1].detections.select(static), config)
     return Detections.concatenate([found, ignored]).sorted_by_score(config.max_detections)

@@ -22,17 +22,11 @@ _EXPLAINED_FRACTION = 0.5  # a cut box that lies this much inside a kept box of 
 class RegionTeacher(TeacherBase):
     """Runs a detector on views of a frame and merges what it finds; a core `Teacher`.
 
-    The views see small objects larger than the full frame does, which is why even the student's own weights
-    can teach it.
-
-    Args:
-        detector: finds objects in one picture.
-        config: where to look, which boxes to keep.
-        labels: the classes of the annotations; the detector must know all of them.
-        name: how reports call the teacher.
+    The views show small objects larger than the full frame does, which is why even the student's own weights can teach
+    it.
 
     Raises:
-        ConfigError: the detector lacks a class.
+        ConfigError: the detector lacks a class of `labels`.
     """
 
     def __init__(self, detector: Detector, config: AnnotationConfig, *, labels: LabelMap, name: str) -> None:
@@ -55,13 +49,10 @@ class RegionTeacher(TeacherBase):
     def annotate(
         self, image_bgr: ImageArray, regions_xyxy: FloatArray | None, *, scene: Scene | None = None
     ) -> Annotation:
-        """Look at a (H, W, 3) frame and return its labels, by falling score, down to `uncertain_score`.
+        """Return the labels of a (H, W, 3) frame, by falling score, down to `uncertain_score`.
 
-        Args:
-            image_bgr: not changed.
-            regions_xyxy: (R, 4) what moves, frame pixels, of which `look: crops` makes crops. None: look
-                at the whole frame. R = 0: nothing to look at.
-            scene: not used.
+        `look: crops` makes crops of the (R, 4) regions, frame pixels. None: look at the whole frame; R = 0: at nothing.
+        The scene is not used.
 
         Raises:
             TeacherError: the detector returned numbers that are not finite.

@@ -20,12 +20,12 @@ import numpy as np
 
 from edge_autotuner.annotation.ahead import look_ahead
 from edge_autotuner.annotation.annotate import spread_order
-from edge_autotuner.annotation.refine import Labelled, annotated_by_time, find_places, refine_frames
+from edge_autotuner.annotation.refine import annotated_by_time, find_places, refine_frames
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Deadline, Detections, Progress, Teacher, covered_fraction, iou_matrix
 from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, IntArray
-from edge_autotuner.dataset import DatasetStore
+from edge_autotuner.dataset import DatasetStore, LabelledFrame
 
 _SAME_PLACE_IOU = 0.3  # boxes of two frames that overlap more stand in one place
 _LOOKED_FRACTION = 0.5  # of a box that the student found must lie where the teacher has looked
@@ -42,31 +42,32 @@ def look_again(
     deadline: Deadline,
     progress: Progress,
     n_parallel: int = 1,
-) -> list[Labelled]:
-    """Let a tuned student look at the training frames, and return labels that both have made, refined.
+) -> list[LabelledFrame]:
+    """Let a tuned student look at the training frames, in tiles, and return labels that both have made, refined.
 
-    What the student says is stored frame by frame, and not asked again. The dataset's labels remain the teacher's.
+    What student and teacher say together is stored frame by frame, and not asked again; the dataset's labels remain the
+    teacher's.
 
     Args:
         store: the dataset, annotated.
-        student: the tuned student; it looks at tiles of whole frames.
+        student: the tuned student.
         config: of the annotation: which boxes are one, which count, and the rules of refinement.
         teacher: name of the teacher.
         raw_fingerprint: of the teacher's own answers, before refinement.
         fingerprint: under which the fused answers are stored; it must change when the student does.
         deadline: no frame is begun after it.
-        progress: hears of every frame.
-        n_parallel: frames that are looked at at the same time.
+        progress: told of every frame.
+        n_parallel: frames to process in parallel.
 
     Returns:
         The training frames that the student has looked at, by time; all of them, unless the deadline passed.
     """
-    asked = [(r, a) for r in store.frames("train") if (a := store.annotation_of(r, raw_fingerprint)) is not None]
+    asked = store.labelled("train", raw_fingerprint)
     ordered = [asked[i] for i in spread_order(len(asked))]
     left = [(r, a) for r, a in ordered if store.annotation_of(r, fingerprint) is None]
     whole_frames, usual = student.looking("tiles"), UsualClasses([a.detections for _, a in asked], config.min_score)
 
-    def look(asked_again: Labelled) -> Annotation:
+    def look(asked_again: LabelledFrame) -> Annotation:
         record, annotation = asked_again
         return fuse_with_student(annotation, whole_frames, store.read_image(record), config, usual)
 
@@ -86,24 +87,13 @@ def look_again(
 
 
 class UsualClasses:
-    """What a teacher usually calls the objects in each place of the picture.
-
-    Args:
-        found: what it found in each frame.
-        min_score: only boxes from here on count.
-    """
+    """What a teacher usually calls the objects in each place of the picture; boxes below `min_score` do not count."""
 
     def __init__(self, found: Sequence[Detections], min_score: float) -> None:
         self._labels = Detections.concatenate([one.above(min_score) for one in found])
 
     def allows(self, boxes_xyxy: FloatArray, old_ids: IntArray, new_ids: IntArray) -> BoolArray:
-        """Return (N,) whether the teacher calls objects at each box `new` at least as often as `old`.
-
-        Args:
-            boxes_xyxy: (N, 4).
-            old_ids: (N,) classes.
-            new_ids: (N,) classes.
-        """
+        """Return (N,) whether the teacher says the new class at each (N, 4) box at least as often as the old one."""
         is_there = iou_matrix(boxes_xyxy, self._labels.boxes_xyxy) > _SAME_PLACE_IOU  # (N, T)
         counts = [(is_there & (self._labels.class_ids == ids[:, None])).sum(axis=1) for ids in (old_ids, new_ids)]
         return np.asarray(counts[1] >= counts[0], np.bool_)

@@ -94,14 +94,10 @@ def find_static_places(
 
 
 def is_static(detections: Detections, places: StaticPlaces, moving_xyxy: FloatArray) -> BoolArray:
-    """Return (N,) whether each box of a frame shows one of the places and nothing else.
+    """Return (N,) whether each box of a frame shows one of its camera's static places and nothing else.
 
-    Where something moves, a box may show a person passing in front: it does so if it is much surer than usual.
-
-    Args:
-        detections: of the frame.
-        places: of its camera.
-        moving_xyxy: (R, 4) motion regions of the frame.
+    Where one of the (R, 4) regions moves, a box may show a person passing in front: it does so if its score is much
+    higher than usual.
     """
     shows = iou_matrix(detections.boxes_xyxy, places.boxes_xyxy) >= _SAME_PLACE_IOU  # (N, P)
     is_unusual = detections.scores[:, None] > places.usual_score + _UNUSUAL_STDS * places.score_std

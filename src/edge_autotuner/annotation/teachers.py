@@ -27,18 +27,13 @@ def open_detector_teacher(
 ) -> RegionTeacher:
     """Return the teacher that `config.teacher` names.
 
-    Args:
-        config: "zoom" needs `edge_detector`; everything else needs `model_path` and `spec`, which the caller
-            has found for that name.
-        labels: the classes of the annotations.
-        edge_detector: the model that is to be improved.
-        model_path: the teacher's ONNX file, or the folder of a detector of the transformers library.
-        spec: how that file or folder is fed and read.
-        n_threads: CPU threads of such a teacher; None for all cores.
+    "zoom" needs the edge model that is to be improved. Everything else needs `model_path`, an ONNX file or the folder
+    of a detector of the transformers library, and the `spec` that says how it is fed and read. It uses `n_threads` CPU
+    threads, None for all cores.
 
     Raises:
         ConfigError: the teacher lacks a class, or what its name needs was not given.
-        WeightsError: the ONNX file or the folder is missing or not usable.
+        WeightsError: the file or the folder is missing or not usable.
     """
     if config.teacher == ZOOM:
         if edge_detector is None:
@@ -64,10 +59,7 @@ def open_plugin_teacher(
 ) -> tuple[RegionTeacher, str]:
     """Return the teacher of an installed distribution, and a text that changes whenever its answers may.
 
-    Args:
-        config: its teacher is a name of `TEACHERS`, or NAME:ARGUMENT.
-        choose_labels: returns the classes to ask it for, from those that it knows.
-        n_threads: CPU threads; None for all cores.
+    `config.teacher` is NAME or NAME:ARGUMENT. `choose_labels` returns the classes to ask for, from those that it knows.
 
     Raises:
         ConfigError: the distribution does not work, or the teacher lacks a class.

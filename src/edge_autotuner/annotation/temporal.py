@@ -51,15 +51,8 @@ def refine_over_time(
 ) -> tuple[list[Detections], TemporalCounts]:
     """Follow the objects of a film and make what is said about each consistent.
 
-    Args:
-        times_s: of the frames, rising.
-        annotations: one per frame.
-        config: which rules are applied, and which scores count.
-        size_wh: of the frames, pixels.
-
-    Returns:
-        One item per frame, by falling score, and what was changed. Frames that are too far from others in time
-        stay as they are.
+    There is one annotation per frame, and the times rise. Returns one item per frame, by falling score, and what was
+    changed. Frames that are too far from others in time stay as they are.
     """
     work = _Work.of(times_s, annotations, size_wh, config)
     tracks = link_boxes(times_s, [a.detections for a in annotations], sure_score=config.min_score)

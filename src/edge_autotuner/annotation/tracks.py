@@ -164,17 +164,11 @@ shuffled .14; NGSIM sequence 1, whose pictures are shuffled, as if they were 0.1
 
 
 def is_film(times_s: Sequence[float], detections: Sequence[Detections]) -> bool:
-    """Return whether objects can be followed from frame to frame.
+    """Return whether objects can be followed from frame to frame; `detections` are certain objects, one item per frame.
 
     Time stamps do not tell: the pictures of a folder get a rate, whatever their order. In a film most boxes of a frame
-    overlap one of the frame before; in shuffled pictures no more of them do than chance allows.
-
-    Args:
-        times_s: of the frames, in order.
-        detections: what is surely there, one per frame.
-
-    Returns:
-        False where no two neighbours are close enough in time.
+    overlap one of the frame before; in shuffled pictures no more of them do than chance allows. False where no two
+    neighbours are close enough in time.
     """
     return continuity(times_s, detections) >= _MIN_CONTINUITY
 

@@ -65,14 +65,10 @@ def covered_together(boxes_xyxy: FloatArray, rectangles_xyxy: FloatArray) -> Flo
 
 
 def subtract_boxes(box_xyxy: FloatArray, holes_xyxy: FloatArray) -> FloatArray:
-    """Return rectangles that together cover a box without its holes.
+    """Return (R, 4) rectangles that together cover a (4,) box without its (H, 4) holes.
 
-    Args:
-        box_xyxy: (4,) the whole.
-        holes_xyxy: (H, 4) what is taken out; may overlap each other and reach outside.
-
-    Returns:
-        (R, 4) float32, from top to bottom and from left to right, no two overlapping, none empty.
+    Holes may overlap each other and reach outside. The rectangles run from top to bottom and from left to right; no two
+    overlap, none is empty.
     """
     whole = as_boxes(np.asarray(box_xyxy, np.float32)[None])
     holes = as_boxes(holes_xyxy)

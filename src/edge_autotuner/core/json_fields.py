@@ -35,7 +35,7 @@ def parse_json(data: bytes | str) -> object:
 
 
 class Fields:
-    """One JSON object, whose values are read with a check.
+    """One JSON object, whose values are read with a check; `where` names it in errors, such as "annotations[3]".
 
     >>> camera = Fields({"name": "gate", "size": [640, 480]}, "cameras[0]")
     >>> camera.text("name"), camera.wholes("size", 2)
@@ -43,20 +43,13 @@ class Fields:
     >>> camera.number("rate_hz", default=25.0)
     25.0
 
-    A key that is absent is an error, unless there is a default; null is a value, and
-    wrong: ask `has` first.
+    A key that is absent is an error, unless there is a default; so is null: ask `has` first.
+
+    Raises:
+        FieldError: it is not an object.
     """
 
     def __init__(self, values: object, where: str) -> None:
-        """Take an object.
-
-        Args:
-            values: what `json` returned.
-            where: how errors call it, such as "annotations[3]"; may be empty.
-
-        Raises:
-            FieldError: it is no object.
-        """
         if not isinstance(values, Mapping):
             raise FieldError(f"{where or 'the whole'}: expected an object with keys, got {_shown(values)}")
         self.values: Mapping[str, Any] = values

@@ -89,10 +89,7 @@ def load_json(
     >>> load_json('{"a": [1]}')
     {'a': [1]}
 
-    Args:
-        data: the text; bytes are UTF-8, UTF-16 or UTF-32.
-        object_pairs_hook: as of `json.loads`.
-        parse_constant: as of `json.loads`.
+    Bytes are UTF-8, UTF-16 or UTF-32; the hooks are those of `json.loads`.
 
     Raises:
         ValueError: it is not JSON, or nested deeper than `MAX_DEPTH`.

@@ -53,11 +53,7 @@ class FrameSource(Protocol):
         ...
 
     def frames(self, *, while_waiting: Callable[[], None] = do_nothing) -> Iterator[Frame]:
-        """Yield the frames in order.
-
-        Args:
-            while_waiting: called from this thread a few times per second while no frame comes; never by a recording.
-        """
+        """Yield the frames in order; while none comes, a live source calls `while_waiting` a few times per second."""
         ...
 
     def span_s(self, frames: range) -> float:
@@ -185,11 +181,8 @@ class Teacher(Protocol):
     def annotate(
         self, image_bgr: ImageArray, regions_xyxy: FloatArray | None, *, scene: Scene | None = None
     ) -> Annotation:
-        """Look at a frame, or at (R, 4) regions of it in pixels, and return labels in frame coordinates.
+        """Look at a (H, W, 3) uint8 frame, or at (R, 4) regions of it, and return labels in frame pixels.
 
-        Args:
-            image_bgr: (H, W, 3) uint8, not changed.
-            regions_xyxy: None: the whole frame; R = 0: nothing to look at.
-            scene: what else is known of the frame.
+        None: the whole frame; R = 0: nothing to look at. The picture is not changed.
         """
         ...

@@ -5,13 +5,14 @@
 
 from edge_autotuner.dataset.ground_truth import CocoTruth, TruthBoxes, TruthPicture, load_coco_truth
 from edge_autotuner.dataset.records import FrameRecord, SplitName
-from edge_autotuner.dataset.store import JSON, DatasetStore
+from edge_autotuner.dataset.store import JSON, DatasetStore, LabelledFrame
 
 __all__ = [
     "JSON",
     "CocoTruth",
     "DatasetStore",
     "FrameRecord",
+    "LabelledFrame",
     "SplitName",
     "TruthBoxes",
     "TruthPicture",

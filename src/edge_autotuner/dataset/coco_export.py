@@ -29,15 +29,11 @@ CocoFrame = tuple[FrameRecord, Annotation | None, str]
 def build_coco(frames: Iterable[CocoFrame], labels: LabelMap, run: AnnotationRun | None) -> dict[str, Any]:
     """Return frames and their labels as a COCO dictionary: what counts as an object, and what is uncertain.
 
-    Image ids count frames from 1 in the order given, category ids classes from 1. A box from `min_score` on is an
-    object. One from `uncertain_score` on is neither object nor background: it has `uncertain` true, and `iscrowd` and
-    `ignore` 1, by which other tools leave it out. Boxes below both are left out here, as the training does. A mask is
-    the box's outline, as pycocotools makes it of boxes. An image that no teacher has seen has `annotated` false.
-
-    Args:
-        frames: in the order in which they are listed.
-        labels: the classes.
-        run: whose labels they are, and the thresholds; None: every box counts.
+    Image IDs count frames from 1 in the order given, category IDs classes from 1. `run` has the thresholds; without it
+    every box is an object. A box from `min_score` on is an object. One from `uncertain_score` on is neither object nor
+    background: it has `uncertain` true, and `iscrowd` and `ignore` 1, by which other tools leave it out. Boxes below
+    both are left out, as in training. A mask is the box's outline, as pycocotools makes it of boxes. An image that no
+    teacher has seen has `annotated` false.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []

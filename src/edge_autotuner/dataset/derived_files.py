@@ -37,12 +37,9 @@ _EXPORT_SHARE = 0.25  # of the records of a large one: an export costs as much a
 
 
 class DerivedFiles:
-    """The derived files in one folder, and whether they are behind the journal.
+    """The derived files of one dataset folder, and whether they are behind the journal.
 
     An edited file is never overwritten: it is refused, or kept under another name.
-
-    Args:
-        folder: of the dataset.
 
     Attributes:
         are_stale: whether the files lack something that this process knows of; the journal's writer sets it.
@@ -66,11 +63,7 @@ class DerivedFiles:
     def write(self, state: DatasetState, header: Header, *, journal_bytes: int, updated_at: datetime) -> None:
         """Write the labels in use, and no others, and the manifest.
 
-        Args:
-            state: of the dataset.
-            header: its first record.
-            journal_bytes: length of the journal that adds up to this state.
-            updated_at: aware UTC time, for the manifest.
+        The state is that of the first `journal_bytes` of the journal.
 
         Raises:
             StorageError: the disk refused.
@@ -130,14 +123,10 @@ _HEAD_OF_OLD_VERSIONS = re.compile(  # they wrote no hash, so edits of these can
 def write_derived(
     path: Path, values: Mapping[str, Any], *, owner: str, journal_bytes: int, indent: int | None = None
 ) -> None:
-    """Write JSON in one step, with an `info` that tells an edit; a file that was edited is kept under another name.
+    """Write JSON in one step, with an `info` that shows later edits; an edited file is kept under another name.
 
-    Args:
-        path: of the file.
-        values: without a NaN; `info` may hold what else there is to say.
-        owner: what the file belongs to; a file of another owner counts as edited.
-        journal_bytes: how much of the journal it is made from.
-        indent: as `json.dumps`.
+    `values` hold no NaN; their own `info` is added to. A file of another owner counts as edited. `journal_bytes` says
+    how much of the journal the file is made from.
 
     Raises:
         StorageError: the disk refused; what was there is untouched.

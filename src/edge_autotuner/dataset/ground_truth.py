@@ -85,10 +85,8 @@ class CocoTruth:
     def for_frame(self, index: int | None, file_name: str | None) -> TruthBoxes | None:
         """Return the boxes of a frame; None when it is not in the ground truth and must not be scored.
 
-        Args:
-            index: 0-based decode order; used for a frame of a video, that is, without a file name.
-            file_name: path below the source folder. The exact path is looked for, then the base name when
-                only one labelled picture has it.
+        A frame without a file name is one of a video and is found by its index, in decode order. Otherwise its path
+        below the source folder is looked for, then its base name if only one labelled picture has it.
         """
         picture = self.picture_for(index, file_name)
         return None if picture is None else (picture.boxes_xyxy, picture.class_ids, picture.is_crowd)

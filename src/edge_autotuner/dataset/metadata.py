@@ -25,11 +25,7 @@ def without_metadata(data: bytes, path: Path) -> tuple[bytes, str]:
     """Return a picture file without metadata, and its suffix with the dot.
 
     A JPEG that is shown turned because its metadata say so becomes a PNG of the pixels as shown, and so does any file
-    of a format that is not understood here.
-
-    Args:
-        data: of the file.
-        path: its name, for errors and for the suffix.
+    of a format that is not understood here. The path is for errors and the suffix.
 
     Raises:
         DatasetError: it is not a readable picture.

@@ -124,10 +124,8 @@ class PictureTreatment(Protocol):
     ) -> TreatedPicture:
         """Return what may be seen of a (H, W, 3) picture, which is not changed.
 
-        Args:
-            image_bgr: the picture.
-            regions_xyxy: (R, 4) what moves in it, pixels; None where that is unknown, which counts as nothing.
-            background: (h, w) brightness of the empty scene; None where it is unknown.
+        `regions_xyxy` are what moves in it, (R, 4) pixels; None: unknown, which counts as nothing. `background` is the
+        (h, w) brightness of the empty scene; None: unknown.
         """
         ...
 

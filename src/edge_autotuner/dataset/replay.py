@@ -77,15 +77,12 @@ class _Index:
 
 
 class ReplayReservoir:
-    """One reservoir folder. Reading needs no lock; each change takes it for as long as it lasts."""
+    """One reservoir folder: new, empty, or holding a reservoir. Nothing is read or made before it is needed.
+
+    Reading needs no lock; each change takes it while it lasts, and waits at most `wait_s` for another writer.
+    """
 
     def __init__(self, folder: Path, *, wait_s: float = _LOCK_WAIT_S) -> None:
-        """Refer to a folder; nothing is read or made before it is needed.
-
-        Args:
-            folder: new, empty, or holding a reservoir.
-            wait_s: how long a change waits for another writer.
-        """
         self.folder = folder
         self._wait_s = wait_s
 
@@ -202,12 +199,9 @@ class ReplayReservoir:
         return len(index.pictures) - len(kept)
 
     def snapshot(self, folder: Path) -> ReplayReservoir:
-        """Return a reservoir with what is in this one now; one that `folder` holds already is returned as it is.
+        """Copy the reservoir as it is now into a folder, by links where possible.
 
-        Where there is no reservoir yet, the snapshot is empty.
-
-        Args:
-            folder: of the snapshot; its files are links where the file system can.
+        A reservoir that is there already is returned as it is. Where there is no reservoir yet, the snapshot is empty.
 
         Raises:
             DatasetError: a file is missing or was changed, or another process is writing for too long.

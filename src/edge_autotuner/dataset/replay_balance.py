@@ -39,14 +39,9 @@ class Candidate:
 
 
 def choose_kept(candidates: Sequence[Candidate], *, max_pictures: int, max_bytes: int) -> list[int]:
-    """Return the indices, rising, of the pictures that stay.
+    """Return the indices, rising, of at most `max_pictures` of at most `max_bytes` together that stay; both may be 0.
 
     The answer does not depend on the order of the candidates, unless keys are equal.
-
-    Args:
-        candidates: what is there and what is new.
-        max_pictures: most that may stay, from 0 on.
-        max_bytes: most bytes of those that stay, from 0 on.
     """
     if not candidates:
         return []

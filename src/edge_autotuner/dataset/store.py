@@ -54,6 +54,9 @@ from edge_autotuner.storage.paths import child_path
 logger = logging.getLogger(__name__)
 
 _REMEDY = "capture again into another folder"
+LabelledFrame = tuple[FrameRecord, Annotation]
+"""A frame and what was said about it."""
+
 JSON = Any
 """Whatever `json` reads and writes: None, bool, numbers, text, lists, and dictionaries with text keys."""
 
@@ -339,6 +342,11 @@ class DatasetStore:
         """Return a frame's annotation under a fingerprint (None: the one in use), or None."""
         return self._files.state.annotation_of(record.key, fingerprint)
 
+    def labelled(self, split: str, fingerprint: str | None = None) -> list[LabelledFrame]:
+        """Return the frames of a split that have an annotation under a fingerprint (None: the one in use)."""
+        found = ((record, self.annotation_of(record, fingerprint)) for record in self.frames(split))
+        return [(record, annotation) for record, annotation in found if annotation is not None]
+
     def add_event(self, event: CaptureEvent) -> None:
         """Store what happened to the camera; when this returns, it survives a kill."""
         self._files.append({"kind": "event", "event": event_to_json(event)})
@@ -379,9 +387,7 @@ class DatasetStore:
     def export_training(self, frames: Iterable[CocoFrame], run: AnnotationRun) -> None:
         """Write `training.coco.json`: what a training is given, which may be more than the labels in use.
 
-        Args:
-            frames: of this dataset, with their labels, and "train" or "val".
-            run: whose labels they are, and which thresholds the training uses.
+        The frames are of this dataset, and "train" or "val"; `run` has the thresholds that the training uses.
         """
         self._files.export_training(frames, run)
 

@@ -66,16 +66,12 @@ class MatchTable:
         max_detections: int,
         max_iou: float = float(IOU_THRESHOLDS[-1]),
     ) -> MatchTable:
-        """Match every frame.
+        """Match every frame; detections and truths are in the same order.
 
-        Args:
-            detections: one per frame.
-            truths: one per frame, in the same order.
-            max_detections: most detections per frame AND class that count, as COCO has it.
-            max_iou: in [0.5, 1], see the attribute.
+        At most `max_detections` per frame AND class count, as in COCO; `max_iou` is in [0.5, 1].
 
         Raises:
-            EvaluationError: the two have different lengths.
+            EvaluationError: there are not as many truths as detections.
         """
         if len(detections) != len(truths):
             raise EvaluationError(f"got detections of {len(detections)} frames but truths of {len(truths)}")
@@ -126,14 +122,9 @@ def score_detections(
     max_detections: int = 300,
     min_score: float = 0.05,
 ) -> Scores:
-    """Score one detector on some frames.
+    """Score one detector on some frames; detections and truths are in the same order, with class ids of `labels`.
 
-    Args:
-        detections: one per frame, class ids of `labels`.
-        truths: one per frame, in the same order, class ids of `labels`.
-        labels: the classes that are scored.
-        max_detections: most detections per frame and class that count, as COCO has it.
-        min_score: detections below are left out.
+    At most `max_detections` per frame and class count, as in COCO; detections below `min_score` are left out.
 
     Raises:
         EvaluationError: detections and truths have different lengths, or a class id has no label.

@@ -145,18 +145,14 @@ class ClassMerge:
 
 
 def merge_classes(labels: LabelMap, map_classes: Mapping[str, str]) -> ClassMerge:
-    """Prepare the scoring of several classes as one.
+    """Prepare the scoring of some classes as another one, which may be new.
 
     >>> merge = merge_classes(LabelMap(("person", "car", "bus", "truck")), {"bus": "car", "truck": "car"})
     >>> merge.labels.names, merge.new_ids.tolist()
     (('person', 'car'), [0, 1, 1, 1])
 
-    Args:
-        labels: classes of the detections and truths.
-        map_classes: class -> the class that it is scored as; the latter may be a new name.
-
     Raises:
-        ConfigError: an unknown class, or a class that others become is itself mapped away.
+        ConfigError: an unknown class, or a target that is itself mapped to another class.
     """
     labels.ids_of(map_classes)  # raises for a name that does not exist
     chained = sorted(name for name in set(map_classes.values()) & set(map_classes) if map_classes[name] != name)

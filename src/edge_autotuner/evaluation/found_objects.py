@@ -56,13 +56,10 @@ class FoundObjects:
 def count_found(
     detections: Sequence[Detections], truths: Sequence[Truth], *, min_score: float, min_iou: float = 0.5
 ) -> FoundObjects:
-    """Count found objects and false alarms over frames.
+    """Count found objects and false alarms over frames; detections and truths are in the same order.
 
-    Args:
-        detections: one per frame.
-        truths: one per frame, in the same order.
-        min_score: boxes below are not shown, so they do not count.
-        min_iou: smallest overlap that counts as found, in (0, 1].
+    Boxes below `min_score` are not shown, so they do not count. `min_iou`, in (0, 1], is the smallest overlap that
+    counts as found.
 
     Raises:
         EvaluationError: the two have different lengths.

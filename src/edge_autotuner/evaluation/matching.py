@@ -91,10 +91,8 @@ def _overlaps(boxes_xyxy: FloatArray, truth: Truth) -> Float64Array:
     In float64 through widths, as COCO computes it, and not by `core.iou_matrix`, whose float32 puts an
     overlap of exactly .60 on the other side of the threshold .60.
     """
-    found, true = (
-        _corner_and_size(boxes_xyxy)[:, None],
-        _corner_and_size(truth.boxes_xyxy)[None],
-    )  # (P, 1, 4), (1, T, 4)
+    found = _corner_and_size(boxes_xyxy)[:, None]  # (P, 1, 4)
+    true = _corner_and_size(truth.boxes_xyxy)[None]  # (1, T, 4)
     ends = np.minimum(found[..., :2] + found[..., 2:], true[..., :2] + true[..., 2:])
     sides = np.clip(ends - np.maximum(found[..., :2], true[..., :2]), 0, None)
     inter = sides[..., 0] * sides[..., 1]

@@ -17,6 +17,7 @@ import numpy as np
 from edge_autotuner.core.json_fields import FieldError, Fields
 from edge_autotuner.errors import EvaluationError
 from edge_autotuner.evaluation.average_precision import MatchTable
+from edge_autotuner.evaluation.scores import nan_to_null, number_or_nan
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,7 @@ class PromotionDecision:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON; nan becomes null."""
-        values = asdict(self)
-        return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}
+        return dict(nan_to_null(asdict(self)))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> PromotionDecision:
@@ -86,7 +86,7 @@ class PromotionDecision:
             return cls(
                 promoted=fields.flag("promoted"),
                 reason=fields.text("reason"),
-                **{key: _number_or_nan(fields, key) for key in _NUMBERS},
+                **{key: number_or_nan(fields, key, at_least=-1) for key in _NUMBERS},
                 n_frames=fields.whole("n_frames", at_least=0),
                 metric=fields.text("metric", default="AP50:95"),
             )
@@ -105,12 +105,6 @@ _NUMBERS = (
 )
 
 
-def _number_or_nan(fields: Fields, key: str) -> float:
-    if key in fields.values and fields.values[key] is None:
-        return math.nan
-    return fields.number(key, at_least=-1, at_most=1)
-
-
 def decide_promotion(
     candidate: MatchTable,
     deployed: MatchTable,
@@ -121,15 +115,9 @@ def decide_promotion(
 ) -> PromotionDecision:
     """Promote only when the one-sided lower bound of the difference in mean AP is above 0.
 
-    The bound is the (1 - confidence) quantile of the bootstrap differences. With fewer than two frames, or no
-    objects, nothing can be concluded and the deployed model stays.
-
-    Args:
-        candidate: the new model's detections matched with the teacher's labels of the test frames.
-        deployed: the same for the model in use, on the same frames.
-        n_resamples: how often the frames are drawn again.
-        confidence: in (0.5, 1).
-        seed: of the resampling.
+    Both tables hold detections on the same frames, matched with the teacher's labels. The bound is the (1 -
+    `confidence`) quantile of the differences in `paired_bootstrap`. With fewer than two frames, or no objects, nothing
+    can be concluded and the deployed model stays.
     """
     _check_same_frames(candidate, deployed)
     n_frames = candidate.n_frames
@@ -164,18 +152,11 @@ def choose_candidate(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> tuple[str, PromotionDecision]:
-    """Return the name of the best candidate, and whether it may replace the deployed model.
+    """Return the name of the best of one or more candidates, and whether it may replace the deployed model.
 
-    The best is the one with the highest lower bound of the difference, where nothing can be concluded the one with the
-    highest AP. Of several candidates the best one has had several chances: each is judged with a confidence that
-    makes all decisions together hold with `confidence` (Bonferroni).
-
-    Args:
-        candidates: name -> matches; at least one.
-        deployed: the same of the model in use, on the same frames.
-        n_resamples: how often the frames are drawn again.
-        confidence: of all decisions together, in (0.5, 1).
-        seed: of the resampling.
+    The best one has the highest lower bound of the difference; where nothing can be concluded, the highest AP. Trying
+    several candidates gives the best one several chances, so each is judged with a confidence that makes all decisions
+    together hold with `confidence` (Bonferroni). The other arguments are those of `decide_promotion`.
     """
     each = confidence if len(candidates) == 1 else 1 - (1 - confidence) / len(candidates)
     decisions = {
@@ -201,15 +182,8 @@ def paired_bootstrap(
 ) -> BootstrapResult:
     """Resample the frames with replacement, the same for both, and compare the mean AP.
 
-    Args:
-        candidate_table: one detector's matches.
-        deployed_table: the other's, on the same frames and truths.
-        n_resamples: number of draws; each draws as many frames as there are.
-        seed: of the draws.
-        confidence: level of each one-sided bound, in (0.5, 1).
-
-    Returns:
-        All values nan when there is no frame or no object.
+    Each of `n_resamples` draws takes as many frames as there are. `confidence`, in (0.5, 1), is the level of each
+    one-sided bound. All values are nan when there is no frame or no object.
 
     Raises:
         EvaluationError: the tables are of different frames or truths.
@@ -219,7 +193,7 @@ def paired_bootstrap(
         raise ValueError(f"expected n_resamples >= 1 and confidence in (0.5, 1), got {n_resamples} and {confidence}")
     n_frames = candidate_table.n_frames
     if candidate_table.n_truths == 0:
-        return BootstrapResult(math.nan, math.nan, math.nan, math.nan, 0)
+        return BootstrapResult(*(math.nan,) * 4, n_resamples=0)
     rng = np.random.default_rng(seed)
     differences = np.empty(n_resamples)
     for i in range(n_resamples):
@@ -227,7 +201,7 @@ def paired_bootstrap(
         differences[i] = candidate_table.mean_ap(weights) - deployed_table.mean_ap(weights)
     differences = differences[~np.isnan(differences)]  # a draw of frames without objects has no AP
     if len(differences) == 0:
-        return BootstrapResult(math.nan, math.nan, math.nan, math.nan, 0)
+        return BootstrapResult(*(math.nan,) * 4, n_resamples=0)
     lower, upper = np.quantile(differences, [1 - confidence, confidence])
     return BootstrapResult(
         difference=candidate_table.mean_ap() - deployed_table.mean_ap(),
@@ -252,18 +226,9 @@ def _check_same_frames(candidate: MatchTable, deployed: MatchTable) -> None:
 
 def _undecided(reason: str, candidate: MatchTable, deployed: MatchTable, confidence: float) -> PromotionDecision:
     aps = candidate.mean_ap(), deployed.mean_ap()
-    unknown = math.nan
+    unknown = (math.nan,) * 3
     return PromotionDecision(
-        False,
-        reason,
-        *aps,
-        aps[0] - aps[1],
-        unknown,
-        unknown,
-        unknown,
-        confidence,
-        candidate.n_frames,
-        candidate.metric,
+        False, reason, *aps, aps[0] - aps[1], *unknown, confidence, candidate.n_frames, candidate.metric
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from edge_autotuner.core.json_fields import FieldError, Fields
@@ -46,16 +46,7 @@ class Scores:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON; nan becomes null."""
-        return {
-            "ap50": _or_none(self.ap50),
-            "ap": _or_none(self.ap),
-            "per_class": {
-                name: {"ap50": _or_none(s.ap50), "ap": _or_none(s.ap), "n_truths": s.n_truths}
-                for name, s in self.per_class.items()
-            },
-            "n_frames": self.n_frames,
-            "n_truths": self.n_truths,
-        }
+        return dict(nan_to_null(asdict(self)))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Scores:
@@ -67,31 +58,30 @@ class Scores:
         try:
             fields = Fields(values, "")
             classes = fields.inner("per_class")
-            per_class = {}
-            for name in classes.values:
-                one = classes.inner(name)
-                per_class[name] = ClassScores(_fraction(one, "ap50"), _fraction(one, "ap"), _count(one, "n_truths"))
-            return cls(
-                _fraction(fields, "ap50"),
-                _fraction(fields, "ap"),
-                per_class,
-                _count(fields, "n_frames"),
-                _count(fields, "n_truths"),
-            )
+            each = {name: classes.inner(name) for name in classes.values}
+            per_class = {
+                name: ClassScores(*_scores(one), one.whole("n_truths", at_least=0)) for name, one in each.items()
+            }
+            counts = (fields.whole(key, at_least=0) for key in ("n_frames", "n_truths"))
+            return cls(*_scores(fields), per_class, *counts)
         except FieldError as exc:
             raise EvaluationError(f"scores cannot be read from JSON: {exc}") from exc
 
 
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def nan_to_null(value: Any) -> Any:  # noqa: ANN401 (JSON values: what comes in goes out)
+    """Return values for JSON, in which null stands for a number that could not be measured."""
+    if isinstance(value, Mapping):
+        return {key: nan_to_null(each) for key, each in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _fraction(fields: Fields, key: str) -> float:
-    """Return a score; nan for null, which stands for one that could not be measured."""
+def number_or_nan(fields: Fields, key: str, *, at_least: float) -> float:
+    """Return a number from `at_least` to 1; nan for null."""
     if key in fields.values and fields.values[key] is None:
         return math.nan
-    return fields.number(key, at_least=0, at_most=1)
+    return fields.number(key, at_least=at_least, at_most=1)
 
 
-def _count(fields: Fields, key: str) -> int:
-    return fields.whole(key, at_least=0)
+def _scores(fields: Fields) -> tuple[float, float]:
+    ap50, ap = (number_or_nan(fields, key, at_least=0) for key in ("ap50", "ap"))
+    return ap50, ap

@@ -64,15 +64,10 @@ def truth_from_annotation(annotation: Annotation, *, min_score: float) -> Truth:
 
 
 def in_looked_area(detections: Detections, annotation: Annotation, *, min_covered: float = 0.5) -> Detections:
-    """Return the detections where the teacher has looked.
+    """Return the detections of which the areas that the teacher looked at cover at least `min_covered`, in [0, 1].
 
-    Elsewhere nothing is known: a parked car outside the motion regions is no false alarm. With a teacher that
-    looks at whole frames this changes nothing.
-
-    Args:
-        detections: frame pixels.
-        annotation: of the same frame.
-        min_covered: smallest share of a box, in [0, 1], that the looked-at rectangles have to cover together.
+    Elsewhere nothing is known: a parked car outside the motion regions is no false alarm. With a teacher that looks at
+    whole frames this changes nothing.
     """
     return detections.select(_was_looked_at(detections.boxes_xyxy, annotation, min_covered))
 

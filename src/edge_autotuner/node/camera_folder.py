@@ -173,6 +173,11 @@ class CameraFolder:
             return []
         return [BatchFolder(path) for path in sorted(self.lock.iterdir()) if _BATCH_NAME.fullmatch(path.name)]
 
+    def bundles(self) -> list[Path]:
+        """Return the folders of its models, in no order."""
+        folder = self.path / BUNDLES_FOLDER
+        return [path for path in folder.iterdir() if path.name[0] != "."] if folder.is_dir() else []
+
     def collecting(self) -> BatchFolder | None:
         """Return the batch that is being collected; None between two."""
         return next((batch for batch in self.batches() if not batch.is_collected and batch.outcome is None), None)

@@ -20,7 +20,7 @@ from edge_autotuner.deployment.bundle import DESCRIPTION_FILE
 from edge_autotuner.deployment.deployed import note_registry_id, registry_id
 from edge_autotuner.deployment.signing import trusted_keys
 from edge_autotuner.errors import ConfigError, DeadlineTooShort, NoLabelsFound, TrainingDiverged
-from edge_autotuner.node.camera_folder import BatchFolder, BatchOutcome, CameraFolder
+from edge_autotuner.node.camera_folder import BatchFolder, BatchOutcome, CameraFolder, Outcome
 from edge_autotuner.node.learning_rules import (
     LearningTrigger,
     PromotionRule,
@@ -133,8 +133,7 @@ def learn_from(
         EdgeAutotunerError: a step failed for now, for example because the service cannot be reached.
     """
     if not batch.run.dataset.is_dir():
-        lost = "its pictures were deleted, so there is nothing to learn from"
-        return _finish(batch, BatchOutcome("useless", lost, None, clock.now().isoformat()))
+        return _finish(batch, clock, "useless", "its pictures were deleted, so there is nothing to learn from")
     start = _start_of(batch, folder)
     settings = _settings(config, start, folder)
     session = Session(
@@ -149,30 +148,29 @@ def learn_from(
             run_stage(session, ANNOTATION)
             tune_at_service(session, service)
     except (NoLabelsFound, DeadlineTooShort, TrainingDiverged) as exc:
-        return _finish(batch, BatchOutcome("useless", str(exc), None, clock.now().isoformat()))
-    return _finish(batch, _settle(batch, folder, start, clock, deploys=deploys, rule=rule))
+        return _finish(batch, clock, "useless", str(exc))
+    return _finish(batch, clock, *_settle(batch, folder, start, deploys=deploys, rule=rule))
 
 
 def _settle(
-    batch: BatchFolder, folder: CameraFolder, start: Path, clock: Clock, *, deploys: bool, rule: PromotionRule
-) -> BatchOutcome:
-    """Install the winner, and deploy it if that is decided here."""
+    batch: BatchFolder, folder: CameraFolder, start: Path, *, deploys: bool, rule: PromotionRule
+) -> tuple[Outcome, str, str | None]:
+    """Install the winner, and deploy it if that is decided here; return outcome, reason and name of the bundle."""
     decision = rule(batch)
     winner = deployed_bundle(batch.run.path)
     assert winner is not None, "the export deploys one"
     if not decision.promoted:
-        return BatchOutcome("kept", decision.reason, None, clock.now().isoformat())
+        return "kept", decision.reason, None
     bundle = install_bundle(winner, folder.path, f"batch-{batch.name}")
     _keep_registry_id(winner, bundle.folder)
+    name = bundle.folder.name
     if not deploys:
-        return BatchOutcome("candidate", decision.reason, bundle.folder.name, clock.now().isoformat())
-    now_deployed = deployed_bundle(folder.path)
-    is_current = now_deployed is None or now_deployed.name in (start.name, bundle.folder.name)
-    if not is_current:
-        reason = f"the candidate beat {start.name}, but {now_deployed and now_deployed.name} was deployed meanwhile"
-        return BatchOutcome("kept", reason, bundle.folder.name, clock.now().isoformat())
-    deploy(folder.path, bundle.folder.name)
-    return BatchOutcome("deployed", decision.reason, bundle.folder.name, clock.now().isoformat())
+        return "candidate", decision.reason, name
+    current = deployed_bundle(folder.path)
+    if current is not None and current.name not in (start.name, name):
+        return "kept", f"the candidate beat {start.name}, but {current.name} was deployed meanwhile", name
+    deploy(folder.path, name)
+    return "deployed", decision.reason, name
 
 
 def _keep_registry_id(source: Path, installed: Path) -> None:
@@ -183,7 +181,7 @@ def _keep_registry_id(source: Path, installed: Path) -> None:
 
 def _start_of(batch: BatchFolder, folder: CameraFolder) -> Path:
     """Return the bundle that a batch starts from; the same one after a kill."""
-    if (batch.run.path / "settings.yaml").is_file():
+    if batch.run.has_settings:
         begun = Path(batch.run.settings().edge_model)
         if begun.is_dir():
             return begun
@@ -203,10 +201,11 @@ def _settings(config: RunConfig, start: Path, folder: CameraFolder) -> RunConfig
     return config.model_copy(update=learned)
 
 
-def _finish(batch: BatchFolder, outcome: BatchOutcome) -> BatchOutcome:
-    batch.finish(outcome)
-    logger.info("batch %s: %s: %s", batch.name, outcome.outcome, outcome.reason)
-    return outcome
+def _finish(batch: BatchFolder, clock: Clock, outcome: Outcome, reason: str, bundle: str | None = None) -> BatchOutcome:
+    finished = BatchOutcome(outcome, reason, bundle, clock.now().isoformat())
+    batch.finish(finished)
+    logger.info("batch %s: %s: %s", batch.name, outcome, reason)
+    return finished
 
 
 @contextmanager

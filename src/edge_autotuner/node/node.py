@@ -79,7 +79,7 @@ class Node:
         self._faults = FaultDomains(self._clock)
         self._stop = threading.Event()
         self._folders = {camera.name: CameraFolder(config.folder / camera.name) for camera in config.cameras}
-        runs = {camera.name: config.run_of(camera) for camera in config.cameras}
+        self._runs = runs = {camera.name: config.run_of(camera) for camera in config.cameras}
         self._watches = [
             CameraWatch(
                 camera,
@@ -95,7 +95,6 @@ class Node:
         ]
         service = config.registry if config.trains_on == "service" else None
         self._named = NamedBundles(config)
-        self._runs = runs
         self._learners = [
             Learner(
                 name,
@@ -148,8 +147,11 @@ class Node:
             "at": self._clock.now().isoformat(),
             "cameras": {watch.name: self._status_of(watch, learners[watch.name]) for watch in self._watches},
             "registry": self._faults.of("registry: status").attempt(lambda: registry.state, None) if registry else None,
-            "outputs": self._faults.of("outputs: status").attempt(self._status_of_outputs, []),
-            "faults": self._faults.problems | self._outputs_faults(),
+            "outputs": self._faults.of("outputs: status").attempt(
+                lambda: [asdict(output) for output in self._outputs.status], []
+            ),
+            "faults": self._faults.problems
+            | self._faults.of("outputs: faults").attempt(lambda: self._outputs.problems, {}),
         }
         return dict(redact_values(status))
 
@@ -176,12 +178,6 @@ class Node:
             "learning_problem": learner.error or learner.faults.problem,
             "last_outcome": f"{last.outcome}: {last.reason}" if last else None,
         }
-
-    def _status_of_outputs(self) -> list[dict[str, Any]]:
-        return [asdict(output) for output in self._outputs.status]
-
-    def _outputs_faults(self) -> dict[str, str]:
-        return self._faults.of("outputs: faults").attempt(lambda: self._outputs.problems, {})
 
     def _keep_house(self, on_status: Callable[[Mapping[str, Any]], None] | None) -> None:
         """Load new models, write the status, and from time to time apply the retention rules."""
@@ -253,8 +249,7 @@ class Node:
             end.do(self._registry.stop)
         end.do(self._scheduler.stop)
         until_s = self._clock.monotonic_s() + _STOPPING_S
-        if self._registry is not None:
-            registry = self._registry
+        if (registry := self._registry) is not None:
             end.do(lambda: registry.join(_STOPPING_S))
         for watch in self._watches:
             left_s = max(0.1, until_s - self._clock.monotonic_s())

@@ -83,14 +83,12 @@ class ObservationStream:
 
     def _look_for_motion(self, frame: Frame) -> MotionResult | None:
         is_due = self._idle_pace.is_due(frame.time_s)
-        if not is_due and not self._needs_faults.attempt(self._is_motion_needed, True):
+        is_needed = is_due or self._needs_faults.attempt(lambda: any(o.needs_motion for o, _ in self._observers), True)
+        if not is_needed:
             return None
         motion = self._gate_faults.attempt(lambda: self._gate.look(frame), None)
         self._has_background = motion is not None and motion.background_known
         return motion
-
-    def _is_motion_needed(self) -> bool:
-        return any(observer.needs_motion for observer, _ in self._observers)
 
 
 class Pace:

@@ -29,7 +29,7 @@ from edge_autotuner.deployment.acceptance import (
     write_signature,
 )
 from edge_autotuner.deployment.bundle import DESCRIPTION_FILE, parse_description
-from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, note_registry_id, registry_id
+from edge_autotuner.deployment.deployed import note_registry_id, registry_id
 from edge_autotuner.deployment.signing import PublicKey, SigningKey, read_signing_key, trusted_keys
 from edge_autotuner.errors import ModelBundleError
 from edge_autotuner.node.camera_folder import CameraFolder
@@ -267,10 +267,5 @@ class RegistrySync:
 
 def _bundles(folder: CameraFolder) -> list[Path]:
     """Return a camera's bundles, the oldest first, so that parents are published before their children."""
-    bundles = folder.path / BUNDLES_FOLDER
-    if not bundles.is_dir():
-        return []
-    whole = [
-        path for path in bundles.iterdir() if (path / DESCRIPTION_FILE).is_file() and not path.name.startswith(".")
-    ]
+    whole = [path for path in folder.bundles() if (path / DESCRIPTION_FILE).is_file()]
     return sorted(whole, key=lambda path: (path / DESCRIPTION_FILE).stat().st_mtime_ns)

@@ -136,12 +136,11 @@ def _is_finished(batch: BatchFolder) -> bool:
 
 
 def _old_bundles(folder: CameraFolder, n_kept: int) -> list[Path]:
-    bundles = folder.path / BUNDLES_FOLDER
     deployed = deployed_bundle(folder.path)
-    if deployed is None or not bundles.is_dir():
+    if deployed is None:
         return []
     in_use = {deployed.name, *folder.bundles_in_use()}
-    others = [path for path in bundles.iterdir() if not path.name.startswith(".") and path.name not in in_use]
+    others = [path for path in folder.bundles() if path.name not in in_use]
     return sorted(others, key=lambda path: path.stat().st_mtime)[:-n_kept]
 
 

@@ -98,9 +98,13 @@ def settings_problems(config: NodeConfig, settings_file: Path | None = None) -> 
     """
     for camera in config.cameras:
         if not is_live_address(camera.source) and not Path(camera.source).exists():
-            yield StartProblem(_missing_source(camera), camera.name)
+            missing = ConfigError(
+                f"camera {camera.name}: source: {camera.source} does not exist; give a video file, a folder of "
+                "pictures, or an address such as rtsp://host/path"
+            )
+            yield StartProblem(missing, camera.name)
         yield from _mistakes(partial(_check_camera, config, camera))
-    yield from _mistakes(partial(_check_folder_setting, config))
+    yield from _mistakes(partial(_check_folder, config.folder))
     yield from _mistakes(partial(_check_plugins, config))
     yield from _mistakes(partial(_check_outputs, config.outputs, config, settings_file))
     if config.registry is not None:
@@ -114,13 +118,6 @@ def _mistakes(check: Callable[[], None]) -> Iterator[StartProblem]:
         yield StartProblem(exc)
 
 
-def _missing_source(camera: CameraConfig) -> ConfigError:
-    return ConfigError(
-        f"camera {camera.name}: source: {camera.source} does not exist; give a video file, a folder of pictures, or an "
-        "address such as rtsp://host/path"
-    )
-
-
 def _check_camera(config: NodeConfig, camera: CameraConfig) -> None:
     with errors_about(f"camera {camera.name}"):
         if is_live_address(camera.source):
@@ -128,11 +125,6 @@ def _check_camera(config: NodeConfig, camera: CameraConfig) -> None:
         _check_place(config, camera)
         if config.learns:
             _check_learning(config, camera)
-
-
-def _check_folder_setting(config: NodeConfig) -> None:
-    with errors_about("folder"):
-        _check_folder(config.folder)
 
 
 def _check_place(config: NodeConfig, camera: CameraConfig) -> None:
@@ -157,6 +149,7 @@ def _check_learning(config: NodeConfig, camera: CameraConfig) -> None:
             find_teacher_model(teacher)
 
 
+@errors_about("folder")
 def _check_folder(folder: Path) -> None:
     """Make sure that a folder can be made and written, and that no other node works in it."""
     there = folder

@@ -13,7 +13,7 @@ import numpy as np
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Detections, Detector
 from edge_autotuner.core.fingerprints import fingerprint_of
-from edge_autotuner.dataset import DatasetStore, FrameRecord, load_coco_truth
+from edge_autotuner.dataset import DatasetStore, FrameRecord, LabelledFrame, load_coco_truth
 from edge_autotuner.deployment import ModelBundle, load_edge_detector
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.evaluation import (
@@ -32,7 +32,6 @@ from edge_autotuner.evaluation import (
 from edge_autotuner.pipeline.evaluation_result import DETECTORS, INCUMBENT, START, Contender, Evaluation, ShownFrame
 from edge_autotuner.pipeline.incumbent import find_incumbent
 from edge_autotuner.pipeline.loop import ANNOTATION, EVALUATION, TRAINING
-from edge_autotuner.pipeline.rounds import LabelledFrame
 from edge_autotuner.pipeline.session import Prepared, Session
 from edge_autotuner.pipeline.stage_results import EvaluationResult, Incumbent
 from edge_autotuner.pipeline.training_stage import open_models, require_training
@@ -130,7 +129,7 @@ def _shown(
 
 
 def _labelled_test_frames(store: DatasetStore, fingerprint: str) -> list[LabelledFrame]:
-    frames = [(r, a) for r in store.frames("test") if (a := store.annotation_of(r, fingerprint)) is not None]
+    frames = store.labelled("test", fingerprint)
     if not frames:
         raise DatasetError(f"{store.folder} has no annotated test frames; capture with a larger capture.test_fraction")
     return frames

@@ -55,7 +55,7 @@ def add_dataset(
     """
     with DatasetStore.open(_dataset_in(folder)) as store:
         config = _thresholds(store)
-        labelled = [(r, a) for r in store.frames("train") if (a := store.annotation_of(r)) is not None]
+        labelled = store.labelled("train")
         if not labelled:
             raise DatasetError(f"{folder} has no annotated training frames; run `edge-autotuner annotate` on it first")
         offers = [offer_of(store, record, annotation, config, origin=origin) for record, annotation in labelled]

@@ -168,8 +168,7 @@ def _timeline(store: DatasetStore, capture: CaptureSummary) -> tuple[TimelineFra
 
 
 def _teacher_scores(store: DatasetStore) -> FloatArray | None:
-    annotations = [store.annotation_of(record) for record in store.frames("train")]
-    scores = [annotation.detections.scores for annotation in annotations if annotation is not None]
+    scores = [annotation.detections.scores for _, annotation in store.labelled("train")]
     return np.concatenate(scores) if scores else None
 
 

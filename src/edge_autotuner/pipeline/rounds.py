@@ -17,7 +17,7 @@ from edge_autotuner.annotation import RegionTeacher, look_again
 from edge_autotuner.annotation.ahead import n_cores, threads_each
 from edge_autotuner.core import Annotation, Deadline
 from edge_autotuner.core.fingerprints import fingerprint_of
-from edge_autotuner.dataset import DatasetStore, FrameRecord
+from edge_autotuner.dataset import DatasetStore, FrameRecord, LabelledFrame
 from edge_autotuner.dataset.state import AnnotationRun
 from edge_autotuner.errors import DeadlineTooShort, TrainingDiverged
 from edge_autotuner.models.torch_weights import network_bytes, save_network
@@ -36,8 +36,6 @@ _STUDENT = "student"
 _LOOK_SHARE = 0.3  # of the time that is left after the first round
 
 logger = logging.getLogger(__name__)
-
-LabelledFrame = tuple[FrameRecord, Annotation]
 
 
 @dataclass(frozen=True)

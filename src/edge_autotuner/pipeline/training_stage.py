@@ -10,14 +10,14 @@ import numpy as np
 
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Deadline
-from edge_autotuner.dataset import DatasetStore
+from edge_autotuner.dataset import DatasetStore, LabelledFrame
 from edge_autotuner.errors import DatasetError, NoLabelsFound, WeightsError
 from edge_autotuner.models.torch_weights import save_network
 from edge_autotuner.models.trainable_weights import load_network
 from edge_autotuner.pipeline.edge_model import EdgeModel
 from edge_autotuner.pipeline.evaluation_result import CANDIDATE, START
 from edge_autotuner.pipeline.loop import ANNOTATION, EVALUATION, TRAINING
-from edge_autotuner.pipeline.rounds import LabelledFrame, StudentTraining
+from edge_autotuner.pipeline.rounds import StudentTraining
 from edge_autotuner.pipeline.run_folder import StageRecord
 from edge_autotuner.pipeline.session import Prepared, Session
 from edge_autotuner.pipeline.stage_results import AnnotationResult, TrainingResult
@@ -146,7 +146,7 @@ def split_for_validation(
     Raises:
         NoLabelsFound: fewer than two training frames have labels.
     """
-    frames = [(r, a) for r in store.frames("train") if (a := store.annotation_of(r, fingerprint)) is not None]
+    frames = store.labelled("train", fingerprint)
     with_labels = [i for i, (_, a) in enumerate(frames) if (a.detections.scores >= config.annotation.min_score).any()]
     if len(with_labels) < 2:
         raise NoLabelsFound(

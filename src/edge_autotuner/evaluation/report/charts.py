@@ -51,14 +51,10 @@ def line_chart(
     marked_x: int | None = None,
     baseline: tuple[str, float] | None = None,
 ) -> str:
-    """Draw lines over 1, 2, 3, ...
+    """Draw lines over 1, 2, 3, ..., one value of each series per position.
 
-    Args:
-        series: with one value per position.
-        x_title: what is counted.
-        y_title: what is measured.
-        marked_x: position, from 1, to emphasize.
-        baseline: name and height of a dashed horizontal line; the name is in the legend, where no curve crosses it.
+    `marked_x`, from 1, emphasizes a position. `baseline` is the name and height of a dashed horizontal line; its name
+    is in the legend, where no curve crosses it.
     """
     lines = [[(i, v) for i, v in enumerate(s.values, 1) if v is not None and math.isfinite(v)] for s in series]
     n_positions = max((len(s.values) for s in series), default=0)
@@ -82,13 +78,9 @@ def line_chart(
 
 
 def histogram(scores: FloatArray, *, thresholds: Sequence[tuple[str, float]], x_title: str, n_bins: int = 50) -> str:
-    """Draw how often values in [0, 1] occur, the bars coloured by the band between thresholds.
+    """Draw how often values occur in [0, 1], the bars coloured by the band between (name, value) thresholds.
 
-    Args:
-        scores: (N,) values; those outside [0, 1] are not drawn.
-        thresholds: (name, value) by rising value; bars before the first are dim, after the last strong.
-        x_title: what is measured.
-        n_bins: number of bars.
+    Thresholds rise; bars before the first are dim, after the last strong.
     """
     counts, edges = np.histogram(np.asarray(scores, dtype=np.float64), bins=n_bins, range=(0.0, 1.0))
     if counts.sum() == 0:
@@ -116,7 +108,7 @@ def share_histogram(counts: Sequence[int], edges: Sequence[float], *, marked: tu
     Args:
         counts: (B,) frames per bin; the lowest bin also holds smaller shares.
         edges: (B + 1,) rising shares in (0, 1], the borders of the bins.
-        marked: name and value of one share that is marked, in (0, 1].
+        marked: name and value of one share to mark, in (0, 1].
         x_title: what is measured.
     """
     filled = [(n, low, high) for n, low, high in zip(counts, edges[:-1], edges[1:], strict=True) if n]
@@ -196,9 +188,7 @@ def interval_chart(*, lower: float, middle: float, upper: float, x_title: str) -
 def timeline_strip(times_s: Mapping[str, Sequence[float]], *, n_columns: int = 520) -> str:
     """Draw when frames were selected, kept for the test, or skipped, as one strip over time.
 
-    Args:
-        times_s: style class ("skipped", "train", "test") -> seconds; later entries cover earlier ones.
-        n_columns: frames that fall into one column share a tick.
+    The keys are style classes; later entries cover earlier ones. Frames that fall into one column share a tick.
     """
     everything = [time for times in times_s.values() for time in times]
     if not everything:

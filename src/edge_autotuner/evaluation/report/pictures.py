@@ -73,14 +73,14 @@ def only_here(
 
 
 def frame_svg(image: ImageArray, *, picture_id: str, content: str, description: str, embed: bool = True) -> str:
-    """Return a picture with vector content above it.
+    """Return a picture, (H, W, 3) or (H, W), with vector content above it.
 
     Args:
-        image: (H, W, 3) or (H, W).
-        picture_id: id of the embedded picture in the page; letters, digits and "-" only.
+        image: the picture.
+        picture_id: ID of the embedded picture in the page; letters, digits and "-" only.
         content: SVG elements in frame pixels, already escaped.
-        description: what a screen reader says.
-        embed: False refers to the picture that another drawing on the page embeds under the same id.
+        description: text for screen readers.
+        embed: False: refer to the picture that another drawing on the page embeds under the same ID.
     """
     height, width = image.shape[:2]
     picture = (
@@ -95,13 +95,9 @@ def frame_svg(image: ImageArray, *, picture_id: str, content: str, description: 
 
 
 def boxes_svg(detections: Detections, labels: LabelMap, *, highlighted: BoolArray, width: int) -> str:
-    """Return SVG boxes; each tells class and score when it is pointed at or tapped, the highlighted ones are filled.
+    """Return SVG boxes in frame pixels; each shows class and score when pointed at or tapped.
 
-    Args:
-        detections: frame pixels.
-        labels: names of the class ids.
-        highlighted: (N,) which boxes stand out.
-        width: of the frame, pixels; sets the size of the letters.
+    The (N,) highlighted ones are filled. The frame's width, in pixels, sets the size of the letters.
     """
     label_all = len(detections) <= MAX_LABELLED_BOXES
     parts = []

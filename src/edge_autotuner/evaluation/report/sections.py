@@ -40,13 +40,10 @@ _MAX_CHART_CLASSES = 12
 
 def verdict(data: ReportData) -> Tile | None:
     """Return the badge of the header."""
-    if data.promotion is not None:
-        return (
-            Tile("promotion", "Promoted", mood="good")
-            if data.promotion.promoted
-            else Tile("promotion", "Not promoted", mood="plain")
-        )
-    return None
+    if data.promotion is None:
+        return None
+    title, mood = ("Promoted", "good") if data.promotion.promoted else ("Not promoted", "plain")
+    return Tile("promotion", title, mood=mood)
 
 
 def tiles(data: ReportData) -> list[Tile]:
@@ -283,12 +280,9 @@ def _class_chart(by_detector: dict[str, Scores], names: list[str], classes: list
     series = []
     for name in names:
         scores = by_detector[name]
-        values = [scores.per_class[c].ap if c in scores.per_class else None for c in shown]
-        series.append(
-            charts.Series(
-                _TITLES.get(name, name), values if len(shown) > 1 else [scores.ap], _STYLES.get(name, "neutral")
-            )
-        )
+        of_classes = [scores.per_class[c].ap if c in scores.per_class else None for c in shown]
+        values = of_classes if len(shown) > 1 else [scores.ap]
+        series.append(charts.Series(_TITLES.get(name, name), values, _STYLES.get(name, "neutral")))
     return charts.bar_chart(groups, series, digits=3)
 
 

@@ -6,8 +6,8 @@ import os
 import select
 import stat
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge_autotuner.config.node import CameraConfig, JsonLinesConfig
@@ -84,15 +84,8 @@ class JsonLinesFile:
 
     def _add(self, text: str) -> None:
         line = text.encode("ascii") + b"\n"
-        with self._lock:
-            try:
-                self._write(line)
-            except OSError as exc:
-                self._tally.add_failure(f"cannot write {self._path}: {exc.strerror or type(exc).__name__}")
-                self._tally.add_dropped()
-            else:
-                self._tally.add_sent()
-                self._tally.set_working()
+        with self._lock, _counted(self._tally, str(self._path)):
+            self._write(line)
 
     def close(self) -> None:
         """Close the file; later reports are dropped."""
@@ -166,14 +159,8 @@ class JsonLinesStream(QueuedOutput[str]):
 
     def _finish(self) -> None:
         for text in self._mailbox.take_all():
-            try:
+            with _counted(self._tally, "to standard output"):
                 self._write(text.encode("ascii") + b"\n")
-            except OSError as exc:
-                self._tally.add_failure(f"cannot write to standard output: {exc.strerror or type(exc).__name__}")
-                self._tally.add_dropped()
-            else:
-                self._tally.add_sent()
-                self._tally.set_working()
 
     def _write(self, line: bytes) -> None:
         view = memoryview(line)
@@ -184,6 +171,19 @@ class JsonLinesStream(QueuedOutput[str]):
             poll = select.poll()
             poll.register(self._handle, select.POLLOUT)
             poll.poll(_POLL_S * 1000)
+
+
+@contextmanager
+def _counted(tally: Tally, where: str) -> Iterator[None]:
+    """Count the line that the block writes, as sent or as dropped."""
+    try:
+        yield
+    except OSError as exc:
+        tally.add_failure(f"cannot write {where}: {exc.strerror or type(exc).__name__}")
+        tally.add_dropped()
+    else:
+        tally.add_sent()
+        tally.set_working()
 
 
 def _ends_within_a_line(handle: int) -> bool:

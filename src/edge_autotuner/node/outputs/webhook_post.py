@@ -53,12 +53,8 @@ class JsonPost:
 
     def __init__(self, config: WebhookConfig, clock: Clock) -> None:
         self._url = parse_webhook_url(config.url)
-        try:
-            from edge_autotuner.client.transport import PatientTransport
-        except ImportError as exc:
-            raise MissingDependency(
-                "the webhook output needs httpx2; install it with: pip install 'edge-autotuner[edge]'"
-            ) from exc
+        from edge_autotuner.client.transport import PatientTransport  # needs httpx2, which is there
+
         self._where = origin_of(config.url)
         self._timeout_s, self._clock = config.timeout_s, clock
         self._headers = {"Content-Type": "application/json", "User-Agent": f"edge-autotuner/{__version__}"}
