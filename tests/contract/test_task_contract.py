@@ -143,5 +143,5 @@ def test_drawing_names_every_item(task: Task, found: Detections) -> None:
 
 
 def test_an_unknown_task_is_refused() -> None:
-    with pytest.raises(ConfigError, match="there is no task 'cubes'; known are boxes"):
+    with pytest.raises(ConfigError, match="there is no task 'cubes'; choose from boxes"):
         task_of(LabelMap(("a",), "cubes"))

@@ -72,10 +72,10 @@ def test_a_node_with_an_output_a_runtime_and_a_trigger_of_another_package(sample
     assert [report["frame_index"] for report in reports] == list(range(N_FRAMES))
     for change, message in (
         ({"outputs": {"plugins": {"acme": {}}}}, "outputs.plugins.acme: give a path, and nothing else"),
-        ({"outputs": {"plugins": {"bcme": {}}}}, "no output 'bcme'; known are json_lines, mqtt, webhook, acme"),
+        ({"outputs": {"plugins": {"bcme": {}}}}, "no output 'bcme'; choose from json_lines, mqtt, webhook, acme"),
         ({"outputs": {"plugins": {"mqtt": {}}}}, "mqtt is no plug-in; write outputs.mqtt"),
-        ({"detect": {"runtime": "tensorrt"}}, "no runtime 'tensorrt'; known are onnxruntime, acme"),
-        ({"batch": {"trigger": "drift"}}, "no learning trigger 'drift'; known are closed, acme"),
+        ({"detect": {"runtime": "tensorrt"}}, "no runtime 'tensorrt'; choose from onnxruntime, acme"),
+        ({"batch": {"trigger": "drift"}}, "no learning trigger 'drift'; choose from closed, acme"),
     ):
         node.write_text(yaml.safe_dump(values | change), encoding="utf-8")
         refused = run_cli("edge", node)
@@ -87,7 +87,7 @@ def test_a_node_with_an_output_a_runtime_and_a_trigger_of_another_package(sample
     ("option", "name", "message"),
     [
         ("--background", "acme-broken", "background method acme-broken of the package acme-edge 1.2 cannot be loaded"),
-        ("--background", "mean", "there is no background method 'mean'; known are median, percentile"),
+        ("--background", "mean", "there is no background method 'mean'; choose from median, percentile"),
         ("--teacher", "acmeee", "unknown model 'acmeee'; known models: "),
         ("--teacher", "acmeee", "other teachers: zoom, remote, acme"),
         ("--teacher", "acme:much", "teacher acme:much: a level is a number in 0..255"),

@@ -1,4 +1,4 @@
-"""Divides what a teacher says into objects and places that are neither object nor background."""
+"""Divides a teacher's boxes into objects and places that are neither object nor background."""
 
 from __future__ import annotations
 

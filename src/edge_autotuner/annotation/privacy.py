@@ -1,4 +1,4 @@
-"""Decides what may be seen of a frame, for teachers, for other machines and for the disk, and hides the rest.
+"""Hides parts of frames from teachers, other machines and the disk, as the privacy settings say.
 
 A hidden area becomes a handful of mean colours; nothing finer is left of it.
 """

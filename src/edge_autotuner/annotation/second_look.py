@@ -1,10 +1,10 @@
 """Improves the labels with the tuned student: fuses the teacher's boxes with what the student sees.
 
 A teacher knows the world, a tuned student knows the camera. Looking at magnified views, the student finds what the
-teacher overlooks and disagrees with its flukes, and what both say is better than either. What an object is called
-remains the teacher's business, but a teacher that wavers is taken at its word: where the student is surer of another
-class, the object gets that class if the teacher itself says it at least as often in that place. The labels that judge
-the student, those of the test frames, remain the teacher's alone.
+teacher overlooks and disagrees with its flukes, and what both say is better than either. The teacher decides
+the class of an object, with one exception: where the student is more certain of another class, and the teacher itself
+says that class at least as often in that place, the object gets it. The labels of the test frames, which judge the
+student, remain the teacher's alone.
 
 Sources: self-training as in Xie et al., "Noisy Student", arXiv 1911.04252; the fusion is Solovyev et al.'s, arXiv
 1910.13302. Asking the student on magnified views of its own camera is ours.

@@ -1,9 +1,9 @@
 """Finds parts of the scene that a teacher takes for objects: a sign, a stone, a cone.
 
-Such a box stands in one place from the first frame to the last. So does a parked car; but a detector is sure of a
-car, and in two minds about a stone. Measured on PETS 0-499: the two parked cars have mean scores of .76 to .84, the
-sign and the stone that street-nano takes for people .46 and .34, though single scores of theirs reach .72. Real
-people come and go.
+Such a box stands in one place from the first frame to the last. So does a parked car, but a detector is certain of a
+car and uncertain about a stone. Measured on PETS 0-499: the two parked cars have mean scores of .76 to .84, the sign
+and the stone that street-nano takes for people .46 and .34, though single scores of theirs reach .72. Real people come
+and go.
 """
 
 from __future__ import annotations

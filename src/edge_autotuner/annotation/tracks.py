@@ -1,8 +1,8 @@
 """Links the boxes of different frames that show one object, and tells whether frames are a film at all.
 
 A Kalman filter with constant velocity predicts where each object is at the time of the next frame, and boxes are given
-to predictions by overlap, the sure ones first. Nobody knows where an object is long after it was last seen, so a
-prediction that has become too vague is linked to nothing: frames that are far apart in time give no tracks.
+to predictions by overlap, the sure ones first. A prediction that has become too vague is linked to nothing, so frames
+that are far apart in time give no tracks.
 
 Sources: SORT, Bewley et al., arXiv 1602.00763 (Kalman filter and overlap); ByteTrack, Zhang et al., arXiv 2110.06864
 (boxes with low scores continue tracks). Differs: times between frames vary, noise grows with the size of the object,

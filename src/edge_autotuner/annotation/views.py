@@ -1,4 +1,4 @@
-"""Plans the rectangles of a frame that a teacher looks at, so that small objects are magnified.
+"""Plans which rectangles of a frame a teacher looks at, so that small objects are magnified.
 
 Sizes follow the measured protocol of the benchmarks: the full frame plus a grid of tiles of which neighbours
 share a part. Motion crops follow sections 3.2 and 3.3 of the paper: a margin around what moves, and a

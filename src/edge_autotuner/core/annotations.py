@@ -1,4 +1,4 @@
-"""What a teacher says about one frame, what it is told of it, and the base of teachers."""
+"""A teacher's labels for one frame, what the teacher is told about the frame, and the base class of teachers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Annotation:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What is known of a frame besides its picture.
+    """What is known about a frame besides its picture.
 
     Attributes:
         moving_xyxy: (M, 4) everything that moves in it, frame pixels.

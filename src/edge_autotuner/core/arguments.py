@@ -1,4 +1,4 @@
-"""Checks the arguments of public functions: a wrong type is named at once, and not by what breaks later."""
+"""Checks the argument types of public functions, so that an error names the argument and not what breaks later."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _ChoiceT = TypeVar("_ChoiceT", bound=str)
 
 
 def checked_arguments(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Let a function check its arguments by its annotations, and take text where a path is meant.
+    """Check a function's arguments against its annotations, and turn text into a path where one is expected.
 
-    Classes, unions of them, and numbers are checked; of protocols, that all methods are there; of callables, that they
-    can be called. Containers are left to the function.
+    Checks classes, their unions and numbers, that protocols have all their members, and that callables can be called.
+    Containers are left to the function.
 
     >>> @checked_arguments
     ... def load(folder: Path, n: int | None = None) -> str:
@@ -75,7 +75,7 @@ def _is_abstract(kind: Any) -> bool:  # noqa: ANN401 (an annotation)
 
 
 def _fits(value: object, kind: Any) -> bool:  # noqa: ANN401 (an annotation)
-    """Whether a value is what a protocol, a callable or None asks for; other annotations are not looked at."""
+    """Whether a value fits a protocol, a callable or None; other annotations fit everything."""
     if kind is type(None):
         return value is None
     if getattr(kind, "_is_protocol", False):

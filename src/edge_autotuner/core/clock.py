@@ -1,4 +1,4 @@
-"""Time, so that tests can own it, and deadlines, so that no job runs longer than allowed."""
+"""Clocks that tests can replace, deadlines of jobs, and durations as text."""
 
 from __future__ import annotations
 

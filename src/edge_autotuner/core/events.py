@@ -1,4 +1,4 @@
-"""What happens to a camera, apart from what it films: a lost connection, a switched light."""
+"""Events of a camera, such as a lost connection or a switched light."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class CaptureEvent:
 
 
 OnEvent = Callable[[CaptureEvent], None]
-"""Who is told of events; may be called from another thread than the one that reads the frames."""
+"""Receives events; may be called from another thread than the one that reads the frames."""
 
 
 def ignore_event(event: CaptureEvent) -> None:

@@ -1,7 +1,7 @@
-"""Reads the fields of JSON that other programs wrote: each has the type that is expected, or is named in an error.
+"""Reads typed fields from JSON that other programs wrote; an error names the field.
 
 Python takes true for 1, "0" for true, and reads NaN, which JSON does not have; `int` and `float` read text, and the
-second of two equal keys wins. Each of these is a wrong number without a word, so files are read through here.
+second of two equal keys wins. Each of these silently gives a wrong number, so files are read through this module.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MISSING: Any = object()
 
 
 class FieldError(ValueError):
-    """A field is missing, or holds something else than expected; the message says where."""
+    """A field is missing or has an unexpected value; the message says where."""
 
 
 def parse_json(data: bytes | str) -> object:

@@ -1,4 +1,4 @@
-"""Limits JSON from elsewhere: its text before it is decoded, and values that others choose, such as metrics.
+"""Limits foreign JSON: its text before it is decoded, and values that others choose, such as metrics.
 
 A decoder turns `[[],[],...]` into more than twenty times its bytes, and a validator writes one error for each wrong
 item. Both are safe only when the number of items is known to be small; counting them costs a few ms per MB. Values

@@ -1,4 +1,4 @@
-"""Says in plain words why a connection failed, from the exceptions behind the one that was caught.
+"""Explains why a connection failed, by the chain of exceptions behind the one that was caught.
 
 Libraries wrap each other's exceptions, and their outermost text is often too general. The words here hold nothing of an
 address but its scheme, host and port: the rest may be a secret.

@@ -1,4 +1,4 @@
-"""What the observers of a camera are shown: its frames, and what the motion gate and the deployed model saw in them."""
+"""What a camera's observers see: its frames, and what the motion gate and the deployed model found in them."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class PluginTable:
             ValueError: nothing has this name; for the validation of settings.
         """
         if name not in self:
-            raise ValueError(f"there is no {self.noun} '{name}'; known are {', '.join(self.names)}")
+            raise ValueError(f"there is no {self.noun} '{name}'; choose from {', '.join(self.names)}")
         return name
 
     def distribution_of(self, name: str) -> str:
@@ -78,7 +78,7 @@ class PluginTable:
             return EntryPoint(name, self.built_in[name], self.group)
         found = self._installed(name)
         if not found:
-            raise ConfigError(f"there is no {self.noun} '{name}'; known are {', '.join(self.names)}")
+            raise ConfigError(f"there is no {self.noun} '{name}'; choose from {', '.join(self.names)}")
         if len(found) > 1:
             packages = " and ".join(_distribution_of(point) for point in found)
             raise ConfigError(f"{self.noun} {name} is in the packages {packages}; remove one of them")

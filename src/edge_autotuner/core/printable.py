@@ -1,7 +1,7 @@
-"""Text from elsewhere that a terminal, a log and a page can bear: no control codes, no hidden and no reversed text.
+"""Makes foreign text safe for terminals, logs and pages: no control codes, no hidden and no reversed text.
 
-A name with an escape sequence repaints a terminal, sets its title, or hides what follows. `is_printable` says what is
-accepted as a name or a line; `printable` makes any text safe to print; `one_line` makes it a short line as well.
+An escape sequence in a name repaints a terminal, sets its title, or hides what follows. `is_printable` decides which
+names and lines are accepted; `printable` makes any text safe to print; `one_line` also shortens it to a line.
 
 Source:
     Unicode categories Cc (controls: C0, DEL, C1), Cf (formats: bidirectional overrides, invisible characters), Cs (half

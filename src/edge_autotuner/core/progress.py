@@ -1,4 +1,4 @@
-"""How long jobs tell what they are doing, without knowing about screens."""
+"""Progress of long jobs, independent of any screen."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class Teacher(Protocol):
 
     @property
     def name(self) -> str:
-        """How reports and manifests call it."""
+        """Its name in reports and manifests."""
         ...
 
     @property
@@ -166,7 +166,7 @@ class Teacher(Protocol):
 
     @property
     def may_see_whole_frames(self) -> bool:
-        """Whether it may be asked without regions; else it is asked about what moves only."""
+        """Whether it may be asked about whole frames; if not, it is asked only about what moves."""
         ...
 
     @property

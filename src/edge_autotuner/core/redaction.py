@@ -2,7 +2,7 @@
 
 Two layers. Secrets that this process has met (in an address, a setting, a token's file) are remembered and replaced
 wherever they appear. Texts of unknown origin are searched for what looks like a login or a key, mistyped ones included.
-When in doubt too much is taken away. Entry points install it: `redacting_handler` for logging, `guard_tracebacks`
+When in doubt it removes too much. Entry points install it: `redacting_handler` for logging, `guard_tracebacks`
 for what Python prints by itself, `redact_text` and `redact_values` for messages and files.
 """
 
@@ -100,13 +100,13 @@ known_secrets = KnownSecrets()
 
 
 def remember_secret(text: str) -> None:
-    """Never show this text: a password, or a token."""
+    """Remember a password or a token, so that it is never shown."""
     known_secrets.add(text)
     known_secrets.add(text.strip())
 
 
 def remember_secrets_in(text: str) -> None:
-    """Never show the login and the keys of what may be an address, however mistyped; other texts change nothing."""
+    """Remember the login and the keys of what may be an address, however mistyped; ignore other texts."""
     text = text.strip()
     if len(text) > _MAX_WORD or not _may_hold_secret(text) or _is_file(text):
         return
@@ -184,7 +184,7 @@ class RedactingFormatter(logging.Formatter):
 
 
 def redacting_handler(stream: TextIO | None, layout: str) -> logging.Handler:
-    """Return what writes log records to a stream, without secrets."""
+    """Return a log handler that writes to a stream, without secrets."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(RedactingFormatter(layout))
     return handler

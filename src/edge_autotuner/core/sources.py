@@ -1,10 +1,9 @@
-"""Facts about a source of frames, and the base of those that read a recording."""
+"""Facts about a source of frames, and the base class of sources that read a recording."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from edge_autotuner.core.frame import Frame
@@ -60,7 +59,7 @@ def do_nothing() -> None:
 
 
 class SourceBase:
-    """Everything of a `FrameSource` but `info` and `frames`, as it is for a recording without damage or files.
+    """Defaults for a `FrameSource`, except `info` and `frames`: those of an undamaged recording without picture files.
 
     Attributes:
         info: facts about the source; a subclass sets it.
@@ -99,7 +98,5 @@ class SourceBase:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()

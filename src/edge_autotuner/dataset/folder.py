@@ -1,4 +1,4 @@
-"""The files of a dataset: who may write them, how records reach the journal, and which folders can be continued."""
+"""The files of a dataset: their lock, appending to the journal, and checks before a folder is continued."""
 
 from __future__ import annotations
 

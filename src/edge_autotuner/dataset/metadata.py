@@ -1,4 +1,4 @@
-"""Takes out of picture files what is not the picture: place, time, device, previews, comments.
+"""Strips metadata from picture files: place, time, device, previews, comments.
 
 A file without such things keeps its bytes. Pixels never change.
 """

@@ -105,7 +105,7 @@ def hash_pixels(image: ImageArray) -> str:
 
 @dataclass(frozen=True, eq=False)
 class TreatedPicture:
-    """A picture that may be seen.
+    """A picture after treatment.
 
     Attributes:
         image_bgr: (H, W, 3).

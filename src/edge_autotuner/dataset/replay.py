@@ -1,10 +1,11 @@
-"""A folder of fixed size with labelled pictures of the past, so that a training can show some of them again.
+"""A replay reservoir: a folder of limited size with earlier labelled pictures that a training can show again.
 
 index.jsonl   the truth: a header, then one checked record per picture (see `journal`); replaced as a whole
 pictures/     the files, named by their SHA-256; each is on disk before the index names it
 .lock         held by the one process that writes
 
-A kill at any moment leaves the index before or after a change; files that no index names go with the next change.
+A kill at any moment leaves the index before or after a change; files that it does not name are deleted with the
+next change.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ class ReplayReservoir:
         max_mb: float | None = None,
         seed: int = 0,
     ) -> int:
-        """Take new pictures, and let others go until the limits hold; create the reservoir where there is none.
+        """Take new pictures, and drop others until the limits hold; create the reservoir where there is none.
 
         A frame that is there stays as it is. Generic pictures take at most half of the places; the camera's own take
         all that is left. Which stay is decided by `replay_balance`, separately for the two.

@@ -1,4 +1,4 @@
-"""What a reservoir knows of its pictures, and how it looks as JSON."""
+"""Records of the pictures in a reservoir, and their JSON form."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class ReplayPicture:
         return f"pictures/{self.sha256}{self.suffix}"
 
     def key(self, seed: int) -> float:
-        """Return the picture's lot, in [0, 1): the same for the same frame whenever it is offered."""
+        """Return the picture's pseudo-random key, in [0, 1): the same whenever the same frame is offered."""
         digest = hashlib.sha256(f"{seed}:{self.frame_id}".encode()).digest()
         return int.from_bytes(digest[:6], "big") / 2**48
 

@@ -15,7 +15,6 @@ import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from edge_autotuner.core import Annotation, CaptureEvent, Clock, Frame, LabelMap, SourceInfo, SystemClock
@@ -174,7 +173,7 @@ class DatasetStore:
 
     @property
     def annotation_runs(self) -> tuple[AnnotationRun, ...]:
-        """Everybody whose annotations it holds, the one in use last."""
+        """Every run whose annotations it holds; the one in use comes last."""
         newest = self._files.state.fingerprint
         return tuple(sorted(self._files.state.runs.values(), key=lambda run: run.fingerprint == newest))
 
@@ -408,9 +407,7 @@ class DatasetStore:
     def __enter__(self) -> DatasetStore:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
         try:
             if kind is None and self._files.is_writing and self._files.derived.are_stale:
                 self.export()

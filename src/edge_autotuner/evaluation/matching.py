@@ -19,7 +19,7 @@ IOU_THRESHOLDS: Float64Array = np.linspace(0.5, 0.95, 10)
 
 @dataclass(frozen=True, eq=False)
 class FrameMatch:
-    """The fate of one class's detections in one frame.
+    """How one class's detections in one frame were matched.
 
     Attributes:
         order: (P,) positions of the kept detections in what was given, by falling score.

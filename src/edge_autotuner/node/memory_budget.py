@@ -21,8 +21,8 @@ class MemoryBudget:
     Args:
         max_mb: most that it may use; None: only what is free counts.
         min_free_mb: what must stay free on the machine.
-        proc: where the kernel tells about processes.
-        groups: where it tells about control groups.
+        proc: root of the process files.
+        groups: root of the control groups.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Opens the models that a node is going to run and to learn with, as it will open them.
+"""Opens the models that a node will run and learn with, in the same way as the node.
 
 A network that is trained needs torch, which the node itself never loads: a process of its own looks at it. This module
 is that process as well: `python -m edge_autotuner.node.model_check PARENT` reads settings, writes problems.

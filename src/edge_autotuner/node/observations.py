@@ -20,7 +20,7 @@ class ObservationStream:
 
     The motion gate, with its background and its scene guard, runs all the time: at every frame while an observer needs
     its motion, else at `idle_motion_rate_hz`. Gate and observers have a fault domain each; a failure of the deployed
-    model is the caller's.
+    model is raised.
 
     Args:
         capture: background and motion of the camera.

@@ -45,7 +45,7 @@ def test_built_in_names_are_known_and_others_are_not() -> None:
     assert 7 not in BACKGROUNDS
     assert BACKGROUNDS.load("median") == MedianBackground.configured
     assert BACKGROUNDS.names == ("median", "percentile", "running", "first", "mog2", "knn")
-    with pytest.raises(ConfigError, match="no background method 'acme'; known are median, percentile,"):
+    with pytest.raises(ConfigError, match="no background method 'acme'; choose from median, percentile,"):
         BACKGROUNDS.load("acme")
 
 
@@ -81,7 +81,7 @@ def test_what_is_built_in_cannot_be_replaced(example: Path) -> None:
 
 def test_settings_name_what_is_known(example: Path) -> None:
     assert BackgroundConfig(method="acme").method == "acme"
-    with pytest.raises(ValidationError, match=r"no background method 'mean'; known are median, .* acme, acme-broken"):
+    with pytest.raises(ValidationError, match=r"no background method 'mean'; choose from median, .* acme, acme-broken"):
         BackgroundConfig(method="mean")
 
 

@@ -1,4 +1,4 @@
-"""What all charts share: scales with round ticks, text, and the frame around them.
+"""The parts that all charts share: scales with round ticks, text, and the frame around them.
 
 Colours come from the page's style sheet through class names, so that charts follow light and dark mode.
 """

@@ -1,4 +1,4 @@
-"""What the page says of the capture: how much moved, what was skipped and why, and what is worth sending."""
+"""The sections about the capture (motion, skipped frames and why, pixels worth sending) and about refined labels."""
 
 from __future__ import annotations
 

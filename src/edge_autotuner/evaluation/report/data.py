@@ -103,14 +103,14 @@ class MotionFacts:
 
 @dataclass(frozen=True)
 class SentFacts:
-    """What is worth a teacher's look, and what it was shown.
+    """What a teacher should look at, and what it was shown.
 
     Attributes:
         n_regions: regions of the selected frames.
         pixels_in_regions: pixels inside them.
         pixels_of_frames: pixels of all frames that were taken from the source.
         pixels_shown: pixels that the teacher was shown, test frames included; None before the annotation.
-        input_wh: size that the teacher squeezes every picture to; None before the annotation.
+        input_wh: size that the teacher resizes every picture to; None before the annotation.
     """
 
     n_regions: int
@@ -122,7 +122,7 @@ class SentFacts:
 
 @dataclass(frozen=True)
 class RefinementFacts:
-    """What became of the teacher's boxes when all frames, those of the test included, were looked at together.
+    """What the rules changed in the teacher's boxes, over all frames, test frames included.
 
     Attributes:
         n_static_places: places where a part of the scene was taken for an object.

@@ -1,9 +1,9 @@
 """Topics of the MQTT output, and the messages by which Home Assistant finds cameras as devices.
 
 Each class of a camera's model becomes two entities of the camera's device: whether one is there, and how many. They are
-available while the node is there and the camera gives pictures. Two more entities say how the camera does. The form
-is that of single components, one retained message each, so that a class that a new model does not know is removed by
-one empty message: https://www.home-assistant.io/integrations/mqtt/#discovery-messages,
+available while the node is there and the camera gives pictures. Two more entities report the condition of the camera.
+The form is that of single components, one retained message each, so that a class that a new model does not know is
+removed by one empty message: https://www.home-assistant.io/integrations/mqtt/#discovery-messages,
 https://www.home-assistant.io/integrations/binary_sensor.mqtt/, https://www.home-assistant.io/integrations/sensor.mqtt/,
 https://www.home-assistant.io/integrations/event.mqtt/
 """
@@ -146,7 +146,7 @@ def discovery_messages(config: MqttConfig, camera: CameraConfig, labels: LabelMa
 
 
 def camera_messages(config: MqttConfig, camera: CameraConfig) -> dict[str, bytes]:
-    """Return the messages, by topic, that announce how a camera does; empty without discovery.
+    """Return the messages, by topic, that announce the condition of a camera; empty without discovery.
 
     They stay available while the camera is away, because that is what they report.
     """

@@ -36,7 +36,7 @@ class RetainedStates:
         self._class_ids: dict[str, dict[str, str]] = {}  # by camera and class: how topics call it
         self._presence = {camera.name: Presence(config.clear_after_s) for camera in cameras}
         self._is_looked_at: set[str] = set()  # cameras whose present model has looked at a frame
-        self._announced: dict[str, bytes] = {}  # what the broker held of earlier lives or models, by topic
+        self._announced: dict[str, bytes] = {}  # announcements of earlier runs or models at the broker, by topic
         for camera in cameras:
             self.set_condition(CameraState(camera.name, "starting", None, datetime.now(UTC)))
             for topic, payload in camera_messages(config, camera).items():

@@ -12,14 +12,14 @@ from edge_autotuner.node.outputs.report import DetectionReport
 
 @dataclass(frozen=True, eq=False)
 class Letter:
-    """A report, or that a camera is lost or back, and when it came on the monotonic clock."""
+    """A report or the event of a lost or returned camera, with its time on the monotonic clock."""
 
     content: DetectionReport | CameraState
     at_s: float
 
     @property
     def camera(self) -> str:
-        """Whose it is."""
+        """Name of the camera."""
         return self.content.camera
 
     @property
@@ -63,7 +63,7 @@ class WebhookSchedule:
         self._held_until_s = float("-inf")
 
     def offer(self, letter: Letter) -> int:
-        """Take a report if it is worth sending; return 1 if news are lost by that which should have gone by now."""
+        """Take a report if it is worth sending; return 1 if that drops one that is overdue."""
         camera, counts = self._cameras[letter.camera], letter.counts
         if counts is None:
             return self._offer_event(camera, letter)
@@ -101,7 +101,7 @@ class WebhookSchedule:
         return max(0.0, max(min(due), self._held_until_s) - now_s) if due else None
 
     def settle(self, letter: Letter) -> None:
-        """The other side has a letter, or will never take it."""
+        """Note that a letter was delivered, or refused for good."""
         camera = self._cameras[letter.camera]
         camera.told = letter.counts
         if isinstance(letter.content, CameraState):
