@@ -24,7 +24,6 @@ from edge_autotuner.annotation.teachers import (
     known_classes,
     make_onnx_teacher,
     make_transformers_teacher,
-    make_zoom_teacher,
     open_detector_teacher,
     open_plugin_teacher,
 )
@@ -56,7 +55,6 @@ __all__ = [
     "look_again",
     "make_onnx_teacher",
     "make_transformers_teacher",
-    "make_zoom_teacher",
     "merge_views",
     "open_detector_teacher",
     "open_plugin_teacher",

@@ -38,7 +38,7 @@ def open_detector_teacher(
     if config.teacher == ZOOM:
         if edge_detector is None:
             raise ConfigError("teacher zoom needs an edge model; give one, or choose another teacher")
-        return make_zoom_teacher(edge_detector, config, labels)
+        return RegionTeacher(edge_detector, config, labels=labels, name=ZOOM)
     if model_path is None or spec is None:
         raise ConfigError(
             f"teacher {config.teacher} needs a model file and an adapter; see `edge-autotuner models list`"
@@ -51,7 +51,7 @@ def is_plugin_teacher(name: str) -> bool:
     """Whether an installed distribution opens this teacher: neither zoom, a service, a file, nor a known model."""
     family = _family_of(name)
     is_model = Path(name).exists() or name in {model.name for model in list_models()}
-    return family not in TEACHERS.built_in and not is_model and family in TEACHERS
+    return not is_model and family in TEACHERS
 
 
 def open_plugin_teacher(
@@ -108,11 +108,6 @@ def known_classes(labels: LabelMap, detector_labels: LabelMap, *, teacher: str) 
             f"teacher {teacher} supports none of the classes {', '.join(labels)}; remove it from annotation.teacher"
         )
     return known
-
-
-def make_zoom_teacher(edge_detector: Detector, config: AnnotationConfig, labels: LabelMap) -> RegionTeacher:
-    """Let the edge model itself teach, by looking at magnified views of the frame."""
-    return RegionTeacher(edge_detector, config, labels=labels, name=ZOOM)
 
 
 def make_onnx_teacher(

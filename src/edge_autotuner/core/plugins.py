@@ -27,11 +27,13 @@ class PluginTable:
         noun: what error messages call one.
         group: of the entry points.
         built_in: name -> "module:object"; an entry point cannot replace one of these.
+        reserved: further names of this package, which it opens with what only a run has; nothing can take or load them.
     """
 
     noun: str
     group: str
     built_in: Mapping[str, str]
+    reserved: tuple[str, ...] = ()
 
     def __contains__(self, name: object) -> bool:
         return name in self.built_in or (isinstance(name, str) and bool(self._installed(name)))
@@ -39,8 +41,8 @@ class PluginTable:
     @property
     def names(self) -> tuple[str, ...]:
         """All names: those of this package, then those of installed distributions in alphabetical order."""
-        installed = {point.name for point in entry_points(group=self.group)}
-        return (*self.built_in, *sorted(installed.difference(self.built_in)))
+        own = (*self.built_in, *self.reserved)
+        return (*own, *sorted({point.name for point in entry_points(group=self.group)}.difference(own)))
 
     def require(self, name: str) -> str:
         """Return the name, without importing anything.
@@ -85,7 +87,7 @@ class PluginTable:
         return found[0]
 
     def _installed(self, name: str) -> list[EntryPoint]:
-        return list(entry_points(group=self.group, name=name))
+        return [] if name in self.reserved else list(entry_points(group=self.group, name=name))
 
 
 def _distribution_of(point: EntryPoint) -> str:
@@ -111,20 +113,13 @@ BACKGROUNDS = PluginTable(
 `quick_start` asks for a background within five frames, a rough one: the scene has just changed.
 """
 
-TEACHERS = PluginTable(
-    "teacher",
-    "edge_autotuner.teachers",
-    {
-        "zoom": "edge_autotuner.annotation.teachers:make_zoom_teacher",
-        "remote": "edge_autotuner.pipeline.remote_teacher:RemoteTeachers",
-    },
-)
+TEACHERS = PluginTable("teacher", "edge_autotuner.teachers", {}, reserved=("zoom", "remote"))
 """By the name in the settings up to a colon; any other name is a model's file or that of a known model.
 
 An entry point is called with what follows the colon, an `AnnotationConfig` and `n_threads: int | None`, and returns a
 `Detector` and a text that changes whenever its answers may. The detector is asked about views of a frame, from one
-thread, and only about what the privacy settings let leave this machine. The teachers of this package need what only a
-run has; `pipeline.annotation_stage` opens them.
+thread, and only about what the privacy settings let leave this machine. `pipeline.annotation_stage` opens the reserved
+ones.
 """
 
 _CAMERA_FEED = "edge_autotuner.capture.live.connection:CameraFeed"

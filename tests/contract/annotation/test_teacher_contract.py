@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_autotuner.annotation import EnsembleTeacher, PrivacyFilter, ProtectedTeacher, make_zoom_teacher
+from edge_autotuner.annotation import EnsembleTeacher, PrivacyFilter, ProtectedTeacher, RegionTeacher
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.config.run import PrivacyConfig
 from edge_autotuner.core import Annotation, Scene, Teacher
@@ -27,12 +27,12 @@ KINDS = ("one by one", "together", "ensemble", "behind a filter")
 def teacher(request: pytest.FixtureRequest) -> Teacher:
     kind, look = request.param.split(", ")
     detector = TogetherDetector() if kind == "together" else GreyDetector()
-    zoom = make_zoom_teacher(detector, AnnotationConfig(look=look), LABELS)
+    zoom = RegionTeacher(detector, AnnotationConfig(look=look), labels=LABELS, name="zoom")
     if kind == "behind a filter":
         return ProtectedTeacher(zoom, PrivacyFilter(PrivacyConfig(), AnnotationConfig(look=look), None))
     if kind != "ensemble":
         return zoom
-    other = make_zoom_teacher(GreyDetector(score=0.6), AnnotationConfig(look=look), LABELS)
+    other = RegionTeacher(GreyDetector(score=0.6), AnnotationConfig(look=look), labels=LABELS, name="zoom")
     return EnsembleTeacher([zoom, other], AnnotationConfig(look=look, teacher="a,b"), labels=LABELS)
 
 
@@ -102,7 +102,10 @@ def test_views_that_travel_together_give_the_same_answer(look: Any, tile_grid: i
     one_by_one, together = GreyDetector(), TogetherDetector()
     image = paint((300, 200), OBJECTS)  # type: ignore[arg-type]
     for regions in (None, REGIONS, REGIONS[:0]):
-        answers = [make_zoom_teacher(d, config, LABELS).annotate(image, regions) for d in (one_by_one, together)]
+        answers = [
+            RegionTeacher(d, config, labels=LABELS, name="zoom").annotate(image, regions)
+            for d in (one_by_one, together)
+        ]
         assert same(*answers)
     assert together.shapes_seen == one_by_one.shapes_seen
     assert sum(together.n_together) == len(together.shapes_seen)

@@ -14,7 +14,7 @@ from edge_autotuner.core.plugins import TEACHERS
 from support.machine.installed_plugin import NAME as EXAMPLE
 from support.machine.installed_plugin import installed_example
 
-NAMES = [name for name in TEACHERS.names if name not in TEACHERS.built_in]
+NAMES = [name for name in TEACHERS.names if name not in TEACHERS.reserved]
 PICTURE = np.random.default_rng(0).integers(0, 256, (120, 160, 3)).astype(np.uint8)
 BOXES = np.array([[10, 10, 70, 60]], np.float32)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from edge_autotuner.annotation import make_onnx_teacher, make_zoom_teacher, open_detector_teacher
+from edge_autotuner.annotation import RegionTeacher, make_onnx_teacher, open_detector_teacher
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import COCO_80, LabelMap
 from edge_autotuner.errors import ConfigError, WeightsError
@@ -46,7 +46,7 @@ def test_missing_and_damaged_files(tmp_path: Path) -> None:
 
 def test_classes_that_the_teacher_lacks() -> None:
     with pytest.raises(ConfigError, match="the dataset has tram, the teacher person, car"):
-        make_zoom_teacher(GreyDetector(), AnnotationConfig(), LabelMap(("tram",)))
+        RegionTeacher(GreyDetector(), AnnotationConfig(), labels=LabelMap(("tram",)), name="zoom")
 
 
 @pytest.mark.skipif(not ARE_INSTALLED, reason=NOT_INSTALLED)

@@ -172,6 +172,7 @@ _OUR_OWN_NAMES = {
     "pipeline/watch_outputs.py: name": "frame_%08d.jpg",
     "pipeline/rounds.py: name": "first and second",
     "dataset/derived_files.py: name": "the derived files of a dataset",
+    "simulation/world/script.py: f'{script}.yaml'": "one of READY_SCRIPTS",
     "dataset/folder.py: name": "'', frames and backgrounds",
     "dataset/replay.py: name": "'' and pictures",
     "models/transformers_folder.py: name": "three constants",
