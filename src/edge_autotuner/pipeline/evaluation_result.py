@@ -141,18 +141,20 @@ def read_evaluation(path: Path) -> Evaluation:
             n_human_frames=fields.whole("n_human_frames", at_least=0),
             incumbent=fields.text("incumbent", default=START),
             candidate=fields.text("candidate", default=CANDIDATE),
-            shown=tuple(ShownFrame.from_json(frame) for frame in fields.each("shown")) if fields.has("shown") else (),
+            shown=tuple(ShownFrame.from_json(frame) for frame in fields.each("shown"))
+            if "shown" in fields.values
+            else (),
         )
         missing = {START, result.incumbent, result.candidate} - set(result.contenders)
         if missing:
-            raise ValueError(f"it has no contender {sorted(missing)[0]!r:.60}")
+            raise ValueError(f"the contenders lack {sorted(missing)[0]!r:.60}")
     except (OSError, ValueError, ConfigError, EvaluationError) as exc:
         raise DatasetError(f"{path} is damaged ({exc}); delete it and run `edge-autotuner evaluate` again") from exc
     return result
 
 
 def _contenders(fields: Fields) -> dict[str, Contender]:
-    if fields.has("contenders"):
+    if "contenders" in fields.values:
         by_name = fields.inner("contenders")
         return {name: Contender.from_json(by_name.inner(name)) for name in by_name.values}
     return {

@@ -116,7 +116,7 @@ def test_merging_twice_changes_nothing(found: Detections) -> None:
 
 
 @few
-@given(detections(), st.tuples(*[st.booleans()] * 4), st.floats(0, 30))
+@given(detections(), st.tuples(*[st.booleans()] * 4), st.floats(0, 30, width=32))
 def test_boxes_go_only_at_inner_sides(found: Detections, inner: tuple[bool, bool, bool, bool], border: float) -> None:
     view = View((0, 0, 100, 100), inner)
     for row, box_is_cut in zip(rows(found), is_cut(found, view, border), strict=True):

@@ -77,9 +77,9 @@ def test_a_file_of_an_earlier_version(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"candidate": "distilled"}, "it has no contender 'distilled'"),
-        ({"incumbent": "nobody"}, "it has no contender 'nobody'"),
-        ({"contenders": {}}, "it has no contender"),
+        ({"candidate": "distilled"}, "the contenders lack 'distilled'"),
+        ({"incumbent": "nobody"}, "the contenders lack 'nobody'"),
+        ({"contenders": {}}, "the contenders lack"),
         ({"contenders": {"start": {"ms": 1}}}, r"contenders\.start: 'found' must be an object"),
         ({"shown": [{"index": 1}]}, r"shown\[0\]: 'task' must be text"),
         ({"shown": [{"index": 1, "task": "poses", "found": {}}]}, "poses"),
