@@ -49,12 +49,7 @@ class FrameRecorder:
     ) -> None:
         """Write a frame, unless the dataset has it.
 
-        Args:
-            frame: the picture.
-            split: "train" or "test".
-            motion: what the gate saw; None: the gate did not look.
-            reason: why it is kept.
-            sent_xyxy: (S, 4) the motion regions that a teacher should look at; None: all.
+        The (S, 4) `sent_xyxy` are the motion regions that a teacher should look at; None: all.
         """
         self.n_test += split == "test"
         if self._store.has_frame(frame.index, split):

@@ -175,9 +175,7 @@ def decoded_pictures(path: Path, damage: Damage) -> Iterator[VideoFrame]:
 
     What a decoder gives out counts, whatever its packet was marked as: FFmpeg marks intact ones, too.
 
-    Args:
-        path: the file.
-        damage: counts the errors of the decoder.
+    Errors of the decoder are counted in `damage`.
 
     Raises:
         VideoError: it cannot be opened, or nothing could be decoded.

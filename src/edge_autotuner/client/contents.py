@@ -37,13 +37,8 @@ def fetch_file(
     A partial download is kept beside the target, also when this process ends, and resumed. Two processes must not fetch
     the same target at once.
 
-    Args:
-        connection: to the service.
-        path: from `path_of`.
-        target: its final name, in an existing folder.
-        sha256: expected hash.
-        n_bytes: expected size, at least 1.
-        deadline: no attempt begins after it.
+    `path` is from `path_of`, `target` is in an existing folder, and `n_bytes` is at least 1. No attempt begins after
+    the deadline.
 
     Raises:
         ServiceUnreachable: it did not arrive within the attempts or before the deadline; the part is kept.

@@ -54,11 +54,8 @@ class JobsClient:
     ) -> JobInfo:
         """Upload the missing contents and submit a job; the same request again returns the same job.
 
-        Args:
-            request: its hashes are among the contents.
-            contents: by their SHA-256.
-            progress: of the upload.
-            deadline: no request begins after it.
+        `contents` has the hashes in the request as keys; `progress` is that of their upload. No request begins after
+        the deadline.
 
         Raises:
             ServiceRefused: there is no such camera, the client has too many jobs, the key belongs to another request,

@@ -39,14 +39,8 @@ def download(
 ) -> str:
     """Download a file, and return its hash.
 
-    Args:
-        address: URL.
-        target: final path in an existing folder. An existing file stays until the new one is verified.
-        sha256: required hash; None: any.
-        max_bytes: size limit.
-        progress: counts bytes.
-        https_only: refuse plain HTTP, also after a redirect.
-        timeout_s: read timeout.
+    An existing target stays until the new file is verified; its folder exists. `sha256` None accepts any content.
+    `https_only` also refuses a redirect to plain HTTP.
 
     Raises:
         DownloadError: offline, refused, truncated, too large, or of another hash.

@@ -15,16 +15,10 @@ def nms_per_class(detections: Detections, iou: float) -> Detections:
 
 
 def best_boxes(boxes_xyxy: FloatArray, scores: FloatArray, class_ids: IntArray, iou: float) -> IntArray:
-    """Return the indices of the best of each group of overlapping boxes of one class, by falling score.
+    """Return the indices of the best of each group of overlapping (N, 4) boxes of one class, by falling score.
 
-    Greedy: the best box removes all boxes of its class that overlap it by more than `iou`, then the best of
-    the rest, and so on. Boxes without area are dropped. Equal scores keep their order.
-
-    Args:
-        boxes_xyxy: (N, 4) corners, in any order.
-        scores: (N,).
-        class_ids: (N,).
-        iou: largest overlap of two kept boxes of a class, in (0, 1].
+    Greedy: the best box removes all boxes of its class that overlap it by more than `iou`, then the best of the rest,
+    and so on. Boxes without area are dropped. Equal scores keep their order.
 
     Raises:
         ValueError: `iou` is out of range.

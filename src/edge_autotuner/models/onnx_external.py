@@ -42,11 +42,7 @@ _GRAPH, _DATA_LOCATION, _KEY, _VALUE = 7, 14, 1, 2
 
 
 def read_onnx(path: Path, name: str) -> bytes:
-    """Read an ONNX file without external tensors.
-
-    Args:
-        path: of the file.
-        name: of the model, for messages.
+    """Read an ONNX file without external tensors; errors name the model.
 
     Raises:
         WeightsError: the file is missing, too large, no ONNX model, or has external tensors.
@@ -75,11 +71,7 @@ def check_onnx_file(path: Path) -> None:
 
 
 def check_one_file(content: bytes | mmap.mmap, where: str) -> None:
-    """Refuse content that is no ONNX model or has external tensors.
-
-    Args:
-        content: of the file.
-        where: name for messages.
+    """Refuse content that is no ONNX model or has external tensors; errors say where.
 
     Raises:
         WeightsError: the content is refused.

@@ -41,12 +41,7 @@ def library_version() -> str:
 
 
 def build_detr(architecture: str, config: Mapping[str, Any], n_classes: int) -> nn.Module:
-    """Return the layers of a detector with random weights.
-
-    Args:
-        architecture: "rt-detr-v2" or "d-fine".
-        config: content of its `config.json`.
-        n_classes: number of classes.
+    """Return the layers of an "rt-detr-v2" or "d-fine" detector with random weights, from its `config.json`.
 
     Raises:
         WeightsError: the library cannot build it.

@@ -144,13 +144,7 @@ def run_stages(
     last: str = LOOP[-1].name,
     on_done: Callable[[str], None] = lambda _name: None,
 ) -> None:
-    """Do the stages from one to another, those that are done already left out.
-
-    Args:
-        session: of the run.
-        first: name of the first stage.
-        last: name of the last one.
-        on_done: told the name of every stage that is done.
+    """Do the stages from one to another, by name, except those that are done; `on_done` is told each name.
 
     Raises:
         EdgeAutotunerError: as the stages do; the same call continues.

@@ -38,12 +38,7 @@ def make_sample(
 ) -> TrainingSample:
     """Return a frame with its labels as the training wants it.
 
-    Args:
-        store: where the frame is.
-        record: the frame.
-        annotation: what the teacher said.
-        config: which boxes are labels.
-        score_weight: in [0, 1]; a label counts 1 - score_weight * (1 - the teacher's score).
+    A label counts 1 - `score_weight` * (1 - the teacher's score), with `score_weight` in [0, 1].
     """
     labels = split_labels(annotation, config)
     return TrainingSample(

@@ -127,11 +127,6 @@ def ask_process(
 ) -> subprocess.CompletedProcess[bytes]:
     """Return what a process answers to a question on its standard input; it is killed at its time limit.
 
-    Args:
-        command: what to start.
-        question: bytes, or an open file.
-        time_limit_s: for all of it.
-
     Raises:
         OSError: the system starts no process.
         subprocess.TimeoutExpired: it took too long.
@@ -184,11 +179,7 @@ def be_killed_first() -> None:
 
 
 def lower_priority(priority: str) -> None:
-    """Leave the cores to others; threads that are made later inherit it.
-
-    Args:
-        priority: idle, low or normal.
-    """
+    """Leave the cores to others: idle, low or normal; threads that are made later inherit it."""
     if priority == "normal":
         return
     os.nice(19)

@@ -30,12 +30,7 @@ def is_plain_name(name: object) -> TypeGuard[str]:
 
 
 def child_path(folder: Path, *names: str, error: type[EdgeAutotunerError] = StorageError) -> Path:
-    """Return a path inside a folder, which need not exist.
-
-    Args:
-        folder: the folder.
-        names: path below it; each a plain name.
-        error: class of the error.
+    """Return the path of plain names inside a folder, which need not exist.
 
     Raises:
         EdgeAutotunerError: a name is not a plain one, or a link leads out of the folder.

@@ -60,11 +60,7 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint.
 
-    Args:
-        folder: created if needed.
-        state: besides tensors.
-        networks: by name; one of them is "best".
-        optimizer: its moments are saved.
+    The folder is created if needed. One of the networks is named "best"; of the optimizer, its moments are saved.
     """
     tensors = {f"{name}.{k}": v for name, network in networks.items() for k, v in network.state_dict().items()}
     for i, values in optimizer.state_dict()["state"].items():

@@ -165,12 +165,8 @@ def prepare_tiles(
 ) -> PreparedSample:
     """Draw tiles on the canvas, vary the light of the whole, and collect the labels.
 
-    Args:
-        tiles: fill the canvas without overlap.
-        canvas_wh: from `canvas_size`.
-        centres_xy: (N, 2) cell centres on the canvas, pixels.
-        augmentation: None leaves the light as it is.
-        rng: source of randomness.
+    The tiles fill the canvas, of a size from `canvas_size`, without overlap. `centres_xy` are (N, 2) cell centres on
+    it, pixels. Without an augmentation the light stays as it is.
     """
     image = np.empty((canvas_wh[1], canvas_wh[0], 3), np.uint8)
     for tile in tiles:

@@ -40,16 +40,10 @@ def steps_per_epoch(config: TrainingConfig, n_pictures: int) -> int:
 def epoch_order(
     origins: Sequence[Origin], n_wanted: int, *, replay: ReplayConfig, rng: np.random.Generator
 ) -> list[int]:
-    """Return the sample indices of one epoch, shuffled.
+    """Return the `n_wanted` sample indices of one epoch, shuffled; `origins` are those of all samples, at least one.
 
-    Within each origin, every picture comes once before any comes again. No replayed picture comes more often than
-    the most frequent of the camera's own: a small reservoir takes less than its share.
-
-    Args:
-        origins: of all samples; at least one.
-        n_wanted: pictures of the epoch.
-        replay: `share` and `generic_share` are used.
-        rng: source of randomness.
+    Within each origin, every picture comes once before any comes again. No replayed picture comes more often than the
+    most frequent of the camera's own: a small reservoir takes less than its share.
     """
     members = {origin: np.flatnonzero([o == origin for o in origins]) for origin in ("camera", "replay", "generic")}
     n_own, n_replay, n_generic = (len(members[origin]) for origin in ("camera", "replay", "generic"))

@@ -73,13 +73,7 @@ class MotionAreaScore:
 
 
 def make_score(name: ScoreName, detector: Detector | None, config: SelectionConfig, seed: int = 0) -> FrameScore:
-    """Return the score of that name.
-
-    Args:
-        name: which one.
-        detector: the student; the scores that ask for its opinion need it.
-        config: `score_threshold`.
-        seed: for the random score.
+    """Return the score of that name; those that ask for the student's opinion need a detector.
 
     Raises:
         ConfigError: the score needs a student and there is none.

@@ -99,12 +99,8 @@ class SigningPolicy:
     ) -> tuple[dict[str, str], str | None]:
         """Return signatures, and why the candidate has none.
 
-        Args:
-            request: of the job.
-            client: that owns the job.
-            promoted: whether the candidate is better.
-            descriptions: of the bundles that the job made: `candidate`, and `start`, the export of its start.
-            registry: has the signed starts.
+        `descriptions` are those of the bundles that the job made: `candidate`, and `start`, the export of its start.
+        The registry has the signed starts.
 
         Returns:
             Signatures as text, by the names of the descriptions; and the reason, None if there is none.

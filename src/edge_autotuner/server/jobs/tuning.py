@@ -53,13 +53,7 @@ _LOCK_WAIT_S = 10.0  # a killed predecessor takes a moment to die
 
 
 def main(folder: Path, priority: str, worker: int) -> int:
-    """Do a job; return the exit code of the error, 0 for none.
-
-    Args:
-        folder: of the job.
-        priority: idle, low or normal.
-        worker: its process id.
-    """
+    """Do a job for the worker with this process ID; return the exit code of the error, 0 for none."""
     interrupt_on_sigterm()
     die_with(worker)
     lower_priority(priority)
