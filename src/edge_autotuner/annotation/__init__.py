@@ -7,7 +7,7 @@ improve the labels that it learned from. `PrivacyFilter` hides what others must 
 behind it.
 """
 
-from edge_autotuner.annotation.annotate import AnnotationSummary, annotate_dataset, spread_order
+from edge_autotuner.annotation.annotate import AnnotationSummary, annotate_dataset
 from edge_autotuner.annotation.background_labels import BackgroundLabels
 from edge_autotuner.annotation.ensemble import EnsembleTeacher
 from edge_autotuner.annotation.fusion import fuse_boxes, merge_views
@@ -62,6 +62,5 @@ __all__ = [
     "refine_dataset",
     "refine_over_time",
     "split_labels",
-    "spread_order",
     "without_hidden",
 ]

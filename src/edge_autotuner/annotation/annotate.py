@@ -16,6 +16,7 @@ from edge_autotuner.annotation.privacy import without_hidden
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Deadline, LabelMap, Progress, Scene, Teacher
 from edge_autotuner.core.json_fields import Fields
+from edge_autotuner.core.sampling import spread_order
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.errors import ConfigError, DatasetError, NoLabelsFound, TeacherTimeout
 
@@ -153,17 +154,6 @@ def annotate_dataset(
     store.export()
     _require_labels(summary, config)
     return summary
-
-
-def spread_order(n_items: int) -> list[int]:
-    """Return 0..n-1 so that every beginning of the list covers the range evenly (bit reversal).
-
-    >>> spread_order(6)
-    [0, 4, 2, 1, 5, 3]
-    """
-    n_bits = max(n_items - 1, 0).bit_length()
-    reversed_bits = (int(f"{i:0{n_bits}b}"[::-1], 2) for i in range(1 << n_bits))
-    return [i for i in reversed_bits if i < n_items]
 
 
 class _Looker:

@@ -19,10 +19,10 @@ from itertools import takewhile
 import numpy as np
 
 from edge_autotuner.annotation.ahead import look_ahead
-from edge_autotuner.annotation.annotate import spread_order
 from edge_autotuner.annotation.refine import annotated_by_time, find_places, refine_frames
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Deadline, Detections, Progress, Teacher, covered_fraction, iou_matrix
+from edge_autotuner.core.sampling import spread_order
 from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, IntArray
 from edge_autotuner.dataset import DatasetStore, LabelledFrame

@@ -17,6 +17,7 @@ from edge_autotuner.annotation.views import was_looked_at
 from edge_autotuner.config import RefinementConfig
 from edge_autotuner.core import Detections, covered_fraction, iou_matrix
 from edge_autotuner.core.boxes import as_boxes
+from edge_autotuner.core.sampling import evenly_spread
 from edge_autotuner.core.types import BoolArray, FloatArray, IntArray
 from edge_autotuner.models.nms import best_boxes
 
@@ -138,8 +139,7 @@ def _visit(
 
 def _sampled_boxes(detections: Sequence[Detections]) -> FloatArray:
     """Return the (P, 4) boxes of some frames, spread evenly, each place once."""
-    chosen = np.unique(np.linspace(0, len(detections) - 1, min(_N_SAMPLED, len(detections))).round().astype(int))
-    sampled = Detections.concatenate([detections[i] for i in chosen.tolist()])
+    sampled = Detections.concatenate([detections[i] for i in evenly_spread(len(detections), _N_SAMPLED)])
     return _distinct(sampled.boxes_xyxy, sampled.scores)
 
 

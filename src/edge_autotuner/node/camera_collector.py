@@ -18,7 +18,7 @@ from edge_autotuner.dataset.pictures import PictureTreatment
 from edge_autotuner.errors import ConfigError, DatasetError, ModelBundleError, StorageError
 from edge_autotuner.node.camera_folder import BatchFolder, CameraFolder
 from edge_autotuner.node.deployed_model import DeployedModel
-from edge_autotuner.node.observations import Pace
+from edge_autotuner.node.observations import RateLimit
 from edge_autotuner.pipeline.forgetting import forget_pictures
 from edge_autotuner.pipeline.loop import CAPTURE
 from edge_autotuner.pipeline.privacy import needs_hiding_model, open_ready_filter, stored_settings
@@ -63,7 +63,7 @@ class CameraCollector:
         self._events = EventLog()  # waits for the batch that is open, or for the next one
         self._source: FrameSource | None = None
         self._open: _OpenBatch | None = None
-        self._disk_pace, self._try_pace = Pace(1 / _LOOK_AT_DISK_EVERY_S), Pace(1 / _TRY_EVERY_S)
+        self._disk_limit, self._try_limit = RateLimit(1 / _LOOK_AT_DISK_EVERY_S), RateLimit(1 / _TRY_EVERY_S)
         self._pause_of: str | None = None  # end of the last batch, and when this process learned of it
         self._pause_since_s = 0.0
         self.problem: str | None = None
@@ -128,7 +128,7 @@ class CameraCollector:
 
     def _collect(self, frame: Frame, motion: MotionResult, source: FrameSource) -> None:
         self._give_up_if_old()
-        if self._open is None and self._try_pace.is_due(frame.time_s):  # asks the disk
+        if self._open is None and self._try_limit.is_due(frame.time_s):  # asks the disk
             self._open = self._begin(source)
         if self._open is not None:
             self._open.collector.see(frame, motion)
@@ -198,7 +198,7 @@ class CameraCollector:
 
     def _disk_is_full(self, now_s: float) -> bool:
         """Whether too little space is left; the disk is asked every few seconds."""
-        if not self._disk_pace.is_due(now_s):
+        if not self._disk_limit.is_due(now_s):
             return self.problem is not None
         free_mb = free_bytes(_existing(self._folder.path)) / _MB
         if free_mb < self._node.storage.min_free_mb:

@@ -51,8 +51,8 @@ class ObservationStream:
         self._gate_faults = faults.of(f"{camera}: motion")
         self._needs_faults = faults.of(f"{camera}: observers", first_retry_s=0)
         self._observers = [(observer, faults.of(f"{camera}: {work}")) for work, observer in observers.items()]
-        self._detect_pace = Pace(node.detect.max_rate_hz)
-        self._idle_pace = Pace(node.idle_motion_rate_hz)
+        self._detect_limit = RateLimit(node.detect.max_rate_hz)
+        self._idle_limit = RateLimit(node.idle_motion_rate_hz)
         self._last_event: CaptureEvent | None = None
         self._has_background = False
 
@@ -68,13 +68,13 @@ class ObservationStream:
     def restart(self) -> None:
         """Start with an unknown background: the camera was opened again, and its time line may have changed."""
         self._gate = _new_gate(self._capture, self.events, self._clock)
-        self._detect_pace.reset()
-        self._idle_pace.reset()
+        self._detect_limit.reset()
+        self._idle_limit.reset()
 
     def show(self, frame: Frame) -> None:
         """Show the next frame to all observers, one after the other."""
         motion = self._look_for_motion(frame)
-        found = self._model.look(frame) if self._detect_pace.is_due(frame.time_s) else None
+        found = self._model.look(frame) if self._detect_limit.is_due(frame.time_s) else None
         self.n_looked += found is not None
         observation = Observation(self.name, frame, motion, found, self.events.take())
         self._last_event = observation.events[-1] if observation.events else self._last_event
@@ -82,7 +82,7 @@ class ObservationStream:
             faults.do(lambda to=observer: to.observe(observation))  # type: ignore[misc]
 
     def _look_for_motion(self, frame: Frame) -> MotionResult | None:
-        is_due = self._idle_pace.is_due(frame.time_s)
+        is_due = self._idle_limit.is_due(frame.time_s)
         is_needed = is_due or self._needs_faults.attempt(lambda: any(o.needs_motion for o, _ in self._observers), True)
         if not is_needed:
             return None
@@ -91,7 +91,7 @@ class ObservationStream:
         return motion
 
 
-class Pace:
+class RateLimit:
     """Picks frames that are far enough apart.
 
     Args:

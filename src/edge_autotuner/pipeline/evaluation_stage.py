@@ -13,6 +13,7 @@ import numpy as np
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Detections, Detector
 from edge_autotuner.core.fingerprints import fingerprint_of
+from edge_autotuner.core.sampling import evenly_spread
 from edge_autotuner.dataset import DatasetStore, FrameRecord, LabelledFrame, load_coco_truth
 from edge_autotuner.deployment import ModelBundle, load_edge_detector
 from edge_autotuner.errors import DatasetError
@@ -97,13 +98,8 @@ def open_detectors(session: Session) -> dict[str, Detector]:
 
 def frames_to_show(store: DatasetStore) -> list[FrameRecord]:
     """Return the test frames that the report shows, spread over all of them."""
-    return spread(store.frames("test"), _N_FRAMES_SHOWN)
-
-
-def spread(records: Sequence[FrameRecord], n: int) -> list[FrameRecord]:
-    """Return `n` of the records at most, at equal distances."""
-    positions = np.linspace(0, len(records) - 1, min(n, len(records))).round().astype(int)
-    return [records[int(i)] for i in dict.fromkeys(positions.tolist())]
+    frames = store.frames("test")
+    return [frames[i] for i in evenly_spread(len(frames), _N_FRAMES_SHOWN)]
 
 
 def detect_for_report(

@@ -16,6 +16,7 @@ from edge_autotuner._version import __version__
 from edge_autotuner.capture import CaptureSummary
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core.file_names import text_of_name
+from edge_autotuner.core.sampling import evenly_spread
 from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.deployment import deployed_bundle, read_bundle
@@ -34,7 +35,6 @@ from edge_autotuner.pipeline.evaluation_stage import (
     detect_for_report,
     frames_to_show,
     open_detectors,
-    spread,
 )
 from edge_autotuner.pipeline.loop import ANNOTATION, CAPTURE, EVALUATION, REPORT, TRAINING
 from edge_autotuner.pipeline.report_facts import learning_curve, motion_facts, refinement_facts, sent_facts
@@ -153,7 +153,7 @@ def _motion_examples(store: DatasetStore) -> tuple[MotionExample, ...]:
     records = [record for record in store.frames("train") if record.regions_xyxy]
     return tuple(
         MotionExample(f"{_caption(record)}: {record.reason}", store.read_image(record), record.regions)
-        for record in spread(records, _N_MOTION_EXAMPLES)
+        for record in (records[i] for i in evenly_spread(len(records), _N_MOTION_EXAMPLES))
     )
 
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Deadline
+from edge_autotuner.core.sampling import evenly_spread
 from edge_autotuner.dataset import DatasetStore, LabelledFrame
 from edge_autotuner.errors import DatasetError, NoLabelsFound, WeightsError
 from edge_autotuner.models.torch_weights import save_network
@@ -156,8 +155,7 @@ def split_for_validation(
     n_val = max(1, round(len(with_labels) * config.training.val_fraction))
     cut = with_labels[-n_val]
     later = frames[cut:]
-    chosen = np.unique(np.linspace(0, len(later) - 1, min(config.training.max_val_images, len(later))).round())
-    return frames[:cut], [later[int(i)] for i in chosen]
+    return frames[:cut], [later[i] for i in evenly_spread(len(later), config.training.max_val_images)]
 
 
 def open_models(session: Session) -> dict[str, EdgeModel]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from edge_autotuner.core.sampling import evenly_spread
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, IntArray, SizeWH
 
 MIN_PICTURES = 8
@@ -60,8 +61,7 @@ def time_windows(times_s: Sequence[float | None]) -> list[IntArray]:
 
 def spread(items: IntArray, n_wanted: int = _PER_PLATE) -> IntArray:
     """Return at most `n_wanted` items, evenly spread."""
-    chosen = np.linspace(0, len(items) - 1, min(n_wanted, len(items))).round().astype(int)
-    return np.asarray(items[chosen], np.int64)
+    return np.asarray(items[evenly_spread(len(items), n_wanted)], np.int64)
 
 
 def clean_plate(images_bgr: Sequence[ImageArray], labels_xyxy: Sequence[FloatArray]) -> ImageArray:

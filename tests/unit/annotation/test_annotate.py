@@ -13,7 +13,6 @@ from edge_autotuner.annotation import (
     RegionTeacher,
     annotate_dataset,
     split_labels,
-    spread_order,
 )
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Deadline, FakeClock, LabelMap, NoProgress, Scene, TeacherBase
@@ -274,14 +273,6 @@ def test_progress_hears_of_every_frame(tmp_path: Path) -> None:
     with filled(tmp_path, n_train=1, n_test=1) as store:
         run(store, teacher, config, progress=Recorder())
     assert heard == [("annotate", 2), 1, 1, "end"]
-
-
-@pytest.mark.parametrize(
-    ("n_items", "expected"),
-    [(0, []), (1, [0]), (2, [0, 1]), (3, [0, 2, 1]), (8, [0, 4, 2, 6, 1, 5, 3, 7])],
-)
-def test_spread_order(n_items: int, expected: list[int]) -> None:
-    assert spread_order(n_items) == expected
 
 
 @pytest.mark.parametrize("look", ["tiles", "full", "crops"])

@@ -13,7 +13,7 @@ from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.core import CaptureEvent, Detections, FakeClock, Frame, LabelMap, ModelFindings, Observation
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.node.fault_domain import FaultDomains
-from edge_autotuner.node.observations import ObservationStream, Pace
+from edge_autotuner.node.observations import ObservationStream, RateLimit
 from support.cameras.capture_samples import frame_of, scene_with_square
 from support.cameras.scene_changes import Sensor, Street
 
@@ -195,6 +195,6 @@ def test_observations_change_nothing() -> None:
         pytest.param([5.0, 0.0, 0.1], [True, True, False], id="backwards"),
     ],
 )
-def test_pace(times_s: list[float], expected: list[bool]) -> None:
-    pace = Pace(5.0)
+def test_limit(times_s: list[float], expected: list[bool]) -> None:
+    pace = RateLimit(5.0)
     assert [pace.is_due(time_s) for time_s in times_s] == expected

@@ -11,20 +11,12 @@ import pytest
 
 from edge_autotuner.config import RunConfig, load_config
 from edge_autotuner.core import Detections, Detector
-from edge_autotuner.dataset import FrameRecord
 from edge_autotuner.pipeline import evaluation_stage, stages
 from edge_autotuner.pipeline.evaluation_result import CANDIDATE, INCUMBENT, START, read_evaluation
-from edge_autotuner.pipeline.evaluation_stage import frames_to_show, spread
+from edge_autotuner.pipeline.evaluation_stage import frames_to_show
 from edge_autotuner.pipeline.training_stage import open_models
 from support.runs.dataset_folders import add_frame, new_store
 from support.runs.run_samples import FinishedRun, state_of
-
-
-@pytest.mark.parametrize(
-    ("n", "wanted", "expected"), [(0, 3, []), (1, 3, [0]), (2, 3, [0, 1]), (5, 3, [0, 2, 4]), (9, 2, [0, 8])]
-)
-def test_shown_frames_are_spread(n: int, wanted: int, expected: list[int]) -> None:
-    assert spread(cast(list[FrameRecord], list(range(n))), wanted) == expected
 
 
 class Fake:
