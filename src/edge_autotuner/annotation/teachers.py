@@ -104,9 +104,7 @@ def known_classes(labels: LabelMap, detector_labels: LabelMap, *, teacher: str) 
     """
     known = labels.with_names(label for label in labels if label in detector_labels)
     if len(known) == 0:
-        raise ConfigError(
-            f"teacher {teacher} supports none of the classes {', '.join(labels)}; remove it from annotation.teacher"
-        )
+        raise ConfigError(f"teacher {teacher} supports none of the classes {', '.join(labels)}; choose another teacher")
     return known
 
 
