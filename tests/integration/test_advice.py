@@ -133,7 +133,7 @@ def _exported_again(scene: Scene) -> Command:
 
 def _deployed_bundle_gone(scene: Scene) -> Command:
     shutil.rmtree((scene.run / "bundle").resolve())
-    return ["export", scene.run]
+    return ["evaluate", scene.run]
 
 
 def _link_removed(scene: Scene) -> Command:
@@ -156,16 +156,20 @@ def _trained_again(scene: Scene) -> Command:
     return ["export", scene.run]
 
 
+def _evaluate_anew(scene: Scene) -> Command:
+    return ["evaluate", scene.run, "--set", "evaluation.confidence=0.8"]
+
+
 def _damaged_copy(scene: Scene) -> Command:
     for path in (scene.run / "training").glob("*/start.onnx"):
         path.write_bytes(b"nothing")
-    return ["report", scene.run]
+    return _evaluate_anew(scene)
 
 
 def _copy_deleted(scene: Scene) -> Command:
     for path in (scene.run / "training").glob("*/start.onnx"):
         path.unlink()
-    return ["report", scene.run]
+    return _evaluate_anew(scene)
 
 
 def _a_picture(scene: Scene) -> Path:
@@ -390,7 +394,7 @@ _TRIED = {
     "delete it to check all stages again": "state",
     "is a link that points outside": "tests/unit/storage/test_paths.py",
     ", where this command writes its own ; move it": "tests/unit/storage/test_outputs.py",
-    " is in a folder that the node manages; move it": "tests/unit/node/test_own_names.py",
+    " is in a folder that the node manages; move it": "tests/unit/node/test_node_files.py",
     "; or remove the link , then evaluate and export again": "bundle gone",
     "copy or export the bundle again": "bundle damaged",
     "; or delete  and run `edge-autotuner tune` again": "candidate damaged",
