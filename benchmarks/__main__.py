@@ -163,14 +163,19 @@ def run_node_uplink(quick: _Quick = False) -> None:
 
 @app.command("simulation")
 def run_simulation(
-    part: Annotated[list[str] | None, typer.Option(help="detectors, poses, speed, week; all if none.")] = None,
+    part: Annotated[
+        list[str] | None, typer.Option(help="detectors, teacher, poses, speed, week, specialization; all if none.")
+    ] = None,
     quick: _Quick = False,
+    output: Annotated[Path, typer.Option(help="Folder of the trained run; what is there is used again.")] = (
+        Path("runs/bench/simulation")
+    ),
 ) -> None:
-    """Score detectors and pose models on the simulated world, time it, and watch its memory, about 10 minutes."""
-    parts = tuple(name for name in simulation.PARTS if not part or name in part)
-    results = simulation.run(parts=parts, quick=quick, say=typer.echo)
-    for write in (simulation.detector_table, simulation.pose_table, simulation.speed_table, simulation.week_line):
-        typer.echo(f"\n{write(results)}")
+    """Score detectors and pose models on the simulated world, time it, specialize on it, about 20 minutes."""
+    parts = tuple(name for name in simulation.TABLES if not part or name in part)
+    results = simulation.run(output, parts=parts, quick=quick, say=typer.echo)
+    for name in parts:
+        typer.echo(f"\n{simulation.TABLES[name](results)}")
 
 
 @app.command("exported-labels")

@@ -112,6 +112,7 @@ _TABLES: dict[str, tuple[Callable[..., str], tuple[Path, ...]]] = {
     "simulation_detectors": (simulation.detector_table, (simulation.RESULTS,)),
     "simulation_poses": (simulation.pose_table, (simulation.RESULTS,)),
     "simulation_speed": (simulation.speed_table, (simulation.RESULTS,)),
+    "simulation_specialization": (simulation.specialization_table, (simulation.RESULTS,)),
     "simulation_week": (simulation.week_line, (simulation.RESULTS,)),
 }
 """Name between the markers -> what writes the table, and the committed results that it is given."""

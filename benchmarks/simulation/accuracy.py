@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,12 @@ import numpy as np
 import onnxruntime
 
 from benchmarks.scenes import data_folder
-from edge_autotuner.core import COCO_80, STREET_6, Detections
+from edge_autotuner.core import COCO_80, STREET_6, Detections, LabelMap
 from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.evaluation import Truth, count_found, merge_classes, score_detections
-from edge_autotuner.models import OnnxDetector
+from edge_autotuner.models import OnnxDetector, nms_per_class
 from edge_autotuner.models.catalogue import deim_spec, picodet_spec, yolox_spec
-from edge_autotuner.simulation.world import SCENE_TYPES, SimulatedWorld, Steady, TrueObject, WorldConditions
+from edge_autotuner.simulation.world import SCENE_TYPES, SceneType, SimulatedWorld, Steady, TrueObject, WorldConditions
 from edge_autotuner.simulation.world.backdrop import paint_sprite_in_place
 from edge_autotuner.simulation.world.people import Body, Gait, draw_person, joints_of
 from edge_autotuner.simulation.world.recording import is_counted
@@ -29,12 +29,14 @@ LIGHTS = {
 }
 N_CAMERAS, N_FRAMES, STEP, FIRST = 3, 20, 80, 100
 MIN_SCORE, LARGE_PX = 0.3, 24
-_AS_CAR = {"bus": "car", "truck": "car"}  # COCO's detectors call vans and trucks by either name
+AS_CAR = {"bus": "car", "truck": "car"}  # COCO's detectors call vans and trucks by either name
 _DETECTORS = {
     "deimv2-femto": ("deimv2_femto_416/deimv2_femto.onnx", deim_spec, 416),
     "yolox-nano": ("yolox_nano_416/yolox_nano.onnx", yolox_spec, 416),
     "picodet-s": ("picodet_s_416/picodet_s_416.onnx", picodet_spec, 416),
 }
+
+TEACHER, _BORDER_PX = "deimv2-femto", 3
 
 # one person alone, 230 px high, on a plain ground
 N_POSES, _SIDE, _HEIGHT, _FOOT = 64, 288, 230, (144, 262)
@@ -44,40 +46,73 @@ _GAITS: tuple[Gait, ...] = ("walk", "walk", "stroll", "run")
 
 
 def run_detectors(*, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Score every detector on every scene type by day, by night and in infrared light; means over cameras' frames."""
-    merge = merge_classes(STREET_6, _AS_CAR)
-    models = data_folder() / "models"
-    detectors = {
-        name: OnnxDetector(models / file, spec(name, (side, side))) for name, (file, spec, side) in _DETECTORS.items()
-    }
+    """Score every detector on every scene type by day, by night and in infrared light."""
+    models = {name: _open(name).detect for name in _DETECTORS}
+    return [row for scene in SCENE_TYPES for light in LIGHTS for row in _rows(scene, light, models, quick, say)]
+
+
+def run_teacher(*, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Score the best detector by day as a teacher looks: at the full frame and at 2x2 tiles."""
+    detector = _open(TEACHER)
+    models = {f"{TEACHER}, 2x2 tiles": lambda image: _detect_in_tiles(detector, image)}
+    return [row for scene in SCENE_TYPES for row in _rows(scene, "day", models, quick, say)]
+
+
+def _open(name: str) -> OnnxDetector:
+    file, spec, side = _DETECTORS[name]
+    return OnnxDetector(data_folder() / "models" / file, spec(name, (side, side)))
+
+
+def _rows(
+    scene: SceneType,
+    light: str,
+    models: Mapping[str, Callable[[ImageArray], Detections]],
+    quick: bool,
+    say: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    """Score detectors on the frames of all cameras of a type together."""
+    merge = merge_classes(STREET_6, AS_CAR)
+    truths: list[Truth] = []
+    found: dict[str, list[Detections]] = {name: [] for name in models}
+    for camera in range(1 if quick else N_CAMERAS):
+        size_wh = (1280, 720) if scene == "motorway" else (640, 360)
+        world = SimulatedWorld(scene, camera=camera, size_wh=size_wh, n_frames=10_000, schedule=Steady(LIGHTS[light]))
+        for index in range(FIRST, FIRST + STEP * (2 if quick else N_FRAMES), STEP):
+            image = world.image(index)
+            truths.append(merge.truth(true_boxes(world.truth(index).objects(0.02))))
+            for name, detect in models.items():
+                found[name].append(merge.detections(detect(image).relabelled(COCO_80, STREET_6)))
     rows = []
-    for scene in SCENE_TYPES:
-        for light, conditions in LIGHTS.items():
-            truths: list[Truth] = []
-            found: dict[str, list[Detections]] = {name: [] for name in detectors}
-            for camera in range(1 if quick else N_CAMERAS):
-                size_wh = (1280, 720) if scene == "motorway" else (640, 360)
-                schedule = Steady(conditions)
-                world = SimulatedWorld(scene, camera=camera, size_wh=size_wh, n_frames=10_000, schedule=schedule)
-                for index in range(FIRST, FIRST + STEP * (2 if quick else N_FRAMES), STEP):
-                    image = world.image(index)
-                    truths.append(merge.truth(_truth(world.truth(index).objects(0.02))))
-                    for name, detector in detectors.items():
-                        boxes = detector.detect(image).relabelled(COCO_80, STREET_6)
-                        found[name].append(merge.detections(boxes))
-            for name, own in found.items():
-                rows.append({"scene": scene, "light": light, "detector": name, **_scored(own, truths, merge.labels)})
-                say(f"{scene}, {light}, {name}: AP50 {rows[-1]['ap50']:.3f}")
+    for name, own in found.items():
+        rows.append({"scene": scene, "light": light, "detector": name, **scored(own, truths, merge.labels)})
+        say(f"{scene}, {light}, {name}: AP50 {rows[-1]['ap50']:.3f}")
     return rows
 
 
-def _truth(objects: list[TrueObject]) -> Truth:
+def _detect_in_tiles(detector: OnnxDetector, image: ImageArray) -> Detections:
+    """Return boxes of the full frame and of 2x2 tiles with 25 % overlap; those cut by an inner border are dropped."""
+    height, width = image.shape[:2]
+    tile_w, tile_h = width * 4 // 7, height * 4 // 7
+    parts = [detector.detect(image)]
+    for left in (0, width - tile_w):
+        for top in (0, height - tile_h):
+            boxes = detector.detect(image[top : top + tile_h, left : left + tile_w])
+            x1, y1, x2, y2 = boxes.boxes_xyxy.T
+            is_cut = (x2 > tile_w - _BORDER_PX) if left == 0 else (x1 < _BORDER_PX)
+            is_cut |= (y2 > tile_h - _BORDER_PX) if top == 0 else (y1 < _BORDER_PX)
+            parts.append(boxes.select(~is_cut).shifted(left, top))
+    return nms_per_class(Detections.concatenate(parts), 0.5)
+
+
+def true_boxes(objects: list[TrueObject]) -> Truth:
+    """Return the objects of a frame as the evaluation takes them."""
     boxes = np.array([one.box_xyxy for one in objects], np.float32).reshape(-1, 4)
     ignored = np.array([not is_counted(one) for one in objects], np.bool_)
     return Truth(boxes, np.array([one.class_id for one in objects], np.int64), ignored)
 
 
-def _scored(boxes: list[Detections], truths: list[Truth], labels: Any) -> dict[str, Any]:  # noqa: ANN401
+def scored(boxes: list[Detections], truths: list[Truth], labels: LabelMap) -> dict[str, Any]:
+    """Return AP over all classes, and of people and cars also how many large ones are found."""
     scores = score_detections(boxes, truths, labels)
     row: dict[str, Any] = {"ap50": scores.ap50, "ap": scores.ap, "n_frames": len(truths)}
     for name in ("person", "car"):

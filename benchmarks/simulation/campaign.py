@@ -9,20 +9,24 @@ from typing import Any
 from benchmarks.machine import describe_machine, machine_line
 from benchmarks.markdown import table
 from benchmarks.result_file import store_result
-from benchmarks.simulation import accuracy, speed
+from benchmarks.simulation import accuracy, specialization, speed
+from edge_autotuner.simulation.world import SCENE_TYPES
 
 RESULTS = Path(__file__).parent.parent / "results" / "simulation.json"
-PARTS = ("detectors", "poses", "speed", "week")
 _NOT_MEASURED = "Not measured yet."
 
 
-def run(*, parts: tuple[str, ...], quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
+def run(folder: Path, *, parts: tuple[str, ...], quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
     """Measure some parts, and keep each of them as soon as it is there."""
     makers: dict[str, Callable[[], Any]] = {
         "detectors": lambda: accuracy.run_detectors(quick=quick, say=say),
+        "teacher": lambda: accuracy.run_teacher(quick=quick, say=say),
         "poses": lambda: accuracy.run_poses(quick=quick),
         "speed": lambda: speed.run_speed(quick=quick, say=say),
         "week": lambda: speed.run_week(quick=quick),
+        "specialization": lambda: specialization.run_specialization(
+            folder / ("quick" if quick else "specialization"), quick=quick, say=say
+        ),
     }
     results = {}
     for part in parts:
@@ -34,7 +38,7 @@ def run(*, parts: tuple[str, ...], quick: bool, say: Callable[[str], None]) -> d
 
 def detector_table(results: Mapping[str, Any]) -> str:
     """Return what detectors score on each scene type and light."""
-    rows = results.get("detectors", {}).get("measured", [])
+    rows = [row for part in ("teacher", "detectors") for row in results.get(part, {}).get("measured", [])]
     if not rows:
         return _NOT_MEASURED
     head = ["simulated scene", "light", "detector", "AP50 / AP50:95", "person AP50", "car AP50",
@@ -43,8 +47,12 @@ def detector_table(results: Mapping[str, Any]) -> str:
         [row["scene"], row["light"], row["detector"], f"{row['ap50']:.3f} / {row['ap']:.3f}",
          *(_number(row[name]["ap50"]) for name in ("person", "car")),
          *(f"{row[name]['n_large_found']} of {row[name]['n_large']}" for name in ("person", "car"))]
-        for row in rows
+        for row in sorted(rows, key=_place)
     ))  # fmt: skip
+
+
+def _place(row: Mapping[str, Any]) -> tuple[int, int]:
+    return SCENE_TYPES.index(row["scene"]), list(accuracy.LIGHTS).index(row["light"])
 
 
 def _number(value: float | None) -> str:
@@ -72,6 +80,19 @@ def speed_table(results: Mapping[str, Any]) -> str:
     return f"{made}\n\n{machine_line(results['speed']['machine'])}"
 
 
+def specialization_table(results: Mapping[str, Any]) -> str:
+    """Return what a specialized detector scores on its camera and on others."""
+    rows = results.get("specialization", {}).get("measured", [])
+    if not rows:
+        return _NOT_MEASURED
+    lines = (
+        [row["camera"], row["model"].rpartition("-")[0], f"{row['ap50']:.3f} / {row['ap']:.3f}",
+         *(_number(row[name]["ap50"]) for name in ("person", "car"))]
+        for row in rows
+    )  # fmt: skip
+    return table(["simulated camera", "model", "AP50 / AP50:95", "person AP50", "car AP50"], lines)
+
+
 def week_line(results: Mapping[str, Any]) -> str:
     """Return how memory went over a simulated week."""
     week = results.get("week", {}).get("measured")
@@ -82,3 +103,14 @@ def week_line(results: Mapping[str, Any]) -> str:
         f"{week['n_frames']:,} of {week['of_frames']:,} frames of the script `week`, spread evenly: resident memory at "
         f"the end of each day {days} MB."
     )
+
+
+TABLES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "detectors": detector_table,
+    "teacher": detector_table,
+    "poses": pose_table,
+    "speed": speed_table,
+    "week": week_line,
+    "specialization": specialization_table,
+}
+"""Part -> what writes its table."""
