@@ -78,9 +78,10 @@ def test_a_node_with_an_output_a_runtime_and_a_trigger_of_another_package(sample
         ({"batch": {"trigger": "drift"}}, "no learning trigger 'drift'; choose from closed, acme"),
     ):
         node.write_text(yaml.safe_dump(values | change), encoding="utf-8")
-        refused = run_cli("edge", node)
-        assert refused.code == 2, refused.err
-        assert message in " ".join(refused.err.split())
+        for option in ((), ("--check",)):
+            refused = run_cli("edge", node, *option)
+            assert refused.code == 2, refused.err
+            assert message in " ".join((refused.err + refused.out).split())
 
 
 @pytest.mark.parametrize(

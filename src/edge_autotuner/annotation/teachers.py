@@ -65,7 +65,7 @@ def open_plugin_teacher(
         ConfigError: the distribution does not work, or the teacher lacks a class.
     """
     family, _, argument = config.teacher.partition(":")
-    detector, version = TEACHERS.load(family)(argument, config, n_threads=n_threads)
+    detector, version = TEACHERS.make(family, argument, config, n_threads=n_threads)
     labels = choose_labels(detector.labels)
     teacher = RegionTeacher(detector, config, labels=labels, name=config.teacher)
     return teacher, f"{config.teacher} {TEACHERS.distribution_of(family)} {version}"

@@ -55,7 +55,7 @@ def open_source(
         raise VideoError("the source is empty; give a video file, a folder of pictures, or an address")
     if is_live_address(str(path_or_address)):
         address = parse_live_address(str(path_or_address))
-        feed: Feed = SOURCES.load(address.scheme)(address, stream, clock=clock)
+        feed: Feed = SOURCES.make(address.scheme, address, stream, clock=clock)
     else:
         recording = _open_recording(Path(path_or_address), on_event)
         if not stream.realtime:

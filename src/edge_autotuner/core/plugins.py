@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from edge_autotuner.errors import ConfigError
+from edge_autotuner.errors import ConfigError, EdgeAutotunerError
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,26 @@ class PluginTable:
             raise ConfigError(
                 f"{self.noun} {name} of the package {_distribution_of(point)} cannot be loaded: "
                 f"{type(exc).__name__}: {exc}; update or remove the package"
+            ) from exc
+
+    def make(self, name: str, *arguments: Any, **settings: Any) -> Any:  # noqa: ANN401 (the protocol of the table)
+        """Import an implementation and call it.
+
+        Raises:
+            ConfigError: as `load`; or that of another distribution fails.
+            EdgeAutotunerError: as the implementation does.
+        """
+        implementation = self.load(name)
+        if name in self.built_in:
+            return implementation(*arguments, **settings)
+        try:
+            return implementation(*arguments, **settings)
+        except EdgeAutotunerError:
+            raise
+        except Exception as exc:  # foreign code may fail in any way
+            raise ConfigError(
+                f"{self.noun} {name} of the package {self.distribution_of(name)} failed: {type(exc).__name__}: {exc}; "
+                "check its settings, or update or remove the package"
             ) from exc
 
     def _find(self, name: str) -> EntryPoint:

@@ -205,7 +205,9 @@ def _read_json(path: Path) -> Fields:
     except OSError as exc:
         raise EvaluationError(f"cannot read ground truth {path}: {exc.strerror or exc}") from exc
     except ValueError as exc:
-        raise EvaluationError(f"ground truth {path} is not valid JSON: {exc}") from exc
+        raise EvaluationError(
+            f"ground truth {path} is not valid JSON ({exc}); give a COCO file with human boxes"
+        ) from exc
     if not isinstance(values, dict):
         raise EvaluationError(f"{path}: expected a COCO object, got {type(values).__name__}")
     for key in ("images", "annotations", "categories"):

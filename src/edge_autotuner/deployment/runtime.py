@@ -57,7 +57,8 @@ def open_bundle(
         ModelBundleError: the model was changed.
         WeightsError: it does not run.
     """
-    detector: Detector = RUNTIMES.load(runtime)(
+    detector: Detector = RUNTIMES.make(
+        runtime,
         bundle.read_model(),
         bundle.detector,
         n_threads=n_threads,

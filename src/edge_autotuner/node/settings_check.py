@@ -22,6 +22,7 @@ from edge_autotuner.capture.live.address import parse_live_address
 from edge_autotuner.config.annotation import REMOTE, ZOOM
 from edge_autotuner.config.node import CameraConfig, NodeConfig, OutputsConfig, RegistryConfig
 from edge_autotuner.config.service import ServiceConfig
+from edge_autotuner.core import SystemClock
 from edge_autotuner.core.plugins import OUTPUTS, RUNTIMES, TRIGGERS
 from edge_autotuner.errors import ConfigError, EdgeAutotunerError, MissingDependency, errors_about
 from edge_autotuner.node.named_bundle import check_first_models
@@ -170,11 +171,13 @@ def _check_plugins(config: NodeConfig) -> None:
     for table, name, setting in (
         (RUNTIMES, config.detect.runtime, "detect.runtime"),
         (TRIGGERS, config.batch.trigger, "batch.trigger"),
-        *((OUTPUTS, name, "outputs.plugins") for name in config.outputs.plugins),
     ):
         if name not in table.built_in:
             with errors_about(setting):
                 table.load(name)
+    for name, settings in config.outputs.plugins.items():
+        with errors_about("outputs.plugins"):  # only the output itself knows which settings it takes
+            OUTPUTS.make(name, settings, config.cameras, clock=SystemClock()).close()
 
 
 def _check_outputs(outputs: OutputsConfig, config: NodeConfig, settings_file: Path | None) -> None:

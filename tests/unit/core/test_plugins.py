@@ -66,6 +66,15 @@ def test_a_broken_one_is_named(example: Path) -> None:
         BACKGROUNDS.load("acme")
 
 
+def test_one_that_fails_when_it_is_called_is_named(example: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"method acme of the package acme-edge 1\.2 failed: TypeError: "
+    ):
+        BACKGROUNDS.make("acme", "what it does not take", wrong=True)
+    with pytest.raises(TypeError):
+        BACKGROUNDS.make("median", wrong=True)  # a fault of this package is not blamed on another
+
+
 def test_two_distributions_of_one_name(example: Path) -> None:
     install_example(example, name="acme-copy")
     with pytest.raises(ConfigError, match=r"in the packages acme-\w+ 1\.2 and acme-\w+ 1\.2; remove one"):

@@ -173,5 +173,5 @@ def make_background(config: BackgroundConfig, *, quick_start: bool = False) -> B
     Raises:
         ConfigError: the method comes from a distribution that does not work.
     """
-    model: BackgroundModel = BACKGROUNDS.load(config.method)(config, quick_start=quick_start)
+    model: BackgroundModel = BACKGROUNDS.make(config.method, config, quick_start=quick_start)
     return model

@@ -70,7 +70,7 @@ class Outputs:
         with ExitStack() as opened:
             opened.callback(self.close)
             for name, settings in config.named.items():
-                self._outputs.append(OUTPUTS.load(name)(settings, cameras, clock=clock))
+                self._outputs.append(OUTPUTS.make(name, settings, cameras, clock=clock))
             opened.pop_all()
 
     def __enter__(self) -> Self:
