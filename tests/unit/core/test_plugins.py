@@ -67,9 +67,7 @@ def test_a_broken_one_is_named(example: Path) -> None:
 
 
 def test_one_that_fails_when_it_is_called_is_named(example: Path) -> None:
-    with pytest.raises(
-        ConfigError, match=r"method acme of the package acme-edge 1\.2 failed: TypeError: "
-    ):
+    with pytest.raises(ConfigError, match=r"method acme of the package acme-edge 1\.2 failed: TypeError: "):
         BACKGROUNDS.make("acme", "what it does not take", wrong=True)
     with pytest.raises(TypeError):
         BACKGROUNDS.make("median", wrong=True)  # a fault of this package is not blamed on another

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_autotuner.config import RunConfig
+from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, DEPLOYED_LINK
 from edge_autotuner.errors import ConfigError, DatasetError, StorageError
 from edge_autotuner.pipeline.loop import STAGES
@@ -15,7 +16,6 @@ from edge_autotuner.pipeline.run_folder import (
     STATE_FILE,
     RunFolder,
     StageRecord,
-    fingerprint_of,
 )
 from edge_autotuner.storage.outputs import check_output_file
 
