@@ -41,7 +41,7 @@ def test_a_run_is_no_source(
 ) -> None:
     outcome = run_cli(command, finished_run.folder / inside, "-o", tmp_path / "run", "-c", samples.config)
     assert outcome.code == 3, outcome.err
-    assert "that edge-autotuner wrote" in outcome.err
+    assert "pictures written by edge-autotuner" in outcome.err
     assert not (tmp_path / "run" / "dataset").exists()
 
 

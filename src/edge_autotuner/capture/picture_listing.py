@@ -113,7 +113,7 @@ def _files_below(folder: Path, others: Counter[str]) -> Iterator[os.DirEntry[str
                 continue
             seen.add((here.st_dev, here.st_ino))
             if own_folder(Path(path).resolve()) is not None:
-                others["folders of pictures that edge-autotuner wrote"] += 1
+                others["folders of pictures written by edge-autotuner"] += 1
                 continue
             with os.scandir(path) as entries:
                 visible = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name, reverse=True)

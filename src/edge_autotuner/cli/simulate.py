@@ -34,7 +34,9 @@ def simulate(
     scene: Annotated[
         str | None, typer.Option(help="With --script: street, parking, campus or motorway instead of the script's.")
     ] = None,
-    camera: Annotated[int | None, typer.Option(help="With --script: another camera of this type of scene.")] = None,
+    camera: Annotated[
+        int | None, typer.Option(min=0, max=9999, help="With --script: another camera of this type of scene.")
+    ] = None,
     serve: Annotated[
         str | None,
         typer.Option(help="With --script: serve MJPEG over HTTP in real time at this HOST:PORT, until interrupted."),

@@ -64,7 +64,7 @@ def redirect_words(location: str | None, asked: str) -> str:
     >>> redirect_words("https://me:pw@other.example/x?key=1", "https://teacher.example/v1")
     'it redirects to https://other.example'
     >>> redirect_words("/v1", "https://teacher.example/v1"), redirect_words(None, "https://teacher.example/")
-    ('it redirects to itself', 'it redirects without saying where to')
+    ('it redirects to itself', 'it redirects without a location')
     """
     if not location:
         return "it redirects without a location"

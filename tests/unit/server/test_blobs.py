@@ -122,7 +122,7 @@ def test_the_reserve_of_the_disk_is_kept(tmp_path: Path, monkeypatch: pytest.Mon
     assert (caught.value.status, caught.value.kind) == (507, "disk-full")
     assert len(free) == 1, "it was refused before anything was read"
     free[:] = [112, 111]
-    with pytest.raises(Problem, match="no room"):
+    with pytest.raises(Problem, match="disk is full"):
         receive(blobs, HASH, CONTENT, declared_bytes=len(CONTENT))
     assert files(tmp_path) == []
     free[:] = [112, 112]

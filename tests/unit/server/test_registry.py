@@ -265,7 +265,7 @@ def test_the_files_must_be_there(parts: Parts) -> None:
     parts.registry.put_camera("gate", CameraRequest(), client="trainer")
     parts.blobs.store(b"model")
     request = BundleRequest(description=description())
-    with pytest.raises(Problem, match=r"upload first: weights.safetensors \([0-9a-f]{64}\)$") as caught:
+    with pytest.raises(Problem, match=r"upload these first: weights.safetensors \([0-9a-f]{64}\)$") as caught:
         parts.registry.add("gate", request, client="trainer")
     assert (caught.value.status, caught.value.kind) == (409, "blobs-missing")
     parts.blobs.store(b"weights")

@@ -114,7 +114,9 @@ def test_too_few_pictures_are_left_alone_and_said_so(n_pictures: int, caplog: py
     with caplog.at_level(logging.WARNING):
         few = paster(SAMPLES[:n_pictures])
     assert scene(few, 0, 1).patches == ()
-    assert [r.message for r in caplog.records if "pasting off" in r.message and f"of {n_pictures} pict" in r.message]
+    assert [
+        r.message for r in caplog.records if "pasting off" in r.message and f"camera's {n_pictures} pict" in r.message
+    ]
 
 
 def test_pictures_without_labels_or_without_motion_give_nothing(caplog: pytest.LogCaptureFixture) -> None:
