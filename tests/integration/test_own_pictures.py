@@ -31,7 +31,7 @@ def test_a_run_inside_a_folder_of_pictures_is_left_out(
     assert outcome.code == 0, outcome.err
     assert captured(tmp_path / "two") == captured(tmp_path / "one")
     assert captured(tmp_path / "two")[0] == 16
-    assert "3 folders of pictures that edge-autotuner wrote" in outcome.err + caplog.text
+    assert "3 folders of pictures written by edge-autotuner" in outcome.err + caplog.text
 
 
 @pytest.mark.parametrize("inside", ["dataset", "dataset/frames", "."])
