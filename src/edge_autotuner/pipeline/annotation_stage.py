@@ -82,7 +82,7 @@ def prepare(session: Session) -> Iterator[Prepared[AnnotationResult]]:
         is_kept = not _may_continue(session)
         if is_kept and session.is_done(ANNOTATION, fingerprint):
             store.refresh()
-        yield Prepared(work, fingerprint, is_kept=is_kept, replaces=True)
+        yield Prepared(work, fingerprint, is_kept=is_kept)
 
 
 def check_teacher(config: RunConfig, labels: LabelMap | None = None) -> None:

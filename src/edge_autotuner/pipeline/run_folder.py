@@ -162,19 +162,10 @@ class RunFolder:
 
     def finish(self, name: str, record: StageRecord) -> None:
         """Record that a stage is done; later stages count as not done any more."""
-        self._write(self._earlier(name) | {name: record})
-
-    def forget(self, name: str) -> None:
-        """Drop the record of a stage, and those of later stages."""
-        if self.stage(name) is not None:
-            self._write(self._earlier(name))
-
-    def _earlier(self, name: str) -> dict[str, StageRecord]:
-        return {stage: done for stage, done in self._state().items() if _is_before(stage, name)}
-
-    def _write(self, records: dict[str, StageRecord]) -> None:
+        earlier = {stage: done for stage, done in self._state().items() if _is_before(stage, name)}
         make_folder(self.path)
-        atomic_write_json(self.path / STATE_FILE, {stage: asdict(record) for stage, record in records.items()})
+        state = {stage: asdict(done) for stage, done in (earlier | {name: record}).items()}
+        atomic_write_json(self.path / STATE_FILE, state)
 
     def _state(self) -> dict[str, StageRecord]:
         file = self.path / STATE_FILE

@@ -28,13 +28,11 @@ class Prepared(Generic[Result]):
         work: does the stage, or what an interrupted call has left of it; None: nothing is left to do.
         fingerprint: of its settings and of what it works on; None: nothing is recorded, and nothing skipped.
         is_kept: whether everything that an earlier call made is still there, and working on would change nothing.
-        replaces: whether the work overwrites an earlier result from its first step on.
     """
 
     work: Callable[[], Result] | None
     fingerprint: str | None = None
     is_kept: bool = True
-    replaces: bool = False
 
 
 @dataclass
@@ -130,8 +128,6 @@ def run_stage(session: Session, stage: Stage[Any]) -> None:
             session.folder.save_settings(session.config)  # the stage can work with them, and later ones shall
         if prepared.work is None or (prepared.is_kept and session.is_done(stage, prepared.fingerprint)):
             return
-        if prepared.replaces and not session.is_done(stage, prepared.fingerprint):
-            session.folder.forget(stage.name)  # work that fails half-way may not pass for the earlier result
         began_s = session.clock.monotonic_s()
         result: StageResult | None = prepared.work()
         if result is None or prepared.fingerprint is None:

@@ -136,22 +136,6 @@ def test_a_stage_that_fails_is_not_done(tmp_path: Path) -> None:
     assert at_work.is_done(CAPTURE, "old")
 
 
-@pytest.mark.parametrize(("fingerprint", "is_done"), [("new", False), ("old", True)])
-def test_a_stage_that_replaces_its_result_is_not_done_meanwhile(
-    fingerprint: str, is_done: bool, tmp_path: Path
-) -> None:
-    """Its result is partly overwritten when it fails; with the same settings, the rest is continued."""
-    at_work = session(tmp_path, FakeClock())
-    run_stage(at_work, fake(evaluation, "old"))
-
-    def interrupted() -> EvaluationResult:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run_stage(at_work, fake(interrupted, fingerprint, is_kept=False, replaces=True))
-    assert at_work.is_done(CAPTURE, "old") is is_done
-
-
 def test_a_finished_stage_is_not_repeated(tmp_path: Path) -> None:
     at_work, done = session(tmp_path, FakeClock()), []
 

@@ -50,7 +50,9 @@ class WorldEvent(FrozenConfig):
     fade: Seconds | Literal[0] = Field(0, description="How long it takes to come and to go.")
     strength: float = Field(0.7, gt=0, le=1, description="Of rain, fog, snow, clouds, dirt, noise, defocus or shake.")
     every: Seconds | None = Field(None, description="It happens again after this, from one beginning to the next.")
-    times: int | None = Field(None, ge=1, description="How often it happens; as often as it fits if none.")
+    times: int | None = Field(
+        None, ge=1, le=1_000_000, description="How often it happens; as often as it fits if none."
+    )
     kind: VehicleKind | None = Field(None, description="Of new-class: vehicles that were not there before.")
     share: float | None = Field(None, gt=0, le=1, description="Of new-class: share of all vehicles.")
     right: float = Field(0, ge=-45, le=45, description="Of turn: degrees to the right.")
@@ -124,7 +126,7 @@ class WorldScript(FrozenConfig):
     camera: int = Field(0, ge=0, le=9999, description="Number of the camera: another one sees another place.")
     size: str = Field("640x360", pattern=r"^[1-9]\d{0,4}x[1-9]\d{0,4}$", description="Size of the pictures.")
     rate: float = Field(10.0, gt=0, le=100, description="Pictures per second.")
-    seed: int = Field(0, ge=0, description="Of people, vehicles, noise and weather.")
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="Of people, vehicles, noise and weather.")
     length: Seconds = Field(60.0, description="Simulated time, e.g. 7d.")
     day: Seconds = Field(
         _DAY_S,
