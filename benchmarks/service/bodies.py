@@ -1,4 +1,4 @@
-"""Builds hostile and largest-allowed request bodies for every operation of the service."""
+"""Builds hostile request bodies, and the largest valid ones, for every operation of the service."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def join_still_objects(
 
 
 def shows_same_scene(a: ImageArray, b: ImageArray) -> bool:
-    """Return whether two (H, W) backgrounds differ by noise only, not by an object that came or left."""
+    """Whether two (H, W) backgrounds differ only by noise, not by an object that came or left."""
     if a.shape != b.shape:
         return False
     cells_wh = max(1, a.shape[1] // _CELL_PX), max(1, a.shape[0] // _CELL_PX)

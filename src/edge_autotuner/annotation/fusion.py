@@ -136,7 +136,7 @@ def _best_cluster(
     fusion_iou: float,
     same_object_iou: float | None,
 ) -> int | None:
-    """Return which fused box the i-th box joins."""
+    """Return the index of the fused box that the i-th box joins."""
     if len(fused_classes) == 0:
         return None
     overlap = iou_matrix(boxes.boxes_xyxy[i : i + 1], fused_xyxy)[0]

@@ -41,7 +41,7 @@ class PrivacyFilter:
     def treat(
         self, image_bgr: ImageArray, regions_xyxy: FloatArray | None, background: ImageArray | None
     ) -> TreatedPicture:
-        """Return what may be seen of a (H, W, 3) picture, with `outside` and `hide_classes` carried out."""
+        """Apply `outside` and `hide_classes` to a (H, W, 3) picture."""
         height, width = image_bgr.shape[:2]
         objects = [self._find(image_bgr)]
         outside = as_boxes([])

@@ -102,7 +102,7 @@ class UsualClasses:
 def fuse_with_student(
     annotation: Annotation, student: Teacher, image_bgr: ImageArray, config: AnnotationConfig, usual: UsualClasses
 ) -> Annotation:
-    """Return what teacher and student say together about a (H, W, 3) frame.
+    """Combine the teacher's and the student's answers about a (H, W, 3) frame.
 
     Both count the same, but for classes (see above). Where the teacher has not looked, the student alone decides
     nothing.

@@ -198,7 +198,7 @@ def _smooth_scores(work: _Work, track: Track) -> tuple[int, int]:
 
 
 def _kernel(times_s: Float64Array, centre_s: float, std_s: float) -> tuple[slice, Float64Array]:
-    """Return which of the rising times are near the centre, and their Gaussian weights."""
+    """Return the indices of the times near the centre, and their Gaussian weights."""
     first, last = np.searchsorted(times_s, [centre_s - _REACH * std_s, centre_s + _REACH * std_s])
     near = slice(int(first), int(last))
     return near, np.exp(-0.5 * ((times_s[near] - centre_s) / std_s) ** 2)

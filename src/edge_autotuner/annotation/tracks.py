@@ -52,7 +52,7 @@ class Track:
 
 
 def can_link_after(gap_s: float) -> bool:
-    """Return whether an object that was seen once can be found again after a gap, seconds."""
+    """Whether an object can be found again after a gap, seconds."""
     variance = _predict_covariances(_FIRST_COVARIANCE[None], np.array([gap_s]))[0, 0, 0]
     return bool(gap_s > 0 and variance <= _MAX_STD**2)
 
@@ -164,7 +164,7 @@ shuffled .14; NGSIM sequence 1, whose pictures are shuffled, as if they were 0.1
 
 
 def is_film(times_s: Sequence[float], detections: Sequence[Detections]) -> bool:
-    """Return whether objects can be followed from frame to frame; `detections` are certain objects, one item per frame.
+    """Whether objects can be followed from frame to frame; `detections` are certain objects, one item per frame.
 
     Time stamps do not tell: the pictures of a folder get a rate, whatever their order. In a film most boxes of a frame
     overlap one of the frame before; in shuffled pictures no more of them do than chance allows. False where no two
@@ -191,7 +191,7 @@ def continuity(times_s: Sequence[float], detections: Sequence[Detections]) -> fl
 
 
 def _found_again(detections: Sequence[Detections], pairs: Sequence[tuple[int, int]]) -> BoolArray:
-    """Return for every box of the first frame of each pair whether the second one has a box there."""
+    """Flag each box in the first frame of a pair that overlaps a box in the second."""
     overlaps = [
         iou_matrix(detections[i].boxes_xyxy, detections[j].boxes_xyxy).max(axis=1, initial=0.0) for i, j in pairs
     ]

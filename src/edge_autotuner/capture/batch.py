@@ -30,7 +30,7 @@ class _Plan:
     Attributes:
         began_s: time of the first frame.
         train_end_s: time of the first frame that is not trained on; None while training frames are collected.
-        end_s: when the part for the evaluation is over; None until then.
+        end_s: end of the evaluation part; None until it is reached.
     """
 
     began_s: float

@@ -145,7 +145,7 @@ def timed(frames: Iterator[Frame], clock: Clock) -> Iterator[tuple[Frame, float]
 
 
 def finished_summary(store: DatasetStore, note: str, key: Any) -> CaptureSummary | None:  # noqa: ANN401 (JSON)
-    """Return what a complete capture found; None when there is none, it had another plan, or a deadline ended it.
+    """Return the summary of a complete capture; None if there is none, its plan differs, or a deadline ended it.
 
     Args:
         store: the dataset.

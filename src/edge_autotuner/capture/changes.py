@@ -142,10 +142,10 @@ def _square(side_px: int) -> ImageArray:
 
 
 def watched_pixels(size_wh: SizeWH, *, ignore: Sequence[Polygon], watch: Sequence[Polygon]) -> BoolArray:
-    """Return (h, w) bool: whether a change of the pixel counts.
+    """Return an (h, w) mask of the pixels whose changes count.
 
-    It does inside a polygon to watch, or anywhere if there is none, unless it lies in a polygon to ignore. Pixels on
-    the outline of a polygon belong to it.
+    Pixels inside a `watch` polygon count, or all pixels if there is none; those inside an `ignore` polygon never do. A
+    polygon includes its outline.
     """
     watched = np.full((size_wh[1], size_wh[0]), not watch, np.uint8)
     for polygon in watch:

@@ -165,7 +165,7 @@ class _Watch:
         return self._pass.summary(read, n_test=self._n_test)
 
     def _frames(self) -> Iterator[Frame]:
-        """Yield the frames until the time is over, and let the camera go; while it is away, events are written."""
+        """Yield frames until the time limit, then close the camera; write its events while it is away."""
         with self._source:
             for frame in self._source.frames(while_waiting=lambda: self._events.write_to(self._store)):
                 if frame.time_s >= self._plan.watch_s:

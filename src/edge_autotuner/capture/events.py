@@ -30,7 +30,7 @@ class EventLog:
         self._waiting.append(replace(event, detail=redact_text(event.detail)))
 
     def take(self) -> tuple[CaptureEvent, ...]:
-        """Return what is waiting, oldest first, and leave nothing."""
+        """Remove and return the waiting events, oldest first."""
         return tuple(self._waiting.popleft() for _ in range(len(self._waiting)))
 
     def write_to(self, store: DatasetStore) -> None:

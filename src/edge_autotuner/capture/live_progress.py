@@ -12,7 +12,7 @@ _NOTE = "live_progress"
 
 @dataclass(frozen=True)
 class LiveProgress:
-    """The part of a camera's time line that is over.
+    """The part of a camera's timeline that has been watched.
 
     Attributes:
         watched_s: seconds of it.

@@ -1,4 +1,4 @@
-"""How much every place of the picture flickers by itself: leaves in the wind, water, a noisy sensor."""
+"""Background flicker at each place in the picture: leaves in the wind, water, a noisy sensor."""
 
 from __future__ import annotations
 

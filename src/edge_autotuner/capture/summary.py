@@ -111,7 +111,7 @@ class CaptureSummary:
         n_sent_regions: int = 0,
         pixels_captured: int = 0,
     ) -> CaptureSummary:
-        """Join what the gate saw, what was read and what was kept; see the attributes for the meaning.
+        """Combine the counts of the gate, the source and the selection; the attributes describe each.
 
         Who keeps nothing leaves the rest out.
         """

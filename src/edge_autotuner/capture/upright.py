@@ -60,7 +60,7 @@ UPRIGHT = Orientation()
 
 
 def orientation_of(picture: VideoFrame) -> Orientation:
-    """Return what a decoded picture says of how it is shown."""
+    """Return the rotation and mirroring that a decoded picture states."""
     side_data = cast(Mapping[str, Any], picture.side_data)  # PyAV's own types say something else
     matrix = side_data.get("DISPLAYMATRIX")
     return UPRIGHT if matrix is None else orientation_of_matrix(bytes(matrix))

@@ -151,7 +151,7 @@ def _warn_of_what_is_not_followed(path: Path, first: VideoFrame) -> None:
 
 
 def _facts_of_stream(stream: VideoStream, others: list[VideoStream]) -> list[str]:
-    """Return what the stream states and is not followed, one sentence each."""
+    """Describe each stated fact of the stream that is not followed, in one sentence."""
     found = []
     n_films = sum(not other.disposition & Disposition.attached_pic for other in others)
     if n_films:
@@ -166,7 +166,7 @@ def _facts_of_stream(stream: VideoStream, others: list[VideoStream]) -> list[str
 
 
 def _facts_of_picture(picture: VideoFrame) -> list[str]:
-    """Return what a picture states and is not followed, one sentence each."""
+    """Describe each stated fact of a picture that is not followed, in one sentence."""
     found = []
     if picture.interlaced_frame:
         found.append("is interlaced; both fields are used as one picture, so moving objects have combed edges")

@@ -85,7 +85,7 @@ class PacketTimes:
     longest_gap_s: float
 
     def new_times(self) -> FrameTimes:
-        """Return what gives the frames of this file their times."""
+        """Return the source of this file's frame times."""
         return FrameTimes(self.stated_hz, longest_gap_s=self.longest_gap_s)
 
 
@@ -241,7 +241,7 @@ class FrameNumbers:
         self._n_pending = (self._n_pending if self._n_since_error <= _LONGEST_DELAY else 0) + n_new
 
     def _position_of(self, stamp_s: float | None) -> int | None:
-        """Return which packet has a stamp, from the expected one on; None if none of the next ones has."""
+        """Return the index of the packet with a stamp, from the expected one on; None if none of the next has it."""
         if stamp_s is None:
             return None
         ahead = self._stamps_s[self._next_packet : self._next_packet + _LONGEST_LOSS]

@@ -80,7 +80,7 @@ def start_problems(config: NodeConfig, path: Path, *, is_thorough: bool) -> Iter
 
 
 def check_node(path: Path, pairs: list[str] | None, *, probes: bool = False) -> None:
-    """Do what the start does before it begins, and print what would be watched.
+    """Run the start-up checks, and print what would be watched.
 
     Args:
         path: the settings file.
@@ -148,7 +148,7 @@ class StatusScreen:
 
 
 def _what_matters(camera: Mapping[str, Any]) -> str:
-    """Return what is worth a line when it changes."""
+    """Return the values whose changes are logged."""
     parts = [f"model {camera['model']}" if camera["model"] else "no model yet"]
     if camera["problem"]:
         parts.append(f"PROBLEM: {camera['problem']}")

@@ -123,7 +123,7 @@ def _require_text(arguments: Sequence[str]) -> None:
 
 
 def _after_interrupt(arguments: Sequence[str]) -> str:
-    """Return what Ctrl-C means for the command that these arguments name."""
+    """Return the message after Ctrl-C for the command in these arguments."""
     command = next((argument for argument in arguments if not argument.startswith("-")), "")
     if command in _RUN_COMMANDS:
         return "interrupted; finished work is kept: repeat the command to continue"
@@ -135,7 +135,7 @@ def _after_interrupt(arguments: Sequence[str]) -> str:
 
 
 def _fail(error: Exception, debug: bool) -> int:
-    """Say what is wrong, and return the exit code."""
+    """Print the error, and return the exit code."""
     if isinstance(error, OSError):
         error = StorageError(f"{error}; {_advice(error)}")
     if isinstance(error, EdgeAutotunerError):
@@ -154,7 +154,7 @@ def _fail(error: Exception, debug: bool) -> int:
 
 
 def _advice(error: OSError) -> str:
-    """Return what to look at when the system refuses."""
+    """Return advice for an error of the operating system."""
     if error.errno in {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}:
         return (
             "this file system does not support file locks or another required function; choose a folder on a local disk"

@@ -45,7 +45,7 @@ def standard_streams() -> Iterator[None]:
 
 
 def is_closed_output(error: BaseException | None) -> bool:
-    """Whether an error says that nobody reads standard output any more, as it is or as the parser has turned it."""
+    """Whether an error means that standard output is closed, directly or as converted by the parser."""
     if isinstance(error, SystemExit):
         error = error.__context__
     return isinstance(error, OSError) and error.errno == errno.EPIPE

@@ -36,7 +36,7 @@ def show_watch(
         address: a file, a folder, or a camera.
         config: of the gate and of live sources.
         every_s: seconds of the source between two lines, and between two pictures.
-        duration_s: stop after so many seconds of the source; None: when it ends.
+        duration_s: stop after this much of the source, seconds; None: at its end.
         video: file for what is seen; None: no video.
         pictures: folder for what is seen; None: no pictures.
         overwrite: replace a video that is there.

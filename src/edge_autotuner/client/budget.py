@@ -39,7 +39,7 @@ class UploadBudget:
         return self._burst_bytes
 
     def take(self, n_bytes: int, *, longest_s: float = float("inf")) -> float:
-        """Wait until so many bytes may be sent, and return the seconds waited.
+        """Wait until this many bytes may be sent; return the seconds waited.
 
         Raises:
             TimeoutError: the wait would be longer than `longest_s`; nothing was taken.

@@ -78,7 +78,7 @@ class Connection:
     """Talks to one service; may be used by several threads, and must be closed.
 
     Args:
-        sleep: waits so many seconds; the default also ends when the connection is closed.
+        sleep: waits this many seconds; the default also ends when the connection is closed.
         rng: draws the jitter of retries.
         transport: replaces the network in tests.
         setting_of: returns the user's name of a field of `config`, for messages.
@@ -220,7 +220,7 @@ class Connection:
         """Upload a stream of known length; `open_body` is called for each attempt.
 
         Raises:
-            ServiceError: the stream has another length; else as `get_json`.
+            ServiceError: the stream's length is not `n_bytes`, or as for `get_json`.
         """
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(n_bytes)}
         request = ApiRequest("PUT", path, {}, headers, lambda: {"content": _exactly(open_body(), n_bytes)})

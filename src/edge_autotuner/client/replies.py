@@ -159,7 +159,7 @@ def http_errors(url: str, *, ca_setting: str) -> Iterator[None]:
 
 
 def was_not_carried_out(reply: httpx2.Response) -> bool:
-    """Whether a reply says that the request was not carried out, so that it can be repeated."""
+    """Whether a reply means that the request was not carried out and can be repeated."""
     return reply.status_code in _NOT_CARRIED_OUT
 
 

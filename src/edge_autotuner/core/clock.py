@@ -47,7 +47,7 @@ class FakeClock:
         return self.started_at + timedelta(seconds=self.elapsed_s)
 
     def monotonic_s(self) -> float:
-        """Return what was advanced."""
+        """Return the time advanced."""
         return self.elapsed_s
 
     def advance(self, seconds: float) -> None:

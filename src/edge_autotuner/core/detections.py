@@ -65,7 +65,7 @@ class Detections:
         return bool(np.isfinite(self.boxes_xyxy).all() and np.isfinite(self.scores).all())
 
     def equals(self, other: Detections) -> bool:
-        """Return whether all fields are the same, number by number."""
+        """Whether all fields are equal, element by element."""
         return type(self) is type(other) and all(
             np.array_equal(getattr(self, field.name), getattr(other, field.name)) for field in fields(self)
         )

@@ -38,7 +38,7 @@ class CaptureEvent:
             stalled: the connection stands, but nothing arrives.
             frozen: pictures arrive, all of them the same to the last bit.
             undecodable: data arrives, but no picture can be made of it.
-            ended: the source said that it is over.
+            ended: the source announced its end.
             size changed, rate changed: the camera sends other pictures than before.
             clock jumped: the machine's wall clock was set; durations are not affected.
             times repaired: stamps of a recording did not rise, or were missing.

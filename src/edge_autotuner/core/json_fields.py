@@ -25,7 +25,7 @@ class FieldError(ValueError):
 
 
 def parse_json(data: bytes | str) -> object:
-    """Return what a JSON text stands for; NaN and infinite numbers are left to the check of their field.
+    """Decode a JSON text; each field checks its own NaN and infinite numbers.
 
     Raises:
         ValueError: it is not JSON, is nested too deep, or one object has a key twice.

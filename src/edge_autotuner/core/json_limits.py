@@ -53,7 +53,7 @@ def check_json(content: bytes, limits: JsonLimits) -> None:
     >>> check_json(b'{"boxes": [[1, 2], [3, 4]]}', JsonLimits(max_bytes=100, max_items=7, max_depth=3))
 
     Raises:
-        ValueError: it is one of these; the message says which, and the limit.
+        ValueError: a limit is exceeded; the message names it.
     """
     if len(content) > limits.max_bytes:
         raise ValueError(f"{len(content)} bytes, the limit is {limits.max_bytes}")
@@ -84,7 +84,7 @@ def load_json(
     object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
     parse_constant: Callable[[str], Any] | None = None,
 ) -> Any:  # noqa: ANN401 (as `json.loads`)
-    """Return what a JSON text stands for; the only decoder, so that no nesting ends in a RecursionError.
+    """Decode a JSON text. The only decoder: deep nesting never raises RecursionError.
 
     >>> load_json('{"a": [1]}')
     {'a': [1]}
@@ -128,7 +128,7 @@ def check_json_values(
         max_text: characters of a text.
 
     Raises:
-        ValueError: it is one of these; the message says which, and where the limit is.
+        ValueError: a limit is exceeded, or a text is not printable; the message says where, and names the limit.
     """
     n_items, level = 0, [value]
     for _depth in range(max_depth + 1):

@@ -48,7 +48,7 @@ def connection_failure(error: BaseException) -> str:
 
 
 def is_foreign_protocol(words: str) -> bool:
-    """Whether `connection_failure` says that something other than a web server answered."""
+    """Whether something other than a web server answered, by `connection_failure`."""
     return words in {_TOO_LARGE_HEAD, _NO_HTTP}
 
 

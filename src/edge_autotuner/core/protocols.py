@@ -24,7 +24,7 @@ class FrameSource(Protocol):
     what the camera shows now, and drops frames that were not taken in time. It raises `VideoError` when the source
     cannot be read, after yielding every frame before the damage.
 
-    `SourceBase` has defaults for everything but `info` and `frames`.
+    Subclass `SourceBase` to implement only `info` and `frames`.
     """
 
     @property
@@ -138,7 +138,7 @@ class Detector(Protocol):
         ...
 
     def detect_batch(self, images: Sequence[ImageArray]) -> list[Detections]:
-        """Return what `detect` would for each of the pictures, which may differ in size, in their order."""
+        """Run `detect` on several pictures in one call; their sizes may differ, the order is kept."""
         ...
 
 
@@ -146,7 +146,7 @@ class Detector(Protocol):
 class Teacher(Protocol):
     """Gives labels that a student learns from.
 
-    `TeacherBase` has defaults for everything but `name`, `labels`, `input_size_wh` and `annotate`.
+    Subclass `TeacherBase` to implement only `name`, `labels`, `input_size_wh` and `annotate`.
     """
 
     @property

@@ -309,7 +309,7 @@ def _forms(secret: str) -> set[str]:
 
 
 def _as_pattern(text: str) -> re.Pattern[str]:
-    """Return what finds a secret; a short one must not be a part of a longer word."""
+    """Return a pattern that finds a secret; a short one matches only as a whole word."""
     pattern = re.escape(text)
     if len(text) < _WHOLE_WORD_BELOW:
         left = r"(?<![A-Za-z0-9])" if text[0].isalnum() else ""

@@ -52,7 +52,7 @@ class Codec(Protocol):
         ...
 
     def to_coco_results(self, found: Detections) -> list[dict[str, Any]]:
-        """Return what a COCO result record says of each item, besides ids."""
+        """Return the fields of a COCO result record for each item, without ids."""
         ...
 
     def to_coco_labels(self, found: Detections) -> list[dict[str, Any]]:

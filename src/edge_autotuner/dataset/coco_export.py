@@ -59,7 +59,7 @@ def labels_in_use(state: DatasetState) -> list[CocoFrame]:
 
 
 def build_manifest(state: DatasetState, header: Header, *, updated_at: datetime) -> dict[str, Any]:
-    """Return what the dataset is, where it comes from, and the hash of every picture."""
+    """Describe the dataset: its settings, its source, and the hash of every picture."""
     frames = list(state.frames.values())
     run = state.run_in_use
     return {
@@ -127,7 +127,7 @@ def _annotations(
 
 
 def _by_score(annotation: Annotation, run: AnnotationRun | None) -> tuple[BoolArray, BoolArray]:
-    """Return which boxes are objects, and which are uncertain: what `annotation.split_labels` gives a training."""
+    """Split boxes into objects and uncertain ones, as `annotation.split_labels` does for training."""
     scores = annotation.detections.scores
     if run is None or run.min_score is None:
         return np.ones(len(scores), np.bool_), np.zeros(len(scores), np.bool_)

@@ -51,7 +51,7 @@ class DerivedFiles:
         self.are_stale = False
 
     def are_due(self, *, n_frames: int) -> bool:
-        """Count an addition to a dataset of so many frames; return whether it is time for an export."""
+        """Count an addition to a dataset of this many frames; return whether an export is due."""
         self._n_additions += 1
         return self._n_additions >= max(EXPORT_EVERY, _EXPORT_SHARE * n_frames)
 
@@ -107,7 +107,7 @@ class DerivedFiles:
 
 
 def owner_of(header: Header) -> str:
-    """Return what tells the files of this dataset from those of another."""
+    """Return the identity of this dataset's files."""
     return json.dumps([header.created_at, header.source.sha256, *header.labels.names])
 
 

@@ -129,7 +129,7 @@ class DatasetFolder:
         self.derived.remove()
 
     def export(self, updated_at: datetime) -> None:
-        """Write the derived files as of now."""
+        """Write the derived files in their current state."""
         self.start_writing()
         self.derived.write(self.state, self.header, journal_bytes=self._end, updated_at=updated_at)
 

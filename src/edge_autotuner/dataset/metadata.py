@@ -123,5 +123,5 @@ def _webp(data: bytes) -> bytes:
 
 
 def _without_flags(chunk: bytes) -> bytes:
-    """Return the header that says what a WebP file holds, without the bits for EXIF and XMP."""
+    """Return the header of a WebP file without the bits for EXIF and XMP."""
     return chunk[:8] + bytes((chunk[8] & ~0x0C,)) + chunk[9:]

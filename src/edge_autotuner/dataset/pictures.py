@@ -122,7 +122,7 @@ class PictureTreatment(Protocol):
     def treat(
         self, image_bgr: ImageArray, regions_xyxy: FloatArray | None, background: ImageArray | None
     ) -> TreatedPicture:
-        """Return what may be seen of a (H, W, 3) picture, which is not changed.
+        """Return the visible version of a (H, W, 3) picture; the picture is not changed.
 
         `regions_xyxy` are what moves in it, (R, 4) pixels; None: unknown, which counts as nothing. `background` is the
         (h, w) brightness of the empty scene; None: unknown.
@@ -130,5 +130,5 @@ class PictureTreatment(Protocol):
         ...
 
     def treat_background(self, luma: ImageArray) -> ImageArray:
-        """Return what may be seen of the (h, w) brightness of an empty scene, in the same size."""
+        """Return the visible version of an empty scene's (h, w) brightness, in the same size."""
         ...

@@ -98,7 +98,7 @@ class ReplayReservoir:
         return self._read_index().limits
 
     def pictures(self) -> list[ReplayPicture]:
-        """Return what is in it, sorted by frame.
+        """Return the stored pictures, sorted by frame.
 
         Raises:
             DatasetError: there is no reservoir, or its index is damaged.
@@ -297,7 +297,7 @@ def _unknown(offers: Sequence[ReplayOffer], there: Sequence[ReplayPicture]) -> l
 
 
 def _choose(pictures: Sequence[ReplayPicture], limits: ReplayLimits, seed: int) -> list[ReplayPicture]:
-    """Return what stays: generic pictures within their quota, the camera's own within what they leave."""
+    """Select the pictures to keep: generic ones up to their quota, then the camera's own."""
     max_bytes = int(limits.max_mb * 1e6)
     generic = _thin(pictures, "generic", int(limits.max_pictures * GENERIC_QUOTA), int(max_bytes * GENERIC_QUOTA), seed)
     left_bytes = max_bytes - sum(picture.n_bytes for picture in generic)

@@ -149,7 +149,7 @@ class ReplayPicture:
 
 
 def frame_id_of(source_sha256: str, record: FrameRecord) -> str:
-    """Return what names a frame among all sources: its source's content and its number there.
+    """Return a frame's identity across sources: the hash of its source, and its index there.
 
     A live camera begins to count anew with each capture, so there the time of day decides.
     """

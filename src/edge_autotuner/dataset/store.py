@@ -263,7 +263,7 @@ class DatasetStore:
         return name
 
     def has_frame(self, index: int, split: str) -> bool:
-        """Return whether a frame of the source is stored in a split."""
+        """Whether a frame of the source is stored in a split."""
         return (split, index) in self._files.state.frames
 
     def frames(self, split: str | None = None) -> list[FrameRecord]:
@@ -351,7 +351,7 @@ class DatasetStore:
         self._files.append({"kind": "event", "event": event_to_json(event)})
 
     def events(self) -> list[CaptureEvent]:
-        """Return what happened to the camera, in order."""
+        """Return the camera's events, in order."""
         return list(self._files.state.events)
 
     def set_note(self, key: str, value: JSON) -> None:
@@ -363,7 +363,7 @@ class DatasetStore:
         return self._files.state.notes.get(key)
 
     def export(self) -> None:
-        """Write `annotations.coco.json` and `manifest.json` as of now: the labels in use, and no others.
+        """Write `annotations.coco.json` and `manifest.json` with the labels now in use.
 
         An edited file is kept under another name.
         """

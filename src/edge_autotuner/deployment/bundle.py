@@ -169,7 +169,7 @@ def read_description(folder: Path) -> bytes:
 
 
 def parse_description(content: bytes, folder: Path = Path()) -> ModelBundle:
-    """Return what a description says, without a look at the bundle's files.
+    """Parse a bundle's description; the bundle's files are not read.
 
     Args:
         content: of bundle.json.

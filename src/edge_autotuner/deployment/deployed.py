@@ -98,7 +98,7 @@ def bundle_folder(path: Path) -> Path:
 def install_bundle(source: Path, output: Path, name: str, *, trusted: Sequence[PublicKey] = ()) -> ModelBundle:
     """Copy a bundle with its signature to `bundles/<name>` of an output folder, whole or not at all.
 
-    Description and signature are read once: what is verified is what is copied. A bundle that is there already is used.
+    Description and signature are read once, so the verified bytes are copied. An existing equal bundle is used.
 
     Args:
         source: folder of the bundle.

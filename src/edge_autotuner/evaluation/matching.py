@@ -51,7 +51,7 @@ def match_frame(
     Args:
         detections: of one class; N = 0 is allowed.
         truth: of the same class; T = 0 is allowed.
-        max_detections: only so many, the best ones, are looked at.
+        max_detections: number of best-scoring detections to consider.
         iou_thresholds: (K,) smallest overlaps that count as found, in (0, 1].
 
     Source:

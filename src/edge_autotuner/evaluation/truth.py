@@ -73,7 +73,7 @@ def in_looked_area(detections: Detections, annotation: Annotation, *, min_covere
 
 
 def ignored_elsewhere(truth: Truth, annotation: Annotation, *, min_covered: float = 0.5) -> Truth:
-    """Return what a human said about a frame; objects where the teacher has not looked are ignored, as in COCO."""
+    """Return the human boxes of a frame; objects outside the teacher's view are ignored, as in COCO."""
     looked = _was_looked_at(truth.boxes_xyxy, annotation, min_covered)
     return Truth(truth.boxes_xyxy, truth.class_ids, truth.is_ignored | ~looked)
 

@@ -164,7 +164,7 @@ def _varint(data: memoryview, position: int, stop: int, max_bytes: int) -> tuple
 
 
 def _location(data: memoryview, start: int, stop: int) -> str:
-    """Return what an entry of external_data says, for people."""
+    """Describe an entry of external_data for an error message."""
     parts = {number: bytes(data[begin:end][:200]) for number, _, begin, end in _fields(data, start, stop)}
     key, value = (parts.get(number, b"").decode("utf-8", "replace") for number in (_KEY, _VALUE))
     return one_line(value if key == "location" else f"{key}={value}", 100)

@@ -169,10 +169,10 @@ class TransformersDetr(TrainableNetwork):
         }
 
     def check_input_size(self, size_wh: SizeWH, setting: str) -> None:
-        """Check an input size; it must have a place for every query.
+        """Check that an input size has at least as many grid cells as the network has queries.
 
         Raises:
-            ConfigError: the network cannot have it.
+            ConfigError: the network does not accept it.
         """
         super().check_input_size(size_wh, setting)
         width, height = size_wh

@@ -96,7 +96,7 @@ class BatchAges:
 
 
 def _since(batch: BatchFolder) -> datetime | None:
-    """Return the start of a batch's age: as corrected, or when it was closed, or else when it was last written to."""
+    """Return when a batch's age starts: its corrected time, else its closing, else its last write."""
     with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):  # no correction, or a damaged one
         stored = load_json((batch.run.path / _SINCE_FILE).read_text(encoding="utf-8"))
         return datetime.fromisoformat(stored["since"]).astimezone(UTC)

@@ -104,7 +104,7 @@ class CameraCollector:
             raise
 
     def finish_source(self) -> None:
-        """Complete the batch, if it can be learned from, because a recorded source is over."""
+        """Complete the batch at the end of a recording, if it can be learned from."""
         if self._open is not None and self._source is not None and self._open.collector.n_test:
             self._complete(self._open, self._source)
         self.close()

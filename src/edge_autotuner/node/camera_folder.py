@@ -88,7 +88,7 @@ class BatchFolder:
             raise DatasetError(f"{file} is damaged ({exc}); delete it to learn from the batch again") from exc
 
     def damaged_files(self) -> list[Path]:
-        """Return which of its records are damaged; one that the disk refuses to read is not."""
+        """Return its damaged records; a record that the disk fails to read does not count."""
         damaged = []
         for name, read in ((_OUTCOME_FILE, lambda: self.outcome), (STATE_FILE, lambda: self.is_collected)):
             try:

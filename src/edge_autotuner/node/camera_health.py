@@ -50,7 +50,7 @@ class CameraState:
 
     @property
     def event_text(self) -> str:
-        """The event as one line of ASCII, the same for every output."""
+        """The event as a single-line ASCII JSON string, identical for all outputs."""
         values = {
             "event_type": self.event_type,
             "camera": self.camera,

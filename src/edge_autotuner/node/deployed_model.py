@@ -67,7 +67,7 @@ class DeployedModel:
         return True
 
     def look(self, frame: Frame) -> ModelFindings | None:
-        """Return what the model finds in a frame; None before there is a model."""
+        """Run the model on a frame; None before a model is deployed."""
         loaded = self._loaded
         if loaded is None:
             return None

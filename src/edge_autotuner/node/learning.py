@@ -53,8 +53,8 @@ def work_on(
 ) -> None:
     """Do what there is to do for a camera: its first model, then every batch that `trigger` names.
 
-    A candidate that is better is deployed here only if `deploys`; else it waits for a promotion at the registry. With
-    `only_first` batches are left to a later call. Without a `service` the training is done here.
+    If `deploys`, deploy a better candidate here; otherwise it waits for promotion at the registry. With `only_first`,
+    leave batches to a later call. Without a `service`, train here.
 
     Raises:
         DatasetError: another process works on this camera.

@@ -109,7 +109,7 @@ class LearningScheduler:
         return self._process.learner.name if self._process else None
 
     def control(self) -> None:
-        """Start what is due, keep what runs within its budgets, and settle what has ended."""
+        """Start due work, keep running work within its budgets, and settle finished work."""
         process = self._process
         if process is None:
             self._start_next()
@@ -191,7 +191,7 @@ def _how_it_ended(code: int) -> str:
 
 
 def worker_command(priority: str, decides: str = "node") -> Command:
-    """Return what starts the worker of this package; see `LearningProcessConfig` and `RegistryConfig`."""
+    """Return the command of this package's worker; see `LearningProcessConfig` and `RegistryConfig`."""
 
     def command(folder: Path, settings: Path) -> Sequence[str]:
         return module_command("edge_autotuner.node.worker", folder, settings, priority, decides, os.getpid())
@@ -200,7 +200,7 @@ def worker_command(priority: str, decides: str = "node") -> Command:
 
 
 def first_model_command() -> Command:
-    """Return what makes a camera's first model and ends, at the priority of the detection, which waits for it."""
+    """Return a command that makes a camera's first model, at the priority of detection, which waits for it."""
     command = worker_command("normal")
     return lambda folder, settings: [*command(folder, settings), "first"]
 
@@ -237,7 +237,7 @@ class LearningProcess:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the process is over."""
+        """Whether the process has ended."""
         return self._process.has_ended
 
     @property

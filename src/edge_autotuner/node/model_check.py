@@ -115,7 +115,7 @@ def _error(kind: str, text: str) -> EdgeAutotunerError:
 
 
 def _look(run: RunConfig, trains_here: bool) -> list[tuple[str, str, str]]:
-    """Return what is wrong with the models of one camera: of what, kind of the error, and its words."""
+    """Return the problems of a camera's models: subject, error class and message."""
     from edge_autotuner.pipeline.annotation_stage import check_local_teachers, labels_to_learn
 
     found: list[tuple[str, str, str]] = []

@@ -131,7 +131,7 @@ class CameraSync:
             note_registry_id(self._folder.path, own)
 
     def _carry_out(self, decided: DeployedBundle) -> None:
-        """Deploy what the registry says; refuse what cannot be trusted, and keep the old model."""
+        """Deploy the registry's choice; if it cannot be trusted, keep the old model."""
         if decided.id == self._refused:
             return
         try:

@@ -199,7 +199,7 @@ def _open_member(session: Session, labels: LabelMap, remote: RemoteTeachers | No
 
 
 def _classes_of(config: RunConfig, labels: LabelMap, known: LabelMap, name: str) -> LabelMap:
-    """Return what a teacher is asked for: everything where it is alone, else what it knows of it."""
+    """Return the classes to ask a teacher for: all of them if it is alone, otherwise those it knows."""
     return labels if len(config.annotation.teachers) == 1 else known_classes(labels, known, teacher=name)
 
 

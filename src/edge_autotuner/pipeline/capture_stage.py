@@ -183,7 +183,7 @@ def _name_of(source_path: Path | str) -> str:
 
 
 def _finished_watch(session: Session, address: Path | str) -> str | None:
-    """Return the fingerprint of a camera's finished watch with these settings: the camera need not be there any more.
+    """Return the fingerprint of a camera's finished watch with these settings, which then needs no camera.
 
     None where it has to be watched.
     """
@@ -209,7 +209,7 @@ def _student(session: Session) -> Detector:
 
 
 def _settings(session: Session, sources: _Sources) -> dict[str, object]:
-    """Return what decides which frames are stored.
+    """Return the values that decide which frames are stored.
 
     A deadline does not, it only stops earlier; nor does how a camera is connected to, or for how long.
     """

@@ -119,7 +119,7 @@ class _Ids:
 
 
 def _where(frame: Frame, usual_wh: SizeWH) -> dict[str, Any]:
-    """Return what tells a frame from the others, and its size where that is not the usual one."""
+    """Return a frame's identity, and its size if it differs from the usual one."""
     where: dict[str, Any] = {"frame_index": frame.index}
     if frame.file_name is not None:
         where = {"file_name": frame.file_name}

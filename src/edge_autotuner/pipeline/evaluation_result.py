@@ -1,6 +1,6 @@
 """What an evaluation has found out, as `evaluation.json` holds it; needs no torch.
 
-Models compete under names: what the training started from, the deployed model that has to be beaten, and candidates.
+Models compete by name: the training's start, the deployed model to beat, and candidates.
 """
 
 from __future__ import annotations

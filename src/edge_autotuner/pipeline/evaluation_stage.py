@@ -105,7 +105,7 @@ def frames_to_show(store: DatasetStore) -> list[FrameRecord]:
 def detect_for_report(
     store: DatasetStore, record: FrameRecord, detectors: Mapping[str, Detector]
 ) -> dict[str, Detections]:
-    """Return what each detector finds in a frame at the display score."""
+    """Return each detector's boxes in a frame, from the display score up."""
     image = store.read_image(record)
     return {name: detector.detect(image).above(DISPLAY_SCORE) for name, detector in detectors.items()}
 
@@ -116,7 +116,7 @@ def _shown(
     detectors: Mapping[str, Detector],
     detections: Mapping[str, Mapping[int, Detections]],
 ) -> ShownFrame:
-    """Return what was found in a frame; one without labels was not looked at yet."""
+    """Return a frame's labels; a frame without an annotation has not been looked at yet."""
     if all(record.index in by_frame for by_frame in detections.values()):
         found = {name: by_frame[record.index].above(DISPLAY_SCORE) for name, by_frame in detections.items()}
     else:

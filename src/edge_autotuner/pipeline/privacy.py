@@ -23,7 +23,7 @@ HIDING_FOLDER = "hiding"
 
 
 def open_filter(config: RunConfig, folder: Path) -> PrivacyFilter:
-    """Return what hides; the model that finds objects is exported into the folder if it is not there yet.
+    """Return the privacy filter; the model that finds objects is exported into the folder if missing.
 
     Raises:
         ConfigError: there is no such model, or it does not know a class that is to be hidden.
@@ -35,7 +35,7 @@ def open_filter(config: RunConfig, folder: Path) -> PrivacyFilter:
 
 
 def open_ready_filter(config: RunConfig, folder: Path, *, n_threads: int | None) -> PrivacyFilter:
-    """Return what hides, from what `export_hiding_model` left; needs no torch.
+    """Return the privacy filter, using the model that `export_hiding_model` wrote; needs no torch.
 
     Raises:
         ModelBundleError: it has left nothing for these settings, or that is damaged.
@@ -89,7 +89,7 @@ def export_hiding_model(config: RunConfig, folder: Path) -> None:
 
 
 def guarding_fingerprint(config: RunConfig) -> tuple[str, ...]:
-    """Return what labels depend on besides the teacher; nothing where no teacher is guarded."""
+    """Return the privacy settings that labels depend on; empty if no teacher is guarded."""
     if not _guards(config):
         return ()
     rules = config.privacy.model_dump(mode="json", exclude={"apply"})
@@ -98,7 +98,7 @@ def guarding_fingerprint(config: RunConfig) -> tuple[str, ...]:
 
 
 def stored_settings(config: RunConfig) -> dict[str, object]:
-    """Return what decides how pictures are treated before they are stored, JSON values; empty if they are not."""
+    """Return the settings applied to pictures before storage, JSON values; empty if there are none."""
     if not config.privacy.treats_stored_pictures:
         return {}
     margins = {"crop_margin": config.annotation.crop_margin, "min_crop_px": config.annotation.min_crop_px}

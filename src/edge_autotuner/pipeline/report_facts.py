@@ -12,7 +12,7 @@ from edge_autotuner.pipeline.stage_results import AnnotationResult, CaptureResul
 
 
 def motion_facts(capture: CaptureSummary) -> MotionFacts:
-    """Return what the gate saw."""
+    """Return the motion gate's counts."""
     return MotionFacts(
         size_wh=capture.size_wh,
         n_frames=capture.n_frames,
@@ -41,7 +41,7 @@ def motion_facts(capture: CaptureSummary) -> MotionFacts:
 
 
 def sent_facts(capture: CaptureResult, annotation: AnnotationResult | None) -> SentFacts:
-    """Return what is worth a teacher's look, and, after the annotation, what it was shown."""
+    """Return the pixels worth sending to a teacher, and, after annotation, those sent."""
     return SentFacts(
         n_regions=capture.numbers.n_sent_regions,
         pixels_in_regions=capture.numbers.pixels_captured,
@@ -52,7 +52,7 @@ def sent_facts(capture: CaptureResult, annotation: AnnotationResult | None) -> S
 
 
 def refinement_facts(annotation: AnnotationResult | None) -> RefinementFacts | None:
-    """Return what the rules changed; None before the annotation, and where they are switched off."""
+    """Return the refinement's changes; None before annotation, or if refinement is off."""
     if annotation is None or annotation.refinement is None:
         return None
     refined = annotation.refinement

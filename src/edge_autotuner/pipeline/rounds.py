@@ -66,7 +66,7 @@ class TrainedStudent:
         return [(record, found, sample) for (record, found), sample in zip(self.labelled, self.samples, strict=True)]
 
     def to_result(self, *, allowed_s: float | None, n_replayed_frames: int, n_validation_frames: int) -> TrainingResult:
-        """Return what the stage leaves; epochs are counted through both rounds."""
+        """Return the stage's result; epochs are counted across both rounds."""
         rounds = [self.earlier, self.result] if self.earlier else [self.result]
         n_before = self.earlier.history[-1].epoch if self.earlier else 0
         epochs = [*rounds[0].history]

@@ -105,7 +105,7 @@ class RunFolder:
     def save_settings(self, config: RunConfig) -> None:
         """Write every setting, so that later commands on this folder need no flags.
 
-        A file that somebody has edited is kept under another name where a command goes by other settings.
+        An edited file is kept under another name if the command uses other settings.
         """
         make_folder(self.path)
         path, text = self.path / SETTINGS_FILE, dump_yaml(config.model_dump(mode="json"))
@@ -136,7 +136,7 @@ class RunFolder:
         return record
 
     def result(self, stage: Stage[Result], *, before: str) -> Result:
-        """Return what a finished stage has left.
+        """Return the result of a finished stage.
 
         Raises:
             DatasetError: it has not been done, or its record is not compatible with this version.
@@ -147,7 +147,7 @@ class RunFolder:
         return result
 
     def find_result(self, stage: Stage[Result]) -> Result | None:
-        """Return what a stage has left; None where it has not been done. Raises as `result`."""
+        """Return the result of a stage, or None if it is not finished. Raises as `result`."""
         record = self.stage(stage.name)
         if record is None:
             return None
@@ -161,7 +161,7 @@ class RunFolder:
         return result
 
     def finish(self, name: str, record: StageRecord) -> None:
-        """Record that a stage is done; later stages count as not done any more."""
+        """Record a stage as done, and drop the records of later stages."""
         earlier = {stage: done for stage, done in self._state().items() if _is_before(stage, name)}
         make_folder(self.path)
         state = {stage: asdict(done) for stage, done in (earlier | {name: record}).items()}

@@ -22,7 +22,7 @@ _NOT_OF_THE_RESULT: dict[str, Any] = {
 
 
 def settings_fingerprint(folder: RunFolder, config: RunConfig, edge_sha256: str) -> str:
-    """Return what a training is known by, but for the pictures it replays.
+    """Return the fingerprint of a training, without its replayed pictures.
 
     Raises:
         DatasetError: the run is not annotated.
@@ -65,7 +65,7 @@ def take_snapshot(folder: RunFolder, config: RunConfig, fingerprint: str) -> Rep
 
 
 def training_fingerprint(folder: RunFolder, config: RunConfig, edge_sha256: str) -> str:
-    """Return what a training is known by: settings and snapshot together; the former alone where there is none.
+    """Return the fingerprint of a training: its settings, with the replay snapshot if there is one.
 
     Raises:
         DatasetError: the run is not annotated.

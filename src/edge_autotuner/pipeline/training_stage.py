@@ -66,7 +66,7 @@ def prepare(session: Session) -> Iterator[Prepared[TrainingResult]]:
 def use_labels(store: DatasetStore, fingerprint: str, annotated: AnnotationResult, config: RunConfig) -> None:
     """Make sure that the labels in use, which other tools read, are those that a training is given.
 
-    They are not after an annotation with other settings that was interrupted, or with other thresholds.
+    They differ after an interrupted annotation with other settings, or with other thresholds.
     """
     store.use_annotations(
         fingerprint,
@@ -159,7 +159,7 @@ def split_for_validation(
 
 
 def open_models(session: Session) -> dict[str, EdgeModel]:
-    """Return what the finished training started from and every candidate that it has made, by the name of a contender.
+    """Return the start model and all candidates of the finished training, by contender name.
 
     Raises:
         WeightsError: somebody has damaged a file.

@@ -68,7 +68,7 @@ class GateWatch:
             source: the camera; closed at the end.
             config: of the gate.
             clock: measures the cost of the gate.
-            duration_s: stop after so many seconds of the source; None: when it ends.
+            duration_s: stop after this much of the source, seconds; None: at its end.
             on_event: told what happens to the scene; the source has been told by whoever opened it.
         """
         self._source = source
@@ -168,7 +168,7 @@ class StatusTicker:
 
 
 def advice(facts: MotionFacts) -> str:
-    """Return what to try next, one line; empty where the gate does well."""
+    """Return one line of advice; empty if the gate does well."""
     if not facts.n_compared:
         return "the background was never known; watch longer, or lower capture.background.every_k_frames"
     if not facts.n_with_motion:

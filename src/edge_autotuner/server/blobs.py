@@ -136,7 +136,7 @@ class Blobs:
         return sha256
 
     def begin(self, n_bytes: int = 0) -> Upload:
-        """Begin an upload of so many bytes, 0 if unknown; end it with `finish` and `abort`.
+        """Begin an upload of this many bytes, 0 if unknown; end it with `finish` or `abort`.
 
         Raises:
             Problem: 507 the disk has no room.

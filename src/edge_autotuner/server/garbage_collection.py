@@ -118,7 +118,7 @@ class GarbageCollector:
     def _not_needed(
         self, connection: Connection, hashes: Sequence[str], choose: Callable[..., dict[str, int]]
     ) -> tuple[dict[str, int], dict[str, int]]:
-        """Return what `choose` takes of the unused contents, and of those that are used beyond their maximum age."""
+        """Return the contents that `choose` selects from unused ones, and from used ones beyond their maximum age."""
         others = set(hashes) - blobs_of_bundles(connection)
         unused = others - blobs_of_others(connection, self._protected)
         return (

@@ -83,7 +83,7 @@ class BodyLimit:
         return Problem(429, "too-many-bodies", "too many uploads in progress; try again", headers=headers)
 
     def check(self, n_bytes: int) -> Problem | None:
-        """Return why a body of so many bytes is refused."""
+        """Return the error for a body of this many bytes."""
         return self.too_large() if n_bytes > self._max_bytes else None
 
     def too_large(self) -> Problem:

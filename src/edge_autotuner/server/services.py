@@ -118,7 +118,7 @@ class Services:
             return False
 
     async def not_ready(self) -> list[str]:
-        """Return what cannot be used now; concurrent calls share one answer."""
+        """Return the unavailable parts; concurrent calls share one answer."""
         if self._asking is None or self._asking.done():
             self._asking = asyncio.create_task(self._check_all())
         return await asyncio.shield(self._asking)

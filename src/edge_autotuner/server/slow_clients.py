@@ -47,14 +47,14 @@ def patient_protocol(*, max_head_s: float, max_unread_s: float) -> type[asyncio.
 
     Args:
         max_head_s: longest time from a connection, or from the first byte after an answer, to the end of the headers
-            of a request. What is left of the body of an answered request must have come by then as well.
+            of a request. The rest of an answered request's body must arrive within the same limit.
         max_unread_s: longest time in which a client takes nothing of its answer.
     """
     return type("PatientProtocol", (_LimitedProtocol,), {"max_head_s": max_head_s, "max_unread_s": max_unread_s})
 
 
 def noted(app: ASGIApp) -> ASGIApp:
-    """Return an application that tells its connection when a request is answered; its headers are whole by then."""
+    """Wrap an application to tell its connection when a request is answered; its headers are complete then."""
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
         connection = _CONNECTION.get(None)

@@ -36,12 +36,12 @@ class Actor:
         class_id: in `STREET_6`.
         ground_y: row of the ground under it; who stands lower is nearer and covers the others.
         first_frame: it is visible from this frame on ...
-        n_frames: ... for so many frames.
+        n_frames: ... for this many frames.
         speed_px: pixels per frame, negative to the left.
         start_x: left edge of its picture in the first frame.
         pictures: its walking cycle, or one picture.
-        stops_after: after so many frames on its way ...
-        n_standing: ... it stands still for so many.
+        stops_after: after this many frames on its way ...
+        n_standing: ... it stands still for this many.
     """
 
     class_id: int

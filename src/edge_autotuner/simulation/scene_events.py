@@ -106,7 +106,7 @@ def light_at(events: Sequence[SceneEvent], index: int) -> tuple[float, float]:
 
 
 def is_night_at(events: Sequence[SceneEvent], index: int) -> bool:
-    """Return whether the camera sees by its infrared lamp."""
+    """Whether the camera uses its infrared lamp."""
     switches = [event for event in events if isinstance(event, NightSwitch) and event.at_frame <= index]
     return max(switches, key=lambda switch: switch.at_frame, default=NightSwitch(0, is_night=False)).is_night
 

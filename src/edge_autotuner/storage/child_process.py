@@ -125,7 +125,7 @@ class MessagingProcess(ChildProcess):
 def ask_process(
     command: Sequence[str], question: bytes | BinaryIO, *, time_limit_s: float
 ) -> subprocess.CompletedProcess[bytes]:
-    """Return what a process answers to a question on its standard input; it is killed at its time limit.
+    """Send a question to a process's standard input and return the answer; kill it at its time limit.
 
     Raises:
         OSError: the system starts no process.

@@ -29,11 +29,11 @@ class DiskReserve:
     n_bytes: int
 
     def has_room(self, n_bytes: int = 0) -> bool:
-        """Whether so many more bytes leave the reserve intact; raises `StorageError` if that cannot be read."""
+        """Whether this many more bytes leave the reserve intact; raises `StorageError` if that cannot be read."""
         return free_bytes(self.folder) - n_bytes >= self.n_bytes and _has_free_inodes(self.folder)
 
     def require(self, n_bytes: int = 0) -> None:
-        """Raise `StorageError` if so many bytes would need the reserve, or that cannot be read."""
+        """Raise `StorageError` if this many bytes would need the reserve, or that cannot be read."""
         if not self.has_room(n_bytes):
             raise StorageError(
                 f"the disk of {self.folder} has no room for {n_bytes} bytes besides its reserve of {self.n_bytes}; "

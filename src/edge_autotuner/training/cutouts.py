@@ -121,7 +121,7 @@ def _whole_object(difference: FloatArray, *, closing_px: float) -> BoolArray:
 
 
 def _fits(mask: BoolArray, box_xyxy: FloatArray) -> bool:
-    """Return whether a mask covers enough of its box and has about its extent."""
+    """Whether a mask covers enough of its box, and has about its extent."""
     if mask.sum() < _MIN_FILL * float(np.prod(box_xyxy[2:] - box_xyxy[:2])):
         return False
     ys, xs = np.nonzero(mask)

@@ -26,7 +26,7 @@ def choose_device(wanted: TrainingDevice) -> torch.device:
 
 
 def has_mixed_precision(wanted: Precision, device: torch.device) -> bool:
-    """Return whether convolutions are computed in bfloat16.
+    """Whether convolutions are computed in bfloat16.
 
     "auto" means bfloat16 on a CUDA device that has it in hardware, else float32. It has float32's range, so gradients
     need no scaling. The weights, their average, the loss and the optimizer are float32 in any case.

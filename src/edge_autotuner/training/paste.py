@@ -113,7 +113,7 @@ class _Crowd:
         return True
 
     def _is_certain(self, box_xyxy: FloatArray, shares: FloatArray) -> bool:
-        """Return whether the teacher looked at a box and was sure there, given its `shares` in each area."""
+        """Whether the teacher looked at a box and was sure there, given its `shares` in each area."""
         n_ignored = len(self._sample.ignored_xyxy)
         if shares[:n_ignored].sum() > _MAX_UNCERTAIN:
             return False

@@ -271,7 +271,7 @@ def _clip_to(boxes_xyxy: FloatArray, area_xyxy: tuple[int, int, int, int]) -> Fl
 
 
 def _known_cells(centres_xy: FloatArray, tile: Tile, ignored_xyxy: FloatArray) -> BoolArray:
-    """Return which cells may count as background: looked at and not uncertain, or grey padding."""
+    """Mask the cells that may count as background: looked at and not uncertain, or grey padding."""
     sample = tile.scene.sample
     frame = _move(as_boxes([[0, 0, *sample.size_wh]]), tile.to_canvas)
     is_padding = ~_inside_any(centres_xy, frame)

@@ -19,7 +19,7 @@ _JITTER_XY = 0.5, 0.1  # of the width and height of the spot's box, each way: fu
 
 
 def free_standing(boxes_xyxy: FloatArray, ignored_xyxy: FloatArray, size_wh: SizeWH) -> IntArray:
-    """Return which of a picture's (G, 4) labels are whole objects: not covered by others, not near the border."""
+    """Mask the labels, (G, 4), that are whole objects: not covered by others, not near the border."""
     covered = covered_fraction(boxes_xyxy, np.concatenate([boxes_xyxy, ignored_xyxy]))  # (G, G + I)
     np.fill_diagonal(covered, 0)
     covered[:, len(boxes_xyxy) :][iou_matrix(boxes_xyxy, ignored_xyxy) >= _SAME_OBJECT_IOU] = 0

@@ -20,7 +20,7 @@ class BackgroundKeeper:
     takes over, and one event tells of it.
 
     `freeze_after_s` only stops the learning; after a reset or a scene change there is learning for that time again.
-    A change of the frame size always starts over, as no background fits any more.
+    A new frame size always starts over: no earlier background fits.
 
     Args:
         config: method, reset timer, freezing, scene changes.

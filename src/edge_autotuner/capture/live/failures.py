@@ -74,7 +74,7 @@ class SettingsRefused(FeedError):
 
 
 def explain_opening(failure: Exception, address: LiveAddress, *, waited_s: float, timeout_s: float) -> FeedError:
-    """Return what kept a connection from being made.
+    """Describe why a connection failed to open.
 
     Args:
         failure: one of `OpenError`.
@@ -101,7 +101,7 @@ def explain_opening(failure: Exception, address: LiveAddress, *, waited_s: float
 
 
 def explain_reading(failure: Exception, *, read_timeout_s: float) -> FeedError:
-    """Return what interrupted a connection that had been made."""
+    """Describe what interrupted an open connection."""
     if isinstance(failure, av_error.ExitError | av_error.TimeoutError):
         return FeedError("stalled", f"no data for {read_timeout_s:g} s")
     if isinstance(failure, av_error.InvalidDataError):

@@ -49,7 +49,7 @@ class Connection(Protocol):
         ...
 
     def pictures(self) -> Iterator[Picture]:
-        """Yield pictures as they come; end when the source says that it is over.
+        """Yield pictures as they arrive, until the source ends.
 
         Raises:
             FeedError: the connection was lost, nothing came for too long, or no picture can be decoded.

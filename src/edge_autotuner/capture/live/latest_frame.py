@@ -36,7 +36,7 @@ class LatestFrame:
 
     @property
     def is_over(self) -> bool:
-        """Whether no frame will come any more; those that are waiting can still be taken."""
+        """Whether no more frames will arrive; waiting ones can still be taken."""
         return self._is_over
 
     def put(self, frame: Frame) -> None:
@@ -49,7 +49,7 @@ class LatestFrame:
             self._changed.notify_all()
 
     def end(self, failure: Exception | None = None) -> None:
-        """Say that no frame will come any more, and why; only the first failure counts."""
+        """Mark the end of the frames, with its cause; only the first failure counts."""
         with self._changed:
             self._failure = self._failure or failure
             self._is_over = True
@@ -59,7 +59,7 @@ class LatestFrame:
         """Return the frame that is waiting, at the latest after a while.
 
         Returns:
-            None: nothing came in that time, or nothing will come any more (`is_over`), or it was stopped.
+            None: nothing arrived in time, no more will arrive (`is_over`), or it was stopped.
 
         Raises:
             Exception: the failure that ended the reading, after the last frame was taken.

@@ -109,7 +109,7 @@ class LiveSource(SourceBase):
         return self._frames.n_dropped
 
     def frames(self, *, while_waiting: Callable[[], None] = do_nothing) -> Iterator[Frame]:
-        """Yield the newest frame, again and again, until the source is over, stopped, or its end time has come.
+        """Yield the newest frame repeatedly, until the source ends, is stopped, or reaches its end time.
 
         Sizes may change between two frames. Indices and times leave gaps where frames were dropped or the
         camera was away.

@@ -34,7 +34,7 @@ class Numbering:
     Attributes:
         start_index: of the first picture.
         start_time_s: what the time of the start is, seconds.
-        end_time_s: when no camera needs to be found any more; None for never.
+        end_time_s: when to stop reconnecting; None for never.
     """
 
     start_index: int = 0

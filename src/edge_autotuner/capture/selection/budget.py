@@ -119,7 +119,7 @@ class _RollingLimit:
         return self._window_s / self._limit
 
     def is_reached(self, time_s: float) -> bool:
-        """Return whether one more event now would be too many."""
+        """Whether one more event now would exceed the budget."""
         return len(self._times_s) == self._limit and time_s - self._times_s[0] < self._window_s
 
     def add(self, time_s: float) -> None:
@@ -146,7 +146,7 @@ class TimeSlots:
         return self._end_s - self._start_s
 
     def is_over(self, time_s: float) -> bool:
-        """Return whether a frame of this time belongs to another slot; True before the first one."""
+        """Whether a frame at this time belongs to another slot; True before the first one."""
         return time_s >= self._end_s - _ROUNDING_S
 
     def begin_next(self, time_s: float, *, n_left: int, part_end_s: float) -> None:

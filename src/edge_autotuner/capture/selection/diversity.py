@@ -59,7 +59,7 @@ class SimilarFrames:
         return self._descriptor.describe(frame, motion)
 
     def has_like(self, vector: Vector) -> bool:
-        """Return whether a remembered frame resembles this one."""
+        """Whether a remembered frame resembles this one."""
         if self._vectors is None:
             return False
         distances = self._descriptor.distances(vector, self._vectors[: self._n_seen])

@@ -57,7 +57,7 @@ class EmptyQuota:
             self._busy_s = time_s
 
     def wants(self, motion: MotionResult, time_s: float, *, n_selected: int) -> bool:
-        """Return whether a frame without motion should become a negative; after `see` of the same frame.
+        """Whether a frame without motion should become a negative; call `see` with the frame first.
 
         Args:
             motion: what the gate saw.

@@ -153,7 +153,7 @@ class FrameSelector:
         return selected
 
     def finish(self) -> list[SelectedFrame]:
-        """Return what is still held; call it when the part ends."""
+        """Return the frames still held; call it at the end of the part."""
         held, self._held = self._held, None
         return [] if held is None else [self._select(held)]
 
@@ -188,7 +188,7 @@ class FrameSelector:
         return []
 
     def _was_just_scored(self, time_s: float) -> bool:
-        """Return whether a costly score was asked so recently that it would slow the camera down."""
+        """Whether the last costly score was too recent to ask again without slowing the camera down."""
         if self._slots is None or not self._score.is_costly:
             return False
         gap_s = min(self._slots.length_s / _SCORED_PER_SLOT, _LONGEST_SCORING_GAP_S)
@@ -230,7 +230,7 @@ class FrameSelector:
 
 
 def _only_regions(candidate: _Candidate) -> MotionResult:
-    """Return what the gate saw, with those regions only that would be sent."""
+    """Return the motion result, reduced to the regions that would be sent."""
     motion, regions = candidate.motion, candidate.regions_xyxy
     if len(regions) == len(motion.regions_xyxy):
         return motion

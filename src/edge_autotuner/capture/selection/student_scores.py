@@ -79,7 +79,7 @@ class NearThresholdScore:
 
 
 class DisagreementScore:
-    """How differently the student sees a region in the whole frame and by itself, where it appears larger.
+    """How much the student's answer differs between a region in the whole frame and the region alone, enlarged.
 
     What it sees close up and misses from afar, or the other way round, is what it can learn: the README of the code
     of Rivas et al. 2021 reports that an untrained edge model finds the car in 89 % of the motion crops and in 16 % of

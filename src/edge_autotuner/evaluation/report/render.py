@@ -35,7 +35,7 @@ def render_report(data: ReportData) -> str:
 
 
 def _page(data: ReportData) -> dict[str, Any]:
-    """Return what the template shows; strings that hold markup are made by our own functions only."""
+    """Return the template's values; only our own functions produce strings with markup."""
     page = {
         "title": data.title,
         "headline": headline(data),

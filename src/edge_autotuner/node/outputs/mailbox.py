@@ -44,7 +44,7 @@ class Mailbox(Generic[Item]):
             return n_lost
 
     def take_all(self) -> list[Item]:
-        """Return what is there, oldest first, and leave nothing."""
+        """Remove and return all items, oldest first."""
         with self._changed:
             items = list(self._items)
             self._items.clear()

@@ -80,7 +80,7 @@ class DetectionReport:
 
     @cached_property
     def json_text(self) -> str:
-        """`to_json` as one line of ASCII without a line end."""
+        """`to_json` as a single-line ASCII string, without a newline."""
         return json.dumps(self.to_json(), separators=(",", ":"), allow_nan=False)
 
     @cached_property

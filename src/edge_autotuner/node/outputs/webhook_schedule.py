@@ -48,13 +48,13 @@ class WebhookSchedule:
     """Keeps one waiting report per camera at most, the newest that is worth sending, and the newest event.
 
     An event comes before reports and ignores the gap: a peer that was told "empty" must hear that the camera is lost.
-    It is kept until delivered. After it the counts are sent again, even unchanged.
+    It is kept until delivered; then the counts are sent again, even if unchanged.
 
     With `when: change` the other side always ends up with the newest counts: what changed back before it could be sent
     is not sent, and a change that got lost on the way is noticed again with the next report.
 
     Args:
-        fresh_s: an older report is not worth sending any more, seconds.
+        fresh_s: maximum age of a report, seconds; older ones are dropped.
     """
 
     def __init__(self, config: WebhookConfig, cameras: Iterable[str], *, fresh_s: float) -> None:
@@ -76,7 +76,7 @@ class WebhookSchedule:
         return int(self._when == "detection" or waiting.counts != counts)
 
     def take_due(self, now_s: float) -> Letter | None:
-        """Return the event, or else the report, that is to be sent now, the one due for longest; None if none is."""
+        """Return the event, or otherwise the report, that has been due the longest; None if nothing is due."""
         if now_s >= self._held_until_s:
             events = [camera for camera in self._cameras.values() if camera.event is not None]
             if events:

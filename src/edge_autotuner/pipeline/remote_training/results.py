@@ -133,7 +133,7 @@ def _records(path: Path) -> dict[str, StageRecord]:
 
 
 def _checked_evaluation(path: Path, job: JobInfo) -> bool:
-    """Return whether the candidate was promoted.
+    """Whether the candidate was promoted.
 
     Raises:
         ServiceBadReply: the file is none, or contradicts what the job says.

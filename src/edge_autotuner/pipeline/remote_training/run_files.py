@@ -47,7 +47,7 @@ CheckPicture = Callable[[bytes, SizeWH | None], None]
 def describe_run(
     folder: RunFolder, config: RunConfig, *, replay: ReplayReservoir | None = None
 ) -> tuple[bytes, dict[str, Path]]:
-    """Return what a training elsewhere needs to know of an annotated run; the same run gives the same bytes.
+    """Describe an annotated run for training elsewhere; the same run gives the same bytes.
 
     Args:
         folder: of the run.
@@ -143,7 +143,7 @@ def rebuild_run(
 
 
 def replay_offers(folder: RunFolder, description: RunDescription) -> bytes:
-    """Return what the training in a rebuilt run has put into its reservoir, JSON lines; empty without a reservoir."""
+    """Return the pictures that training in a rebuilt run added to its reservoir, JSON lines; empty without one."""
     if description.replay is None:
         return b""
     before = {picture.frame_id for picture in description.replay}
@@ -154,7 +154,7 @@ def replay_offers(folder: RunFolder, description: RunDescription) -> bytes:
 
 
 def read_replay_offers(data: bytes, store: DatasetStore) -> list[ReplayOffer]:
-    """Return what `replay_offers` wrote elsewhere, with the pictures out of the dataset here.
+    """Read what `replay_offers` wrote elsewhere, taking the pictures from this machine's dataset.
 
     Raises:
         DatasetError: it is damaged, or names a picture that is not a training frame of the dataset.
@@ -228,7 +228,7 @@ def _annotations(
 
 
 def _annotation(store: DatasetStore, record: FrameRecord, fingerprint: str, labels: str) -> Annotation | None:
-    """Return what is needed of a frame: the teacher's own answers are used for training frames only."""
+    """Describe a frame; the teacher's raw answers are included for training frames only."""
     if fingerprint != labels and record.split != "train":
         return None
     return store.annotation_of(record, fingerprint)

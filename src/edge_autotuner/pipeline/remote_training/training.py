@@ -212,7 +212,7 @@ def _asked_for(
 
 
 def _start_of(weights: EdgeWeights, sha256: str, contents: dict[str, Content]) -> StartBundle | StartWeights:
-    """Return what the training starts from; a weights file is added to the contents.
+    """Return the model that training starts from; a weights file is added to the contents.
 
     Raises:
         ConfigError: the service cannot read it.
@@ -263,7 +263,7 @@ def _with_key(request: TuneRequest, identity: str, attempt: int) -> TuneRequest:
 
 
 def _read(folder: Path) -> _Note | None:
-    """Return what is noted in a run's folder; None where nothing is, or it is damaged: then the job is found again."""
+    """Read the note in a run's folder; None if it is missing or damaged: the job is then found again."""
     try:
         values = load_json((folder / _NOTE_FILE).read_text(encoding="utf-8"))
         return _Note(**{**values, "request": TuneRequest.model_validate(values["request"])})

@@ -99,7 +99,7 @@ def _frame(record: FrameRecord, image_bgr: ImageArray) -> Frame:
 
 
 def _copy_labels(store: DatasetStore, copy: DatasetStore) -> None:
-    """Copy what was said about the frames; about what is hidden in the copy, nothing is."""
+    """Copy the frames' labels, except for places that the copy hides."""
     originals = {record.key: record for record in store.frames()}
     for run in store.annotation_runs:
         if run not in copy.annotation_runs:

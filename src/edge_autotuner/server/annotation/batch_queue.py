@@ -96,7 +96,7 @@ class BatchQueue(Generic[_Item]):
         return batch
 
     def finished(self, n_items: int) -> None:
-        """Count the end of a call with so many pictures."""
+        """Count the end of a call with this many pictures."""
         self._n_running -= 1
         self._n_in_calls -= n_items
 

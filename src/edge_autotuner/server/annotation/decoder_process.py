@@ -57,7 +57,7 @@ def _answer(answers: BinaryIO, data: bytes, size_wh: tuple[int, int], cpu_ms: in
 
 
 def _limit_memory(n_bytes: int) -> None:
-    """Limit the memory to so much more than the libraries take."""
+    """Limit memory to this much above what the libraries use."""
     with open("/proc/self/statm", encoding="ascii") as file:
         taken = int(file.read().split()[0]) * _PAGE_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (taken + n_bytes, taken + n_bytes))

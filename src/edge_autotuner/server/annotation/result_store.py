@@ -152,7 +152,7 @@ class ResultStore:
 
 
 def _forget(connection: sqlite3.Connection, now: int, max_age: int) -> int:
-    """Delete rows unused for so many nanoseconds, and return their size.
+    """Delete rows unused for this long, nanoseconds; return their size.
 
     Rows that were used while the clock was ahead age from now on.
     """
@@ -165,7 +165,7 @@ def _forget(connection: sqlite3.Connection, now: int, max_age: int) -> int:
 
 
 def _evict(connection: sqlite3.Connection, n_bytes: int) -> int:
-    """Delete the least recently used rows, at least so many bytes; return their size."""
+    """Delete the least recently used rows until this many bytes are freed; return their size."""
     gone, keys = 0, []
     size = f"length(key) + length(value) + {_OVERHEAD_BYTES}"
     for key, row_bytes in connection.execute(f"SELECT key, {size} FROM results ORDER BY used_at"):

@@ -112,7 +112,7 @@ def work_on(job: JobFolder, steps: JobSteps) -> None:
 
 
 def picture_check(max_pixels: int) -> CheckPicture:
-    """Return what refuses pictures that are larger than allowed, or would be long to decode, before anything does."""
+    """Return a check that rejects pictures that are too large, or too slow to decode, before decoding."""
 
     def check(data: bytes, size_wh: SizeWH | None) -> None:
         try:
@@ -208,7 +208,7 @@ def _settings(
 
 
 def _files(job: JobFolder, description: RunDescription) -> dict[str, Path]:
-    """Return what there is to hand over, by role."""
+    """Return the job's output files, by role."""
     run = job.run
     done = [stage.name for stage in stages_between(TRAINING.name, EXPORT.name)]
     records = {name: asdict(run.require(name, before="the results")) for name in done}
@@ -228,7 +228,7 @@ def _files(job: JobFolder, description: RunDescription) -> dict[str, Path]:
 
 
 def _reader(blobs: Path) -> Callable[[str], bytes]:
-    """Return what reads a content by its hash, and checks it."""
+    """Return a function that reads and verifies a blob by its hash."""
 
     def read(sha256: str) -> bytes:
         try:
@@ -243,7 +243,7 @@ def _reader(blobs: Path) -> Callable[[str], bytes]:
 
 
 def _linker(blobs: Path, reserve: DiskReserve) -> Callable[[str, Path], None]:
-    """Return what gives a content that was read a name in a run."""
+    """Return a function that links a verified blob under a name in a run."""
 
     def link(sha256: str, path: Path) -> None:
         link_or_copy(blobs / sha256[:2] / sha256, path, before_copy=reserve.require)

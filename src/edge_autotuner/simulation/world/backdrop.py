@@ -47,7 +47,7 @@ class Backdrop:
         day_bgr: (H, W, 3) uint8.
         depth_m: (H, W) float32; inf in the sky.
         lamps: (H, W) uint8, light of street lamps at night, 0 to 128.
-        glow_bgr: (H, W, 3) uint8, what shines by itself at night.
+        glow_bgr: (H, W, 3) uint8, light sources at night.
         props: what may cover objects.
     """
 

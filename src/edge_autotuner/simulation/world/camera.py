@@ -46,7 +46,7 @@ class PinholeCamera:
         return replace(self, yaw_deg=self.yaw_deg + yaw_deg, tilt_deg=self.tilt_deg + tilt_deg)
 
     def with_margin(self, margin_px: int) -> PinholeCamera:
-        """Return a camera that sees so many pixels more on every side, at the same scale."""
+        """Return a camera with this many more pixels on every side, at the same scale."""
         width, height = self.size_wh
         wide = width + 2 * margin_px
         return replace(self, size_wh=(wide, height + 2 * margin_px), focal_widths=self.focal_px / wide)

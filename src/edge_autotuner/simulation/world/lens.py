@@ -37,7 +37,7 @@ class Lens:
         self._zone = lru_cache(2)(self._zone_tile)
 
     def expose(self, clean_bgr: ImageArray, conditions: WorldConditions, index: int) -> ImageArray:
-        """Return what the camera shows in this frame; `clean_bgr` may be changed."""
+        """Return the camera's picture of this frame; `clean_bgr` may be overwritten."""
         image = clean_bgr
         draws = Draws(self._seed, 21, index)
         if conditions.rain:
@@ -90,7 +90,7 @@ class Lens:
         return np.repeat(tile[..., None], 3, axis=2)
 
     def _dirt_layers(self, dirt: int) -> tuple[ImageArray, ImageArray]:
-        """Return what the dirt lets through, of 128, and what it adds, each (H, W, 3)."""
+        """Return the dirt's transmission, out of 128, and the light it adds, each (H, W, 3)."""
         width, height = self._size_wh
         cover = np.zeros((height, width), np.int32)
         rows, columns = np.ogrid[:height, :width]

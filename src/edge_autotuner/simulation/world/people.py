@@ -148,7 +148,7 @@ def pose_of(height_m: float, gait: Gait, phase: int) -> Pose:
 
 
 def _below(start: Point3, swing: float, length: float, outward: float = 0.0) -> Point3:
-    """Return the end of a limb that hangs down, swung forward by so many turns."""
+    """Return the end of a hanging limb, swung forward by this many turns."""
     return start[0] + length * sine(swing), start[1] + outward, start[2] - length * cosine(swing)
 
 

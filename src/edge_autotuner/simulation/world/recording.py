@@ -83,7 +83,7 @@ def _category(number: int, name: str) -> dict[str, Any]:
 
 
 def is_counted(one: TrueObject) -> bool:
-    """Whether an object has to be found: it is seen well enough, and not lower than 6 pixels."""
+    """Whether a detector must find an object: enough of it is visible, and it is at least 6 pixels high."""
     return one.visible >= _CLEARLY_VISIBLE and one.box_xyxy[3] - one.box_xyxy[1] >= _MIN_HEIGHT_PX
 
 

@@ -220,7 +220,7 @@ def _size_of(text: str) -> SizeWH:
 
 
 def _group_of(event: WorldEvent) -> str:
-    """Return what only one event at a time can decide."""
+    """Return the properties that only one event at a time can set."""
     if event.what in LIGHTS:
         return "light"
     return f"new-class {event.kind}" if event.what == "new-class" else event.what

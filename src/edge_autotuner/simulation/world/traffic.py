@@ -97,7 +97,7 @@ class Line:
         return self.marks[-1]
 
     def at(self, done_m: float) -> tuple[Ground, float]:
-        """Return place and heading after so many metres."""
+        """Return place and heading after this many metres."""
         piece = 0
         while piece < len(self.marks) - 2 and done_m > self.marks[piece + 1]:
             piece += 1

@@ -94,7 +94,7 @@ class _Painter:
         return 0.66 + 0.44 * max(0.0, cosine_of_sun)
 
     def face(self, points: Sequence[Point3], colour: Colour) -> bool:
-        """Fill a face if it is seen, and say whether it is."""
+        """Fill a face if it is visible; return whether it is."""
         seen = self.looks_here(points)
         if seen:
             self.canvas.polygon(points, shaded(colour, self.light_on(points)))

@@ -148,7 +148,7 @@ class SimulatedWorld(SourceBase):
         return self._lens.expose(image, conditions, index)
 
     def truth(self, index: int) -> WorldTruth:
-        """Return what is in a frame; what it is asked for is computed then."""
+        """Return the truth of a frame, computed on request."""
         return WorldTruth(self._placed(index, self.conditions(index)), self.info.size_wh)
 
     def conditions(self, index: int) -> WorldConditions:
@@ -189,7 +189,7 @@ class SimulatedWorld(SourceBase):
         return draws.below(2 * reach + 1) - reach, draws.below(2 * reach + 1) - reach
 
     def _placed(self, index: int, conditions: WorldConditions) -> list[Placed]:
-        """Return what is in the picture, far to near, with trees and posts that cover something."""
+        """Return the visible objects, far to near, with the trees and posts that cover something."""
         camera, shake = self._camera(conditions.turn), self._shake(index, conditions)
         width, height = self.info.size_wh
         placed = []
