@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -29,6 +28,7 @@ from edge_autotuner.core import Damage, Frame, OnEvent, SourceBase, SourceInfo, 
 from edge_autotuner.core.file_names import text_of_name
 from edge_autotuner.core.sources import do_nothing
 from edge_autotuner.errors import VideoError
+from edge_autotuner.storage import file_sha256
 
 logger = logging.getLogger(__name__)
 
@@ -132,8 +132,7 @@ def _find_levels(path: Path, first: VideoFrame) -> Levels | None:
 
 def _hash_file(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as exc:
         raise VideoError(f"{path} cannot be read: {exc.strerror}; check the file's permissions and the disk") from exc
 

@@ -6,7 +6,6 @@ known beforehand, the first one seen is pinned in the cache for all later files 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from edge_autotuner.core.progress import NoProgress, Progress
 from edge_autotuner.errors import StorageError, WeightsError
 from edge_autotuner.models.catalogue import KnownModel, ModelFile, find_model, packaged_weights_folder
 from edge_autotuner.models.download import MAX_DOWNLOAD_BYTES, DownloadError, download
+from edge_autotuner.storage import file_sha256
 from edge_autotuner.storage.atomic import atomic_write_json, make_folder
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,6 @@ WEIGHTS_SUFFIXES = (".safetensors", ".pth", ".tgz")
 """Of files that hold weights to train from: our own and published ones, official YOLOX, TensorFlow.js."""
 
 _PINS = "pins.json"
-_BLOCK_BYTES = 1 << 20
 
 
 def locate(name: str, *, models_dir: Path | None = None) -> Path:
@@ -155,14 +154,10 @@ def _is_verified(file: ModelFile, path: Path) -> bool:
 
 
 def _sha256_of(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
+        return file_sha256(path)
     except OSError as exc:
         raise WeightsError(f"cannot read {path}: {exc.strerror}") from exc
-    return digest.hexdigest()
 
 
 def _read_pins() -> dict[str, str]:

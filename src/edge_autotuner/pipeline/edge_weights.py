@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from edge_autotuner.errors import ConfigError
 from edge_autotuner.models.catalogue import find_model, list_models
 from edge_autotuner.models.transformers_folder import is_detector_folder, read_detector_folder
 from edge_autotuner.models.weights_store import WEIGHTS_SUFFIXES, locate
+from edge_autotuner.storage import file_sha256
 
 
 @dataclass(frozen=True)
@@ -98,4 +98,4 @@ def model_sha256(path: Path) -> str:
     """Return the hash of a model: of a file, or of what a folder of the transformers library says and weighs."""
     if path.is_dir():
         return read_detector_folder(path).sha256()
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return file_sha256(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,6 +35,7 @@ from edge_autotuner.pipeline.loop import ANNOTATION, EVALUATION, TRAINING
 from edge_autotuner.pipeline.session import Prepared, Session
 from edge_autotuner.pipeline.stage_results import EvaluationResult, Incumbent
 from edge_autotuner.pipeline.training_stage import open_models, require_training
+from edge_autotuner.storage import file_sha256
 from edge_autotuner.storage.atomic import atomic_write_json
 
 DISPLAY_SCORE = 0.3
@@ -134,7 +134,7 @@ def _labelled_test_frames(store: DatasetStore, fingerprint: str) -> list[Labelle
 def _hash_of_truth(config: RunConfig) -> str | None:
     """Return the hash of the ground truth's content; None without one, or where it cannot be read."""
     path = config.evaluation.ground_truth
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path is not None and path.is_file() else None
+    return file_sha256(path) if path is not None and path.is_file() else None
 
 
 def _truths(frames: Sequence[LabelledFrame], store: DatasetStore, config: RunConfig) -> dict[str, list[Truth | None]]:
