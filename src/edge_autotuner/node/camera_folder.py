@@ -18,6 +18,7 @@ from typing import Literal
 from edge_autotuner.core.json_limits import load_json
 from edge_autotuner.deployment.deployed import BUNDLES_FOLDER, DEPLOYED_LINK, NOTE_FILE
 from edge_autotuner.errors import ConfigError, DatasetError
+from edge_autotuner.pipeline.loop import CAPTURE
 from edge_autotuner.pipeline.run_folder import SETTINGS_FILE, STATE_FILE, RunFolder
 from edge_autotuner.storage.atomic import atomic_write_json, make_folder, remove_leftovers, storage_errors
 
@@ -64,12 +65,12 @@ class BatchFolder:
     @property
     def is_collected(self) -> bool:
         """Whether it is closed: all its frames are collected."""
-        return self.run.stage("capture") is not None
+        return self.closed_at is not None
 
     @property
     def closed_at(self) -> str | None:
         """When it was closed, ISO 8601, UTC; None before."""
-        record = self.run.stage("capture")
+        record = self.run.stage(CAPTURE.name)
         return record.finished_at if record else None
 
     @property
@@ -148,7 +149,8 @@ class CameraFolder:
         Raises:
             DatasetError: a record is damaged.
         """
-        return next((batch.outcome for batch in reversed(self.batches()) if batch.outcome), None)
+        outcomes = (batch.outcome for batch in reversed(self.batches()))
+        return next((outcome for outcome in outcomes if outcome is not None), None)
 
     def set_aside_damage(self) -> list[Path]:
         """Rename damaged records and broken links; return the new names.

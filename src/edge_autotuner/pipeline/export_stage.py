@@ -18,6 +18,7 @@ from edge_autotuner.deployment import (
     write_bundle,
 )
 from edge_autotuner.deployment.acceptance import CAMERA
+from edge_autotuner.deployment.deployed import BUNDLES_FOLDER
 from edge_autotuner.errors import DatasetError, ModelBundleError
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.pipeline.edge_model import EdgeModel
@@ -94,7 +95,7 @@ def _write(
             **({CAMERA: session.camera} if session.camera else {}),
         },
     }
-    there = child_path(session.folder.path / "bundles", name, error=DatasetError)
+    there = child_path(session.folder.path / BUNDLES_FOLDER, name, error=DatasetError)
     if there.is_dir():
         bundle = _intact(there)
         if bundle and bundle.read_model() == model and bundle.read_weights() == weights and _says(bundle, facts):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge_autotuner.errors import DatasetError
 from edge_autotuner.evaluation.report import without_pictures
+from edge_autotuner.pipeline.loop import CAPTURE
 from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.storage import remove_folder
 from edge_autotuner.storage.atomic import atomic_write_text
@@ -28,7 +29,7 @@ def forget_pictures(folder: RunFolder) -> list[Path]:
         DatasetError: it is not the folder of a run, or another process works in it.
         StorageError: something cannot be deleted; the same call goes on.
     """
-    if folder.stage("capture") is None and not folder.dataset.is_dir():
+    if folder.stage(CAPTURE.name) is None and not folder.dataset.is_dir():
         raise DatasetError(f"{folder.path} is not the folder of a run; it has no pictures to delete")
     with ExitStack() as locks:
         for path in (folder.path / name for name in _LOCKED):

@@ -7,6 +7,7 @@ from pathlib import Path
 from edge_autotuner.config import RunConfig
 from edge_autotuner.core import Progress
 from edge_autotuner.core.arguments import checked_arguments
+from edge_autotuner.deployment.deployed import DEPLOYED_LINK
 from edge_autotuner.pipeline.capture_stage import check_places
 from edge_autotuner.pipeline.evaluation_result import Evaluation, read_evaluation
 from edge_autotuner.pipeline.loop import ANNOTATION, CAPTURE, EVALUATION, EXPORT, REPORT, TRAINING
@@ -70,7 +71,7 @@ def export(output: Path, config: RunConfig | None = None, *, progress: Progress 
     """Write both models as bundles and deploy the winner; return the link to the deployed bundle."""
     session = _continue(output, config, progress)
     run_stage(session, EXPORT)
-    return session.folder.path / "bundle"
+    return session.folder.path / DEPLOYED_LINK
 
 
 @checked_arguments

@@ -118,7 +118,7 @@ def rebuild_run(
         DatasetError: a content is not what the description says.
         StorageError: the disk refused.
     """
-    if folder.stage("annotation") is not None:
+    if folder.stage(ANNOTATION.name) is not None:
         return
     for name in ("frames", "backgrounds"):
         make_folder(folder.dataset / name)

@@ -31,6 +31,7 @@ from edge_autotuner.deployment.signing import PublicKey
 from edge_autotuner.errors import ConfigError, EdgeAutotunerError, NoLabelsFound, ServiceRefused, TrainingError
 from edge_autotuner.pipeline.edge_weights import EdgeWeights, find_weights
 from edge_autotuner.pipeline.incumbent import find_incumbent
+from edge_autotuner.pipeline.loop import EXPORT
 from edge_autotuner.pipeline.remote_training.portable_settings import portable_settings
 from edge_autotuner.pipeline.remote_training.results import fetch_results
 from edge_autotuner.pipeline.remote_training.run_files import describe_run
@@ -118,7 +119,7 @@ def _tune(session: Session, service: TrainingService) -> JobInfo | None:
     request, contents, incumbent = _asked_for(session, service)
     note = _noted(session, request)
     session.folder.save_settings(session.config)
-    if note.is_here and session.folder.stage("export") is not None:
+    if note.is_here and session.folder.stage(EXPORT.name) is not None:
         return None
     _write(session, note)
     job = _submit(service, note.request, contents, session.progress)
