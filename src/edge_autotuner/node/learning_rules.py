@@ -1,4 +1,8 @@
-"""The decisions about learning that can be replaced, each with the rule that a node follows today."""
+"""The decisions about learning that can be replaced, each with the rule that a node follows today.
+
+The trigger is a setting (`batch.trigger`). Order and promotion rule are arguments of `LearningScheduler` and
+`learn_from`; no setting chooses them, and a node always uses the ones here.
+"""
 
 from __future__ import annotations
 
