@@ -270,10 +270,8 @@ def joints_of(body: Body, gait: Gait, phase: int, view: View) -> SpriteJoints:
     canvas = Canvas(view, 0.5 * body.height_m, body.height_m + 0.6)
     for number, part in enumerate(parts, start=1):
         canvas.hull(part.balls, (number, 0, 0))
-    owners, offsets, seen = canvas.pixels[..., 0], [], []
-    for joint, point in enumerate(pose.joints):
-        x, y = view.flat(point)
-        offsets.append((x, y))
+    owners, offsets, seen = canvas.pixels[..., 0], view.flat(pose.joints), []
+    for joint, (x, y) in enumerate(offsets):
         column, row = (int((v + a) * canvas.n_sub) for v, a in zip((x, y), canvas.anchor, strict=True))
         owner = int(owners[min(max(row, 0), owners.shape[0] - 1), min(max(column, 0), owners.shape[1] - 1)])
         own = next(n for n, part in enumerate(parts, start=1) if joint in part.joints)

@@ -6,8 +6,9 @@ down by OpenCV's integer area filter, so that its edges are smooth and its pixel
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -43,7 +44,7 @@ SCALES = _scale_table()
 
 def scale_number(px_per_m: float) -> int:
     """Return the position in `SCALES` of the largest size that is not larger."""
-    return max(0, int(np.searchsorted(SCALES, px_per_m, side="right")) - 1)
+    return max(0, bisect_right(SCALES, px_per_m) - 1)
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,17 @@ class View:
         yaw, depression = self.yaw / YAW_BINS, self.depression / DEPRESSION_BINS
         return sine(yaw), cosine(yaw), sine(depression), cosine(depression)
 
-    def flat(self, point: Point3) -> tuple[float, float]:
-        """Return where a point is seen, pixels to the right and down of the place on the ground."""
+    def flat(self, points: Iterable[Point3]) -> list[tuple[float, float]]:
+        """Return where points are seen, pixels to the right and down of the place on the ground."""
         sin_yaw, cos_yaw, sin_down, cos_down = self.angles
-        forward, left, up = point
-        right, away = forward * sin_yaw - left * cos_yaw, forward * cos_yaw + left * sin_yaw
-        return self.px_per_m * right, -self.px_per_m * (up * cos_down + away * sin_down)
+        scale = self.px_per_m
+        return [
+            (
+                scale * (forward * sin_yaw - left * cos_yaw),
+                -scale * (up * cos_down + (forward * cos_yaw + left * sin_yaw) * sin_down),
+            )
+            for forward, left, up in points
+        ]
 
     def distance(self, point: Point3) -> float:
         """Return how much further than the place on the ground a point is, metres."""
@@ -138,22 +144,21 @@ class Canvas:
         half_px = 0.5 / self.n_sub  # the middle of the first pixel is at half a pixel
         self._offset_px = half - half_px, above - half_px
 
-    def _fixed(self, flat: Sequence[tuple[float, float]]) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
+    def _fixed(self, points: Sequence[Point3]) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
         (dx, dy), unit = self._offset_px, self._unit
-        return np.array([(int((x + dx) * unit), int((y + dy) * unit)) for x, y in flat], np.int32)
+        return np.array([(int((x + dx) * unit), int((y + dy) * unit)) for x, y in self.view.flat(points)], np.int32)
 
     def polygon(self, points: Sequence[Point3], colour: Colour) -> None:
         """Fill a convex polygon."""
-        fixed = self._fixed([self.view.flat(point) for point in points])
-        cv2.fillConvexPoly(self.pixels, fixed, (*colour, 255), cv2.LINE_8, _SHIFT)
+        cv2.fillConvexPoly(self.pixels, self._fixed(points), (*colour, 255), cv2.LINE_8, _SHIFT)
 
     def hull(
         self, balls: Sequence[tuple[Point3, float]], colour: Colour, *, shift_px: tuple[float, float] = (0.0, 0.0)
     ) -> None:
         """Fill the outline around some balls, each a centre and a radius in metres."""
-        flat, scale = self.view.flat, self.view.px_per_m
+        flat, scale = self.view.flat(centre for centre, _ in balls), self.view.px_per_m
         dx, dy = self._offset_px[0] + shift_px[0], self._offset_px[1] + shift_px[1]
-        centres = [((x + dx) * self._unit, (y + dy) * self._unit) for x, y in (flat(centre) for centre, _ in balls)]
+        centres = [((x + dx) * self._unit, (y + dy) * self._unit) for x, y in flat]
         radii = np.array([radius * scale * self._unit for _, radius in balls])
         points = np.array(centres)[:, None] + radii[:, None, None] * _CIRCLE
         outline = cv2.convexHull(np.floor(points).astype(np.int32).reshape(-1, 2))
@@ -161,9 +166,8 @@ class Canvas:
 
     def line(self, points: Sequence[Point3], colour: Colour, width_m: float, *, closed: bool = False) -> None:
         """Draw a line through points."""
-        fixed = self._fixed([self.view.flat(point) for point in points])
         thickness = max(1, int(width_m * self.view.px_per_m * self.n_sub + 0.5))
-        cv2.polylines(self.pixels, [fixed], closed, (*colour, 255), thickness, cv2.LINE_8, _SHIFT)
+        cv2.polylines(self.pixels, [self._fixed(points)], closed, (*colour, 255), thickness, cv2.LINE_8, _SHIFT)
 
     def finish(self) -> Sprite:
         """Average the strokes down to the picture."""

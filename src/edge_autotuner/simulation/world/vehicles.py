@@ -78,27 +78,27 @@ class _Painter:
 
     def __init__(self, canvas: Canvas) -> None:
         self.canvas = canvas
+        self._angles = canvas.view.angles
 
-    def looks_here(self, points: Sequence[Point3]) -> bool:
-        sin_yaw, cos_yaw, sin_down, cos_down = self.canvas.view.angles
-        n = normal_of(points)
+    def looks_here(self, n: Point3) -> bool:
+        """Whether a face with this normal is seen."""
+        sin_yaw, cos_yaw, sin_down, cos_down = self._angles
         away = n[0] * cos_yaw + n[1] * sin_yaw
         return away * cos_down - n[2] * sin_down < 0
 
-    def light_on(self, points: Sequence[Point3]) -> float:
-        sin_yaw, cos_yaw, _, _ = self.canvas.view.angles
-        n = normal_of(points)
+    def light_on(self, n: Point3) -> float:
+        """Return the brightness of a face with this normal."""
+        sin_yaw, cos_yaw, _, _ = self._angles
         length = math.sqrt(n[0] * n[0] + n[1] * n[1] + n[2] * n[2]) or 1.0
         right, away = n[0] * sin_yaw - n[1] * cos_yaw, n[0] * cos_yaw + n[1] * sin_yaw
         cosine_of_sun = (right * _SUN[0] + away * _SUN[1] + n[2] * _SUN[2]) / length
         return 0.66 + 0.44 * max(0.0, cosine_of_sun)
 
-    def face(self, points: Sequence[Point3], colour: Colour) -> bool:
-        """Fill a face if it is visible; return whether it is."""
-        seen = self.looks_here(points)
-        if seen:
-            self.canvas.polygon(points, shaded(colour, self.light_on(points)))
-        return seen
+    def face(self, points: Sequence[Point3], colour: Colour) -> None:
+        """Fill a face if it is visible."""
+        normal = normal_of(points)
+        if self.looks_here(normal):
+            self.canvas.polygon(points, shaded(colour, self.light_on(normal)))
 
     def prism(self, profile: Profile, half_width: float, colour: Colour, top_half_width: float | None = None) -> None:
         """Fill a side view (forward, up; convex, counter-clockwise seen from the right) drawn out to both sides."""
@@ -109,11 +109,11 @@ class _Painter:
             share = (point[1] - low) / (high - low)
             return point[0], side * (half_width + share * (top - half_width)), point[1]
 
-        for number, end in enumerate(profile):
-            start = profile[number - 1]
-            self.face([at(start, -1), at(start, 1), at(end, 1), at(end, -1)], colour)
-        self.face([at(point, -1) for point in profile], colour)
-        self.face([at(point, 1) for point in reversed(profile)], colour)
+        right, left = [at(point, -1) for point in profile], [at(point, 1) for point in profile]
+        for end in range(len(profile)):
+            self.face([right[end - 1], left[end - 1], left[end], right[end]], colour)
+        self.face(right, colour)
+        self.face(left[::-1], colour)
 
     def box(self, x: tuple[float, float], z: tuple[float, float], half_width: float, colour: Colour) -> None:
         """Fill a box from back to front and from bottom to top."""
@@ -133,7 +133,7 @@ class _Painter:
     def wheel(self, x: float, radius: float, half_width: float) -> None:
         """Draw a wheel on each side, flush with it."""
         for side in (-1, 1):
-            if self.looks_here(_side_square(x, side)):
+            if self.looks_here((0.0, side, 0.0)):
                 b = side * (half_width + 0.01)
                 disc = [(x + radius * c, b, radius + radius * s) for c, s in _WHEEL]
                 self.canvas.polygon([(px, pb, pz + 0.06) for px, pb, pz in disc], _DARK)  # the arch above it
@@ -145,16 +145,9 @@ class _Painter:
 
     def across(self, x: float, b: tuple[float, float], z: tuple[float, float], colour: Colour) -> None:
         """Fill a rectangle on the front (x > 0) or back; it is not shaded."""
-        points: list[Point3] = [(x, b[0], z[0]), (x, b[1], z[0]), (x, b[1], z[1]), (x, b[0], z[1])]
-        if x < 0:
-            points.reverse()
-        if self.looks_here(points):
-            self.canvas.polygon(points, colour)
-
-
-def _side_square(x: float, side: int) -> list[Point3]:
-    square: list[Point3] = [(x, side, 0.0), (x + 1, side, 0.0), (x + 1, side, 1.0), (x, side, 1.0)]
-    return square if side < 0 else square[::-1]
+        if self.looks_here((x, 0.0, 0.0)):
+            points: list[Point3] = [(x, b[0], z[0]), (x, b[1], z[0]), (x, b[1], z[1]), (x, b[0], z[1])]
+            self.canvas.polygon(points if x > 0 else points[::-1], colour)
 
 
 def _draw_car(painter: _Painter, model: VehicleModel) -> None:

@@ -45,7 +45,6 @@ from edge_autotuner.simulation.world.vehicles import draw_vehicle
 
 _MARGIN_PX = 16
 _NEAREST_M = 3.0
-_BEAM = (26, 34, 38)  # light of headlamps on the ground
 
 
 class Schedule(Protocol):
@@ -212,11 +211,15 @@ class SimulatedWorld(SourceBase):
 
     def _with_props(self, placed: list[Placed], conditions: WorldConditions, shake: tuple[int, int]) -> list[Placed]:
         backdrop = self._backdrop(conditions.season, conditions.snow, conditions.demand.has_works, conditions.turn)
-        covering = []
-        for prop in backdrop.props:
+        rectangles = [other.rectangle for other in placed]
+        covering, n_behind = [], 0
+        for prop in backdrop.props:  # far to near, as the things are
             one = Placed(prop.sprite, (prop.xy[0] - _MARGIN_PX + shake[0], prop.xy[1] - _MARGIN_PX + shake[1]),
                           prop.depth_m)  # fmt: skip
-            if any(other.depth_m > one.depth_m and _overlap(other, one) for other in placed):
+            while n_behind < len(placed) and placed[n_behind].depth_m > one.depth_m:
+                n_behind += 1
+            x1, y1, x2, y2 = one.rectangle
+            if any(a1 < x2 and x1 < a2 and b1 < y2 and y1 < b2 for a1, b1, a2, b2 in rectangles[:n_behind]):
                 covering.append(one)
         return sorted([*placed, *covering], key=_paint_order) if covering else placed
 
@@ -263,7 +266,7 @@ class SimulatedWorld(SourceBase):
         size, (_, cos_yaw, _, _) = thing.model.size, view.angles
         end, colours = (1, ((60, 74, 80), (228, 240, 244))) if cos_yaw < 0.1 else (-1, ((20, 10, 80), (60, 40, 220)))
         for side in (-0.36, 0.36):
-            dx, dy = view.flat((end * size.length / 2, side * size.width, 0.45 * min(1.5, size.height)))
+            [(dx, dy)] = view.flat([(end * size.length / 2, side * size.width, 0.45 * min(1.5, size.height))])
             centre = int(one.xy[0] + dx), int(one.xy[1] + dy)
             radius = max(1, int(0.16 * view.px_per_m))
             cv2.circle(image, centre, radius, colours[1], -1, cv2.LINE_8)
@@ -280,11 +283,6 @@ def open_world(script: WorldScript, *, layout: Layout | None = None) -> Simulate
 def _paint_order(one: Placed) -> tuple[float, int]:
     """Far to near; a rider comes after the bicycle."""
     return -one.depth_m, 0 if one.thing is None or one.thing.body is None else 1
-
-
-def _overlap(one: Placed, other: Placed) -> bool:
-    a, b = one.rectangle, other.rectangle
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _light_only(conditions: WorldConditions) -> WorldConditions:
