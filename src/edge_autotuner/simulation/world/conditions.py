@@ -6,12 +6,11 @@ All in whole steps, so that a picture made for one step serves many frames.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 from edge_autotuner.simulation.world.traffic import Demand
 
 Season = Literal["spring", "summer", "autumn", "winter"]
-SEASONS: tuple[Season, ...] = get_args(Season)
 
 STEPS = 32
 """Whole steps between nothing and full strength."""

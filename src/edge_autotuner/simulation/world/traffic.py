@@ -65,7 +65,6 @@ class Thing:
         body: of a person, else None.
         gait: of a person.
         stride: how far on in a stride, turns.
-        rider: somebody on a bicycle or motorcycle; a thing of its own, at the same place.
     """
 
     track_id: int
