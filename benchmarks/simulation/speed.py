@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import one_core
+from benchmarks.machine import memory_mb, one_core
 from edge_autotuner.simulation.world import (
     SCENE_TYPES,
     SimulatedWorld,
@@ -36,7 +34,6 @@ FEATURES = {
     "everything": _ALL,
 }
 _N_TURNS, _N_WARM = 5, 100
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def run_speed(*, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -75,9 +72,5 @@ def run_week(*, quick: bool) -> dict[str, Any]:
     for day in range(n_days):
         for number in range(per_day):
             world.image(day * 3000 + number * 3000 // per_day)
-        resident.append(_resident_mb())
+        resident.append(memory_mb())
     return {"n_frames": n_days * per_day, "of_frames": world.n_frames, "resident_mb": resident}
-
-
-def _resident_mb() -> float:
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE / 1e6
