@@ -41,7 +41,7 @@ class Lens:
         image = clean_bgr
         draws = Draws(self._seed, 21, index)
         if conditions.rain:
-            cv2.add(image, self._cut(self._rain(conditions.rain), draws), dst=image)
+            cv2.add(image, self._rain(conditions.rain)[self._cut(draws)], dst=image)
         if conditions.is_infrared:
             image = _grey(image)
         if conditions.dirt:
@@ -51,9 +51,7 @@ class Lens:
             image = _blurred(image)
         if conditions.noise_now:
             brighter, darker = self._noise(conditions.noise_now)
-            rows, columns = draws.below(_SPARE_PX), draws.below(_SPARE_PX)
-            width, height = self._size_wh
-            cut = np.s_[rows : rows + height, columns : columns + width]
+            cut = self._cut(draws)
             cv2.add(image, brighter[cut], dst=image)
             cv2.subtract(image, darker[cut], dst=image)
         if conditions.n_dead_pixels:
@@ -62,10 +60,11 @@ class Lens:
             image = _compressed(image, self._zone(conditions.compression))
         return image
 
-    def _cut(self, tile: ImageArray, draws: Draws) -> ImageArray:
+    def _cut(self, draws: Draws) -> tuple[slice, slice]:
+        """Return rows and columns of a picture's size at a random place of a tile."""
         width, height = self._size_wh
         top, left = draws.below(_SPARE_PX), draws.below(_SPARE_PX)
-        return tile[top : top + height, left : left + width]
+        return slice(top, top + height), slice(left, left + width)
 
     def _tile_shape(self) -> tuple[int, int, int]:
         return self._size_wh[1] + _SPARE_PX, self._size_wh[0] + _SPARE_PX, 3

@@ -184,12 +184,12 @@ def _parts_of(body: Body, pose: Pose) -> list[_Part]:
             _Part([(elbow, 0.024 * h * g), (wrist, 0.017 * h * g)], sleeve, (9 + side,)),
             _Part([(wrist, 0.018 * h), (_toward(elbow, wrist, 1.35), 0.017 * h)], body.skin, (9 + side,), 0.0, False),
         ]
-    waist = [_raised(_toward(j[11 + s], j[5 + s], 0.35), 0.0) for s in (0, 1)]
+    waist = [_toward(j[11 + s], j[5 + s], 0.35) for s in (0, 1)]
     torso = [(j[5], 0.036 * h * g), (j[6], 0.036 * h * g), (waist[0], 0.05 * h * g), (waist[1], 0.05 * h * g),
              (_toward(j[11], j[5], 0.05), 0.056 * h * g), (_toward(j[12], j[6], 0.05), 0.056 * h * g)]  # fmt: skip
     parts.append(_Part(torso, body.top, (5, 6, 11, 12), 0.02))
     if body.has_skirt:
-        hem = [(_raised(_toward(j[11 + s], j[13 + s], 0.95), 0.0), 0.06 * h * g) for s in (0, 1)]
+        hem = [(_toward(j[11 + s], j[13 + s], 0.95), 0.06 * h * g) for s in (0, 1)]
         parts.append(_Part([(j[11], 0.058 * h * g), (j[12], 0.058 * h * g), *hem], body.legs, (11, 12), 0.05))
     if body.has_backpack:
         back = (j[5][0] - 0.1 * h, 0.0, j[5][2] - 0.1 * h)

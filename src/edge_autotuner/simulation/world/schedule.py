@@ -85,7 +85,7 @@ class ScriptedConditions:
             step = 13 + (above * 17 if above < 0 else above * 10)
             return int(max(0.0, min(float(STEPS), step))), script.night == "infrared"
         level, has_infrared = float(STEPS), script.night == "infrared"
-        if any(event.what == "dawn" and event is self._light_events[0] for event in self._light_events):
+        if self._light_events and self._light_events[0].what == "dawn":
             level = 0.0  # a script that begins with a dawn begins at night
         for event in self._light_events:
             share = event.level(time_s)

@@ -67,22 +67,19 @@ class WorldTruth:
 
     def __init__(self, placed: list[Placed], size_wh: SizeWH) -> None:
         self._placed, self._size_wh = placed, size_wh
-        self._owners: npt.NDArray[np.int16] | None = None
 
-    @property
+    @cached_property
     def owners(self) -> npt.NDArray[np.int16]:
         """(H, W): position of the nearest thing at each pixel, -1 for none."""
-        if self._owners is None:
-            width, height = self._size_wh
-            owners = np.full((height, width), -1, np.int16)
-            for number, one in enumerate(self._placed):
-                x1, y1, x2, y2 = one.rectangle
-                cx1, cy1, cx2, cy2 = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
-                if cx1 < cx2 and cy1 < cy2:
-                    solid = one.sprite.solid[cy1 - y1 : cy2 - y1, cx1 - x1 : cx2 - x1]
-                    owners[cy1:cy2, cx1:cx2][solid] = number
-            self._owners = owners
-        return self._owners
+        width, height = self._size_wh
+        owners = np.full((height, width), -1, np.int16)
+        for number, one in enumerate(self._placed):
+            x1, y1, x2, y2 = one.rectangle
+            cx1, cy1, cx2, cy2 = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
+            if cx1 < cx2 and cy1 < cy2:
+                solid = one.sprite.solid[cy1 - y1 : cy2 - y1, cx1 - x1 : cx2 - x1]
+                owners[cy1:cy2, cx1:cx2][solid] = number
+        return owners
 
     def objects(self, min_visible: float = _MIN_VISIBLE) -> list[TrueObject]:
         """Return the objects of which at least this share of the pixels is seen, from far to near."""

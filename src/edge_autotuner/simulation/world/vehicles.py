@@ -154,7 +154,7 @@ def _draw_car(painter: _Painter, model: VehicleModel) -> None:
     size, paint = model.size, _PAINTS[model.paint]
     half, w, h = size.length / 2, size.width / 2, size.height
     is_van = model.kind == "van"
-    waist = (0.52 if is_van else 0.62) * h if is_van else 0.6 * h
+    waist = (0.52 if is_van else 0.6) * h
     hood_end, roof_front, roof_back, tail = _car_lengths(model, half)
     radius = 0.33
     painter.box((-half + 0.25, half - 0.25), (0.12, 0.4), w - 0.12, _DARK)
