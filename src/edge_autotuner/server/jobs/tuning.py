@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge_autotuner.config import RunConfig
-from edge_autotuner.core.redaction import guard_tracebacks, redacting_handler
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.dataset.picture_bounds import check_length, check_work
 from edge_autotuner.dataset.picture_header import BadPicture, read_header
@@ -40,7 +39,7 @@ from edge_autotuner.server.jobs.store import parse_start
 from edge_autotuner.server.problems import Problem
 from edge_autotuner.storage import DiskReserve, child_path
 from edge_autotuner.storage.atomic import atomic_write_bytes, link_or_copy, make_folder
-from edge_autotuner.storage.child_process import die_with, interrupt_on_sigterm, lower_priority, print_line
+from edge_autotuner.storage.child_process import begin_work, print_line
 from edge_autotuner.storage.lock import FolderLock
 from edge_autotuner.wire.job_messages import StartBundle, StartWeights, TuneRequest
 from edge_autotuner.wire.run_description import RunDescription, parse_description
@@ -54,11 +53,7 @@ _LOCK_WAIT_S = 10.0  # a killed predecessor takes a moment to die
 
 def main(folder: Path, priority: str, worker: int) -> int:
     """Do a job for the worker with this process ID; return the exit code of the error, 0 for none."""
-    interrupt_on_sigterm()
-    die_with(worker)
-    lower_priority(priority)
-    guard_tracebacks()
-    logging.basicConfig(level=logging.INFO, handlers=[redacting_handler(sys.stderr, "%(message)s")])
+    begin_work(worker, priority=priority)
     try:
         work_on(JobFolder(folder), JobSteps(folder / "run" / "training"))
     except EdgeAutotunerError as exc:
