@@ -53,7 +53,7 @@ def run_server(
         EdgeAutotunerError: a model, the data folder or the database cannot be used.
     """
     _log_to_stderr()
-    check_settings(config, loaders)
+    loaders = check_settings(config, loaders)
     keep_private(config.data, is_own=is_of_service, for_group=config.group_access)
     services = open_services(config, loaders=loaders, clock=clock)
     workers = WorkerProcesses(config.jobs.n_workers, worker_starter(config), is_wanted=services.has_jobs)
