@@ -12,6 +12,7 @@ import json
 import secrets
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -227,7 +228,7 @@ def parse_start(start: StartBundle) -> ModelBundle:
     except (ModelBundleError, ValueError) as exc:  # ValueError: no UTF-8
         raise Problem(422, "not-a-bundle", f"the description cannot be used: {exc!s:.500}") from exc
     name = start.folder or (bundle.name if is_plain_name(bundle.name) else "start")
-    return parse_description(start.description.encode(), Path(name))
+    return replace(bundle, folder=Path(name))
 
 
 def _is_known(start: StartWeights) -> bool:
