@@ -6,9 +6,9 @@ It comes from a client, so all of it is checked before any of it is used: forms,
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -165,7 +165,8 @@ class ReplayLabelsPart(_Part):
     @model_validator(mode="after")
     def _lengths_agree(self) -> ReplayLabelsPart:
         _check_lengths(self.boxes_xyxy, self.scores, self.class_ids, self.weights)
-        _check_classes(self.labels, self.class_ids)
+        _refuse_twins("classes", self.labels)
+        _check_class_ids(self.labels, self.class_ids)
         return self
 
 
@@ -213,7 +214,7 @@ class RunDescription(_Part):
 
     @model_validator(mode="after")
     def _references_lead_somewhere(self) -> RunDescription:
-        _check_classes(self.labels, ())
+        _refuse_twins("classes", self.labels)
         _refuse_twins("frames", [(frame.split, frame.index) for frame in self.frames])
         if any(frame.background is not None and frame.background >= len(self.backgrounds) for frame in self.frames):
             raise ValueError("a frame refers to an unlisted background")
@@ -223,7 +224,7 @@ class RunDescription(_Part):
             if any(annotation.frame >= len(self.frames) for annotation in one.annotations):
                 raise ValueError("an annotation refers to an unlisted frame")
             for annotation in one.annotations:
-                _check_classes(self.labels, annotation.class_ids)
+                _check_class_ids(self.labels, annotation.class_ids)
         if self.annotations[-1].fingerprint != self.stages.annotation.fingerprint:
             raise ValueError("the last annotations do not match the annotation stage")
         _refuse_twins("replayed pictures", [picture.frame_id for picture in self.replay or ()])
@@ -304,7 +305,7 @@ def _limits(n_bytes: int) -> JsonLimits:
     )
 
 
-def _refuse_twins(what: str, values: list[Any]) -> None:
+def _refuse_twins(what: str, values: Sequence[object]) -> None:
     if len(set(values)) < len(values):
         raise ValueError(f"duplicate {what}")
 
@@ -315,8 +316,7 @@ def _check_lengths(*values: tuple[object, ...] | None) -> None:
         raise ValueError("boxes, scores, classes and weights must have one length")
 
 
-def _check_classes(labels: tuple[str, ...], class_ids: tuple[int, ...]) -> None:
-    _refuse_twins("classes", list(labels))
+def _check_class_ids(labels: tuple[str, ...], class_ids: tuple[int, ...]) -> None:
     if class_ids and max(class_ids) >= len(labels):
         raise ValueError(f"class ids must be below {len(labels)}, got {max(class_ids)}")
 

@@ -77,7 +77,7 @@ def facts_of(content: bytes) -> DatasetFacts:
         DatasetError: it is no description.
     """
     dataset = parse_description(content)
-    return DatasetFacts(dict(dataset.files()), dataset.n_bytes)
+    return DatasetFacts(dataset.files(), dataset.n_bytes)
 
 
 def main(parent: int) -> None:
