@@ -154,6 +154,11 @@ class BlobsConfig(FrozenConfig):
         ),
     )
 
+    @property
+    def reserve_bytes(self) -> int:
+        """`reserve_mb` in bytes."""
+        return int(self.reserve_mb * 1e6)
+
 
 class RetentionConfig(FrozenConfig):
     """Retention of bundles and blobs, and the schedule of garbage collection."""

@@ -76,8 +76,8 @@ class Blobs:
     @classmethod
     def from_config(cls, folder: Path, config: BlobsConfig, *, clock: Clock | None = None) -> Self:
         """Open a folder with the limits of the settings; raises as the constructor."""
-        max_bytes, reserve_bytes = int(config.max_content_mb * 1e6), int(config.reserve_mb * 1e6)
-        return cls(folder, max_bytes=max_bytes, reserve_bytes=reserve_bytes, clock=clock)
+        max_bytes = int(config.max_content_mb * 1e6)
+        return cls(folder, max_bytes=max_bytes, reserve_bytes=config.reserve_bytes, clock=clock)
 
     @property
     def folder(self) -> Path:

@@ -66,7 +66,7 @@ def disk_check(folder: Path) -> ReadinessCheck:
 
 def room_check(folder: Path, config: ServerConfig) -> ReadinessCheck:
     """Return a check that the disk of a folder has its reserve, without which uploads and jobs are refused."""
-    reserve = DiskReserve(folder, int(config.blobs.reserve_mb * 1e6))
+    reserve = DiskReserve(folder, config.blobs.reserve_bytes)
 
     def check() -> str | None:
         try:

@@ -245,7 +245,7 @@ def _open_cache(config: ServerConfig, clock: Clock | None) -> ResultCache:
     if config.cache.disk_mb > 0:
         make_folder(config.data)
         max_bytes = int(config.cache.disk_mb * 1e6)
-        reserve = DiskReserve(config.data, int(config.blobs.reserve_mb * 1e6))
+        reserve = DiskReserve(config.data, config.blobs.reserve_bytes)
         store = ResultStore(
             config.data / RESULTS_FILE,
             max_bytes,

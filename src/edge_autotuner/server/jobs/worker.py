@@ -108,7 +108,7 @@ class Worker:
     def _watch(self, job: ClaimedJob, process: _JobProcess, deadline: Deadline, stop: threading.Event) -> str:
         """Watch a job's process until it must end; return why: exit, stop, cancelled, deadline, full or too-large."""
         reported_s = measured_s = time.monotonic()
-        reserve = DiskReserve(job.folder, self._reserve_bytes)
+        reserve = DiskReserve(job.folder, self._config.blobs.reserve_bytes)
         while not process.has_ended:
             if stop.is_set():
                 return "stop"
@@ -246,16 +246,12 @@ class Worker:
                 if stop.wait(_RETRY_S):
                     return None
 
-    @property
-    def _reserve_bytes(self) -> int:
-        return int(self._config.blobs.reserve_mb * 1e6)
-
     def _order(self, job: ClaimedJob) -> JobOrder:
         config = self._config
         return JobOrder(
             request=job.request.model_dump_json(),
             blobs=str(self._blobs.folder.absolute()),
-            reserve_bytes=self._reserve_bytes,
+            reserve_bytes=config.blobs.reserve_bytes,
             max_pixels=int(config.limits.max_megapixels * 1e6),
             deadline_at=job.deadline_at.isoformat(),
             n_threads=config.jobs.n_threads,
