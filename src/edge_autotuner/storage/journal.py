@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 
 JOURNAL_NAME = "journal.jsonl"
 
-_START, _MIDDLE, _END = b'{"crc32":"', b'","record":', b"}"
+LINE_START = b'{"crc32":"'
+_MIDDLE, _END = b'","record":', b"}"
 _CRC_DIGITS = 8
 
 
@@ -114,14 +115,14 @@ class JournalWriter:
 def encode_line(record: dict[str, Any]) -> bytes:
     """Return the journal line of a record, with its line end."""
     text = json.dumps(record, separators=(",", ":"), allow_nan=False).encode("ascii")
-    return _START + _checksum(text) + _MIDDLE + text + _END + b"\n"
+    return LINE_START + _checksum(text) + _MIDDLE + text + _END + b"\n"
 
 
 def _parse_line(line: bytes, where: str) -> dict[str, Any]:
-    crc_end = len(_START) + _CRC_DIGITS
+    crc_end = len(LINE_START) + _CRC_DIGITS
     text = line[crc_end + len(_MIDDLE) : -len(_END)]
-    framed = line.startswith(_START) and line[crc_end:].startswith(_MIDDLE) and line.endswith(_END)
-    if not framed or line[len(_START) : crc_end] != _checksum(text):
+    framed = line.startswith(LINE_START) and line[crc_end:].startswith(_MIDDLE) and line.endswith(_END)
+    if not framed or line[len(LINE_START) : crc_end] != _checksum(text):
         raise DatasetError(
             f"{where}: this line is damaged or was edited; restore the file from a copy, "
             "or start again in another folder"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edge_autotuner.storage.journal import JOURNAL_NAME, LINE_START
+
 MARK_NAME = ".edge-autotuner"
 _MARK = "The files in this folder were written by Edge AutoTuner. Pictures are not used as pictures of a camera.\n"
-_JOURNAL_NAME, _INDEX_NAME = "journal.jsonl", "index.jsonl"  # of a dataset, of a reservoir
-_BEGINNING = b'{"crc32":"'
+_INDEX_NAME = "index.jsonl"  # of a reservoir, a journal as well
 _PICTURES = frozenset({"frames", "backgrounds", "pictures"})  # folders inside a dataset or a reservoir
 
 
@@ -35,7 +36,7 @@ def mark_if_empty(folder: Path) -> None:
 def _is_own(folder: Path) -> bool:
     try:
         return (folder / MARK_NAME).is_file() or any(
-            map(_begins_a_journal, (folder / _JOURNAL_NAME, folder / _INDEX_NAME))
+            map(_begins_a_journal, (folder / JOURNAL_NAME, folder / _INDEX_NAME))
         )
     except OSError:
         return False
@@ -45,4 +46,4 @@ def _begins_a_journal(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return file.read(len(_BEGINNING)) == _BEGINNING
+        return file.read(len(LINE_START)) == LINE_START
