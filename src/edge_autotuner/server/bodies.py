@@ -23,7 +23,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from edge_autotuner.core.json_limits import check_json
 from edge_autotuner.server.access import Caller
 from edge_autotuner.server.annotation.pictures import Upload
-from edge_autotuner.server.problems import Problem, invalid
+from edge_autotuner.server.problems import CLOSE, Problem, invalid
 from edge_autotuner.wire.annotation_messages import BatchRequest, Placement
 from edge_autotuner.wire.messages import Request as RequestMessage
 
@@ -31,7 +31,6 @@ _Message = TypeVar("_Message", bound=RequestMessage)
 
 _SMALL_BYTES = 16 << 10  # decoding takes less time than a switch to a thread and back
 _READERS = CapacityLimiter(2)  # threads that decode at the same time; other bodies wait, counted by `BodyLimit`
-_CLOSE = {"Connection": "close"}  # the rest of the body is not read, so that no other request can follow it
 _CHARSETS = {b"utf-8", b"utf8", b"us-ascii"}
 
 
@@ -51,12 +50,17 @@ def json_body(message: type[_Message], access: Callable[..., Awaitable[Caller]])
 
 async def read_message(request: Request, message: type[_Message]) -> _Message:
     """Return the message in a request's body; see `json_body`."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if media_type_of(request) != "application/json":
         raise Problem(415, "json-type", "send the body as application/json")
     content = await read_bounded(request, message.json_limits.max_bytes)
     if len(content) <= _SMALL_BYTES:
         return parse_message(content, message)
     return await to_thread.run_sync(parse_message, content, message, limiter=_READERS)
+
+
+def media_type_of(request: Request) -> str:
+    """Return the type of a request's body, in lower case and without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 async def read_bounded(request: Request, max_bytes: int) -> bytes:
@@ -96,7 +100,7 @@ def _check_fields(values: object, message: type[RequestMessage]) -> None:
 
 
 def _too_large(max_bytes: int) -> Problem:
-    return Problem(413, "body-too-large", f"this request may have at most {max_bytes} bytes", headers=_CLOSE)
+    return Problem(413, "body-too-large", f"this request may have at most {max_bytes} bytes", headers=CLOSE)
 
 
 @dataclass(frozen=True)

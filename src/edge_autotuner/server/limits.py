@@ -8,11 +8,9 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge_autotuner.core.clock import Clock, SystemClock
-from edge_autotuner.server.problems import Problem
+from edge_autotuner.server.problems import CLOSE, Problem
 
 _BUSY_RETRY_S = "2"
-
-_CLOSE = {"Connection": "close"}  # the rest of the body is not read, so that no other request can follow it
 
 
 class BodyLimit:
@@ -79,7 +77,7 @@ class BodyLimit:
         self._n_held += n_bytes
         if self._n_held <= self._max_total_bytes:
             return None
-        headers = {**_CLOSE, "Retry-After": _BUSY_RETRY_S}
+        headers = {**CLOSE, "Retry-After": _BUSY_RETRY_S}
         return Problem(429, "too-many-bodies", "too many uploads in progress; try again", headers=headers)
 
     def check(self, n_bytes: int) -> Problem | None:
@@ -89,7 +87,7 @@ class BodyLimit:
     def too_large(self) -> Problem:
         """Return the refusal of a body that is too large."""
         text = f"a request body may have at most {self._max_bytes} bytes"
-        return Problem(413, "body-too-large", text, headers=_CLOSE)
+        return Problem(413, "body-too-large", text, headers=CLOSE)
 
 
 class _CountedBody:
@@ -114,7 +112,7 @@ class _CountedBody:
         try:
             message = await self._limit.wait_for(self._receive, self._ends_at_s)
         except TimeoutError:
-            self.problem = Problem(408, "body-too-slow", "timed out waiting for the request body", headers=_CLOSE)
+            self.problem = Problem(408, "body-too-slow", "timed out waiting for the request body", headers=CLOSE)
             raise self.problem from None
         self._is_whole = not message.get("more_body", False)
         if self._is_held:

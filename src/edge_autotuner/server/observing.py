@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.errors import StorageError
 from edge_autotuner.server.metrics import Metrics
-from edge_autotuner.server.problems import GONE, Problem
+from edge_autotuner.server.problems import CLOSE, GONE, Problem
 from edge_autotuner.server.slow_clients import MAX_HEADERS, MAX_TARGET_BYTES
 from edge_autotuner.wire.messages import API_PREFIX
 
@@ -30,7 +30,6 @@ _TLS_HEADERS = {"Strict-Transport-Security": "max-age=31536000"}
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 _UNKNOWN = "-"
-_CLOSE = {"Connection": "close"}
 _STORAGE_RETRY_S = "60"
 _STOPPING_RETRY_S = "10"
 
@@ -127,10 +126,10 @@ class _Exchange:
 def _oversized(scope: Scope) -> Problem | None:
     """Refuse oversized headers before anything else reads them, which takes time for each of them."""
     if len(scope["headers"]) > MAX_HEADERS:
-        return Problem(431, "head-too-large", f"a request may have at most {MAX_HEADERS} headers", headers=_CLOSE)
+        return Problem(431, "head-too-large", f"a request may have at most {MAX_HEADERS} headers", headers=CLOSE)
     if len(scope.get("raw_path", b"")) + len(scope.get("query_string", b"")) > MAX_TARGET_BYTES:
         text = f"a request's path and query may have at most {MAX_TARGET_BYTES} bytes"
-        return Problem(414, "address-too-long", text, headers=_CLOSE)
+        return Problem(414, "address-too-long", text, headers=CLOSE)
     return None
 
 

@@ -20,6 +20,9 @@ MEDIA_TYPE = "application/problem+json"
 GONE = 499
 """Status in log and metrics for a client that disconnected, as other servers count it; never sent."""
 
+CLOSE = {"Connection": "close"}
+"""Headers of a refusal after which the rest of the request is not read, so that no other request can follow it."""
+
 _MAX_ERRORS = 5
 _MAX_ERROR_CHARACTERS = 200
 _KINDS = {400: "bad-request", 404: "no-such-address", 405: "wrong-method"}

@@ -16,7 +16,7 @@ from edge_autotuner.dataset.picture_header import PICTURE_TYPES
 from edge_autotuner.server.access import Caller, caller_with
 from edge_autotuner.server.annotation.pictures import ANY_TYPE, Upload
 from edge_autotuner.server.annotation.service import AnnotatedPicture
-from edge_autotuner.server.bodies import read_batch
+from edge_autotuner.server.bodies import media_type_of, read_batch
 from edge_autotuner.server.problems import GONE, Problem, invalid
 from edge_autotuner.server.routers.documented import named, problems
 from edge_autotuner.wire.annotation_messages import (
@@ -96,7 +96,7 @@ async def annotate_picture(model: Model, caller: Annotator, request: Request) ->
     they are in pixels of the frame that the picture was cut from.
     """
     query = _read_query(request)
-    upload = Upload(await request.body(), _media_type(request))
+    upload = Upload(await request.body(), media_type_of(request))
     service = request.app.state.services.annotations
     try:
         (answer,) = await while_connected(request, service.annotate(model, [upload], client=caller.client))
@@ -142,10 +142,6 @@ def _read_query(request: Request) -> AnnotationQuery:
         return AnnotationQuery.model_validate(dict(request.query_params))
     except ValidationError as exc:
         raise invalid(exc.errors(include_url=False, include_context=False, include_input=False), "query") from None
-
-
-def _media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _json(reply: AnnotationReply | BatchReply) -> Response:
