@@ -106,25 +106,13 @@ def check_status(reply: httpx2.Response, *, now: datetime, url_setting: str) -> 
         )
     kind, reason = _problem(reply)
     said = f"{_asked(reply)} answered {status}: {reason}"
-    if status == 429:
-        raise ServiceBusy(said, retry_after_s=_retry_after_s(reply, now))
-    if status in _LATER:
-        raise ServiceUnreachable(said, retry_after_s=_retry_after_s(reply, now))
-    if 400 <= status < 500:
-        raise ServiceRefused(said, status=status, kind=kind)
-    raise ServiceBadReply(said)
+    raise _error_of(status, said, kind, retry_after_s=_retry_after_s(reply, now))
 
 
 def error_of_problem(problem: ProblemReply, about: str) -> ServiceError:
     """Return the error for a part of a request that failed while others succeeded."""
     said = f"{about}: {problem.status}: {_printable(problem.detail or problem.title)}"
-    if problem.status == 429:
-        return ServiceBusy(said)
-    if problem.status in _LATER:
-        return ServiceUnreachable(said)
-    if 400 <= problem.status < 500:
-        return ServiceRefused(said, status=problem.status, kind=_printable(problem.type))
-    return ServiceBadReply(said)
+    return _error_of(problem.status, said, _printable(problem.type))
 
 
 class OutcomeUnknown(Exception):
@@ -161,6 +149,17 @@ def http_errors(url: str, *, ca_setting: str) -> Iterator[None]:
 def was_not_carried_out(reply: httpx2.Response) -> bool:
     """Whether a reply means that the request was not carried out and can be repeated."""
     return reply.status_code in _NOT_CARRIED_OUT
+
+
+def _error_of(status: int, said: str, kind: str, *, retry_after_s: float | None = None) -> ServiceError:
+    """Return the error that the status of a refusal stands for."""
+    if status == 429:
+        return ServiceBusy(said, retry_after_s=retry_after_s)
+    if status in _LATER:
+        return ServiceUnreachable(said, retry_after_s=retry_after_s)
+    if 400 <= status < 500:
+        return ServiceRefused(said, status=status, kind=kind)
+    return ServiceBadReply(said)
 
 
 def _problem(reply: httpx2.Response) -> tuple[str, str]:
