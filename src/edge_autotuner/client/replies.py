@@ -184,11 +184,11 @@ def _reason_of_proxy(status: int) -> str:
 def _retry_after_s(reply: httpx2.Response, now: datetime) -> float | None:
     """Read the header, which is a number of seconds or a date."""
     text = reply.headers.get("retry-after", "").strip()
-    if text.isdigit() and len(text) < 10:
+    if text.isdecimal() and len(text) < 10:
         return float(text)
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a zone or a year with many digits
         return None
     return max(0.0, (date - now).total_seconds()) if date.tzinfo is not None else None
 
