@@ -7,10 +7,11 @@ improve the labels that it learned from. `PrivacyFilter` hides what others must 
 behind it.
 """
 
-from edge_autotuner.annotation.annotate import AnnotationSummary, annotate_dataset
+from edge_autotuner.annotation.annotate import AnnotationSummary, Labeller, annotate_dataset
 from edge_autotuner.annotation.background_labels import BackgroundLabels
 from edge_autotuner.annotation.ensemble import EnsembleTeacher
 from edge_autotuner.annotation.fusion import fuse_boxes, merge_views
+from edge_autotuner.annotation.judge import MirroredTeacher, judging_teacher
 from edge_autotuner.annotation.labels import TrainingLabels, split_labels
 from edge_autotuner.annotation.privacy import PrivacyFilter, ProtectedTeacher, without_hidden
 from edge_autotuner.annotation.refine import RefinementSummary, refine_dataset
@@ -34,6 +35,8 @@ __all__ = [
     "AnnotationSummary",
     "BackgroundLabels",
     "EnsembleTeacher",
+    "Labeller",
+    "MirroredTeacher",
     "PrivacyFilter",
     "ProtectedTeacher",
     "RefinementSummary",
@@ -51,6 +54,7 @@ __all__ = [
     "fuse_with_student",
     "is_plugin_teacher",
     "is_static",
+    "judging_teacher",
     "known_classes",
     "look_again",
     "make_onnx_teacher",

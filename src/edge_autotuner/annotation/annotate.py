@@ -17,6 +17,7 @@ from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Deadline, LabelMap, Progress, Scene, Teacher
 from edge_autotuner.core.json_fields import Fields
 from edge_autotuner.core.sampling import spread_order
+from edge_autotuner.core.types import ImageArray
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.errors import ConfigError, DatasetError, NoLabelsFound, TeacherTimeout
 
@@ -40,6 +41,7 @@ class AnnotationSummary:
         n_negatives: training frames without a label: what is not uncertain in them is taught as background.
         score_histogram: boxes of all frames by score, 20 bins from 0 to 1.
         seconds: time spent.
+        test_teacher: who labelled the test frames; empty: the teacher, as it labels training frames.
     """
 
     teacher: str
@@ -53,6 +55,7 @@ class AnnotationSummary:
     n_negatives: int
     score_histogram: tuple[int, ...]
     seconds: float
+    test_teacher: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -77,7 +80,21 @@ class AnnotationSummary:
             n_negatives=read.whole("n_negatives", default=0, at_least=0),  # older datasets lack it
             score_histogram=tuple(read.wholes("score_histogram")),
             seconds=read.number("seconds", at_least=0),
+            test_teacher=read.text("test_teacher", default="", may_be_empty=True),  # older datasets lack it
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Labeller:
+    """Who labels the frames of a split.
+
+    Attributes:
+        teacher: its classes are the dataset's.
+        fingerprint: of its labels; changes when the teacher, or how it looks, does.
+    """
+
+    teacher: Teacher
+    fingerprint: str
 
 
 def annotate_dataset(
@@ -90,6 +107,7 @@ def annotate_dataset(
     progress: Progress,
     n_parallel: int = 1,
     stop: Callable[[], object] = lambda: None,
+    for_test: Labeller | None = None,
 ) -> AnnotationSummary:
     """Label all frames; frames that have an annotation of this fingerprint are left as they are.
 
@@ -107,6 +125,7 @@ def annotate_dataset(
         n_parallel: frames annotated in parallel. Motion crops are annotated one by one: the labels of a background are
             made once for all frames that have it.
         stop: makes calls of the teacher that wait for a service end soon; called when an error or Ctrl-C ends the work.
+        for_test: labels the test frames, which are stored under its fingerprint; None: the teacher does.
 
     Raises:
         ConfigError: the teacher has other classes than the dataset.
@@ -119,6 +138,8 @@ def annotate_dataset(
             f"teacher {teacher.name} has the classes {', '.join(teacher.labels)}, but the dataset has "
             f"{', '.join(store.labels)}; use a new dataset folder for other classes"
         )
+    tested = for_test or Labeller(teacher, fingerprint)
+    by_split = {"train": Labeller(teacher, fingerprint), "test": tested}
     frames = _in_order(store)
     if not frames:
         raise DatasetError(f"the dataset in {store.folder} has no frames; run `edge-autotuner capture` first")
@@ -133,14 +154,15 @@ def annotate_dataset(
     )
     if store.fingerprint in (None, fingerprint):  # other labels remain in use until these are complete
         use()
-    left = [frame for frame in frames if store.annotation_of(frame, fingerprint) is None]
-    look = _Looker(store, teacher, config)
+    left = [frame for frame in frames if store.annotation_of(frame, by_split[frame.split].fingerprint) is None]
+    look = _Looker(store, teacher, tested.teacher, config)
     in_time = takewhile(lambda _: not deadline.has_passed, left)
     progress.start("annotate", len(left))
     try:
         n_threads = n_parallel if look.is_parallel else 1
         for frame, annotation in look_ahead(in_time, look.at, n_threads=n_threads, stop=stop):
-            store.add_annotation(frame, annotation, teacher=teacher.name, fingerprint=fingerprint)
+            by = by_split[frame.split]
+            store.add_annotation(frame, annotation, teacher=by.teacher.name, fingerprint=by.fingerprint)
             progress.advance()
     except TeacherTimeout:
         if not deadline.has_passed:
@@ -148,7 +170,7 @@ def annotate_dataset(
     finally:
         progress.finish()
         seconds = spent_before_s + deadline.elapsed_s - started_s
-        summary = _summarize(store, teacher.name, fingerprint, config, seconds)
+        summary = _summarize(store, by_split, config, seconds)
         store.set_note(NOTE_KEY, summary.to_json())
     use()
     store.export()
@@ -159,10 +181,11 @@ def annotate_dataset(
 class _Looker:
     """Decides how to look at a frame by its split."""
 
-    def __init__(self, store: DatasetStore, teacher: Teacher, config: AnnotationConfig) -> None:
+    def __init__(self, store: DatasetStore, teacher: Teacher, for_test: Teacher, config: AnnotationConfig) -> None:
         self._store = store
         self._teacher = teacher
         self._in_tiles = teacher.looking("tiles")
+        self._for_test, self._test_in_tiles = for_test, for_test.looking("tiles")
         self._crops_only = config.look == "crops"
         self._background = BackgroundLabels(store, self._in_tiles, config)
 
@@ -176,17 +199,20 @@ class _Looker:
 
     def _look_at(self, record: FrameRecord) -> Annotation:
         image_bgr = self._store.read_image(record)
-        is_about_crops = self._crops_only and record.split == "train"
-        if not self._teacher.may_see_whole_frames or (is_about_crops and not self._teacher.may_see_backgrounds):
-            asked = record.regions if record.split == "test" else record.sent
-            return self._teacher.annotate(image_bgr, asked, scene=self._scene_of(record))
         if record.split == "test":
-            return self._in_tiles.annotate(image_bgr, None)
+            return self._look_at_test(image_bgr, record)
+        if not self._teacher.may_see_whole_frames or (self._crops_only and not self._teacher.may_see_backgrounds):
+            return self._teacher.annotate(image_bgr, record.sent, scene=self._scene_of(record))
         if not self._crops_only:
             return self._teacher.annotate(image_bgr, None)
         if record.background is None and len(record.sent) == 0:
             return self._in_tiles.annotate(image_bgr, None)  # otherwise no place would have been looked at
         return self._background.complete(self._teacher.annotate(image_bgr, record.sent), record)
+
+    def _look_at_test(self, image_bgr: ImageArray, record: FrameRecord) -> Annotation:
+        if not self._for_test.may_see_whole_frames:
+            return self._for_test.annotate(image_bgr, record.regions, scene=self._scene_of(record))
+        return self._test_in_tiles.annotate(image_bgr, None)
 
     def _scene_of(self, record: FrameRecord) -> Scene:
         name = record.background
@@ -209,15 +235,16 @@ def _seconds_before(store: DatasetStore, fingerprint: str) -> float:
 
 
 def _summarize(
-    store: DatasetStore, teacher: str, fingerprint: str, config: AnnotationConfig, seconds: float
+    store: DatasetStore, by_split: Mapping[str, Labeller], config: AnnotationConfig, seconds: float
 ) -> AnnotationSummary:
-    done = {split: [a for _, a in store.labelled(split, fingerprint)] for split in ("train", "test")}
+    by, tested = by_split["train"], by_split["test"]
+    done = {split: [a for _, a in store.labelled(split, one.fingerprint)] for split, one in by_split.items()}
     everything = [*done["train"], *done["test"]]
     scores = np.concatenate([np.zeros(0, np.float32), *(a.detections.scores for a in everything)])
     histogram, _ = np.histogram(scores, bins=N_SCORE_BINS, range=(0.0, 1.0))
     return AnnotationSummary(
-        teacher=teacher,
-        fingerprint=fingerprint,
+        teacher=by.teacher.name,
+        fingerprint=by.fingerprint,
         n_frames={split: len(annotations) for split, annotations in done.items()},
         n_left={split: len(store.frames(split)) - len(annotations) for split, annotations in done.items()},
         n_calls=sum(a.n_calls for a in everything),
@@ -227,6 +254,7 @@ def _summarize(
         n_negatives=sum(len(a.detections.above(config.min_score)) == 0 for a in done["train"]),
         score_histogram=tuple(int(count) for count in histogram),
         seconds=seconds,
+        test_teacher="" if tested.fingerprint == by.fingerprint else tested.teacher.name,
     )
 
 

@@ -22,7 +22,9 @@ class EnsembleTeacher(TeacherBase):
         ConfigError: no member knows a class, or there is not one weight for each member.
     """
 
-    def __init__(self, members: Sequence[Teacher], config: AnnotationConfig, *, labels: LabelMap) -> None:
+    def __init__(
+        self, members: Sequence[Teacher], config: AnnotationConfig, *, labels: LabelMap, name: str | None = None
+    ) -> None:
         missing = [label for label in labels if not any(label in member.labels for member in members)]
         if missing:
             names = ", ".join(member.name for member in members)
@@ -35,7 +37,7 @@ class EnsembleTeacher(TeacherBase):
             raise ConfigError(f"annotation.teacher_weights has {len(weights)} numbers for {len(members)} teachers")
         self._members = tuple(members)
         self._config = config
-        self.name = " + ".join(member.name for member in members)
+        self.name = name or " + ".join(member.name for member in members)
         self.labels = labels
         self.input_size_wh = max(
             (member.input_size_wh for member in members), key=lambda size_wh: size_wh[0] * size_wh[1]
@@ -47,7 +49,8 @@ class EnsembleTeacher(TeacherBase):
 
     def looking(self, look: Look) -> EnsembleTeacher:
         """Return the same teachers with another way to look."""
-        return EnsembleTeacher([member.looking(look) for member in self._members], self._config, labels=self.labels)
+        members = [member.looking(look) for member in self._members]
+        return EnsembleTeacher(members, self._config, labels=self.labels, name=self.name)
 
     def annotate(
         self, image_bgr: ImageArray, regions_xyxy: FloatArray | None, *, scene: Scene | None = None

@@ -73,21 +73,29 @@ class RefinementSummary:
 
 
 def refine_dataset(
-    store: DatasetStore, config: AnnotationConfig, *, teacher: str, raw_fingerprint: str, fingerprint: str
+    store: DatasetStore,
+    config: AnnotationConfig,
+    *,
+    teacher: str,
+    raw_fingerprint: str,
+    fingerprint: str,
+    test_fingerprint: str | None = None,
 ) -> RefinementSummary:
     """Apply the rules of `config.refine` to all annotated frames and store the result under a fingerprint of its own.
 
-    The result depends only on the teacher's answers, stored under `raw_fingerprint`, and the settings. Frames whose
+    The result depends only on the teacher's answers, stored under `raw_fingerprint`, those about the test frames under
+    `test_fingerprint` (None: the same), and the settings. Frames whose
     refined labels are stored and unchanged are not stored again. What stands still is learned from training frames
     alone; objects are not followed from one split to the other. The summary becomes the dataset's note "refinement".
 
     Raises:
-        ValueError: both fingerprints are the same.
+        ValueError: the refined labels have the fingerprint of the teacher's answers.
         NoLabelsFound: the rules leave no label in the training frames; what was stored stays.
     """
-    if fingerprint == raw_fingerprint:
+    answers = {"train": raw_fingerprint, "test": test_fingerprint or raw_fingerprint}
+    if fingerprint in answers.values():
         raise ValueError("refined labels need a fingerprint of their own")
-    raw = {split: annotated_by_time(store, split, raw_fingerprint) for split in SPLIT_NAMES}
+    raw = {split: annotated_by_time(store, split, answers[split]) for split in SPLIT_NAMES}
     places = find_places(raw["train"], config)
     results = {split: refine_frames(frames, places, config) for split, frames in raw.items()}
     for split, frames in raw.items():

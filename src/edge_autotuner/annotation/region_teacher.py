@@ -46,6 +46,11 @@ class RegionTeacher(TeacherBase):
         config = self._config.model_copy(update={"look": look})
         return RegionTeacher(self._detector, config, labels=self.labels, name=self.name)
 
+    def in_finer_tiles(self) -> RegionTeacher:
+        """Return the same teacher with one more tile per side."""
+        config = self._config.model_copy(update={"tile_grid": self._config.tile_grid + 1})
+        return RegionTeacher(self._detector, config, labels=self.labels, name=self.name)
+
     def annotate(
         self, image_bgr: ImageArray, regions_xyxy: FloatArray | None, *, scene: Scene | None = None
     ) -> Annotation:

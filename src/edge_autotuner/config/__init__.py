@@ -1,6 +1,6 @@
 """Settings models, one module per stage, and the loader that explains mistakes."""
 
-from edge_autotuner.config.annotation import AnnotationConfig, RefinementConfig
+from edge_autotuner.config.annotation import AnnotationConfig, JudgingConfig, RefinementConfig
 from edge_autotuner.config.capture import (
     BackgroundConfig,
     CaptureConfig,
@@ -26,6 +26,7 @@ __all__ = [
     "CaptureConfig",
     "EvaluationConfig",
     "FeatureCacheConfig",
+    "JudgingConfig",
     "MotionConfig",
     "PrivacyConfig",
     "RefinementConfig",

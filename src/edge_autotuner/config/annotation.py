@@ -114,6 +114,18 @@ NO_REFINEMENT = RefinementConfig(
 """Leaves every label unchanged."""
 
 
+class JudgingConfig(FrozenConfig):
+    """How the test frames, which judge the models, are labelled: with more looks than training frames."""
+
+    mirrored: bool = Field(False, description="Also look at each test frame turned left to right; doubles the calls.")
+    finer_tiles: bool = Field(False, description="Also look at each test frame with one more tile per side.")
+
+    @property
+    def is_on(self) -> bool:
+        """Whether test frames are looked at in other ways than training frames."""
+        return self.mirrored or self.finer_tiles
+
+
 class AnnotationConfig(FrozenConfig):
     """How a teacher labels frames."""
 
@@ -168,6 +180,7 @@ class AnnotationConfig(FrozenConfig):
     )
     max_detections: int = Field(300, ge=1, le=10_000, description="Maximum boxes per frame.")
     refine: RefinementConfig = RefinementConfig()
+    test_labels: JudgingConfig = JudgingConfig()
     service: ServiceConfig = ServiceConfig()
 
     @property
@@ -182,7 +195,9 @@ class AnnotationConfig(FrozenConfig):
 
     def teacher_fingerprint(self) -> str:
         """Return a short hash of the settings that require asking the teacher again when they change."""
-        plain = self.model_copy(update={"refine": NO_REFINEMENT}).model_dump(mode="json", exclude={"service"})
+        plain = self.model_copy(update={"refine": NO_REFINEMENT}).model_dump(
+            mode="json", exclude={"service", "test_labels"}
+        )
         service = self.service.shaping_labels() if self.remote_models else None
         return fingerprint_values(plain if service is None else {**plain, "service": service})
 

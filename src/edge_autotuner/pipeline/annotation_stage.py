@@ -9,10 +9,13 @@ from pathlib import Path
 
 from edge_autotuner.annotation import (
     EnsembleTeacher,
+    Labeller,
+    RegionTeacher,
     annotate_dataset,
     check_plugin_teacher,
     find_teacher_model,
     is_plugin_teacher,
+    judging_teacher,
     known_classes,
     open_detector_teacher,
     open_plugin_teacher,
@@ -55,11 +58,15 @@ def prepare(session: Session) -> Iterator[Prepared[AnnotationResult]]:
         DatasetStore.open(session.folder.dataset) as store,
     ):
         labels = _labels(session, store.labels)  # opens the edge model early, to find out that it can be trained
-        teacher, teacher_hash = _open_teacher(session, labels, remote)
+        opened = _open_members(session, labels, remote)
+        teacher, teacher_hash = _joined(session, labels, opened)
         guarding = guarding_fingerprint(config)
         raw = fingerprint_of(captured.fingerprint, config.annotation.teacher_fingerprint(), teacher_hash, *guarding)
+        for_test = _for_test(session, labels, opened, raw)
+        answers = for_test.fingerprint if for_test is not None else raw
         rules = config.annotation.refine
-        fingerprint = fingerprint_of(raw, rules.fingerprint()) if rules.is_on else raw
+        is_derived = rules.is_on or for_test is not None
+        fingerprint = fingerprint_of(answers, rules.fingerprint()) if is_derived else raw
 
         def work() -> AnnotationResult:
             numbers = annotate_dataset(
@@ -71,12 +78,19 @@ def prepare(session: Session) -> Iterator[Prepared[AnnotationResult]]:
                 progress=session.progress,
                 n_parallel=frames_at_once(config),
                 stop=remote.stop if remote is not None else lambda: None,
+                for_test=for_test,
             )
             refinement = None
-            if rules.is_on:
+            if is_derived:
                 refinement = refine_dataset(
-                    store, config.annotation, teacher=teacher.name, raw_fingerprint=raw, fingerprint=fingerprint
+                    store,
+                    config.annotation,
+                    teacher=teacher.name,
+                    raw_fingerprint=raw,
+                    fingerprint=fingerprint,
+                    test_fingerprint=answers,
                 )
+            refinement = refinement if rules.is_on else None
             return AnnotationResult(numbers, teacher.input_size_wh, refinement, seconds=numbers.seconds)
 
         is_kept = not _may_continue(session)
@@ -178,18 +192,35 @@ def _labels_of_bundle(config: RunConfig, of_dataset: LabelMap | None) -> LabelMa
     return labels
 
 
-def _open_teacher(session: Session, labels: LabelMap, remote: RemoteTeachers | None) -> tuple[Teacher, str]:
-    """Return the teacher or teachers that the settings name, guarded where needed, and a hash of what they are."""
-    config = session.config.annotation
-    opened = [_open_member(session, labels, remote, name) for name in config.teachers]
+_Member = tuple[RegionTeacher, str]
+"""A teacher, and a hash of what it is."""
+
+
+def _open_members(session: Session, labels: LabelMap, remote: RemoteTeachers | None) -> list[_Member]:
+    return [_open_member(session, labels, remote, name) for name in session.config.annotation.teachers]
+
+
+def _joined(session: Session, labels: LabelMap, opened: list[_Member]) -> tuple[Teacher, str]:
+    """Return the teachers of the settings as one, guarded where needed, and a hash of what they are."""
+    teacher: Teacher
     teacher, teacher_hash = opened[0]
     if len(opened) > 1:
-        teacher = EnsembleTeacher([member for member, _ in opened], config, labels=labels)
+        teacher = EnsembleTeacher([member for member, _ in opened], session.config.annotation, labels=labels)
         teacher_hash = fingerprint_of(*(member_hash for _, member_hash in opened))
     return guard_teacher(session.config, session.folder.path, teacher), teacher_hash
 
 
-def _open_member(session: Session, labels: LabelMap, remote: RemoteTeachers | None, name: str) -> tuple[Teacher, str]:
+def _for_test(session: Session, labels: LabelMap, opened: list[_Member], raw: str) -> Labeller | None:
+    """Return who labels the test frames, where the settings want more looks at them than at training frames."""
+    wanted = session.config.annotation.test_labels
+    if not wanted.is_on:
+        return None
+    judge = judging_teacher([member for member, _ in opened], session.config.annotation, labels=labels)
+    guarded = guard_teacher(session.config, session.folder.path, judge)
+    return Labeller(guarded, fingerprint_of(raw, "test", wanted.fingerprint()))
+
+
+def _open_member(session: Session, labels: LabelMap, remote: RemoteTeachers | None, name: str) -> _Member:
     config = session.config
     if name == ZOOM:
         return _open_zoom(session, labels)
@@ -203,7 +234,7 @@ def _classes_of(config: RunConfig, labels: LabelMap, known: LabelMap, name: str)
     return labels if len(config.annotation.teachers) == 1 else known_classes(labels, known, teacher=name)
 
 
-def _open_local(config: RunConfig, labels: LabelMap, name: str) -> tuple[Teacher, str]:
+def _open_local(config: RunConfig, labels: LabelMap, name: str) -> _Member:
     n_threads = threads_each(config.training.n_threads, frames_at_once(config))
     if is_plugin_teacher(name):
         classes = partial(_classes_of, config, labels, name=name)
@@ -230,7 +261,7 @@ def _alone(config: RunConfig, name: str) -> AnnotationConfig:
     return config.annotation.model_copy(update={"teacher": name})
 
 
-def _open_zoom(session: Session, labels: LabelMap) -> tuple[Teacher, str]:
+def _open_zoom(session: Session, labels: LabelMap) -> _Member:
     config, edge = session.config, session.edge_model(of_dataset=labels)
     annotation = _alone(config, ZOOM)
     size = annotation.zoom_input

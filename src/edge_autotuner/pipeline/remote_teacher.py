@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from edge_autotuner.annotation import RegionTeacher
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.config.annotation import REMOTE
-from edge_autotuner.core import Deadline, LabelMap, Teacher
+from edge_autotuner.core import Deadline, LabelMap
 from edge_autotuner.errors import MissingDependency
 
 if TYPE_CHECKING:
@@ -28,7 +28,9 @@ class RemoteTeachers:
         """End all requests and waits, also those of other threads; their teachers raise `TeacherError`."""
         self._connection.close()
 
-    def open(self, config: AnnotationConfig, choose_labels: Callable[[LabelMap], LabelMap]) -> tuple[Teacher, str]:
+    def open(
+        self, config: AnnotationConfig, choose_labels: Callable[[LabelMap], LabelMap]
+    ) -> tuple[RegionTeacher, str]:
         """Return the one teacher that the settings name, and the hash of its model.
 
         Args:

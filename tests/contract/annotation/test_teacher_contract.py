@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_autotuner.annotation import EnsembleTeacher, PrivacyFilter, ProtectedTeacher, RegionTeacher
+from edge_autotuner.annotation import EnsembleTeacher, MirroredTeacher, PrivacyFilter, ProtectedTeacher, RegionTeacher
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.config.run import PrivacyConfig
 from edge_autotuner.core import Annotation, Scene, Teacher
@@ -20,7 +20,7 @@ REGIONS = np.array([[10, 10, 70, 60], [190, 90, 230, 150]], np.float32)
 LOOKS = ("tiles", "crops", "full")
 
 
-KINDS = ("one by one", "together", "ensemble", "behind a filter")
+KINDS = ("one by one", "together", "ensemble", "behind a filter", "mirrored")
 
 
 @pytest.fixture(params=[f"{kind}, {look}" for kind in KINDS for look in LOOKS])
@@ -30,6 +30,8 @@ def teacher(request: pytest.FixtureRequest) -> Teacher:
     zoom = RegionTeacher(detector, AnnotationConfig(look=look), labels=LABELS, name="zoom")
     if kind == "behind a filter":
         return ProtectedTeacher(zoom, PrivacyFilter(PrivacyConfig(), AnnotationConfig(look=look), None))
+    if kind == "mirrored":
+        return MirroredTeacher(zoom)
     if kind != "ensemble":
         return zoom
     other = RegionTeacher(GreyDetector(score=0.6), AnnotationConfig(look=look), labels=LABELS, name="zoom")

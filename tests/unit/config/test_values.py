@@ -176,6 +176,8 @@ ANOTHER_VALUE: dict[str, object] = {
     "annotation.refine.one_class_per_object": False,
     "annotation.refine.fill_gaps": "label",
     "annotation.refine.flicker_max_score": 0.5,
+    "annotation.test_labels.mirrored": True,
+    "annotation.test_labels.finer_tiles": True,
     "annotation.service.url": "https://teacher.example",
     "annotation.service.token_file": "token",
     "annotation.service.token_env": "TOKEN",
