@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.simulation.world.camera import PinholeCamera, clipped_polygon
-from edge_autotuner.simulation.world.conditions import STEPS, Season, WorldConditions
-from edge_autotuner.simulation.world.exact import random_bytes
+from edge_autotuner.simulation.world.conditions import STEPS, Foliage, Season, WorldConditions
+from edge_autotuner.simulation.world.exact import dimmed, halved, random_bytes, toned
 from edge_autotuner.simulation.world.layouts import MATERIALS, Ground, Layout, Material, Region
 from edge_autotuner.simulation.world.sprite import Colour, Sprite
 from edge_autotuner.simulation.world.structures import (
@@ -71,12 +71,12 @@ class LitScene:
     light: ImageArray
 
 
-def paint_backdrop(layout: Layout, camera: PinholeCamera, *, season: Season, snow: int, has_works: bool) -> Backdrop:
+def paint_backdrop(layout: Layout, camera: PinholeCamera, *, foliage: Foliage, snow: int, has_works: bool) -> Backdrop:
     """Draw the scene by day; some tenths of a second."""
     xs, ys, depth = camera.ground_points()
     noise = _ground_noise(xs, ys, depth, camera.focal_px, layout.seed)
     regions = (*layout.regions, *(layout.works_regions if has_works else ()))
-    image, kinds = _paint_ground(camera, regions, season)
+    image, kinds = _paint_ground(camera, regions, foliage)
     rough = np.array([_ROUGHNESS[material] for material in MATERIALS], np.int32)[kinds]  # (H, W)
     ground = image.astype(np.int32) + (noise * rough // 128)[..., None]
     if snow:
@@ -88,7 +88,7 @@ def paint_backdrop(layout: Layout, camera: PinholeCamera, *, season: Season, sno
     for building in sorted(layout.buildings, key=lambda one: -distance_to(middle_of(one.corners))):
         paint_building_in_place(image, distance, glow, camera, building, snow)
     posts = (*layout.posts, *(layout.works_posts if has_works else ()))
-    props = [tree_prop(camera, tree, season, snow) for tree in layout.trees if _is_before(camera, tree.place)]
+    props = [tree_prop(camera, tree, foliage, snow) for tree in layout.trees if _is_before(camera, tree.place)]
     props += [post_prop(camera, post) for post in posts if _is_before(camera, post.place)]
     props.sort(key=lambda prop: -prop.depth_m)
     for prop in props:
@@ -100,18 +100,14 @@ def paint_backdrop(layout: Layout, camera: PinholeCamera, *, season: Season, sno
 def light_scene(backdrop: Backdrop, conditions: WorldConditions) -> LitScene:
     """Return the backdrop in this light and weather; some hundredths of a second."""
     light = _light_map(backdrop, conditions)
-    image = cv2.multiply(backdrop.day_bgr, light, scale=1 / 128)
+    image = dimmed(backdrop.day_bgr, light)
     if conditions.lamp_strength and not conditions.is_infrared:
-        strength = conditions.lamp_strength
-        cv2.add(image, cv2.multiply(backdrop.glow_bgr, (strength, strength, strength, 0), scale=1 / 128), dst=image)
+        cv2.add(image, toned(backdrop.glow_bgr, (conditions.lamp_strength,) * 3), dst=image)
     if conditions.fog or conditions.rain:
         x = backdrop.depth_m.astype(np.float64) / conditions.sight_m
         with np.errstate(over="ignore"):
             clear = np.asarray(128 / (1 + x + x * x / 2) + 0.5, np.uint8)[..., None].repeat(3, axis=2)
-        image = cv2.multiply(image, clear, scale=1 / 128)
-        fog = np.empty_like(image)
-        fog[:] = fog_colour(conditions)
-        cv2.add(image, cv2.multiply(fog, 128 - clear, scale=1 / 128), dst=image)
+        image = cv2.add(dimmed(image, clear), toned(128 - clear, fog_colour(conditions)))
     return LitScene(image, np.ascontiguousarray(light[::8, ::8]))
 
 
@@ -147,12 +143,12 @@ def paint_sprite_in_place(
     through = 128 if fog is None else fog[0]
     if light is not None or through < 128:
         blue, green, red = light or (128, 128, 128)
-        own = cv2.multiply(own, (blue * through // 128, green * through // 128, red * through // 128, 0), scale=1 / 128)
+        own = toned(own, (blue * through >> 7, green * through >> 7, red * through >> 7))
     if fog is not None and through < 128:
-        veil = tuple(value * (128 - through) // 128 for value in fog[1])
-        cv2.add(own, cv2.multiply(128 - clear, (*veil, 0), scale=1 / 128), dst=own)
+        blue, green, red = (value * (128 - through) >> 7 for value in fog[1])
+        own = own + toned(128 - clear, (blue, green, red))
     roi = image[y1:y2, x1:x2]
-    cv2.add(cv2.multiply(roi, clear, scale=1 / 128), own, dst=roi)
+    np.add(dimmed(roi, clear), own, out=roi)
 
 
 def _light_map(backdrop: Backdrop, conditions: WorldConditions) -> ImageArray:
@@ -161,14 +157,14 @@ def _light_map(backdrop: Backdrop, conditions: WorldConditions) -> ImageArray:
         rows, columns = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
         corner = np.clip((rows * rows + columns * columns) * 0.5, 0, 1)  # a lamp at the camera lights the middle
         near = np.where(np.isfinite(backdrop.depth_m), backdrop.depth_m, 1e4).astype(np.float64) / 40
-        lamp = 150 * (1 - 0.65 * corner) / (1 + near * near) + 10
+        lamp = np.minimum(128, 150 * (1 - 0.65 * corner) / (1 + near * near) + 10)
         return np.repeat(lamp.astype(np.uint8)[..., None], 3, axis=2)
     light = np.empty((height, width, 3), np.uint8)
     light[:] = conditions.ambient
     if conditions.lamp_strength:
-        warm = tuple(value * conditions.lamp_strength // 128 for value in _LAMP_LIGHT)
+        blue, green, red = (value * conditions.lamp_strength // 128 for value in _LAMP_LIGHT)
         lamps = np.repeat(backdrop.lamps[..., None], 3, axis=2)
-        cv2.add(light, cv2.multiply(lamps, (*warm, 0), scale=1 / 128), dst=light)
+        light = np.minimum(cv2.add(light, toned(lamps, (blue, green, red))), 128)
     return light
 
 
@@ -193,11 +189,11 @@ def _ground_noise(
 
 
 def _paint_ground(
-    camera: PinholeCamera, regions: tuple[Region, ...], season: Season
+    camera: PinholeCamera, regions: tuple[Region, ...], foliage: Foliage
 ) -> tuple[ImageArray, npt.NDArray[np.uint8]]:
     width, height = camera.size_wh
     fine = np.empty((2 * height, 2 * width, 3), np.uint8)
-    fine[:] = _GRASS[season]
+    fine[:] = foliage.colour(_GRASS)
     kinds = np.zeros((height, width), np.uint8)  # MATERIALS[0] is grass
     for region in regions:
         points = clipped_polygon(camera, [(x, y, 0.0) for x, y in region.points])
@@ -206,7 +202,7 @@ def _paint_ground(
         material: Material = region.material
         cv2.fillConvexPoly(fine, fixed_points(camera, points, 2), _COLOURS[material], cv2.LINE_8, 4)
         cv2.fillConvexPoly(kinds, fixed_points(camera, points, 1), MATERIALS.index(material), cv2.LINE_8, 4)
-    return cv2.resize(fine, (width, height), interpolation=cv2.INTER_AREA), kinds
+    return halved(fine), kinds
 
 
 def _snowed(
@@ -226,9 +222,8 @@ def _paint_sky_in_place(image: ImageArray, depth: npt.NDArray[np.float64], seed:
         return
     n, width = len(rows), image.shape[1]
     coarse = random_bytes((6, 16), seed, 6)
-    clouds = cv2.resize(coarse, (16 * 64, 6 * 32), interpolation=cv2.INTER_NEAREST)
-    clouds = cv2.blur(cv2.blur(clouds, (64, 32)), (64, 32))  # means of 2,048: a power of two, so exact
-    cut = cv2.resize(clouds, (width, max(n, 2)), interpolation=cv2.INTER_NEAREST)[:n].astype(np.int32)
+    clouds = cv2.resize(coarse, (width, 6 * 32), interpolation=cv2.INTER_LINEAR_EXACT)
+    cut = cv2.resize(clouds, (width, max(n, 2)), interpolation=cv2.INTER_LINEAR_EXACT)[:n].astype(np.int32)
     share = (np.arange(n) * 128 // max(1, n))[:, None, None]
     sky = (np.array((226, 196, 160)) * (128 - share) + np.array((226, 220, 212)) * share) // 128
     image[rows] = np.clip(sky + (cut[..., None] - 128) // 3, 0, 255).astype(np.uint8)
@@ -245,7 +240,8 @@ def _lamp_map(
     for post in layout.posts:
         if post.is_lamp:
             dx, dy = xs - post.place[0], ys - post.place[1]
-            total += 1 / (1 + (dx * dx + dy * dy) * (1.6 / (post.height_m * post.height_m)))
+            near = 1 / (1 + (dx * dx + dy * dy) * (0.9 / (post.height_m * post.height_m)))
+            total += near * near  # a pool under the lamp, and little between two of them
     return np.asarray(np.where(np.isfinite(depth), np.minimum(total, 1.0) * 128, 0), np.uint8)
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import ConfigError
-from edge_autotuner.simulation.world.exact import cosine, sine, turns_of
+from edge_autotuner.simulation.world.exact import cosine, sine, turns_of, turns_of_many
 
 Float64Array = npt.NDArray[np.float64]
 
@@ -87,6 +87,18 @@ class PinholeCamera:
         scale = self.focal_px / np.maximum(NEAREST_M, away * cos_tilt + self.height_m * sin_tilt)
         up = away * sin_tilt - self.height_m * cos_tilt
         return self.size_wh[0] / 2 + scale * right, self.size_wh[1] / 2 - scale * up
+
+    def ground_depth(self, xs: Float64Array, ys: Float64Array) -> Float64Array:
+        """Return the distances of many places on the ground along the line of sight, metres."""
+        sin_tilt, cos_tilt, sin_yaw, cos_yaw = self._angles
+        return (xs * sin_yaw + ys * cos_yaw) * cos_tilt + self.height_m * sin_tilt
+
+    def ground_angles(self, xs: Float64Array, ys: Float64Array) -> tuple[Float64Array, Float64Array]:
+        """Return under which azimuths and depressions the camera sees many places on the ground, turns."""
+        _, _, sin_yaw, cos_yaw = self._angles
+        right, away = xs * cos_yaw - ys * sin_yaw, xs * sin_yaw + ys * cos_yaw
+        distance = np.sqrt(right * right + away * away)
+        return turns_of_many(right, away), turns_of_many(np.full_like(distance, self.height_m), distance)
 
     def view_angles(self, x_m: float, y_m: float) -> tuple[float, float]:
         """Return under which azimuth and depression the camera sees a ground point, turns."""

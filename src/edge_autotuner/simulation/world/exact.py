@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 
 from edge_autotuner.core.types import ImageArray
 
@@ -20,6 +23,7 @@ _MASK = (1 << 64) - 1
 _TAU = 6.283185307179586
 
 _T = TypeVar("_T")
+_Number = TypeVar("_Number", float, npt.NDArray[np.float64])
 
 
 def hashed(*keys: int) -> int:
@@ -96,19 +100,69 @@ def turns_of(y: float, x: float) -> float:
     big, small = max(abs(x), abs(y)), min(abs(x), abs(y))
     if big == 0:
         return 0.0
-    t = small / big
-    s = t * t
-    # Abramowitz and Stegun 4.4.49, |error| <= 2e-8 radians with these eight terms
-    series = (
-        ((((((0.0028662257 * s - 0.0161657367) * s + 0.0429096138) * s - 0.0752896400) * s + 0.1065626393) * s
-          - 0.1420889944) * s + 0.1999355085) * s - 0.3333314528
-    )  # fmt: skip
-    angle = t * (1 + s * series) / _TAU
+    angle = _slope_turns(small / big)
     if abs(y) > abs(x):
         angle = 0.25 - angle
     if x < 0:
         angle = 0.5 - angle
     return -angle if y < 0 else angle
+
+
+def _slope_turns(t: _Number) -> _Number:
+    """Return the angle of a slope of 0 to 1: Abramowitz and Stegun 4.4.49, |error| <= 2e-8 radians."""
+    s = t * t
+    series = (
+        ((((((0.0028662257 * s - 0.0161657367) * s + 0.0429096138) * s - 0.0752896400) * s + 0.1065626393) * s
+          - 0.1420889944) * s + 0.1999355085) * s - 0.3333314528
+    )  # fmt: skip
+    return t * (1 + s * series) / _TAU
+
+
+def turns_of_many(y: npt.NDArray[np.float64], x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the angles of many directions, bit for bit as `turns_of` does."""
+    wide, high = np.abs(x), np.abs(y)
+    big = np.maximum(wide, high)
+    angle = _slope_turns(np.minimum(wide, high) / np.where(big == 0, 1.0, big))
+    angle = np.where(high > wide, 0.25 - angle, angle)
+    angle = np.where(x < 0, 0.5 - angle, angle)
+    return np.where(y < 0, -angle, angle)
+
+
+def dimmed(image: ImageArray, light: ImageArray) -> ImageArray:
+    """Return a picture times light, rounded down.
+
+    OpenCV's own scaled product rounds on x86-64 and cuts off in its code for ARM; this one is the same everywhere.
+
+    Args:
+        image: uint8.
+        light: of the same shape, 128 for unchanged, at most that.
+    """
+    wide = np.multiply(image, light, dtype=np.uint16)
+    wide >>= 7
+    return np.asarray(wide.astype(np.uint8))
+
+
+@lru_cache(maxsize=512)
+def tone_table(gains: tuple[int, int, int]) -> ImageArray:
+    """Return the table (256, 1, 3) for `cv2.LUT` that multiplies blue, green and red by so many 128ths."""
+    values = np.arange(256)[:, None] * np.array(gains) >> 7
+    return np.asarray(np.minimum(values, 255)[:, None], np.uint8)
+
+
+def toned(image: ImageArray, gains: tuple[int, int, int]) -> ImageArray:
+    """Return a picture with blue, green and red multiplied by so many 128ths, rounded down."""
+    return np.asarray(cv2.LUT(image, tone_table(gains)))
+
+
+def halved(image: ImageArray) -> ImageArray:
+    """Return a picture at half its size, by the interpolation that OpenCV documents as bit-exact."""
+    height, width = image.shape[:2]
+    return np.asarray(cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_LINEAR_EXACT))
+
+
+def mean_of_two(a: ImageArray, b: ImageArray) -> ImageArray:
+    """Return the mean of two pictures, rounded down."""
+    return np.asarray((a & b) + ((a ^ b) >> 1))
 
 
 def random_bytes(shape: tuple[int, ...], *keys: int) -> ImageArray:

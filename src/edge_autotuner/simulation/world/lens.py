@@ -1,6 +1,6 @@
 """From the scene to the sensor's picture: rain, infrared, dirt, defocus, noise, dead pixels and compression.
 
-Every step is a sum, a difference or a product by a power of two of whole numbers, which OpenCV computes alike with any
+Every step is a saturated sum or difference, a mean or a product of whole numbers, which is the same with any
 instruction set. The numbers come from tiles made once and cut out at hashed offsets.
 """
 
@@ -12,9 +12,8 @@ import cv2
 import numpy as np
 
 from edge_autotuner.core.types import ImageArray, SizeWH
-from edge_autotuner.simulation.world.camera import BLOCK_PX
 from edge_autotuner.simulation.world.conditions import STEPS, WorldConditions
-from edge_autotuner.simulation.world.exact import Draws, bell_noise, hashed
+from edge_autotuner.simulation.world.exact import Draws, bell_noise, dimmed, halved, hashed, mean_of_two
 
 _SPARE_PX = 64  # tiles are larger than the picture by this
 _DEAD_ZONES = (0, 3, 5, 9)  # grey levels that compression takes from what differs from its block
@@ -44,9 +43,11 @@ class Lens:
             cv2.add(image, self._rain(conditions.rain)[self._cut(draws)], dst=image)
         if conditions.is_infrared:
             image = _grey(image)
+        elif conditions.paleness:
+            image = _pale(image, conditions.paleness)
         if conditions.dirt:
             clear, dirt = self._dirt(conditions.dirt)
-            cv2.add(cv2.multiply(image, clear, scale=1 / 128), dirt, dst=image)
+            cv2.add(dimmed(image, clear), dirt, dst=image)
         for _ in range(conditions.defocus):
             image = _blurred(image)
         if conditions.noise_now:
@@ -111,22 +112,31 @@ class Lens:
 
 
 def _grey(image: ImageArray) -> ImageArray:
-    """Return the picture without colour: 1/8 blue, 9/16 green, 5/16 red, which need no rounding before the sum."""
-    blue, green, red = cv2.split(image)
-    grey = cv2.addWeighted(cv2.addWeighted(blue, 1 / 8, green, 9 / 16, 0), 1, red, 5 / 16, 0)
+    """Return the picture without colour: 1/8 blue, 9/16 green, 5/16 red, rounded down."""
+    blue, green, red = (part.astype(np.uint16) for part in cv2.split(image))
+    grey = ((2 * blue + 9 * green + 5 * red) >> 4).astype(np.uint8)
     return np.asarray(cv2.merge([grey, grey, grey]))
+
+
+def _pale(image: ImageArray, paleness: int) -> ImageArray:
+    """Return the picture with less colour and lifted blacks, as a sensor at its highest gain gives it."""
+    green = image[..., 1]
+    grey = cv2.merge([green, green, green])
+    for _ in range(1 if paleness <= 8 else 2):
+        image = mean_of_two(image, grey)
+    return np.asarray(cv2.add(image, (paleness // 2,) * 3 + (0,)))
 
 
 def _blurred(image: ImageArray) -> ImageArray:
     """Return the picture averaged over 2x2 pixels, without a shift of more than half a pixel."""
-    wide = cv2.addWeighted(image, 0.5, np.roll(image, 1, 1), 0.5, 0)
-    return np.asarray(cv2.addWeighted(wide, 0.5, np.roll(wide, -1, 0), 0.5, 0))
+    wide = mean_of_two(image, np.roll(image, 1, 1))
+    return mean_of_two(wide, np.roll(wide, -1, 0))
 
 
 def _compressed(image: ImageArray, zone: ImageArray) -> ImageArray:
     """Return the picture as a coarse codec keeps it: small differences from the mean of a block are lost."""
     height, width = image.shape[:2]
-    means = cv2.resize(image, (width // BLOCK_PX, height // BLOCK_PX), interpolation=cv2.INTER_AREA)
+    means = halved(halved(halved(image)))  # BLOCK_PX is 8
     blocks = cv2.resize(means, (width, height), interpolation=cv2.INTER_NEAREST)
     above = cv2.subtract(cv2.subtract(image, blocks), zone)
     below = cv2.subtract(cv2.subtract(blocks, image), zone)

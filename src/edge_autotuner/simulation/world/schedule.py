@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property, lru_cache
 from itertools import pairwise
 
-from edge_autotuner.simulation.world.conditions import STEPS, Season, WorldConditions
+from edge_autotuner.simulation.world.conditions import STEPS, Foliage, Season, WorldConditions
 from edge_autotuner.simulation.world.script import HAS_STRENGTH, LIGHTS, WorldEvent, WorldScript
 from edge_autotuner.simulation.world.traffic import Demand
 
 _MAX_DEFOCUS, _MAX_SHAKE_PX, _MAX_EXTRA_NOISE, _MAX_DEAD_PIXELS = 6, 6, 24, 60
 _DEFAULT_SHARE = 0.2
-_SUN = {"winter": (8.0, 16.5), "spring": (6.5, 18.5), "summer": (5.0, 21.0), "autumn": (6.5, 18.0)}  # rise and set, h
+_SUN: dict[Season, tuple[float, float]] = {
+    "winter": (8.0, 16.5),
+    "spring": (6.5, 18.5),
+    "summer": (5.0, 21.0),
+    "autumn": (6.5, 18.0),
+}  # rise and set, h
 
 
 class ScriptedConditions:
@@ -40,7 +46,7 @@ class ScriptedConditions:
     def _conditions(self, time_s: float) -> WorldConditions:
         script = self._script
         strength = dict.fromkeys(HAS_STRENGTH, 0.0)
-        season, traffic, has_works = script.season, script.traffic, False
+        foliage, traffic, has_works = Foliage(script.season), script.traffic, False
         shares: dict[str, float] = dict(script.shares.items())
         right = down = 0.0
         for event in sorted(script.events, key=lambda e: e.at):
@@ -54,19 +60,20 @@ class ScriptedConditions:
             elif event.what == "turn":
                 right, down = right + event.right * level, down + event.down * level
             elif event.what == "season" and event.season is not None:
-                season = event.season
+                foliage = _turned(foliage, event.season, level)
             elif event.what == "traffic" and event.factor is not None:
                 traffic *= event.factor
             elif event.what == "roadworks":
                 has_works = True
         hour = (self._starts_h + time_s / 3600) % 24
-        daylight, has_infrared = self._daylight(time_s, hour, season)
+        daylight, has_infrared = self._daylight(time_s, hour, foliage)
         if script.daylight == "cycle":
             traffic *= _traffic_at(hour)
         steps = {name: int(value * STEPS + 0.5) for name, value in strength.items()}
         return WorldConditions(
             daylight=daylight, has_infrared=has_infrared, overcast=steps["clouds"], rain=steps["rain"],
-            fog=steps["fog"], snow=steps["snow"], season=season, dirt=steps["dirty-lens"],
+            fog=steps["fog"], snow=steps["snow"], season=foliage.season,
+            season_before=foliage.before, season_step=foliage.step, dirt=steps["dirty-lens"],
             noise=int(2 * script.noise + 0.5) + steps["sensor"] * _MAX_EXTRA_NOISE // STEPS,
             n_dead_pixels=steps["sensor"] * _MAX_DEAD_PIXELS // STEPS,
             defocus=steps["defocus"] * _MAX_DEFOCUS // STEPS,
@@ -76,11 +83,13 @@ class ScriptedConditions:
             demand=Demand(traffic, shares or None, has_works),
         )  # fmt: skip
 
-    def _daylight(self, time_s: float, hour: float, season: Season) -> tuple[int, bool]:
+    def _daylight(self, time_s: float, hour: float, foliage: Foliage) -> tuple[int, bool]:
         """Return the step of daylight and whether the camera may switch to infrared."""
         script = self._script
         if script.daylight == "cycle":
-            rise, fall = _SUN[season]
+            rise, fall = (
+                math.fsum(foliage.share_of(name) * hours[end] for name, hours in _SUN.items()) / STEPS for end in (0, 1)
+            )
             above = min(hour - rise, fall - hour)  # hours since sunrise or until sunset
             step = 13 + (above * 17 if above < 0 else above * 10)
             return int(max(0.0, min(float(STEPS), step))), script.night == "infrared"
@@ -93,6 +102,15 @@ class ScriptedConditions:
                 level += (LIGHTS[event.what] - level) * share
                 has_infrared = event.what == "infrared" or (has_infrared and event.what != "night")
         return int(level + 0.5), has_infrared
+
+
+def _turned(foliage: Foliage, season: Season, level: float) -> Foliage:
+    """Return the season that has come so far, on top of the one before."""
+    mostly = foliage.season if foliage.before is None or 2 * foliage.step >= STEPS else foliage.before
+    step = int(level * STEPS + 0.5)
+    if step == STEPS or season == mostly:
+        return Foliage(season)
+    return Foliage(season, mostly, step) if step else Foliage(mostly)
 
 
 def _traffic_at(hour: float) -> float:

@@ -11,10 +11,19 @@ import numpy.typing as npt
 
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.simulation.world.camera import PinholeCamera, clipped_polygon
-from edge_autotuner.simulation.world.conditions import STEPS, Season
+from edge_autotuner.simulation.world.conditions import STEPS, Foliage, Season
 from edge_autotuner.simulation.world.exact import Draws, cosine, sine
 from edge_autotuner.simulation.world.layouts import Building, Ground, Post, Tree
-from edge_autotuner.simulation.world.sprite import DEPRESSION_BINS, Canvas, Colour, Sprite, View, scale_number, shaded
+from edge_autotuner.simulation.world.sprite import (
+    DEPRESSION_BINS,
+    Canvas,
+    Colour,
+    Point3,
+    Sprite,
+    View,
+    scale_number,
+    shaded,
+)
 
 _LEAVES: dict[Season, Colour] = {
     "spring": (70, 160, 110), "summer": (52, 104, 70), "autumn": (40, 104, 176), "winter": (70, 82, 92),
@@ -104,26 +113,40 @@ def _place_of(camera: PinholeCamera, place: Ground) -> tuple[tuple[int, int], Vi
     return (int(x // 1), int(y // 1)), view, depth
 
 
-def tree_prop(camera: PinholeCamera, tree: Tree, season: Season, snow: int) -> Prop:
+def tree_prop(camera: PinholeCamera, tree: Tree, foliage: Foliage, snow: int) -> Prop:
     """Draw a tree."""
     xy, view, depth = _place_of(camera, tree.place)
-    draws, high = Draws(32, tree.number), tree.height_m
-    radius = 0.27 * high
-    canvas = Canvas(view, radius * 1.5, high * 1.1)
+    high = tree.height_m
+    canvas = Canvas(view, 0.27 * high * 1.5, high * 1.1)
     canvas.hull([((0, 0, 0.0), 0.16), ((0, 0, 0.55 * high), 0.1)], (52, 66, 80))
-    is_bare = season == "winter"
-    leaves = (225, 222, 220) if snow > STEPS // 2 else _LEAVES[season]
-    for n in range(26 if is_bare else 120):
-        turn, out = draws.unit(), math.sqrt(draws.unit())
-        up = draws.between(-1.0, 1.0)
-        wide = radius * out * (1 - 0.5 * up * up)
-        centre = (wide * sine(turn), wide * cosine(turn), (0.66 + 0.3 * up) * high)
-        if is_bare:
-            canvas.line([(0, 0, 0.45 * high), centre], shaded(leaves, 0.8), 0.05)
-        else:
-            gain = 0.62 + 0.36 * (up + 1) / 2 + 0.22 * n / 120
-            canvas.hull([(centre, radius * draws.between(0.14, 0.3))], shaded(leaves, gain))
+    bare = foliage.share_of("winter")  # leaves fall one after the other, and branches show
+    leaves = (225, 222, 220) if snow > STEPS // 2 else foliage.colour(_LEAVES)
+    _draw_branches(canvas, tree, 26 * bare // STEPS, shaded(leaves, 0.8))
+    _draw_leaves(canvas, tree, 120 * (STEPS - bare) // STEPS, leaves)
     return Prop(canvas.finish(), xy, depth)
+
+
+def _in_crown(tree: Tree, draws: Draws) -> tuple[Point3, float]:
+    """Return a place in the crown, and how high it is in it, -1 to 1."""
+    turn, out = draws.unit(), math.sqrt(draws.unit())
+    up = draws.between(-1.0, 1.0)
+    wide = 0.27 * tree.height_m * out * (1 - 0.5 * up * up)
+    return (wide * sine(turn), wide * cosine(turn), (0.66 + 0.3 * up) * tree.height_m), up
+
+
+def _draw_branches(canvas: Canvas, tree: Tree, n: int, colour: Colour) -> None:
+    draws = Draws(32, tree.number, 1)
+    for _ in range(n):
+        end, _ = _in_crown(tree, draws)
+        canvas.line([(0, 0, 0.45 * tree.height_m), end], colour, 0.05)
+
+
+def _draw_leaves(canvas: Canvas, tree: Tree, n: int, colour: Colour) -> None:
+    draws = Draws(32, tree.number)
+    for number in range(n):
+        centre, up = _in_crown(tree, draws)
+        gain = 0.62 + 0.36 * (up + 1) / 2 + 0.22 * number / 120
+        canvas.hull([(centre, 0.27 * tree.height_m * draws.between(0.14, 0.3))], shaded(colour, gain))
 
 
 def post_prop(camera: PinholeCamera, post: Post) -> Prop:

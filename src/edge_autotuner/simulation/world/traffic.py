@@ -65,6 +65,7 @@ class Thing:
         body: of a person, else None.
         gait: of a person.
         stride: how far on in a stride, turns.
+        is_parked: its driver is not in it.
     """
 
     track_id: int
@@ -75,6 +76,7 @@ class Thing:
     body: Body | None = None
     gait: Gait = "stand"
     stride: float = 0.0
+    is_parked: bool = False
 
 
 class Line:
@@ -86,8 +88,10 @@ class Line:
         (x0, y0), (x1, y1) = points[:2]
         first = _length(points[0], points[1])
         self.across = (y0 - y1) / first, (x1 - x0) / first  # to the left of the first piece
+        self._headings = []
         for start, end in pairwise(points):
             length = _length(start, end)
+            self._headings.append(turns_of(end[1] - start[1], end[0] - start[0]))
             self.marks.append(self.marks[-1] + length)
 
     @property
@@ -103,7 +107,7 @@ class Line:
         (x0, y0), (x1, y1) = self.points[piece], self.points[piece + 1]
         length = self.marks[piece + 1] - self.marks[piece]
         share = (done_m - self.marks[piece]) / max(length, 1e-9)
-        return (x0 + share * (x1 - x0), y0 + share * (y1 - y0)), turns_of(y1 - y0, x1 - x0)
+        return (x0 + share * (x1 - x0), y0 + share * (y1 - y0)), self._headings[piece]
 
 
 class Traffic:
@@ -229,7 +233,7 @@ class Traffic:
         else:
             yield parked
             return
-        yield replace(parked, place=place, heading=heading)
+        yield replace(parked, place=place, heading=heading, is_parked=False)
 
     def _plan_parked(self, source: int, slot: int) -> Thing | None:
         """Return the vehicle of a slot where it stands."""
@@ -241,7 +245,7 @@ class Traffic:
         kind: VehicleKind = "van" if draws.unit() < 0.1 else "car"
         model = VehicleModel(kind, draws.below(N_SHAPES), draws.below(N_COLOURS))
         place, heading = way_in.at(way_in.length_m)
-        return Thing(_track(source, slot, 0), CLASS_IDS[kind], place, heading, model=model)
+        return Thing(_track(source, slot, 0), CLASS_IDS[kind], place, heading, model=model, is_parked=True)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -27,6 +27,7 @@ class Placed:
         depth_m: distance.
         thing: what it shows; None for a tree or post.
         view: from where it is seen.
+        rectangle: corners of the picture, partly outside the frame perhaps.
     """
 
     sprite: Sprite
@@ -34,13 +35,12 @@ class Placed:
     depth_m: float
     thing: Thing | None = None
     view: View | None = None
+    rectangle: tuple[int, int, int, int] = field(init=False)
 
-    @cached_property
-    def rectangle(self) -> tuple[int, int, int, int]:
-        """Corners of the picture, partly outside the frame perhaps."""
-        left, top = self.xy[0] - self.sprite.anchor[0], self.xy[1] - self.sprite.anchor[1]
+    def __post_init__(self) -> None:
+        (x, y), (ax, ay) = self.xy, self.sprite.anchor
         high, wide = self.sprite.clear.shape[:2]
-        return left, top, left + wide, top + high
+        object.__setattr__(self, "rectangle", (x - ax, y - ay, x - ax + wide, y - ay + high))
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ _PAINTS: tuple[Colour, ...] = (
 _TYRE, _RIM, _GLASS, _SHEEN = (30, 28, 27), (150, 150, 150), (62, 54, 46), (150, 138, 122)
 _LAMP, _TAIL, _DARK, _PLATE = (238, 240, 240), (40, 30, 190), (38, 36, 35), (215, 225, 225)
 _WHEEL = tuple((cosine(n / 14), sine(n / 14)) for n in range(14))
+_SMALL_PX_PER_M = 9.0  # below, what is smaller than a pixel is not drawn
 _SUN = (-0.42, -0.5, 0.76)  # right, away, up, of the light in the picture: behind the camera, from the left
 
 
@@ -79,6 +80,7 @@ class _Painter:
     def __init__(self, canvas: Canvas) -> None:
         self.canvas = canvas
         self._angles = canvas.view.angles
+        self.is_small = canvas.view.px_per_m < _SMALL_PX_PER_M
 
     def looks_here(self, n: Point3) -> bool:
         """Whether a face with this normal is seen."""
@@ -136,8 +138,11 @@ class _Painter:
             if self.looks_here((0.0, side, 0.0)):
                 b = side * (half_width + 0.01)
                 disc = [(x + radius * c, b, radius + radius * s) for c, s in _WHEEL]
-                self.canvas.polygon([(px, pb, pz + 0.06) for px, pb, pz in disc], _DARK)  # the arch above it
+                if not self.is_small:
+                    self.canvas.polygon([(px, pb, pz + 0.06) for px, pb, pz in disc], _DARK)  # the arch above it
                 self.canvas.polygon(disc, _TYRE)
+                if self.is_small:
+                    continue
                 self.canvas.polygon([(x + 0.62 * radius * c, b, radius + 0.62 * radius * s) for c, s in _WHEEL], _RIM)
                 self.canvas.polygon(
                     [(x + 0.2 * radius * c, b, radius + 0.2 * radius * s) for c, s in _WHEEL], (80, 80, 80)
@@ -165,8 +170,8 @@ def _draw_car(painter: _Painter, model: VehicleModel) -> None:
     painter.prism(body, w, paint, w - 0.05)
     for x in (-0.31 * size.length, 0.3 * size.length):
         painter.wheel(x, radius, w)
-    painter.on_side([(-0.4 * half, 0.3), (-0.38 * half, 0.3), (-0.38 * half, waist), (-0.4 * half, waist)], w, _DARK)
-    painter.on_side([(0.1 * half, 0.3), (0.12 * half, 0.3), (0.12 * half, waist), (0.1 * half, waist)], w, _DARK)
+    if not painter.is_small:
+        _draw_doors(painter, half, w, waist)
     _draw_ends(painter, half, w, waist)
     cabin_top = w - 0.1 if is_van else w - 0.22
     cabin = [(tail, waist), (hood_end, waist), (roof_front, h), (roof_back, h)]
@@ -183,12 +188,19 @@ def _car_lengths(model: VehicleModel, half: float) -> tuple[float, float, float,
     return 0.46 * half, 0.14 * half, -0.72 * half, -0.95 * half  # with a hatch
 
 
+def _draw_doors(painter: _Painter, half: float, w: float, waist: float) -> None:
+    painter.on_side([(-0.4 * half, 0.3), (-0.38 * half, 0.3), (-0.38 * half, waist), (-0.4 * half, waist)], w, _DARK)
+    painter.on_side([(0.1 * half, 0.3), (0.12 * half, 0.3), (0.12 * half, waist), (0.1 * half, waist)], w, _DARK)
+
+
 def _draw_ends(painter: _Painter, half: float, w: float, waist: float) -> None:
     for side in (-1, 1):
         outer, inner = side * (w - 0.06), side * (w - 0.5)
         lamp = (min(outer, inner), max(outer, inner))
         painter.across(half + 0.01, lamp, (0.62 * waist, 0.8 * waist), _LAMP)
         painter.across(-half - 0.01, lamp, (0.62 * waist, 0.86 * waist), _TAIL)
+    if painter.is_small:
+        return
     painter.across(half + 0.01, (-0.45, 0.45), (0.5 * waist, 0.68 * waist), _DARK)
     painter.across(half + 0.01, (-w + 0.1, w - 0.1), (0.28, 0.36), _DARK)
     painter.across(-half - 0.01, (-w + 0.08, w - 0.08), (0.28, 0.4), _DARK)

@@ -9,8 +9,6 @@ from functools import lru_cache
 from typing import Protocol
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 
 from edge_autotuner.core import Frame, SourceBase, SourceInfo
 from edge_autotuner.core.sources import do_nothing
@@ -24,27 +22,27 @@ from edge_autotuner.simulation.world.backdrop import (
     paint_sprite_in_place,
 )
 from edge_autotuner.simulation.world.camera import PinholeCamera, check_picture
-from edge_autotuner.simulation.world.conditions import WorldConditions
-from edge_autotuner.simulation.world.exact import Draws, cosine, hashed, sine
+from edge_autotuner.simulation.world.conditions import Foliage, WorldConditions
+from edge_autotuner.simulation.world.exact import Draws, hashed
 from edge_autotuner.simulation.world.layouts import Layout, SceneType, make_layout
 from edge_autotuner.simulation.world.lens import Lens
-from edge_autotuner.simulation.world.people import draw_person
+from edge_autotuner.simulation.world.night import (
+    add_beams_in_place,
+    add_lamps_in_place,
+    beams_of,
+    blur_step,
+    blurred_sprite,
+    has_lamps,
+)
+from edge_autotuner.simulation.world.placing import MARGIN_PX, Placer
 from edge_autotuner.simulation.world.schedule import ScriptedConditions
 from edge_autotuner.simulation.world.script import WorldScript
-from edge_autotuner.simulation.world.sprite import (
-    DEPRESSION_BINS,
-    YAW_BINS,
-    Sprite,
-    SpriteCache,
-    View,
-    scale_number,
-)
-from edge_autotuner.simulation.world.traffic import Demand, Thing, Traffic
-from edge_autotuner.simulation.world.truth import Placed, WorldTruth, phase_of
-from edge_autotuner.simulation.world.vehicles import draw_vehicle
+from edge_autotuner.simulation.world.shadows import paint_shadows_in_place
+from edge_autotuner.simulation.world.sprite import Sprite, SpriteCache
+from edge_autotuner.simulation.world.traffic import Demand, Traffic
+from edge_autotuner.simulation.world.truth import Placed, WorldTruth
 
-_MARGIN_PX = 16
-_NEAREST_M = 3.0
+_SHORT_S = 0.01  # nothing is blurred in so short a time
 
 
 class Schedule(Protocol):
@@ -64,6 +62,16 @@ class Steady:
     def at(self, time_s: float) -> WorldConditions:
         """Return the conditions."""
         return self.conditions
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """All that changes the backdrop by day."""
+
+    foliage: Foliage
+    snow: int
+    has_works: bool
+    turn: tuple[int, int]
 
 
 class SimulatedWorld(SourceBase):
@@ -110,6 +118,7 @@ class SimulatedWorld(SourceBase):
         self.info = SourceInfo("video", f"simulated-{scene}-{camera}-{seed}", size_wh, n_frames, rate_hz, digest)
         self._traffic = Traffic(self._layout, self._seed, self._demand_at)
         self._sprites = SpriteCache()
+        self._placer = Placer(size_wh, self._sprites)
         self._lens = Lens(size_wh, self._seed)
         self._camera = lru_cache(8)(self._turned_camera)
         self._backdrop = lru_cache(4)(self._paint)
@@ -128,23 +137,62 @@ class SimulatedWorld(SourceBase):
     def image(self, index: int) -> ImageArray:
         """Return the (H, W, 3) uint8 picture of one frame."""
         conditions = self.conditions(index)
-        lit = self._lit(conditions.season, conditions.snow, conditions.demand.has_works, conditions.turn,
-                        _light_only(conditions))  # fmt: skip
-        dx, dy = self._shake(index, conditions)
-        width, height = self.info.size_wh
-        image = lit.image_bgr[_MARGIN_PX - dy :, _MARGIN_PX - dx :][:height, :width].copy()
+        lit = self._lit(_ground_only(conditions), _light_only(conditions))
+        image = self._cut(lit.image_bgr, self._shake(index, conditions)).copy()
         placed = self._placed(index, conditions)
-        if conditions.shadow or not conditions.is_infrared:
-            self._paint_shadows_in_place(image, placed, conditions, (dx, dy))
-        fog = fog_colour(conditions)
-        is_plain = conditions.ambient == (128, 128, 128)
+        self._paint_ground_in_place(image, placed, conditions, index)
+        self._paint_things_in_place(image, placed, lit, conditions, index)
+        return self._lens.expose(image, conditions, index)
+
+    def _cut(self, with_margin: ImageArray, shake: tuple[int, int]) -> ImageArray:
+        width, height = self.info.size_wh
+        return with_margin[MARGIN_PX - shake[1] :, MARGIN_PX - shake[0] :][:height, :width]
+
+    def _paint_ground_in_place(
+        self, image: ImageArray, placed: list[Placed], conditions: WorldConditions, index: int
+    ) -> None:
+        """Draw shadows and the light of headlamps."""
+        camera, shake = self._camera(conditions.turn), self._shake(index, conditions)
+        things = [one.thing for one in placed if one.thing is not None]
+        sun = self._layout.sun if conditions.sun is None else (conditions.sun[0] / 10, conditions.sun[1] / 10)
+        paint_shadows_in_place(image, things, camera, shadow=conditions.shadow, sun=sun, shake=shake)
+        if conditions.has_beams:
+            light = beams_of(things, camera, shake, conditions.lamp_strength)
+            if light is not None:
+                add_beams_in_place(image, self._cut(self._backdrop_of(conditions).day_bgr, shake), light)
+
+    def _paint_things_in_place(
+        self, image: ImageArray, placed: list[Placed], lit: LitScene, conditions: WorldConditions, index: int
+    ) -> None:
+        fog, is_plain = fog_colour(conditions), conditions.ambient == (128, 128, 128)
+        moved, has_beams = self._moved(index, conditions), conditions.has_beams
         for one in placed:
             light = None if is_plain else _light_at(lit, one.xy)
             through = conditions.fog_at(one.depth_m)
-            paint_sprite_in_place(image, one.sprite, one.xy, light, (through, fog) if through < 128 else None)
-            if conditions.daylight < 12 and one.thing is not None and one.thing.model is not None:
-                self._paint_headlamps_in_place(image, one, conditions)
-        return self._lens.expose(image, conditions, index)
+            sprite = one.sprite
+            if one.thing is not None and one.thing.track_id in moved:
+                sprite = self._blurred(sprite, one, moved[one.thing.track_id], conditions)
+            paint_sprite_in_place(image, sprite, one.xy, light, (through, fog) if through < 128 else None)
+            if has_beams and has_lamps(one.thing):
+                add_lamps_in_place(image, one)
+
+    def _moved(self, index: int, conditions: WorldConditions) -> dict[int, tuple[float, float]]:
+        """Return where things were when the shutter opened, by track; nothing by day."""
+        if conditions.exposure_s < _SHORT_S:
+            return {}
+        return {
+            thing.track_id: thing.place
+            for thing in self._traffic.things_at(index / self.info.rate_hz - conditions.exposure_s)
+        }
+
+    def _blurred(self, sprite: Sprite, one: Placed, before: tuple[float, float], conditions: WorldConditions) -> Sprite:
+        assert one.thing is not None, "trees stand still"
+        camera = self._camera(conditions.turn)
+        (x0, y0), (x1, y1) = camera.project(*before), camera.project(*one.thing.place)
+        step = blur_step(x1 - x0), blur_step(y1 - y0)
+        if step == (0, 0):
+            return sprite
+        return self._sprites.get((sprite, step), lambda: blurred_sprite(sprite, step))
 
     def truth(self, index: int) -> WorldTruth:
         """Return the truth of a frame, computed on request."""
@@ -171,105 +219,29 @@ class SimulatedWorld(SourceBase):
     def _turned_camera(self, turn: tuple[int, int]) -> PinholeCamera:
         return self._layout.camera.turned(turn[0] / 100, turn[1] / 100)
 
-    def _paint(self, season: str, snow: int, has_works: bool, turn: tuple[int, int]) -> Backdrop:
-        camera = self._camera(turn).with_margin(_MARGIN_PX)
-        return paint_backdrop(self._layout, camera, season=season, snow=snow, has_works=has_works)  # type: ignore[arg-type]
+    def _backdrop_of(self, conditions: WorldConditions) -> Backdrop:
+        return self._backdrop(_ground_only(conditions))
 
-    def _light(
-        self, season: str, snow: int, has_works: bool, turn: tuple[int, int], conditions: WorldConditions
-    ) -> LitScene:
-        return light_scene(self._backdrop(season, snow, has_works, turn), conditions)
+    def _paint(self, ground: _Ground) -> Backdrop:
+        camera = self._camera(ground.turn).with_margin(MARGIN_PX)
+        return paint_backdrop(
+            self._layout, camera, foliage=ground.foliage, snow=ground.snow, has_works=ground.has_works
+        )
+
+    def _light(self, ground: _Ground, conditions: WorldConditions) -> LitScene:
+        return light_scene(self._backdrop(ground), conditions)
 
     def _shake(self, index: int, conditions: WorldConditions) -> tuple[int, int]:
-        reach = min(conditions.shake_px, _MARGIN_PX - 1)
+        reach = min(conditions.shake_px, MARGIN_PX - 1)
         if not reach:
             return 0, 0
         draws = Draws(self._seed, 26, index)
         return draws.below(2 * reach + 1) - reach, draws.below(2 * reach + 1) - reach
 
     def _placed(self, index: int, conditions: WorldConditions) -> list[Placed]:
-        """Return the visible objects, far to near, with the trees and posts that cover something."""
-        camera, shake = self._camera(conditions.turn), self._shake(index, conditions)
-        width, height = self.info.size_wh
-        placed = []
-        for thing in self._traffic.things_at(index / self.info.rate_hz):
-            depth = camera.depth_of(*thing.place)
-            if depth < _NEAREST_M:
-                continue
-            x, y = camera.project(*thing.place)
-            reach_m = 1.0 if thing.model is None else thing.model.size.length / 2 + 0.5
-            reach, high = reach_m * camera.focal_px / depth, (reach_m + 4.0) * camera.focal_px / depth
-            if not (-reach < x < width + reach and -reach < y < height + high):
-                continue
-            sprite, view = self._picture(thing, camera, depth)
-            one = Placed(sprite, (int(x // 1) + shake[0], int(y // 1) + shake[1]), depth, thing, view)
-            x1, y1, x2, y2 = one.rectangle
-            if x1 < width and y1 < height and x2 > 0 and y2 > 0:
-                placed.append(one)
-        placed.sort(key=_paint_order)
-        return self._with_props(placed, conditions, shake)
-
-    def _with_props(self, placed: list[Placed], conditions: WorldConditions, shake: tuple[int, int]) -> list[Placed]:
-        backdrop = self._backdrop(conditions.season, conditions.snow, conditions.demand.has_works, conditions.turn)
-        rectangles = [other.rectangle for other in placed]
-        covering, n_behind = [], 0
-        for prop in backdrop.props:  # far to near, as the things are
-            one = Placed(prop.sprite, (prop.xy[0] - _MARGIN_PX + shake[0], prop.xy[1] - _MARGIN_PX + shake[1]),
-                          prop.depth_m)  # fmt: skip
-            while n_behind < len(placed) and placed[n_behind].depth_m > one.depth_m:
-                n_behind += 1
-            x1, y1, x2, y2 = one.rectangle
-            if any(a1 < x2 and x1 < a2 and b1 < y2 and y1 < b2 for a1, b1, a2, b2 in rectangles[:n_behind]):
-                covering.append(one)
-        return sorted([*placed, *covering], key=_paint_order) if covering else placed
-
-    def _picture(self, thing: Thing, camera: PinholeCamera, depth: float) -> tuple[Sprite, View]:
-        x, y = camera.aligned(*thing.place)
-        azimuth, depression = camera.view_angles(x, y)
-        # headings are counted from X to Y, yaw from the line of sight to the right
-        yaw = 0.25 - thing.heading + camera.yaw_deg / -360 - azimuth
-        model, body = thing.model, thing.body
-        coarse = 1 if model is not None else 2  # steps of yaw and size; people move their limbs, too
-        view = View(
-            int((yaw * YAW_BINS / coarse + 0.5) // 1) * coarse % YAW_BINS,
-            int(depression * DEPRESSION_BINS + 0.5),
-            scale_number(camera.focal_px / depth) // coarse * coarse,
-        )
-        if model is not None:
-            return self._sprites.get((model, view), lambda: draw_vehicle(model, view)), view
-        assert body is not None, "a thing is a vehicle or a person"
-        gait, phase = thing.gait, phase_of(thing)
-        return self._sprites.get((body, gait, phase, view), lambda: draw_person(body, gait, phase, view)), view
-
-    def _paint_shadows_in_place(
-        self, image: ImageArray, placed: list[Placed], conditions: WorldConditions, shake: tuple[int, int]
-    ) -> None:
-        camera = self._camera(conditions.turn)
-        sun = self._layout.sun if conditions.sun is None else (conditions.sun[0] / 10, conditions.sun[1] / 10)
-        width, height = self.info.size_wh
-        light = np.full((height, width), 128, np.uint8)
-        feet, tips = _outlines([one.thing for one in placed if one.thing is not None], camera, sun, shake)
-        for foot, tip in zip(feet, tips, strict=True):
-            if conditions.shadow:
-                outline = cv2.convexHull(np.concatenate([foot, tip]))
-                cv2.fillConvexPoly(light, outline, 128 - conditions.shadow, cv2.LINE_8, 4)
-            cv2.fillConvexPoly(light, cv2.convexHull(foot), min(78, 128 - conditions.shadow), cv2.LINE_8, 4)
-        cv2.multiply(image, cv2.cvtColor(light, cv2.COLOR_GRAY2BGR), dst=image, scale=1 / 128)
-
-    def _paint_headlamps_in_place(self, image: ImageArray, one: Placed, conditions: WorldConditions) -> None:
-        thing, view = one.thing, one.view
-        assert thing is not None, "only vehicles have lamps"
-        assert thing.model is not None, "only vehicles have lamps"
-        assert view is not None, "things have a view"
-        if conditions.is_infrared or thing.model.kind == "bicycle":
-            return
-        size, (_, cos_yaw, _, _) = thing.model.size, view.angles
-        end, colours = (1, ((60, 74, 80), (228, 240, 244))) if cos_yaw < 0.1 else (-1, ((20, 10, 80), (60, 40, 220)))
-        for side in (-0.36, 0.36):
-            [(dx, dy)] = view.flat([(end * size.length / 2, side * size.width, 0.45 * min(1.5, size.height))])
-            centre = int(one.xy[0] + dx), int(one.xy[1] + dy)
-            radius = max(1, int(0.16 * view.px_per_m))
-            cv2.circle(image, centre, radius, colours[1], -1, cv2.LINE_8)
+        things = list(self._traffic.things_at(index / self.info.rate_hz))
+        props = self._backdrop_of(conditions).props
+        return self._placer.place(things, self._camera(conditions.turn), props, self._shake(index, conditions))
 
 
 def open_world(script: WorldScript, *, layout: Layout | None = None) -> SimulatedWorld:
@@ -280,9 +252,8 @@ def open_world(script: WorldScript, *, layout: Layout | None = None) -> Simulate
     )  # fmt: skip
 
 
-def _paint_order(one: Placed) -> tuple[float, int]:
-    """Far to near; a rider comes after the bicycle."""
-    return -one.depth_m, 0 if one.thing is None or one.thing.body is None else 1
+def _ground_only(conditions: WorldConditions) -> _Ground:
+    return _Ground(conditions.foliage, conditions.snow, conditions.demand.has_works, conditions.turn)
 
 
 def _light_only(conditions: WorldConditions) -> WorldConditions:
@@ -295,32 +266,6 @@ def _light_only(conditions: WorldConditions) -> WorldConditions:
 
 def _light_at(lit: LitScene, xy: tuple[int, int]) -> tuple[int, int, int]:
     height, width = lit.light.shape[:2]
-    column, row = min(max((xy[0] + _MARGIN_PX) // 8, 0), width - 1), min(max((xy[1] + _MARGIN_PX) // 8, 0), height - 1)
+    column, row = min(max((xy[0] + MARGIN_PX) // 8, 0), width - 1), min(max((xy[1] + MARGIN_PX) // 8, 0), height - 1)
     blue, green, red = lit.light[row, column].tolist()
     return blue, green, red
-
-
-def _outlines(
-    things: list[Thing], camera: PinholeCamera, sun: tuple[float, float], shake: tuple[int, int]
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Return the feet of things and where the sun throws their tops, each (N, 4, 2), fixed point with 4 bits."""
-    feet, tips = [], []
-    for thing in things:
-        if thing.model is not None:
-            size = thing.model.size
-            long, high = size.length / 2, size.height
-            wide = 0.12 if thing.model.kind == "bicycle" else size.width / 2
-        else:
-            assert thing.body is not None, "a thing is a vehicle or a person"
-            long, wide, high = 0.14, 0.2, thing.body.height_m
-        c, s = cosine(thing.heading), sine(thing.heading)
-        (x, y), ac, as_, bc, bs = thing.place, long * c, long * s, wide * c, wide * s
-        foot = ((x + ac - bs, y + as_ + bc), (x + ac + bs, y + as_ - bc), (x - ac + bs, y - as_ - bc),
-                (x - ac - bs, y - as_ + bc))  # fmt: skip
-        feet.append(foot)
-        tips.append([(px + sun[0] * high, py + sun[1] * high) for px, py in foot])
-    both = np.array([feet, tips]).reshape(2, -1, 4, 2)
-    columns, rows = camera.project_ground(both[..., 0], both[..., 1])
-    fixed = np.stack([(columns + shake[0]) * 16, (rows + shake[1]) * 16], axis=-1)
-    fixed = np.clip(np.floor(fixed), -(1 << 24), 1 << 24).astype(np.int32)
-    return fixed[0], fixed[1]

@@ -7,7 +7,19 @@ import math
 import numpy as np
 import pytest
 
-from edge_autotuner.simulation.world.exact import Draws, bell_noise, cosine, hashed, sine, turns_of
+from edge_autotuner.simulation.world.exact import (
+    Draws,
+    bell_noise,
+    cosine,
+    dimmed,
+    halved,
+    hashed,
+    mean_of_two,
+    sine,
+    toned,
+    turns_of,
+    turns_of_many,
+)
 
 
 @pytest.mark.parametrize("turns", [-2.6, -0.5, -0.2, 0.0, 0.1, 0.25, 0.4, 0.75, 1.0, 7.3])
@@ -17,6 +29,23 @@ def test_angles_are_those_of_the_library(turns: float) -> None:
     expected = math.atan2(sine(turns), cosine(turns)) / (2 * math.pi)
     difference = turns_of(sine(turns), cosine(turns)) - expected
     assert difference - round(difference) == pytest.approx(0, abs=1e-5)
+
+
+def test_many_angles_are_bit_for_bit_those_of_one() -> None:
+    xs = np.array([3.0, -0.1, 0.0, 0.0, -7.0, 1e-9, 2.5])
+    ys = np.array([0.5, -2.0, 0.0, 4.0, 0.0, -1e-9, 2.5])
+    assert turns_of_many(ys, xs).tolist() == [turns_of(y, x) for x, y in zip(xs.tolist(), ys.tolist(), strict=True)]
+
+
+def test_light_is_multiplied_as_whole_numbers() -> None:
+    values, gains = np.arange(256, dtype=np.uint8), np.arange(129, dtype=np.uint8)
+    made = dimmed(np.repeat(values[:, None], 129, 1), np.repeat(gains[None], 256, 0))
+    assert np.array_equal(made, values[:, None].astype(int) * gains // 128)
+    image = np.repeat(values.reshape(16, 16, 1), 3, axis=2)
+    assert np.array_equal(toned(image, (64, 128, 300))[..., 2], np.minimum(255, image[..., 2].astype(int) * 300 // 128))
+    assert np.array_equal(mean_of_two(image, 255 - image), np.full_like(image, 127))
+    quads = np.array([[1, 2, 9, 9], [3, 4, 9, 8]], np.uint8)[..., None]
+    assert halved(np.repeat(quads, 3, axis=2))[0, :, 0].tolist() == [3, 9]  # 2.5 and 8.75, halves up
 
 
 def test_hashes_are_known_numbers() -> None:

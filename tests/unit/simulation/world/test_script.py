@@ -114,6 +114,17 @@ def test_turned_cameras_new_classes_works_and_seasons(tmp_path: Path) -> None:
     assert [at(t).demand.traffic for t in (55, 65)] == [1.0, 0.5]
 
 
+def test_a_season_changes_within_its_fade_and_so_do_its_days(tmp_path: Path) -> None:
+    at = conditions(tmp_path, "length: 100s\nevents: [{what: season, at: 20s, for: 60s, fade: 20s, season: winter}]").at
+    assert [at(t).foliage.share_of("winter") for t in (10, 20, 25, 30, 40, 50, 70, 90)] == [0, 0, 8, 16, 32, 32, 16, 0]
+    assert [at(t).foliage.share_of("summer") for t in (10, 25, 50)] == [32, 24, 0]
+    chain = conditions(tmp_path, "length: 100s\nevents: [{what: season, at: 10s, fade: 10s, season: autumn}, "
+                       "{what: season, at: 40s, fade: 10s, season: winter}]").at  # fmt: skip
+    assert [(chain(t).season, chain(t).season_before) for t in (15, 30, 45, 60)] == [
+        ("autumn", "summer"), ("autumn", None), ("winter", "autumn"), ("winter", None),
+    ]  # fmt: skip
+
+
 def test_overrides_replace_what_the_file_says() -> None:
     assert load_script("week", {"scene": "parking", "camera": 3, "size": None}).scene == "parking"
     assert isinstance(load_script("quiet-day"), WorldScript)

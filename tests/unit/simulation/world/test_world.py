@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -17,6 +18,9 @@ from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.simulation.world import SCENE_TYPES, SceneType, SimulatedWorld, Steady, WorldConditions
 from edge_autotuner.simulation.world.layouts import make_layout
+from edge_autotuner.simulation.world.night import blurred_sprite, has_lamps
+from edge_autotuner.simulation.world.people import Body, draw_person
+from edge_autotuner.simulation.world.sprite import View, scale_number
 from edge_autotuner.simulation.world.traffic import Demand, Traffic
 
 SMALL: SizeWH = (320, 184)
@@ -25,18 +29,18 @@ STORM = WorldConditions(
     compression=2, turn=(150, -50), demand=Demand(2.0, {"bus": 0.3}, has_works=True),
 )  # fmt: skip
 INFRARED = WorldConditions(daylight=0, has_infrared=True, overcast=32)
+NIGHT = WorldConditions(daylight=1, season="autumn", season_before="summer", season_step=20)
 
 GOLDEN = {
-    "street": "1643315f38cb73b23a49ef1dbd6447d728137d00f86ed82cb591745f5facf606",
-    "parking": "f3be8ad1b4d53e69f2bccc0fbe4072c307e1afbc38e1e3ab411252daeecf85b9",
-    "campus": "e5c413553c561909847df0df23dd47b3f13867cc04f2ed0f062c1defbda20cd3",
-    "motorway": "f3eeab7e09f7057005a1b914ff689650641fd876bc798a9093439fd7a690534e",
+    "street": "c35ab18257366c61af1fe096885665f736bf6ae78bb4bcf9e7781e7cf47b3ce2",
+    "parking": "2ecf16bb767e69e4226845d22e0d1580e983c9625c2d3c87c308b86e2765c507",
+    "campus": "6677323e8620ea1d6738e9ea8cdaa7e935bfdb03fb961f5b7161e33a08fb44c3",
+    "motorway": "29da647eb330e527b841d1c6f88db7942eb19361771a23c04c0717e95ba01717",
 }
-"""SHA-256 of three frames by day, in a storm and in infrared light.
+"""SHA-256 of four frames: by day, in a storm, in infrared light and at night while the season changes.
 
-Made on x86-64 with OpenCV 5.0. They rely on IEEE doubles with + - * / and sqrt, NumPy's Philox, and OpenCV's integer
-polygon filling, area averages by 2, 4 and 8, saturated sums, and products scaled by powers of two that round halves to
-even.
+Made on x86-64 with OpenCV 5.0. They rely on IEEE doubles with + - * / and sqrt, NumPy's Philox and whole numbers, and
+OpenCV's integer polygon filling, bit-exact interpolation, tables and saturated sums.
 """
 
 
@@ -47,7 +51,7 @@ def small_world(scene: SceneType = "street", conditions: WorldConditions | None 
 
 def digest_of(scene: SceneType) -> str:
     digest = hashlib.sha256()
-    for conditions, index in ((WorldConditions(), 431), (STORM, 77_777_777), (INFRARED, 3)):
+    for conditions, index in ((WorldConditions(), 431), (STORM, 77_777_777), (INFRARED, 3), (NIGHT, 600)):
         digest.update(small_world(scene, conditions, camera=2, seed=5).image(index).tobytes())
     return digest.hexdigest()
 
@@ -92,6 +96,54 @@ def test_any_frame_can_be_asked_for_at_once() -> None:
     frame = reverse.frame(201)
     assert (frame.index, frame.time_s, frame.size_wh) == (201, 20.1, SMALL)
     assert np.array_equal(frame.image_bgr, pictures[201])
+
+
+def test_it_gets_darker_and_noisier_towards_the_night() -> None:
+    empty = Demand(0.0)
+    day, dusk, night = (
+        [
+            small_world("street", WorldConditions(daylight=step, demand=empty), camera=1).image(n).astype(int)
+            for n in (0, 1)
+        ]
+        for step in (32, 9, 2)
+    )
+    assert day[0].mean() > 1.4 * dusk[0].mean() > 1.4 * 1.4 * night[0].mean() > 20
+    noise = [np.abs(one[0] - one[1]).mean() for one in (day, dusk, night)]
+    assert noise[0] < noise[1] < noise[2]
+    colour = [np.ptp(one[0], axis=2).mean() for one in (day, dusk, night)]
+    assert colour[0] > colour[1] > colour[2] > 0
+
+
+def test_lamps_light_the_road_and_what_moves_is_blurred_at_night() -> None:
+    light = WorldConditions(daylight=0, noise=0, compression=0)
+    busy, empty = (small_world("motorway", replace(light, demand=Demand(n))).image(600).astype(int) for n in (1.0, 0.0))
+    assert (busy - empty).max() > 150  # glare
+    things = list(Traffic(make_layout("parking", 1, SMALL), 1, lambda _s: Demand()).things_at(50.0))
+    parked = [one for one in things if one.is_parked]
+    assert parked
+    assert not any(has_lamps(one) for one in parked)
+    sprite = draw_person(Body.number(3), "walk", 4, View(16, 3, scale_number(40.0)))
+    blurred = blurred_sprite(sprite, (9, -4))
+    high, wide = sprite.clear.shape[:2]
+    assert blurred.clear.shape == (high + 4, wide + 9, 3)
+    assert blurred.clear.min() >= sprite.clear.min()
+    opaque, before = (int((128 - one.clear.astype(int)).sum()) for one in (blurred, sprite))
+    assert 0.97 * before < opaque <= before  # rounded down
+    assert blurred_sprite(sprite, (1, 0)).anchor[0] - sprite.anchor[0] in (0, 1)
+
+
+def test_a_season_comes_step_by_step() -> None:
+    def ground(step: int) -> np.ndarray:
+        turning = WorldConditions(season="winter", season_before="summer", season_step=step, noise=0, compression=0)
+        return small_world("campus", replace(turning, demand=Demand(0.0))).image(0).astype(int)
+
+    summer, winter = (small_world("campus", WorldConditions(season=season, noise=0, compression=0, demand=Demand(0.0)))
+                      .image(0).astype(int) for season in ("summer", "winter"))  # fmt: skip
+    assert np.array_equal(ground(0), summer)
+    assert np.array_equal(ground(32), winter)
+    away = [np.abs(ground(step) - summer).mean() for step in (0, 8, 16, 24, 32)]
+    assert away == sorted(away)
+    assert away[2] > 0.25 * away[4]
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"camera": 1}])

@@ -1,0 +1,135 @@
+"""What vehicles do to a picture at night: light on the road, lamps that dazzle, and blur by the long exposure.
+
+Sums, products and quotients of whole numbers only, as everywhere in the simulated world.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from edge_autotuner.core.types import ImageArray
+from edge_autotuner.simulation.world.camera import BLOCK_PX, PinholeCamera
+from edge_autotuner.simulation.world.exact import cosine, dimmed, sine
+from edge_autotuner.simulation.world.sprite import Colour, Sprite
+from edge_autotuner.simulation.world.traffic import Thing
+from edge_autotuner.simulation.world.truth import Placed
+
+_HEAD: Colour = (205, 232, 240)
+_TAIL: Colour = (22, 18, 190)
+_HEAD_GLARE_M, _TAIL_GLARE_M, _MAX_GLARE_PX = 1.0, 0.42, 60
+_BEAMS = (  # metres ahead and to each side, light out of 128: from weak and wide to strong and narrow
+    ((0.5, 0.8), (17.0, 2.9), 14),
+    ((0.5, 0.7), (11.0, 2.0), 30),
+    ((0.8, 0.6), (6.5, 1.3), 52),
+)
+_MAX_COPIES, _MAX_BLUR_PX = 10, 40
+
+
+def has_lamps(thing: Thing | None) -> bool:
+    """Whether something drives with its lamps on at night; bicycles of this world have none."""
+    return thing is not None and thing.model is not None and thing.model.kind != "bicycle" and not thing.is_parked
+
+
+def beams_of(things: list[Thing], camera: PinholeCamera, shake: tuple[int, int], strength: int) -> ImageArray | None:
+    """Return the light of headlamps on the road, out of 128, at every eighth pixel; None if nothing drives here.
+
+    Args:
+        things: what is in the picture.
+        camera: that sees it.
+        shake: offset of the picture, pixels.
+        strength: of the lamps, 0 to 128.
+    """
+    driving = [thing for thing in things if has_lamps(thing)]
+    if not driving:
+        return None
+    width, height = camera.size_wh
+    light = np.zeros((height // BLOCK_PX, width // BLOCK_PX), np.uint8)
+    corners = np.array([[_beam(thing, near, far) for thing in driving] for near, far, _ in _BEAMS])
+    columns, rows = camera.project_ground(corners[..., 0], corners[..., 1])
+    fixed = np.stack([(columns + shake[0]) * (16 / BLOCK_PX), (rows + shake[1]) * (16 / BLOCK_PX)], axis=-1)
+    fixed = np.clip(np.floor(fixed), -(1 << 20), 1 << 20).astype(np.int32)
+    for (_, _, bright), outlines in zip(_BEAMS, fixed, strict=True):
+        for outline in outlines:
+            cv2.fillConvexPoly(light, outline, bright * strength // 128, cv2.LINE_8, 4)
+    return light
+
+
+def _beam(thing: Thing, near: tuple[float, float], far: tuple[float, float]) -> list[tuple[float, float]]:
+    assert thing.model is not None, "only vehicles have lamps"
+    c, s, front = cosine(thing.heading), sine(thing.heading), thing.model.size.length / 2
+    (x, y), corners = thing.place, ((near[0], -near[1]), (far[0], -far[1]), (far[0], far[1]), (near[0], near[1]))
+    return [(x + (front + ahead) * c - side * s, y + (front + ahead) * s + side * c) for ahead, side in corners]
+
+
+def add_beams_in_place(image: ImageArray, day_bgr: ImageArray, light: ImageArray) -> None:
+    """Light the ground up.
+
+    Args:
+        image: (H, W, 3) uint8, the picture so far.
+        day_bgr: (H, W, 3) uint8, the same by day.
+        light: (H // 8, W // 8) uint8, out of 128.
+    """
+    height, width = image.shape[:2]
+    smooth = cv2.resize(light, (width, height), interpolation=cv2.INTER_LINEAR_EXACT)
+    cv2.add(image, dimmed(day_bgr, cv2.merge([smooth, smooth, smooth])), dst=image)
+
+
+def add_lamps_in_place(image: ImageArray, one: Placed) -> None:
+    """Draw the lamps of a vehicle that look to the camera, with their glare."""
+    thing, view = one.thing, one.view
+    assert thing is not None, "only vehicles have lamps"
+    assert thing.model is not None, "only vehicles have lamps"
+    assert view is not None, "things have a view"
+    size, (_, cos_yaw, _, _) = thing.model.size, view.angles
+    end, colour, glare_m = (1, _HEAD, _HEAD_GLARE_M) if cos_yaw < 0.1 else (-1, _TAIL, _TAIL_GLARE_M)
+    radius = min(_MAX_GLARE_PX, max(2, int(glare_m * view.px_per_m)))
+    sides = (0.0,) if thing.model.kind == "motorcycle" else (-0.36, 0.36)
+    for dx, dy in view.flat(
+        [(end * size.length / 2, side * size.width, 0.45 * min(1.5, size.height)) for side in sides]
+    ):
+        _add_glare_in_place(image, int(one.xy[0] + dx), int(one.xy[1] + dy), radius, colour)
+
+
+def _add_glare_in_place(image: ImageArray, x: int, y: int, radius: int, colour: Colour) -> None:
+    height, width = image.shape[:2]
+    x1, y1, x2, y2 = max(0, x - radius), max(0, y - radius), min(width, x + radius + 1), min(height, y + radius + 1)
+    if x1 < x2 and y1 < y2:
+        part = image[y1:y2, x1:x2]
+        cv2.add(part, _glare(radius, colour)[y1 - y + radius :, x1 - x + radius :][: y2 - y1, : x2 - x1], dst=part)
+
+
+@lru_cache(maxsize=2 * _MAX_GLARE_PX)
+def _glare(radius: int, colour: Colour) -> ImageArray:
+    """Return a lamp that dazzles, (2 * radius + 1, 2 * radius + 1, 3): white within, falling off to nothing."""
+    offsets = np.arange(-radius, radius + 1, dtype=np.int64)
+    square = offsets[:, None] ** 2 + offsets[None, :] ** 2
+    left = np.maximum(0, 256 - square * 256 // (radius * radius + 1))  # of 256, 0 at the rim
+    light = left**4 // (1 << 23)  # 512 in the middle
+    coloured = light[..., None] * np.array(colour) // 512
+    core = np.maximum(0, light - 300)[..., None]  # the sensor is full there: white
+    return np.asarray(np.minimum(255, coloured + core), np.uint8)
+
+
+def blur_step(moved_px: float) -> int:
+    """Return a movement during the exposure in the steps in which blurred pictures are kept, pixels."""
+    whole = max(-_MAX_BLUR_PX, min(_MAX_BLUR_PX, int(moved_px // 1)))
+    return whole if abs(whole) < 4 else whole // 2 * 2
+
+
+def blurred_sprite(sprite: Sprite, moved_xy: tuple[int, int]) -> Sprite:
+    """Return the picture of something that moves while the shutter is open, halfway at its place."""
+    dx, dy = moved_xy
+    high, wide = sprite.clear.shape[:2]
+    n = min(_MAX_COPIES, max(abs(dx), abs(dy)) + 1)
+    shape = high + abs(dy), wide + abs(dx), 3
+    colour, opaque = np.zeros(shape, np.uint16), np.zeros(shape, np.uint16)
+    left, top = max(0, -dx), max(0, -dy)
+    for number in range(n):
+        x, y = left + number * dx // (n - 1), top + number * dy // (n - 1)
+        colour[y : y + high, x : x + wide] += sprite.image_bgr
+        opaque[y : y + high, x : x + wide] += 128 - sprite.clear
+    anchor = sprite.anchor[0] + left + dx // 2, sprite.anchor[1] + top + dy // 2
+    return Sprite((colour // n).astype(np.uint8), (128 - opaque // n).astype(np.uint8), anchor)
