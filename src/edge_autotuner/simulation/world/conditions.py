@@ -148,7 +148,7 @@ class WorldConditions:
     @property
     def noise_now(self) -> int:
         """Deviation of the sensor noise in this light, half grey levels."""
-        return self.noise + self.darkness // (3 if self.is_infrared else 1)
+        return self.noise + (self.darkness // 3 if self.is_infrared else self.darkness * 3 // 4)
 
     def fog_at(self, depth_m: float) -> int:
         """Return how much light comes through the fog from so far away, 0 to 128."""

@@ -19,7 +19,7 @@ from edge_autotuner.simulation.world.truth import Placed
 
 _HEAD: Colour = (205, 232, 240)
 _TAIL: Colour = (22, 18, 190)
-_HEAD_GLARE_M, _TAIL_GLARE_M, _MAX_GLARE_PX = 1.0, 0.42, 60
+_HEAD_GLARE_M, _TAIL_GLARE_M, _MAX_GLARE_PX = 0.8, 0.42, 60
 _BEAMS = (  # metres ahead and to each side, light out of 128: from weak and wide to strong and narrow
     ((0.5, 0.8), (17.0, 2.9), 14),
     ((0.5, 0.7), (11.0, 2.0), 30),

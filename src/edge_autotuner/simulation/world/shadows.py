@@ -46,6 +46,8 @@ def paint_shadows_in_place(
     rows, columns = _touched(np.concatenate([feet, tips]) if shadow else feet, image.shape)
     part = image[rows, columns]
     shade = light[rows, columns]
+    if not shade.size:  # all of them stand outside the picture
+        return
     part[:] = dimmed(part, cv2.merge([shade, shade, shade]))
 
 
