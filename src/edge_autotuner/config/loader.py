@@ -35,6 +35,8 @@ WORDS_OF_TYPES = {
 }
 """Explanations of Pydantic's error types, shown instead of a class name."""
 
+_MAX_SHOWN, _MAX_TOLD = 200, 50  # letters of a wrong value, and mistakes in one message
+
 _Config = TypeVar("_Config", bound=BaseModel)
 
 
@@ -129,7 +131,8 @@ def _index(items: list[Any], key: str, dotted: str) -> int:
 def _explain(error: ValidationError, text: str, path: Path | None, overrides: Mapping[str, Any]) -> str:
     lines = []
     found = error.errors()
-    for item in found:
+    root = compose_yaml(text, where="") if text else None
+    for item in found[:_MAX_TOLD]:
         is_a_consequence = item["type"] == "too_short" and any(
             other["loc"][: len(item["loc"])] == item["loc"] and len(other["loc"]) > len(item["loc"]) for other in found
         )
@@ -148,25 +151,32 @@ def _explain(error: ValidationError, text: str, path: Path | None, overrides: Ma
         flagged = any(
             value is not None and (dotted == name or dotted.startswith(f"{name}.")) for name, value in overrides.items()
         )
-        line = None if flagged else _line_of(text, keys)
+        line = None if flagged else _line_of(root, keys)
         # a conflict between settings, or a missing one
         is_whole = path is not None and not overrides and (not keys or item["type"] == "missing")
         where = f"{path}:{line}: " if line else f"{path}: " if is_whole else ""
         is_shown = item["type"] not in {"missing", "extra_forbidden"} and not isinstance(item["input"], Mapping)
-        got = f" (got {item['input']!r})" if is_shown else ""
+        got = f" (got {_shortened(repr(item['input']))})" if is_shown else ""
         lines.append(f"{where}{dotted or 'settings'}: {message}{got}")
+    if len(found) > _MAX_TOLD:
+        lines.append(f"and {len(found) - _MAX_TOLD} more mistakes")
     return "; ".join(lines)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def place_in_file(path: Path, keys: tuple[str, ...]) -> str:
     """Return `FILE:LINE: ` of nested keys, for mistakes that only a look at several settings finds."""
-    line = _line_of(_read(path), keys)
+    text = _read(path)
+    line = _line_of(compose_yaml(text, where="") if text else None, keys)
     return f"{path}:{line}: " if line else f"{path}: "
 
 
-def _line_of(text: str, keys: tuple[str, ...]) -> int | None:
+def _line_of(root: yaml.Node | None, keys: tuple[str, ...]) -> int | None:
     """Return the 1-based line of the deepest of the nested keys in the file."""
-    node = compose_yaml(text, where="") if text else None
+    node = root
     line = None
     for key in keys:
         if isinstance(node, yaml.SequenceNode) and key.isdigit() and int(key) < len(node.value):

@@ -18,6 +18,7 @@ from edge_autotuner.errors import ConfigError
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 32
+MAX_DIGITS = 100
 MAX_NODES = 20_000
 """Counted with all aliases expanded."""
 
@@ -76,10 +77,24 @@ _SettingsDumper.add_implicit_resolver(
 
 def _construct_float(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
     text = str(loader.construct_scalar(node)).lower()
-    return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+    try:
+        return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+    except ValueError:
+        raise yaml.constructor.ConstructorError(None, None, "not a number", node.start_mark) from None
+
+
+def _construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    if len(str(node.value)) > MAX_DIGITS:
+        what = f"a number of {len(str(node.value))} digits; the limit for settings is {MAX_DIGITS}"
+        raise yaml.constructor.ConstructorError(None, None, what, node.start_mark)
+    try:
+        return int(loader.construct_yaml_int(node))
+    except ValueError:
+        raise yaml.constructor.ConstructorError(None, None, "not a whole number", node.start_mark) from None
 
 
 _SettingsLoader.add_constructor("tag:yaml.org,2002:float", _construct_float)
+_SettingsLoader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 
 
 def read_yaml(text: str, *, where: str) -> Any:  # noqa: ANN401 (YAML values)

@@ -105,6 +105,8 @@ class Deadline:
         return self.remaining_s <= 0.0
 
 
+_TOO_LONG_S = 1e300
+_MAX_SHOWN = 60
 _UNIT_S = {"": 1.0, "s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _NUMBER_AND_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
 _DURATION = re.compile(r"\d+(\.\d+)?|(\d+(\.\d+)?\s*(s|sec|m|min|h|d)\s*)+")  # a unit ends each part: linear time
@@ -120,13 +122,19 @@ def parse_duration_s(text: str | float) -> float:
         ConfigError: it is not a positive duration.
     """
     if isinstance(text, int | float):
-        seconds = float(text)
+        seconds = float(text) if text < _TOO_LONG_S else float("inf")  # a float cannot hold every whole number
     else:
         lowered = text.strip().lower()
         if not _DURATION.fullmatch(lowered):
-            raise ConfigError(f"'{text}' is not a duration; use e.g. 90s, 10min or 1h30m")
+            raise ConfigError(f"'{_shortened(text)}' is not a duration; use e.g. 90s, 10min or 1h30m")
         parts = _NUMBER_AND_UNIT.findall(lowered)
         seconds = sum(float(number) * _UNIT_S[unit] for number, unit in parts)
     if not 0 < seconds < float("inf"):
-        raise ConfigError(f"a duration must be positive, got '{text}'")
+        raise ConfigError(f"a duration must be positive and finite, got '{_shortened(text)}'")
     return seconds
+
+
+def _shortened(text: str | float) -> str:
+    """Return what somebody wrote, cut where it is no longer of use."""
+    shown = str(text)
+    return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}..."

@@ -40,8 +40,12 @@ class ScriptedConditions:
         return int(hours) + int(minutes) / 60
 
     @cached_property
+    def _events(self) -> tuple[WorldEvent, ...]:
+        return tuple(sorted(self._script.events, key=lambda e: e.at))
+
+    @cached_property
     def _light_events(self) -> tuple[WorldEvent, ...]:
-        return tuple(sorted((e for e in self._script.events if e.what in LIGHTS), key=lambda e: e.at))
+        return tuple(event for event in self._events if event.what in LIGHTS)
 
     def _conditions(self, time_s: float) -> WorldConditions:
         script = self._script
@@ -49,7 +53,7 @@ class ScriptedConditions:
         foliage, traffic, has_works = Foliage(script.season), script.traffic, False
         shares: dict[str, float] = dict(script.shares.items())
         right = down = 0.0
-        for event in sorted(script.events, key=lambda e: e.at):
+        for event in self._events:
             level = event.level(time_s)
             if event.what == "new-class" and event.kind is not None:
                 shares[event.kind] = (event.share or _DEFAULT_SHARE) if level > 0 else 0.0

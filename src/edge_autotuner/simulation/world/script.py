@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator, field_validator, model_validator
 
 from edge_autotuner.config.base import FrozenConfig, Seconds
 from edge_autotuner.config.loader import place_in_file, resolve_settings
@@ -31,11 +34,25 @@ READY_SCRIPTS = ("dynamic", "semi-repetitive", "repetitive", "quiet-day", "week"
 
 _DAY_S = 86_400.0
 _MAX_OCCURRENCES = 10_000
+_MAX_EVENTS, _MAX_TOLD = 500, 10
+_ZERO = re.compile(r"0(\.0{1,9})?\s*(s|sec|m|min|h|d)?")
 _OWN_FIELDS: dict[str, tuple[str, ...]] = {
     "kind": ("new-class",), "share": ("new-class",), "right": ("turn",), "down": ("turn",), "season": ("season",),
     "factor": ("traffic",),
 }  # fmt: skip
 _NEEDED: dict[str, tuple[str, ...]] = {"new-class": ("kind",), "season": ("season",), "traffic": ("factor",)}
+
+
+def _zero_or(value: object, read: ValidatorFunctionWrapHandler) -> float:
+    if isinstance(value, str):
+        is_zero = _ZERO.fullmatch(value.strip()) is not None
+    else:
+        is_zero = isinstance(value, int | float) and not isinstance(value, bool) and value == 0
+    return 0.0 if is_zero else float(read(value))
+
+
+SecondsOrZero = Annotated[Seconds, WrapValidator(_zero_or)]
+"""A duration, or nothing."""
 
 
 class WorldEvent(FrozenConfig):
@@ -45,9 +62,9 @@ class WorldEvent(FrozenConfig):
     """
 
     what: EventKind = Field(description="What happens.")
-    at: Seconds | Literal[0] = Field(0, description="When it begins, simulated time from the beginning, e.g. 2h.")
+    at: SecondsOrZero = Field(0, description="When it begins, simulated time from the beginning, e.g. 2h.")
     for_: Seconds | None = Field(None, alias="for", description="How long until it has gone again; to the end if none.")
-    fade: Seconds | Literal[0] = Field(0, description="How long it takes to come and to go.")
+    fade: SecondsOrZero = Field(0, description="How long it takes to come and to go.")
     strength: float = Field(0.7, gt=0, le=1, description="Of rain, fog, snow, clouds, dirt, noise, defocus or shake.")
     every: Seconds | None = Field(None, description="It happens again after this, from one beginning to the next.")
     times: int | None = Field(
@@ -90,6 +107,11 @@ class WorldEvent(FrozenConfig):
             return "every", f"happens more than {_MAX_OCCURRENCES} times"
         return None
 
+    def n_times(self, length_s: float) -> float:
+        """Return how often it happens at most, for an event without a problem."""
+        n = 1 if self.every is None else -((self.at - length_s) // self.every)
+        return n if self.times is None else min(n, self.times)
+
     def spans(self, length_s: float) -> Iterator[tuple[float, float]]:
         """Yield beginning and end of each time that it happens; the end may be after that of the script."""
         end = length_s if self.for_ is None else self.for_
@@ -125,11 +147,12 @@ class WorldScript(FrozenConfig):
     scene: SceneType = Field("street", description="Type of the scene.")
     camera: int = Field(0, ge=0, le=9999, description="Number of the camera: another one sees another place.")
     size: str = Field("640x360", pattern=r"^[1-9]\d{0,4}x[1-9]\d{0,4}$", description="Size of the pictures.")
-    rate: float = Field(10.0, gt=0, le=100, description="Pictures per second.")
+    rate: float = Field(10.0, ge=0.001, le=100, description="Pictures per second.")
     seed: int = Field(0, ge=0, le=2**63 - 1, description="Of people, vehicles, noise and weather.")
     length: Seconds = Field(60.0, description="Simulated time, e.g. 7d.")
     day: Seconds = Field(
         _DAY_S,
+        ge=1,
         description="How long a simulated day lasts in the video. Objects keep their speed; light and events hurry.",
     )
     starts_at: str = Field("12:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="Time of day at the beginning.")
@@ -146,7 +169,7 @@ class WorldScript(FrozenConfig):
     noise: float = Field(2.0, ge=0, le=16, description="Sensor noise by day, grey levels.")
     compression: int = Field(1, ge=0, le=3, description="How coarse the codec is, 0 not at all.")
     shake: int = Field(0, ge=0, le=6, description="How far the picture shakes, pixels.")
-    events: tuple[WorldEvent, ...] = Field((), description="What happens, in any order.")
+    events: tuple[WorldEvent, ...] = Field((), max_length=_MAX_EVENTS, description="What happens, in any order.")
 
     @field_validator("size")
     @classmethod
@@ -191,7 +214,11 @@ class WorldScript(FrozenConfig):
                     ("events", str(number), "kind"),
                     f"{event.kind} is no new class: 'shares' has it from the beginning",
                 )
-        yield from self._overlaps()
+        n_times = math.fsum(event.n_times(self.length) for event in self.events if event.problem(self.length) is None)
+        if n_times > _MAX_OCCURRENCES:
+            yield ("events",), f"happen {n_times:.0f} times together, more than {_MAX_OCCURRENCES}"
+        else:
+            yield from self._overlaps()
 
     def _overlaps(self) -> Iterator[tuple[tuple[str, ...], str]]:
         spans = []
@@ -242,7 +269,8 @@ def load_script(script: Path | str, overrides: dict[str, Any] | None = None) -> 
     elif not path.exists() and path.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"no script '{script}'; give a YAML file, or one of {', '.join(READY_SCRIPTS)}")
     loaded = resolve_settings(WorldScript, path, overrides or {})
-    problems = [f"{place_in_file(path, keys)}{'.'.join(keys)}: {text}" for keys, text in loaded.problems()]
+    found = islice(loaded.problems(), _MAX_TOLD)
+    problems = [f"{place_in_file(path, keys)}{'.'.join(keys)}: {text}" for keys, text in found]
     if problems:
         raise ConfigError("; ".join(problems))
     return loaded

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import re
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -61,6 +64,33 @@ def test_the_ready_scripts_are_told_apart_by_what_returns() -> None:
         ("shares: {bus: 0.1}\nevents:\n  - {what: new-class, kind: bus}\n", ":3: events.0.kind", "is no new class"),
         ("lenght: 1h\n", ":1: lenght", "no such setting"),
         ("events:\n  - {what: rain, for: 1s, every: 1s}\nlength: 30d\n", ":2: events.0.every", "more than 10000 times"),
+        (
+            "length: 9d\nevents:\n"
+            + "".join(f"  - {{what: rain, at: {n}s, for: 1s, every: 5min}}\n" for n in range(9)),
+            ":2: events",
+            "23328 times together",
+        ),
+        ("events: [" + "{what: rain}, " * 501 + "]\n", ":1: events", "at most 500"),
+        ("events: [{what: rain, at: -5s}]\n", ":1: events.0.at", "'-5s' is not a duration"),
+        ("events: [{what: turn, right: .nan}]\n", ":1: events.0.right", "less than or equal to 45"),
+        ("shares: {bus: .nan}\n", ":1: shares.bus", "less than or equal to 1"),
+        (f"length: {'9' * 400}\n", ":1: ", "a number of 400 digits; the limit for settings is 100"),
+        (f"length: {'9' * 90}\n", ":1: length", "at most 36500 days"),
+        ("length: 1e400\n", ":1: length", "positive and finite"),
+        ("day: 1.0e-320\n", ":1: day", "greater than or equal to 1"),
+        ("rate: 1.0e-300\n", ":1: rate", "greater than or equal to 0.001"),
+        ("seed: 1\nseed: 2\n", ":2: ", "duplicate key 'seed'"),
+        ("seed: !!int 9min\n", ":1: ", "not a whole number"),
+        ("events: &a [*a]\n", ":1: ", "an alias refers to a value that contains it"),
+        (
+            "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+            + "".join(f"{'bcdefg'[n]}: &{'bcdefg'[n]} [{', '.join(['*' + 'abcdefg'[n]] * 9)}]\n" for n in range(6)),
+            ":5: ",
+            "more than 20000 values",
+        ),
+        ("# " + "x" * 10_000_000, ": ", "larger than 256 KiB"),
+        ("sc\u00e9ne: street\n", ":1: sc\u00e9ne", "no such setting"),
+        (f"scene: {'x' * 5000}\n", ":1: scene", "x..."),
     ],
 )
 def test_mistakes_are_told_with_file_line_and_key(text: str, place: str, message: str, tmp_path: Path) -> None:
@@ -69,6 +99,81 @@ def test_mistakes_are_told_with_file_line_and_key(text: str, place: str, message
         load_script(path)
     assert f"{path}{place}" in str(caught.value)
     assert message in str(caught.value)
+
+
+_ODD = (
+    ".nan",
+    "-.inf",
+    "-1",
+    "-5min",
+    "1e308",
+    "9" * 90,
+    "0",
+    "1e-320",
+    "~",
+    "true",
+    "[]",
+    "{}",
+    "&a [1]",
+    "*a",
+    "!!binary aGk=",
+    "!!python/object:os.system x",
+    "\u202e",
+    "\U0001f600",
+    "1e-9",
+    "rain",
+    "99999999999999999999h",
+    "7d",
+    "1_0",
+    "0x10",
+    "'",
+    '"',
+)
+
+
+def mutated(text: str, draws: random.Random) -> str:
+    """Replace a value, a piece or a line of a script by something odd, or repeat a line."""
+    lines = text.split("\n")
+    number, value = draws.randrange(len(lines)), draws.choice(_ODD)
+    values = list(re.finditer(r": ([^,}\n]+)", text))
+    found, start = draws.choice(values), draws.randrange(len(text))
+    return draws.choice([
+        text[: found.start(1)] + value + text[found.end(1) :],
+        text[:start] + value + text[start:],
+        text[:start] + text[start + draws.randrange(1, 12) :],
+        "\n".join([*lines[:number], draws.choice(lines), *lines[number:]]),
+    ])  # fmt: skip
+
+
+def refusal(path: Path) -> str | None:
+    """Return why a script is refused; None if it is read, and conditions follow from it."""
+    try:
+        script = load_script(path)
+    except ConfigError as exc:
+        return str(exc)
+    schedule = ScriptedConditions(script)
+    for index in (0, script.n_frames // 2, script.n_frames - 1):
+        schedule.at(index / script.rate)
+    return None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_mutated_script_is_read_or_refused_with_its_place(seed: int, tmp_path: Path) -> None:
+    draws = random.Random(seed)
+    folder = Path(str(files("edge_autotuner.simulation.world"))) / "scripts"
+    told = []
+    for _ in range(60):
+        text = (folder / f"{draws.choice(READY_SCRIPTS)}.yaml").read_text("utf-8")
+        told.append(refusal(write(tmp_path, mutated(text, draws))))
+    refused = [text for text in told if text is not None]
+    assert 20 <= len(refused) < 60
+    assert all(str(tmp_path) in text for text in refused)
+    assert max(map(len, refused)) < 20_000
+
+
+def test_no_time_may_be_written_in_all_ways(tmp_path: Path) -> None:
+    for zero in ("0", "0s", "0.0", "'0min'"):
+        assert load_script(write(tmp_path, f"events: [{{what: rain, at: {zero}, fade: {zero}}}]")).events[0].at == 0
 
 
 def test_an_unknown_name_lists_the_ready_scripts() -> None:
