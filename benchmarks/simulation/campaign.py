@@ -75,8 +75,9 @@ def speed_table(results: Mapping[str, Any]) -> str:
     rows = results.get("speed", {}).get("measured", [])
     if not rows:
         return _NOT_MEASURED
-    lines = ([row["scene"], *(f"{row['fps'][name]:.0f}" for name in speed.FEATURES)] for row in rows)
-    made = table(["simulated scene", *speed.FEATURES], lines)
+    names = [name for name in speed.FEATURES if name in rows[0]["fps"]]
+    lines = ([row["scene"], *(f"{row['fps'][name]:.0f}" for name in names)] for row in rows)
+    made = table(["simulated scene", *names], lines)
     return f"{made}\n\n{machine_line(results['speed']['machine'])}"
 
 
@@ -99,9 +100,15 @@ def week_line(results: Mapping[str, Any]) -> str:
     if not week:
         return _NOT_MEASURED
     days = ", ".join(f"{value:.0f}" for value in week["resident_mb"])
+    if "random_mb" not in week:
+        return (
+            f"{week['n_frames']:,} of {week['of_frames']:,} frames of the script `week`, spread evenly: resident "
+            f"memory at the end of each day {days} MB."
+        )
     return (
-        f"{week['n_frames']:,} of {week['of_frames']:,} frames of the script `week`, spread evenly: resident memory at "
-        f"the end of each day {days} MB."
+        f"All {week['n_frames']:,} frames of the script `week` in order, {week['fps']:.0f} per second of processor "
+        f"time: resident memory at the end of each day {days} MB; after {week['n_random']:,} more frames at random "
+        f"{week['random_mb']:.0f} MB."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -32,8 +33,9 @@ FEATURES = {
     "+ defocus": replace(_PLAIN, defocus=1),
     "+ shake": replace(_PLAIN, shake_px=3),
     "everything": _ALL,
+    "everything at night": replace(_ALL, daylight=2),
 }
-_N_TURNS, _N_WARM = 5, 100
+_N_TURNS, _N_WARM, _N_RANDOM = 5, 100, 2000
 
 
 def run_speed(*, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -67,12 +69,22 @@ def _world(scene: Any, conditions: WorldConditions) -> SimulatedWorld:  # noqa: 
 
 
 def run_week(*, quick: bool) -> dict[str, Any]:
-    """Draw frames spread over the script `week`, and say how much memory grew after the first day."""
+    """Draw all frames of the script `week` in order, then some at random; return what memory is resident when."""
     world = open_world(load_script("week"))
-    n_days, per_day = 7, 10 if quick else 300
+    n_days, per_day = 7, world.n_frames // 7
     resident = []
-    for day in range(n_days):
-        for number in range(per_day):
-            world.image(day * 3000 + number * 3000 // per_day)
-        resident.append(memory_mb())
-    return {"n_frames": n_days * per_day, "of_frames": world.n_frames, "resident_mb": resident}
+    with one_core():
+        before = time.process_time()
+        for day in range(n_days):
+            for index in range(day * per_day, (day + 1) * per_day, 100 if quick else 1):
+                world.image(index)
+            resident.append(memory_mb())
+        taken_s = time.process_time() - before
+        draws = random.Random(1)
+        for _ in range(20 if quick else _N_RANDOM):
+            world.image(draws.randrange(world.n_frames))
+    n_frames = n_days * len(range(0, per_day, 100 if quick else 1))
+    return {
+        "n_frames": n_frames, "of_frames": world.n_frames, "resident_mb": resident, "fps": n_frames / taken_s,
+        "n_random": _N_RANDOM, "random_mb": memory_mb(),
+    }  # fmt: skip

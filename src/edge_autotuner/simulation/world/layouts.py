@@ -140,6 +140,7 @@ class Layout:
     works_regions: tuple[Region, ...] = ()
     works_posts: tuple[Post, ...] = ()
     sun: Ground = (0.55, 0.35)  # where a point 1 m high throws its shadow
+    verges: tuple[Walk, ...] = ()  # where nobody walks unless a script says so
 
 
 def make_layout(scene: SceneType, camera: int, size_wh: SizeWH) -> Layout:
@@ -374,5 +375,9 @@ def _motorway(number: int, size_wh: SizeWH, draws: Draws) -> Layout:
     lamps = tuple(Post(frame.at(a, 0.0), 11.0) for a in _steps(35.0, 330.0, 42.0))
     works = frame.strip((60.0, 140.0), (-wide - 4.5, -wide + 1.9), "soil")
     fence = tuple(Post(frame.at(a, -wide + 2.1), 1.2, is_lamp=False) for a in _steps(55.0, 145.0, 5.0))
+    verges = tuple(
+        Walk((frame.at(-10, way * (wide + 3.4)), frame.at(150, way * (wide + 3.4))), 0.6, 3.0, pause_share=0.3)
+        for way in (1, -1)
+    )
     return Layout(camera, draws.below(1 << 30), tuple(regions), tuple(buildings), trees, lamps, tuple(lanes), (), (),
-                  (works,), fence)  # fmt: skip
+                  (works,), fence, verges=verges)  # fmt: skip

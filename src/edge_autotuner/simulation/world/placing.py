@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.simulation.world.camera import PinholeCamera
+from edge_autotuner.simulation.world.companions import N_STEPS, draw_companion
 from edge_autotuner.simulation.world.people import draw_person
 from edge_autotuner.simulation.world.sprite import (
     DEPRESSION_BINS,
@@ -111,7 +112,12 @@ class Placer:
         return [_view(*one) for one in zip(yaws.tolist(), downs.tolist(), numbers.tolist(), strict=True)]
 
     def _picture(self, thing: Thing, view: View) -> Sprite:
-        model, body = thing.model, thing.body
+        model, body, companion = thing.model, thing.body, thing.companion
+        if companion is not None:
+            step = (
+                int(thing.stride * N_STEPS // 1) % N_STEPS if companion.kind == "dog" and thing.gait != "stand" else 0
+            )
+            return self._sprites.get((companion, step, view), lambda: draw_companion(companion, step, view))
         if model is not None:
             return self._sprites.get((model, view), lambda: draw_vehicle(model, view))
         assert body is not None, "a thing is a vehicle or a person"

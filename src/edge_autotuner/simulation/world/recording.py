@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from edge_autotuner.core import STREET_6
 from edge_autotuner.simulation.recording import write_video_file
+from edge_autotuner.simulation.world.companions import COMPANION_KINDS
 from edge_autotuner.simulation.world.people import BONES, JOINTS
 from edge_autotuner.simulation.world.truth import TrueObject
 from edge_autotuner.simulation.world.world import SimulatedWorld
@@ -17,6 +18,7 @@ from edge_autotuner.storage.atomic import storage_errors
 _CLEARLY_VISIBLE = 0.25  # objects that are seen less are crowd regions: neither to be found nor wrong
 _MIN_VISIBLE = 0.02
 _MIN_HEIGHT_PX = 6
+_CATEGORY_IDS = {name: number for number, name in enumerate((*STREET_6, *COMPANION_KINDS), 1)}
 
 
 def write_world_video(world: SimulatedWorld, path: Path) -> None:
@@ -32,9 +34,9 @@ def write_world_video(world: SimulatedWorld, path: Path) -> None:
 def write_world_truth(world: SimulatedWorld, path: Path) -> None:
     """Write the truth of all frames, one after the other, so that memory does not grow.
 
-    Categories are `STREET_6` from 1 on. Boxes enclose the whole object, cut at the border. Every annotation has
-    `track_id` and `visibility`; people have `keypoints` in COCO's order. Objects that are hardly seen, or lower than
-    6 pixels, have `iscrowd` 1.
+    Categories are `STREET_6` from 1 on, then dogs and pushchairs if there are any, which no class stands for. Boxes
+    enclose the whole object, cut at the border. Every annotation has `track_id` and `visibility`; people have
+    `keypoints` in COCO's order. Objects that are hardly seen, or lower than 6 pixels, have `iscrowd` 1.
 
     Raises:
         StorageError: the file cannot be written.
@@ -50,8 +52,7 @@ def write_world_truth(world: SimulatedWorld, path: Path) -> None:
 
 
 def _write_truth(world: SimulatedWorld, file: TextIO) -> None:
-    file.write(f'{{"info": {json.dumps({"description": f"{world.info.name}, simulated"})},\n"categories": ')
-    file.write(f'{json.dumps([_category(number, name) for number, name in enumerate(STREET_6, 1)])},\n"images": [')
+    file.write(f'{{"info": {json.dumps({"description": f"{world.info.name}, simulated"})},\n"images": [')
     width, height = world.info.size_wh
     for index in range(world.n_frames):
         image = {
@@ -63,12 +64,17 @@ def _write_truth(world: SimulatedWorld, file: TextIO) -> None:
         }
         _write_item(file, image, is_first=index == 0)
     file.write('],\n"annotations": [')
-    n_written = 0
+    n_written, kinds = 0, set[str]()
     for index in range(world.n_frames):
-        for one in world.truth(index).objects(_MIN_VISIBLE):
+        truth = world.truth(index)
+        strangers = truth.strangers(_MIN_VISIBLE)
+        kinds.update(one.kind for one in strangers)
+        for one in (*truth.objects(_MIN_VISIBLE), *strangers):
             _write_item(file, _annotation(one, n_written + 1, index + 1), is_first=n_written == 0)
             n_written += 1
-    file.write("]}\n")
+    categories = [_category(category_id, name) for name, category_id in _CATEGORY_IDS.items()
+                  if name in STREET_6 or name in kinds]  # fmt: skip
+    file.write(f'],\n"categories": {json.dumps(categories)}}}\n')
 
 
 def _write_item(file: TextIO, item: dict[str, Any], *, is_first: bool) -> None:
@@ -90,7 +96,7 @@ def is_counted(one: TrueObject) -> bool:
 def _annotation(one: TrueObject, number: int, image_id: int) -> dict[str, Any]:
     x1, y1, x2, y2 = one.box_xyxy
     annotation: dict[str, Any] = {
-        "id": number, "image_id": image_id, "category_id": one.class_id + 1, "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "id": number, "image_id": image_id, "category_id": _CATEGORY_IDS[one.kind], "bbox": [x1, y1, x2 - x1, y2 - y1],
         "area": (x2 - x1) * (y2 - y1), "iscrowd": int(not is_counted(one)), "track_id": one.track_id,
         "visibility": round(one.visible, 3),
     }  # fmt: skip

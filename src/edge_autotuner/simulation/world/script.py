@@ -17,6 +17,7 @@ from edge_autotuner.config.loader import place_in_file, resolve_settings
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.simulation.world.camera import check_picture
+from edge_autotuner.simulation.world.companions import CompanionKind
 from edge_autotuner.simulation.world.conditions import STEPS, Season
 from edge_autotuner.simulation.world.layouts import SceneType
 from edge_autotuner.simulation.world.vehicles import VehicleKind
@@ -25,6 +26,7 @@ EventKind = Literal[
     "dusk", "night", "infrared", "dawn", "clouds", "rain", "snow", "fog", "turn", "dirty-lens", "sensor", "defocus",
     "shake", "new-class", "roadworks", "season", "traffic",
 ]  # fmt: skip
+NewKind = Literal[VehicleKind, "person", CompanionKind]
 LIGHTS: dict[str, int] = {"dusk": 12, "night": 0, "infrared": 0, "dawn": STEPS}
 """Events that change the light -> step of daylight that they lead to."""
 HAS_STRENGTH = {"clouds", "rain", "snow", "fog", "dirty-lens", "sensor", "defocus", "shake"}
@@ -70,8 +72,13 @@ class WorldEvent(FrozenConfig):
     times: int | None = Field(
         None, ge=1, le=1_000_000, description="How often it happens; as often as it fits if none."
     )
-    kind: VehicleKind | None = Field(None, description="Of new-class: vehicles that were not there before.")
-    share: float | None = Field(None, gt=0, le=1, description="Of new-class: share of all vehicles.")
+    kind: NewKind | None = Field(None, description="Of new-class: what was not there before.")
+    share: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Of new-class: share of all vehicles; of people, dogs and pushchairs: of the groups that walk.",
+    )
     right: float = Field(0, ge=-45, le=45, description="Of turn: degrees to the right.")
     down: float = Field(0, ge=-15, le=15, description="Of turn: degrees down.")
     season: Season | None = Field(None, description="Of season.")
@@ -209,7 +216,7 @@ class WorldScript(FrozenConfig):
         if sum(self.shares.values()) > 1:
             yield ("shares",), f"add up to {sum(self.shares.values()):g}, more than 1"
         for number, event in enumerate(self.events):
-            if event.what == "new-class" and self.shares.get(event.kind or "car"):
+            if event.what == "new-class" and event.kind in self.shares and self.shares[event.kind] > 0:
                 yield (
                     ("events", str(number), "kind"),
                     f"{event.kind} is no new class: 'shares' has it from the beginning",

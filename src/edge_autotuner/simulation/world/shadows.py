@@ -62,6 +62,8 @@ def _touched(fixed: npt.NDArray[np.int32], shape: tuple[int, ...]) -> tuple[slic
 
 def _measures(thing: Thing) -> tuple[float, float, float]:
     """Return half the length, half the width and the height of a thing, metres."""
+    if thing.companion is not None:
+        return thing.companion.measures
     if thing.model is None:
         assert thing.body is not None, "a thing is a vehicle or a person"
         return *_BODY_M, thing.body.height_m

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import get_args
 
 from edge_autotuner.core import STREET_6
+from edge_autotuner.simulation.world.companions import COMPANION_KINDS, DOG_STRIDE_M, N_LOOKS, Companion
 from edge_autotuner.simulation.world.exact import Draws, turns_of
 from edge_autotuner.simulation.world.layouts import Bay, Ground, Lane, Layout, Walk
 from edge_autotuner.simulation.world.people import STRIDE_HEIGHTS, Body, Gait
@@ -31,9 +32,11 @@ _CLASS_OF = {
 }
 CLASS_IDS = {kind: STREET_6.id_of(name) for kind, name in _CLASS_OF.items()}
 PERSON = STREET_6.id_of("person")
+NO_CLASS = -1
 _SPEEDS = {"walk": (1.15, 1.6), "stroll": (0.7, 1.0), "run": (2.5, 3.4)}  # m/s
 _SLOWEST_MPS, _LONGEST_PAUSE_S = 0.7, 30.0
 _PARK_MPS = 3.5
+_FIRST_COMPANION = 5  # its number in a group; people come before
 _PER_SOURCE = 1_000_000_000  # track ids of one lane, walk or bay
 
 
@@ -43,7 +46,8 @@ class Demand:
 
     Attributes:
         traffic: multiplies the numbers of vehicles and people.
-        shares: of some kinds among the vehicles on the road, instead of the lanes' own; 0 keeps a kind away.
+        shares: of some kinds among the vehicles on the road, instead of the lanes' own; 0 keeps a kind away. Also of
+            `person`, `dog` and `pushchair` among the groups that walk; without them all are people.
         has_works: roadworks close some lanes.
     """
 
@@ -58,11 +62,12 @@ class Thing:
 
     Attributes:
         track_id: the same in all frames.
-        class_id: in `STREET_6`.
+        class_id: in `STREET_6`; `NO_CLASS` for a dog or a pushchair.
         place: on the ground.
         heading: turns, 0 along X, a quarter along Y.
         model: of a vehicle, else None.
         body: of a person, else None.
+        companion: a dog or a pushchair, else None.
         gait: of a person.
         stride: how far on in a stride, turns.
         is_parked: its driver is not in it.
@@ -77,6 +82,12 @@ class Thing:
     gait: Gait = "stand"
     stride: float = 0.0
     is_parked: bool = False
+    companion: Companion | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it is: a class of `STREET_6`, or a kind of companion."""
+        return self.companion.kind if self.companion is not None else STREET_6[self.class_id]
 
 
 class Line:
@@ -122,7 +133,9 @@ class Traffic:
     def __init__(self, layout: Layout, seed: int, demand_at: Callable[[float], Demand]) -> None:
         self._seed, self._demand_at = seed, demand_at
         self._lanes = [(n, lane, Line(lane.points)) for n, lane in enumerate(layout.lanes)]
-        self._walks = [(100 + n, walk, Line(walk.points)) for n, walk in enumerate(layout.walks)]
+        walks = (*layout.walks, *layout.verges)
+        self._walks = [(100 + n, walk, Line(walk.points)) for n, walk in enumerate(walks)]
+        self._first_verge = 100 + len(layout.walks)
         self._phases = [Draws(seed, 200 + n).unit() for n in range(len(layout.bays))]
         self._bays = [(200 + n, bay, Line(bay.way_in), Line(bay.way_out)) for n, bay in enumerate(layout.bays)]
         self._vehicle = lru_cache(4096)(self._plan_vehicle)
@@ -164,6 +177,8 @@ class Traffic:
         if draws.unit() >= density or (lane.is_closed_by_works and demand.has_works):
             return None
         shares = _with_shares(lane.shares, demand.shares)
+        if not any(shares.values()):
+            return None
         kind = draws.weighted(shares)
         model = VehicleModel(kind, draws.below(N_SHAPES), draws.below(N_COLOURS))  # type: ignore[arg-type]
         length = model.size.length
@@ -176,9 +191,13 @@ class Traffic:
         walked = min(since, walker.pauses_after_s) + max(0.0, since - walker.pauses_after_s - walker.pause_s)
         done = walked * walker.speed_mps
         stands = walker.pauses_after_s <= since < walker.pauses_after_s + walker.pause_s
-        (x, y), heading = line.at(line.length_m - done if walker.goes_back else done)
+        along = min(done + walker.ahead_m, line.length_m)
+        (x, y), heading = line.at(line.length_m - along if walker.goes_back else along)
         heading += 0.5 if walker.goes_back else 0.0
         place = x + walker.beside_m * line.across[0], y + walker.beside_m * line.across[1]
+        if walker.companion is not None:
+            return Thing(walker.track_id, NO_CLASS, place, heading, gait="stand" if stands else walker.gait,
+                         stride=done / DOG_STRIDE_M, companion=walker.companion)  # fmt: skip
         stride = done / (STRIDE_HEIGHTS[walker.gait] * walker.body.height_m)
         return Thing(
             walker.track_id, PERSON, place, heading + (walker.looks if stands else 0.0), body=walker.body,
@@ -201,6 +220,10 @@ class Traffic:
         beside = draws.between(-walk.half_width_m, walk.half_width_m)
         pauses = draws.unit() < walk.pause_share and gait != "run"
         pause_at, pause_s = draws.between(6.0, 30.0), draws.between(6.0, _LONGEST_PAUSE_S) if pauses else 0.0
+        newcomers = Draws(self._seed, source, slot, 7)
+        shares = demand.shares or {}
+        if newcomers.unit() >= shares.get("person", 0.0 if source >= self._first_verge else 1.0):
+            n = 0
         members = []
         for member in range(n):
             side = beside + 0.62 * (member - (n - 1) / 2)
@@ -212,6 +235,15 @@ class Traffic:
                 _track(source, slot, member), body, starts_s, ends_s, speed, goes_back, side, gait, pause_at, pause_s,
                 looks,
             ))  # fmt: skip
+        alone = _Walker(
+            0, Body.number(0), starts, starts + self._walks[source - 100][2].length_m / speed, speed, goes_back, beside,
+            gait, 0.0, 0.0, 0.0,
+        )  # fmt: skip
+        for number, kind in enumerate(COMPANION_KINDS):
+            if newcomers.unit() < shares.get(kind, 0.0) * min(1.0, chance):
+                companion = Companion(kind, newcomers.below(N_LOOKS))
+                track_id = _track(source, slot, _FIRST_COMPANION + number)
+                members.append(_beside(members[0] if members else alone, companion, track_id))
         return tuple(members)
 
     def _parking(self, source: int, bay: Bay, ways: tuple[Line, Line], time_s: float) -> Iterator[Thing]:
@@ -269,12 +301,28 @@ class _Walker:
     pauses_after_s: float
     pause_s: float
     looks: float
+    companion: Companion | None = None
+    ahead_m: float = 0.0
+
+
+def _beside(walker: _Walker, companion: Companion, track_id: int) -> _Walker:
+    """Return a dog beside somebody, or a pushchair before them."""
+    aside, ahead = (0.7, 0.3) if companion.kind == "dog" else (0.0, 0.75)
+    return replace(
+        walker, track_id=track_id, companion=companion, beside_m=walker.beside_m - aside, ahead_m=ahead, looks=0.0
+    )
 
 
 def _with_shares(shares: Mapping[str, float], set_shares: Mapping[str, float] | None) -> Mapping[str, float]:
-    """Return the shares with some of them set; the others keep their proportions. Cycle tracks stay cycle tracks."""
-    if not set_shares or "car" not in shares:
+    """Return the shares with some of them set; the others keep their proportions.
+
+    Cycle tracks stay cycle tracks: of their kinds only those that are kept away are missing.
+    """
+    set_shares = {kind: share for kind, share in (set_shares or {}).items() if kind in KINDS}
+    if not set_shares:
         return shares
+    if "car" not in shares:
+        return {kind: share for kind, share in shares.items() if set_shares.get(kind) != 0}
     others = math.fsum(share for kind, share in shares.items() if kind not in set_shares)
     rest = max(0.0, 1 - math.fsum(set_shares.values())) / others if others else 0.0
     return {kind: set_shares.get(kind, rest * shares.get(kind, 0.0)) for kind in KINDS}

@@ -12,7 +12,7 @@ from edge_autotuner.core import Detections
 from edge_autotuner.core.types import BoolArray, SizeWH
 from edge_autotuner.simulation.world.people import N_PHASES, joints_of
 from edge_autotuner.simulation.world.sprite import Sprite, View
-from edge_autotuner.simulation.world.traffic import Thing
+from edge_autotuner.simulation.world.traffic import NO_CLASS, Thing
 
 _MIN_VISIBLE = 0.25  # what is hidden or outside to a larger part is no truth
 
@@ -49,7 +49,8 @@ class TrueObject:
 
     Attributes:
         track_id: the same in all frames.
-        class_id: in `STREET_6`.
+        class_id: in `STREET_6`; `NO_CLASS` for what nobody has a class for.
+        kind: name of the class, or of what has none: `dog` or `pushchair`.
         box_xyxy: the whole of it, hidden parts included, cut at the border; whole frame pixels.
         visible: share of its pixels that are seen: not outside, not behind another.
         joints: (17, 3) x, y, and 0 outside the frame, 1 hidden, 2 seen; None for vehicles.
@@ -60,6 +61,7 @@ class TrueObject:
     box_xyxy: tuple[int, int, int, int]
     visible: float
     joints: npt.NDArray[np.float32] | None = None
+    kind: str = ""
 
 
 class WorldTruth:
@@ -83,6 +85,13 @@ class WorldTruth:
 
     def objects(self, min_visible: float = _MIN_VISIBLE) -> list[TrueObject]:
         """Return the objects of which at least this share of the pixels is seen, from far to near."""
+        return [one for one in self._seen(min_visible) if one.class_id != NO_CLASS]
+
+    def strangers(self, min_visible: float = _MIN_VISIBLE) -> list[TrueObject]:
+        """Return the same of the objects that nobody has a class for; they are in no other list."""
+        return [one for one in self._seen(min_visible) if one.class_id == NO_CLASS]
+
+    def _seen(self, min_visible: float) -> list[TrueObject]:
         found = (self._object(number, one) for number, one in enumerate(self._placed) if one.thing is not None)
         return [one for one in found if one is not None and one.visible >= min_visible]
 
@@ -116,7 +125,9 @@ class WorldTruth:
             return None
         seen = int(np.count_nonzero(self.owners[y1:y2, x1:x2] == number))
         visible = seen / int(np.count_nonzero(one.sprite.solid))
-        return TrueObject(thing.track_id, thing.class_id, (x1, y1, x2, y2), visible, self._joints(number, one))
+        return TrueObject(
+            thing.track_id, thing.class_id, (x1, y1, x2, y2), visible, self._joints(number, one), thing.kind
+        )
 
     def _joints(self, number: int, one: Placed) -> npt.NDArray[np.float32] | None:
         thing = one.thing

@@ -11,9 +11,10 @@ import pytest
 from edge_autotuner.capture import open_source
 from edge_autotuner.core import STREET_6
 from edge_autotuner.dataset import load_coco_truth
-from edge_autotuner.simulation.world import SimulatedWorld
+from edge_autotuner.simulation.world import SimulatedWorld, Steady, WorldConditions
 from edge_autotuner.simulation.world.live import LiveWorld
 from edge_autotuner.simulation.world.recording import write_world_truth, write_world_video
+from edge_autotuner.simulation.world.traffic import Demand
 from support.runs.cli_runs import run_cli
 
 SCRIPT = "scene: campus\nsize: 320x184\nrate: 10\nlength: 2s\nevents: [{what: rain, at: 1s}]\n"
@@ -35,6 +36,22 @@ def test_files_hold_the_frames_and_their_truth(tmp_path: Path) -> None:
     assert {"track_id", "visibility", "iscrowd"} <= people[0].keys()
     assert {path.name for path in tmp_path.iterdir()} == {"world.mp4", "truth.json"}
     assert len(load_coco_truth(truth, labels=STREET_6, map_classes={}).pictures) == 12
+
+
+def test_objects_without_a_class_have_a_category_of_their_own_and_teach_nobody(tmp_path: Path) -> None:
+    surprise = Steady(WorldConditions(demand=Demand(2.0, {"dog": 1.0, "pushchair": 1.0})))
+    world = SimulatedWorld("campus", size_wh=(320, 184), n_frames=2, schedule=surprise)
+    write_world_truth(world, tmp_path / "truth.json")
+    values = json.loads((tmp_path / "truth.json").read_text())
+    names = {one["id"]: one["name"] for one in values["categories"]}
+    assert names == dict(enumerate((*STREET_6, "dog", "pushchair"), 1))
+    strangers = [one for one in values["annotations"] if one["category_id"] > len(STREET_6)]
+    assert strangers
+    assert len({one["track_id"] for one in values["annotations"] if one["image_id"] == 1}) == sum(
+        one["image_id"] == 1 for one in values["annotations"]
+    )
+    truth = load_coco_truth(tmp_path / "truth.json", labels=STREET_6, map_classes={})
+    assert sum(len(one.class_ids) for one in truth.pictures) < len(values["annotations"])
 
 
 def test_a_script_is_simulated_on_the_command_line(tmp_path: Path) -> None:

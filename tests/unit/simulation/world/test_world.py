@@ -21,7 +21,7 @@ from edge_autotuner.simulation.world.layouts import make_layout
 from edge_autotuner.simulation.world.night import blurred_sprite, has_lamps
 from edge_autotuner.simulation.world.people import Body, draw_person
 from edge_autotuner.simulation.world.sprite import View, scale_number
-from edge_autotuner.simulation.world.traffic import Demand, Traffic
+from edge_autotuner.simulation.world.traffic import NO_CLASS, Demand, Traffic
 
 SMALL: SizeWH = (320, 184)
 STORM = WorldConditions(
@@ -238,6 +238,23 @@ def test_rare_classes_are_as_rare_as_asked() -> None:
     vehicles = [class_id for class_id in kinds.values() if class_id != STREET_6.id_of("person")]
     assert len(vehicles) > 5000
     assert vehicles.count(STREET_6.id_of("bus")) / len(vehicles) == pytest.approx(0.02, abs=0.008)
+
+
+def seen_kinds(scene: SceneType, shares: dict[str, float]) -> set[str]:
+    world = small_world(scene, WorldConditions(demand=Demand(2.0, shares)), camera=1)
+    truths = [world.truth(index) for index in range(300, 1500, 150)]
+    assert all(one.class_id == NO_CLASS and one.joints is None for truth in truths for one in truth.strangers())
+    assert all(0 <= one.class_id < len(STREET_6) for truth in truths for one in truth.objects(0.0))
+    return {one.kind for truth in truths for one in (*truth.objects(0.0), *truth.strangers(0.0))}
+
+
+def test_any_kind_can_be_new() -> None:
+    """A script sets the share of a new kind to 0 before it comes."""
+    assert "person" not in seen_kinds("motorway", {"person": 0.0, "motorcycle": 0.0})
+    assert {"person", "dog", "car"} <= seen_kinds("motorway", {"person": 1.0, "dog": 1.0, "motorcycle": 0.0})
+    assert seen_kinds("campus", {"person": 0.0, "bicycle": 0.0}) <= {"car", "bus", "truck"}
+    assert {"person", "bicycle", "dog", "pushchair"} <= seen_kinds("campus", {"dog": 1.0, "pushchair": 1.0})
+    assert "dog" not in seen_kinds("campus", {"dog": 0.0})
 
 
 @pytest.mark.parametrize(
