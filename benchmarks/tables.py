@@ -85,6 +85,7 @@ _TABLES: dict[str, tuple[Callable[..., str], tuple[Path, ...]]] = {
     "capture_targets": (capture_tables.target_table, (speed.RESULTS, quality.RESULTS, soak.RESULTS)),
     "capture_speed": (capture_tables.speed_table, (speed.RESULTS,)),
     "capture_machine": (capture_tables.machine_note, (speed.RESULTS,)),
+    "capture_gates": (capture_tables.gate_table, (speed.RESULTS,)),
     "capture_median": (capture_tables.median_table, (speed.RESULTS,)),
     "capture_memory": (capture_tables.memory_table, (speed.RESULTS,)),
     "capture_methods": (capture_tables.method_table, (quality.RESULTS,)),

@@ -11,7 +11,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,13 @@ import numpy as np
 
 from benchmarks.capture.clip import clip_of
 from benchmarks.capture.contenders import CONTENDERS
+from benchmarks.capture.frigate_chain import FrigateChain
 from benchmarks.machine import describe_machine, one_core
 from benchmarks.scenes import data_folder
+from edge_autotuner.capture import MotionGate, VideoFile
 from edge_autotuner.capture.background import pixel_median
+from edge_autotuner.config import BackgroundConfig, MotionConfig
+from edge_autotuner.core import Frame
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.storage.atomic import atomic_write_json
@@ -32,6 +38,7 @@ N_FRAMES, N_ROUNDS = 240, 3
 """Of a full run."""
 
 _QUICK_FRAMES, _QUICK_ROUNDS = 45, 1
+_GATE_FRAMES, _GATE_RATES_HZ = 120, (10.0, 25.0)
 _STACKS = ((15, (480, 270)), (30, (480, 270)), (15, (1920, 1080)), (30, (1920, 1080)))
 
 
@@ -51,12 +58,14 @@ def run_speed(folder: Path, *, quick: bool) -> dict[str, Any]:
     with one_core():
         rounds = [_time_round(clip, n_frames) for _ in range(n_rounds)]
         medians = [_compare_medians(n, size_wh, n_rounds) for n, size_wh in _STACKS]
+        gates = [compare_gates(clip, rate_hz, 3 * n_rounds) for rate_hz in _GATE_RATES_HZ]
         memory = measure_memory(clip)
     results = {
         "machine": describe_machine(),
         "clip": {"n_frames": n_frames, "bytes_per_frame": round(clip.stat().st_size / n_frames)},
         "seconds": {name: [one[name] for one in rounds] for name in CONTENDERS},
         "median": medians,
+        "gates": gates,
         "memory": memory,
     }
     if not quick:
@@ -82,6 +91,30 @@ def gate_ms(results: Mapping[str, Any]) -> float:
     return float(statistics.median((both - alone) * 1000 / results["clip"]["n_frames"] for both, alone in pairs))
 
 
+def compare_gates(clip: Path, rate_hz: float, n_rounds: int) -> dict[str, Any]:
+    """Return milliseconds per decoded frame, in each round, of our gate and of `FrigateChain`, in turns.
+
+    Args:
+        clip: its first frames are decoded beforehand.
+        rate_hz: their time stamps are set to this; at higher rates our gate learns from fewer of them.
+        n_rounds: of both.
+    """
+    frames = [_at_rate(frame, rate_hz) for frame in islice(VideoFile(clip).frames(), _GATE_FRAMES)]
+
+    def ms_of_both() -> tuple[float, float]:
+        ours, theirs = MotionGate(MotionConfig(), BackgroundConfig()), FrigateChain()
+        return _ms_per_frame(ours.look, frames), _ms_per_frame(theirs.look, frames)
+
+    rounds = [ms_of_both() for _ in range(n_rounds + 1)][1:]  # the first one warms up
+    return {"rate_hz": rate_hz, "ours_ms": [ours for ours, _ in rounds], "frigate_ms": [other for _, other in rounds]}
+
+
+def gate_ratio(compared: Mapping[str, Any]) -> float:
+    """Return our gate's time as a share of `FrigateChain`'s: the median of the ratios within a round."""
+    pairs = zip(compared["ours_ms"], compared["frigate_ms"], strict=True)
+    return float(statistics.median(ours / theirs for ours, theirs in pairs))
+
+
 def measure_memory(clip: Path) -> dict[str, float]:
     """Return the memory of a new process that decodes the clip and looks for motion; see `benchmarks.capture.memory`.
 
@@ -93,6 +126,14 @@ def measure_memory(clip: Path) -> dict[str, float]:
     if done.returncode != 0:
         raise EdgeAutotunerError(f"the memory measurement failed: {done.stderr.strip().splitlines()[-1]}")
     return {name: float(value) for name, value in json.loads(done.stdout).items()}
+
+
+def _at_rate(frame: Frame, rate_hz: float) -> Frame:
+    return replace(frame, time_s=frame.index / rate_hz)
+
+
+def _ms_per_frame(look: Callable[[Frame], object], frames: Sequence[Frame]) -> float:
+    return _seconds(lambda: [look(frame) for frame in frames]) * 1000 / len(frames)
 
 
 def _time_round(clip: Path, n_frames: int) -> dict[str, float]:

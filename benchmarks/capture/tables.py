@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.capture.curve import MAX_AREA, MIN_RECALL
 from benchmarks.capture.soak import growth
-from benchmarks.capture.speed import frames_per_s, gate_ms, speed_ratio
+from benchmarks.capture.speed import frames_per_s, gate_ms, gate_ratio, speed_ratio
 from benchmarks.machine import machine_line
 from benchmarks.markdown import table
 
@@ -33,6 +34,16 @@ def speed_table(results: Results) -> str:
         for name, words in _CONTENDERS.items()
     ]  # fmt: skip
     return table(["1080p H.264, one core", "frames/s", "ms per frame", "speed beside decoding alone"], rows)
+
+
+def gate_table(results: Results) -> str:
+    """Return our gate beside the steps of Frigate's motion detector, decoding left out."""
+    rows = [
+        [f"{one['rate_hz']:g}", *(f"{statistics.median(one[name]):.2f}" for name in ("ours_ms", "frigate_ms")),
+         f"{gate_ratio(one):.2f}"]
+        for one in results.get("gates", [])
+    ]  # fmt: skip
+    return table(["frames/s of the camera", "our gate, ms per frame", "Frigate's steps, ms", "ratio"], rows)
 
 
 def median_table(results: Results) -> str:

@@ -55,7 +55,7 @@ class ChangeFinder:
     """
 
     def __init__(self, motion: MotionConfig, *, threshold: int, size_wh: SizeWH) -> None:
-        self._motion = motion
+        self._motion, self._threshold = motion, threshold
         watched = watched_pixels(size_wh, ignore=motion.ignore, watch=motion.watch)
         self._fixed_limits = np.where(watched, threshold - 1, _NEVER).astype(np.uint8)
         self._limits = self._fixed_limits  # (h, w) largest difference that is no change
@@ -76,8 +76,14 @@ class ChangeFinder:
         changed = cv2.compare(difference, self._limits, cv2.CMP_GT)
         if self._noise is not None and self._noise.is_due(time_s):
             self._noise.learn(blurred, reference.blurred, time_s)
-            self._limits = np.maximum(self._fixed_limits, self._noise.limits(self._motion.noise_factor))
+            self._limits = self._limits_beside(self._noise)
         return np.asarray(changed, np.uint8)
+
+    def _limits_beside(self, noise: NoiseEstimate) -> ImageArray:
+        factor = self._motion.noise_factor
+        if float(noise.levels.max()) * factor < self._threshold:
+            return self._fixed_limits
+        return np.maximum(self._fixed_limits, noise.limits(factor))
 
     def _reference_of(self, background: ImageArray) -> _Reference:
         if self._reference is None or self._reference.background is not background:

@@ -21,6 +21,7 @@ from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 
 _MIN_REGION = 1 / 12  # default of min_region_px, share of the frame's width
 _MAX_GROWTH = 4 / 3  # a joined region is at most so much larger than its parts together
+_MAX_SHRINKING = 4  # in one step
 _MAX_AREAS = 128  # with more of them (rain, a picture that is only noise) they are one: sorting them out costs too much
 
 
@@ -152,8 +153,9 @@ class MotionGate:
 def shrink(luma: ImageArray, max_width_px: int) -> ImageArray:
     """Return the picture with at most this width, its proportions kept.
 
-    Halving averages 2x2 pixels, so that noise shrinks along with the picture. OpenCV does it ten times as fast as
-    area interpolation in one step, which costs more than everything else that the gate does.
+    A pixel is the mean of four of those that it stands for, at a quarter of the size of four in one row. More of them
+    would be smoother, but reading them costs more than everything else that the gate does, and the gate's blur evens
+    out what noise remains. Pictures of more than four times the width are halved first.
 
     Args:
         luma: (H, W) uint8; the answer is this very array if it is narrow enough.
@@ -161,14 +163,27 @@ def shrink(luma: ImageArray, max_width_px: int) -> ImageArray:
     """
     height, width = luma.shape
     small = luma
-    while width >= 2 * max_width_px:
+    while width > _MAX_SHRINKING * max_width_px:
         width, height = width // 2, max(1, height // 2)
         small = _resize(small, width, height)
+    if (width, height % 4) == (4 * max_width_px, 0):
+        return _quarter(small)
     if width > max_width_px:
         small = _resize(small, max_width_px, max(1, round(height * max_width_px / width)))
     return small
 
 
 def _resize(luma: ImageArray, width: int, height: int) -> ImageArray:
-    # at exactly half the size, bilinear interpolation is the mean of 2x2 pixels
+    # at exactly half the size, bilinear interpolation is the mean of 2x2 pixels; below, it reads no others either
     return np.asarray(cv2.resize(luma, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def _quarter(luma: ImageArray) -> ImageArray:
+    """Return the picture at a quarter of its size: of every fourth row, weighted means of four neighbours.
+
+    The fastest way that OpenCV has: four neighbours are the channels of a colour, of which it makes grey (weights .11,
+    .59, .30 and 0). The noise that is left is two thirds of a pixel's.
+    """
+    height, width = luma.shape
+    colours = luma[1::4].reshape(height // 4, width // 4, 4)
+    return np.asarray(cv2.cvtColor(colours, cv2.COLOR_BGRA2GRAY), np.uint8)

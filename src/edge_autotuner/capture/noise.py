@@ -13,6 +13,7 @@ _ROUNDING_S = 1e-3  # of time stamps: five frames at 25 frames/s may last 0.1999
 _MAX_GAP_S = 0.5  # pictures that are further apart show other objects, which look like flicker
 _QUANTILE = 0.1
 _STEP_LEVELS = 0.25
+_EVERY_ROW = 2  # of a blurred picture, whose neighbouring rows hardly differ
 
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
@@ -35,10 +36,10 @@ class NoiseEstimate:
 
     def __init__(self, size_wh: SizeWH) -> None:
         self._size_wh = size_wh
-        self._columns, self._rows = _cell_edges(size_wh[0]), _cell_edges(size_wh[1])
-        self._n_pixels = np.diff(self._rows)[:, None] * np.diff(self._columns)  # (rows, columns) of cells
-        self._levels: FloatArray = np.zeros(self._n_pixels.shape, np.float32)
-        self._last: tuple[float, ImageArray, FloatArray] | None = None  # time, picture, its cell means
+        self._cells = _Cells((size_wh[0], -(-size_wh[1] // _EVERY_ROW)), cell_wh=(_CELL_PX, _CELL_PX / _EVERY_ROW))
+        self._levels: FloatArray = np.zeros(self._cells.shape, np.float32)
+        self._last: tuple[float, ImageArray, FloatArray] | None = None  # time, rows of the picture, its cell means
+        self._background: tuple[ImageArray, FloatArray] | None = None  # the picture, its cell means
 
     @property
     def levels(self) -> FloatArray:
@@ -54,16 +55,18 @@ class NoiseEstimate:
 
         Args:
             luma: (h, w) uint8, blurred; kept until the next call, so it must not change.
-            background: (h, w) uint8, equally blurred.
+            background: (h, w) uint8, equally blurred. As long as it is the same array, it must not change.
             time_s: of the frame. When the last one is more than half a second away, nothing is learnt.
         """
-        last, self._last = self._last, (time_s, luma, self._cell_means(luma))
+        rows, last = luma[::_EVERY_ROW], self._last
+        means = self._cells.means_of(rows)
+        self._last = time_s, rows, means
         if last is None or not 0 < time_s - last[0] <= _MAX_GAP_S:
             return
-        means = self._last[2]
         flicker = np.minimum(
-            self._cell_means(cv2.absdiff(luma, background)) - np.abs(means - self._cell_means(background)),
-            self._cell_means(cv2.absdiff(luma, last[1])) - np.abs(means - last[2]),
+            self._cells.means_of(cv2.absdiff(rows, background[::_EVERY_ROW]))
+            - np.abs(means - self._means_of_background(background)),
+            self._cells.means_of(cv2.absdiff(rows, last[1])) - np.abs(means - last[2]),
         )
         step = np.where(flicker > self._levels, _QUANTILE, _QUANTILE - 1) * _STEP_LEVELS
         self._levels = np.maximum(self._levels + step, 0).astype(np.float32)
@@ -74,11 +77,32 @@ class NoiseEstimate:
         limits = np.minimum(levels * factor, 255).astype(np.uint8)
         return np.asarray(cv2.resize(limits, self._size_wh, interpolation=cv2.INTER_LINEAR), np.uint8)
 
-    def _cell_means(self, picture: ImageArray) -> FloatArray:
-        sums = cv2.integral(picture)[self._rows[:, None], self._columns]
-        return np.asarray(np.diff(np.diff(sums, axis=0), axis=1) / self._n_pixels, np.float32)
+    def _means_of_background(self, background: ImageArray) -> FloatArray:
+        if self._background is None or self._background[0] is not background:
+            self._background = background, self._cells.means_of(background[::_EVERY_ROW])
+        return self._background[1]
 
 
-def _cell_edges(length_px: int) -> IntArray:
-    n_cells = max(1, round(length_px / _CELL_PX))
+class _Cells:
+    """Divides pictures of one size into cells of about one size.
+
+    Attributes:
+        shape: rows and columns of cells.
+    """
+
+    def __init__(self, size_wh: SizeWH, *, cell_wh: tuple[float, float]) -> None:
+        columns, rows = (_cell_edges(length, side) for length, side in zip(size_wh, cell_wh, strict=True))
+        self._corners = rows[:, None] * (size_wh[0] + 1) + columns  # places in the table of sums, which has one more
+        self._n_pixels = (np.diff(rows)[:, None] * np.diff(columns)).astype(np.float32)
+        self.shape = self._n_pixels.shape
+
+    def means_of(self, picture: ImageArray) -> FloatArray:
+        """Return the mean of each cell, (rows, columns)."""
+        sums = np.take(cv2.integral(picture), self._corners)  # (rows + 1, columns + 1)
+        bands = sums[1:] - sums[:-1]
+        return np.asarray((bands[:, 1:] - bands[:, :-1]) / self._n_pixels, np.float32)
+
+
+def _cell_edges(length_px: int, side_px: float) -> IntArray:
+    n_cells = max(1, round(length_px / side_px))
     return np.rint(np.linspace(0, length_px, n_cells + 1)).astype(np.int64)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edge_autotuner.core.boxes import as_boxes, clip_boxes
+from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.core.types import FloatArray, SizeWH
 
 # A frame has a handful of regions, mostly one: plain Python is several times as fast as numpy on so few numbers.
@@ -41,14 +41,20 @@ def grow_regions(regions_xyxy: FloatArray, *, margin_fraction: float, min_px: fl
     Returns:
         (R, 4) float32 with whole numbers, each containing its input region clipped to the frame.
     """
-    regions = as_boxes(regions_xyxy)
-    limit = np.array(size_wh, np.float32)
-    sides = regions[:, 2:] - regions[:, :2]
-    wanted = np.minimum(np.maximum(sides * (1 + 2 * margin_fraction), min_px), limit)  # (R, 2)
-    top_left = (regions[:, :2] + regions[:, 2:] - wanted) / 2
-    top_left = np.clip(top_left, 0, limit - wanted)
-    grown = np.concatenate([np.floor(top_left), np.ceil(top_left + wanted)], axis=1)
-    return clip_boxes(np.asarray(grown, np.float32), size_wh=size_wh)
+    grown = [
+        (left, top, right, bottom)
+        for x1, y1, x2, y2 in _as_tuples(regions_xyxy)
+        for left, right in (_grow(x1, x2, size_wh[0], margin_fraction, min_px),)
+        for top, bottom in (_grow(y1, y2, size_wh[1], margin_fraction, min_px),)
+    ]
+    return as_boxes(grown)
+
+
+def _grow(low: float, high: float, limit: int, margin_fraction: float, min_px: float) -> tuple[int, int]:
+    """Return one side of a grown region, whole pixels."""
+    wanted = min(max((high - low) * (1 + 2 * margin_fraction), min_px), limit)
+    start = min(max((low + high - wanted) / 2, 0), limit - wanted)
+    return math.floor(start), min(math.ceil(start + wanted), limit)
 
 
 def join_touching(regions_xyxy: FloatArray, *, max_growth: float) -> FloatArray:

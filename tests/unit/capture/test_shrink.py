@@ -34,8 +34,20 @@ def test_halving_is_the_mean_of_two_by_two_pixels() -> None:
     assert np.abs(shrink(luma, 32) - means).max() <= 0.5
 
 
+def test_a_quarter_is_a_mean_of_neighbours_in_one_of_four_rows() -> None:
+    luma = np.random.default_rng(0).integers(0, 256, (40, 64), np.uint8)
+    means = luma[1::4].reshape(10, 16, 4) @ np.array([0.114, 0.587, 0.299, 0])
+    assert np.abs(shrink(luma, 16) - means).max() <= 1
+
+
+def test_a_large_picture_is_halved_first() -> None:
+    luma = np.random.default_rng(0).integers(0, 256, (80, 128), np.uint8)
+    np.testing.assert_array_equal(shrink(luma, 16), shrink(shrink(luma, 64), 16))
+
+
 def test_a_view_with_padded_rows_and_no_right_to_write() -> None:
     padded = np.random.default_rng(0).integers(0, 256, (40, 96), np.uint8)
     view = padded[:, :64]
     view.flags.writeable = False
-    np.testing.assert_array_equal(shrink(view, 32), shrink(np.ascontiguousarray(view), 32))
+    for width in (32, 16):
+        np.testing.assert_array_equal(shrink(view, width), shrink(np.ascontiguousarray(view), width))
