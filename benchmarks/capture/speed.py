@@ -55,11 +55,11 @@ def run_speed(folder: Path, *, quick: bool) -> dict[str, Any]:
     """
     n_frames, n_rounds = (_QUICK_FRAMES, _QUICK_ROUNDS) if quick else (N_FRAMES, N_ROUNDS)
     clip = clip_of(data_folder(), folder, n_frames)
+    memory = measure_memory(clip)  # first: what this process takes later would be in the new process's peak
     with one_core():
         rounds = [_time_round(clip, n_frames) for _ in range(n_rounds)]
         medians = [_compare_medians(n, size_wh, n_rounds) for n, size_wh in _STACKS]
         gates = [compare_gates(clip, rate_hz, 3 * n_rounds) for rate_hz in _GATE_RATES_HZ]
-        memory = measure_memory(clip)
     results = {
         "machine": describe_machine(),
         "clip": {"n_frames": n_frames, "bytes_per_frame": round(clip.stat().st_size / n_frames)},

@@ -44,13 +44,10 @@ class ExportCheck:
 
 
 def export_onnx(module: nn.Module, input_size_wh: SizeWH, path: Path) -> None:
-    """Write a module as an ONNX file with fixed shapes and the weights inside.
-
-    The same module gives the same bytes.
+    """Write a module as an ONNX file with fixed shapes and the weights inside; see `onnx_content`.
 
     Args:
-        module: takes (1, 3, H, W) float32, BGR 0-255, and returns boxes (1, N, 4) in input pixels and scores
-            (1, N, C). Exported as in evaluation mode; not changed.
+        module: as `onnx_content` takes it.
         input_size_wh: H and W, pixels.
         path: target file, replaced in one step.
 
@@ -58,6 +55,21 @@ def export_onnx(module: nn.Module, input_size_wh: SizeWH, path: Path) -> None:
         MissingDependency: torch or onnx is not installed.
         ModelBundleError: the module cannot be exported.
         StorageError: the disk is full or refuses.
+    """
+    atomic_write_bytes(path, onnx_content(module, input_size_wh))
+
+
+def onnx_content(module: nn.Module, input_size_wh: SizeWH) -> bytes:
+    """Return a module as the content of an ONNX file; the same module gives the same bytes.
+
+    Args:
+        module: takes (1, 3, H, W) float32, BGR 0-255, and returns boxes (1, N, 4) in input pixels and scores
+            (1, N, C). Exported as in evaluation mode; not changed.
+        input_size_wh: H and W, pixels.
+
+    Raises:
+        MissingDependency: torch or onnx is not installed.
+        ModelBundleError: the module cannot be exported.
     """
     torch, onnx = _required("torch"), _required("onnx")
     device = next((tensor.device for tensor in module.parameters()), torch.device("cpu"))
@@ -83,7 +95,7 @@ def export_onnx(module: nn.Module, input_size_wh: SizeWH, path: Path) -> None:
         onnx.checker.check_model(buffer.getvalue(), full_check=True)
     except (RuntimeError, ValueError, TypeError, onnx.checker.ValidationError) as exc:
         raise ModelBundleError(f"{type(module).__name__} cannot be exported to ONNX: {exc}") from exc
-    atomic_write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def check_export(

@@ -17,7 +17,7 @@ from edge_autotuner.errors import WeightsError
 from edge_autotuner.models.decode import decode_outputs
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.onnx_external import check_one_file, read_onnx
-from edge_autotuner.models.preprocess import Placement, prepare_input
+from edge_autotuner.models.preprocess import Placement, ResizedPicture, input_of_resized, prepare_input
 
 _ERRORS_ONLY = 3  # onnxruntime severity; at 2 PicoDet floods the screen with warnings about its unused nodes
 
@@ -90,6 +90,10 @@ class OnnxDetector:
         if self._has_free_batch and len(prepared) > 1:
             return self._detect_prepared(prepared)
         return [found for one in prepared for found in self._detect_prepared([one])]
+
+    def detect_resized(self, picture: ResizedPicture) -> Detections:
+        """Return the objects of a picture that has the size of the input, in the pixels of the original."""
+        return self._detect_prepared([(input_of_resized(picture.image_bgr, self._spec), picture.placement)])[0]
 
     def _detect_prepared(self, prepared: Sequence[tuple[FloatArray, Placement]]) -> list[Detections]:
         placements = [placement for _, placement in prepared]

@@ -36,6 +36,19 @@ class Placement:
         return np.asarray(as_boxes(boxes_xyxy) / self.scale_xyxy, np.float32)
 
 
+@dataclass(frozen=True, eq=False)
+class ResizedPicture:
+    """A picture in the size of a network's input.
+
+    Attributes:
+        image_bgr: (H, W, 3) uint8, padded.
+        placement: where the original lies in it.
+    """
+
+    image_bgr: ImageArray
+    placement: Placement
+
+
 def prepare_input(image_bgr: ImageArray, spec: DetectorSpec) -> tuple[FloatArray, Placement]:
     """Return the (1, 3, H, W) float32 input of a picture, and its placement.
 

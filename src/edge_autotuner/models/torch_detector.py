@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,21 +13,8 @@ from edge_autotuner.core.labels import LabelMap
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.models.decode import decode_outputs
 from edge_autotuner.models.detector_spec import DetectorSpec
-from edge_autotuner.models.preprocess import Placement, input_of_resized, resized_picture
+from edge_autotuner.models.preprocess import ResizedPicture, input_of_resized, resized_picture
 from edge_autotuner.models.trainable import TrainableNetwork
-
-
-@dataclass(frozen=True, eq=False)
-class ResizedPicture:
-    """A picture in the size of a network's input.
-
-    Attributes:
-        image_bgr: (H, W, 3) uint8, padded.
-        placement: where the original lies in it.
-    """
-
-    image_bgr: ImageArray
-    placement: Placement
 
 
 class TorchDetector:
