@@ -18,6 +18,7 @@ from edge_autotuner.core.events import EVENT_KINDS, CaptureEvent, EventKind, OnE
 from edge_autotuner.core.frame import Frame
 from edge_autotuner.core.labels import COCO_80, COCO_CATEGORY_IDS, STREET_6, LabelMap
 from edge_autotuner.core.observations import ModelFindings, MotionResult, Observation
+from edge_autotuner.core.operating_point import ClassPoint, OperatingPoint
 from edge_autotuner.core.progress import NoProgress, Progress
 from edge_autotuner.core.protocols import BackgroundModel, Detector, FrameObserver, FrameSource, Teacher
 from edge_autotuner.core.sources import Damage, SourceBase, SourceInfo
@@ -31,6 +32,7 @@ __all__ = [
     "BackgroundModel",
     "Backoff",
     "CaptureEvent",
+    "ClassPoint",
     "Clock",
     "ClockJumps",
     "Damage",
@@ -50,6 +52,7 @@ __all__ = [
     "NoProgress",
     "Observation",
     "OnEvent",
+    "OperatingPoint",
     "Progress",
     "Scene",
     "SourceBase",

@@ -14,6 +14,8 @@ from edge_autotuner.evaluation.comparison import (
 )
 from edge_autotuner.evaluation.found_objects import FoundObjects, count_found
 from edge_autotuner.evaluation.matching import FrameMatch, match_frame
+from edge_autotuner.evaluation.operating_point import choose_operating_point
+from edge_autotuner.evaluation.point_counts import PointCounts, count_shown
 from edge_autotuner.evaluation.promotion import (
     BootstrapResult,
     PromotionDecision,
@@ -37,12 +39,15 @@ __all__ = [
     "FoundObjects",
     "FrameMatch",
     "MatchTable",
+    "PointCounts",
     "PromotionDecision",
     "Scores",
     "Truth",
     "choose_candidate",
+    "choose_operating_point",
     "compare_detectors",
     "count_found",
+    "count_shown",
     "decide_promotion",
     "ignored_elsewhere",
     "in_looked_area",
