@@ -21,6 +21,7 @@ from benchmarks.service import decoding, hostile, hostile_tables
 from benchmarks.service import load as service_load
 from benchmarks.service import tables as service_tables
 from benchmarks.simulation import campaign as simulation
+from benchmarks.simulation import pictures
 from benchmarks.specialization import exported, runner
 from edge_autotuner.cli.progress_bar import ProgressBar
 from edge_autotuner.core.clock import parse_duration_s
@@ -176,6 +177,13 @@ def run_simulation(
     results = simulation.run(output, parts=parts, quick=quick, say=typer.echo)
     for name in parts:
         typer.echo(f"\n{simulation.TABLES[name](results)}")
+
+
+@app.command("simulated-pictures")
+def write_simulated_pictures() -> None:
+    """Draw the sample pictures of the simulated world in the docs, about 20 seconds."""
+    pictures.write_page(pictures.PAGE)
+    typer.echo(pictures.PAGE)
 
 
 @app.command("exported-labels")
