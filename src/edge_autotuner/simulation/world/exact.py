@@ -91,6 +91,12 @@ def cosine(turns: float) -> float:
     return sine(turns + 0.25)
 
 
+@lru_cache(maxsize=4096)
+def direction_of(turns: float) -> tuple[float, float]:
+    """Return cosine and sine of an angle; few headings occur again and again."""
+    return cosine(turns), sine(turns)
+
+
 def turns_of(y: float, x: float) -> float:
     """Return the angle of the direction (x, y), in (-0.5, 0.5], within 1e-5; 0 where both are 0.
 

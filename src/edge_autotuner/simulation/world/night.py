@@ -5,17 +5,19 @@ Sums, products and quotients of whole numbers only, as everywhere in the simulat
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from edge_autotuner.core.types import ImageArray
-from edge_autotuner.simulation.world.camera import BLOCK_PX, PinholeCamera
-from edge_autotuner.simulation.world.exact import cosine, dimmed, sine
-from edge_autotuner.simulation.world.sprite import Colour, Sprite
+from edge_autotuner.simulation.world.camera import BLOCK_PX, Float64Array, PinholeCamera
+from edge_autotuner.simulation.world.exact import dimmed, direction_of
+from edge_autotuner.simulation.world.sprite import Colour, Sprite, View
 from edge_autotuner.simulation.world.traffic import Thing
 from edge_autotuner.simulation.world.truth import Placed
+from edge_autotuner.simulation.world.vehicles import VehicleModel
 
 _HEAD: Colour = (205, 232, 240)
 _TAIL: Colour = (22, 18, 190)
@@ -47,8 +49,7 @@ def beams_of(things: list[Thing], camera: PinholeCamera, shake: tuple[int, int],
         return None
     width, height = camera.size_wh
     light = np.zeros((height // BLOCK_PX, width // BLOCK_PX), np.uint8)
-    corners = np.array([[_beam(thing, near, far) for thing in driving] for near, far, _ in _BEAMS])
-    columns, rows = camera.project_ground(corners[..., 0], corners[..., 1])
+    columns, rows = camera.project_ground(*_beam_corners(driving))
     fixed = np.stack([(columns + shake[0]) * (16 / BLOCK_PX), (rows + shake[1]) * (16 / BLOCK_PX)], axis=-1)
     fixed = np.clip(np.floor(fixed), -(1 << 20), 1 << 20).astype(np.int32)
     for (_, _, bright), outlines in zip(_BEAMS, fixed, strict=True):
@@ -57,11 +58,14 @@ def beams_of(things: list[Thing], camera: PinholeCamera, shake: tuple[int, int],
     return light
 
 
-def _beam(thing: Thing, near: tuple[float, float], far: tuple[float, float]) -> list[tuple[float, float]]:
-    assert thing.model is not None, "only vehicles have lamps"
-    c, s, front = cosine(thing.heading), sine(thing.heading), thing.model.size.length / 2
-    (x, y), corners = thing.place, ((near[0], -near[1]), (far[0], -far[1]), (far[0], far[1]), (near[0], near[1]))
-    return [(x + (front + ahead) * c - side * s, y + (front + ahead) * s + side * c) for ahead, side in corners]
+def _beam_corners(driving: list[Thing]) -> tuple[Float64Array, Float64Array]:
+    """Return X and Y of the corners of all beams on the ground, each (beams, things, 4)."""
+    fronts = np.array([thing.model.size.length / 2 for thing in driving if thing.model is not None])[:, None]
+    x, y = np.array([thing.place for thing in driving]).T[..., None]
+    c, s = np.array([direction_of(thing.heading) for thing in driving]).T[..., None]
+    shape = np.array([[near, far, far, near] for near, far, _ in _BEAMS])  # ahead and aside
+    ahead, aside = fronts + shape[:, None, :, 0], (shape[..., 1] * np.array((-1, -1, 1, 1)))[:, None]
+    return x + ahead * c - aside * s, y + ahead * s + aside * c
 
 
 def add_beams_in_place(image: ImageArray, day_bgr: ImageArray, light: ImageArray) -> None:
@@ -83,14 +87,20 @@ def add_lamps_in_place(image: ImageArray, one: Placed) -> None:
     assert thing is not None, "only vehicles have lamps"
     assert thing.model is not None, "only vehicles have lamps"
     assert view is not None, "things have a view"
-    size, (_, cos_yaw, _, _) = thing.model.size, view.angles
+    radius, colour, places = _lamps_of(thing.model, view)
+    for dx, dy in places:
+        _add_glare_in_place(image, int(one.xy[0] + dx), int(one.xy[1] + dy), radius, colour)
+
+
+@lru_cache(maxsize=4096)
+def _lamps_of(model: VehicleModel, view: View) -> tuple[int, Colour, tuple[tuple[float, float], ...]]:
+    """Return radius and colour of the glare of the lamps that look to the camera, and their offsets, pixels."""
+    size, cos_yaw = model.size, view.angles[1]
     end, colour, glare_m = (1, _HEAD, _HEAD_GLARE_M) if cos_yaw < 0.1 else (-1, _TAIL, _TAIL_GLARE_M)
     radius = min(_MAX_GLARE_PX, max(2, int(glare_m * view.px_per_m)))
-    sides = (0.0,) if thing.model.kind == "motorcycle" else (-0.36, 0.36)
-    for dx, dy in view.flat(
-        [(end * size.length / 2, side * size.width, 0.45 * min(1.5, size.height)) for side in sides]
-    ):
-        _add_glare_in_place(image, int(one.xy[0] + dx), int(one.xy[1] + dy), radius, colour)
+    sides = (0.0,) if model.kind == "motorcycle" else (-0.36, 0.36)
+    high = 0.45 * min(1.5, size.height)
+    return radius, colour, tuple(view.flat([(end * size.length / 2, side * size.width, high) for side in sides]))
 
 
 def _add_glare_in_place(image: ImageArray, x: int, y: int, radius: int, colour: Colour) -> None:
@@ -117,6 +127,26 @@ def blur_step(moved_px: float) -> int:
     """Return a movement during the exposure in the steps in which blurred pictures are kept, pixels."""
     whole = max(-_MAX_BLUR_PX, min(_MAX_BLUR_PX, int(moved_px // 1)))
     return whole if abs(whole) < 4 else whole // 2 * 2
+
+
+def blur_steps(
+    placed: list[Placed], before: Mapping[int, tuple[float, float]], camera: PinholeCamera
+) -> dict[int, tuple[int, int]]:
+    """Return how far things moved in the picture while the shutter was open, by track; those that did.
+
+    Args:
+        placed: what is in the picture.
+        before: place on the ground when the shutter opened, by track.
+        camera: that sees it.
+    """
+    things = [one.thing for one in placed if one.thing is not None and one.thing.track_id in before]
+    if not things:
+        return {}
+    places = np.array([(before[thing.track_id], thing.place) for thing in things])
+    columns, rows = camera.project_ground(places[..., 0], places[..., 1])
+    steps = zip((columns[:, 1] - columns[:, 0]).tolist(), (rows[:, 1] - rows[:, 0]).tolist(), strict=True)
+    found = {thing.track_id: (blur_step(x), blur_step(y)) for thing, (x, y) in zip(things, steps, strict=True)}
+    return {track_id: step for track_id, step in found.items() if step != (0, 0)}
 
 
 def blurred_sprite(sprite: Sprite, moved_xy: tuple[int, int]) -> Sprite:

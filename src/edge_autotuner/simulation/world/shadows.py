@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.simulation.world.camera import PinholeCamera
-from edge_autotuner.simulation.world.exact import cosine, dimmed, sine
+from edge_autotuner.simulation.world.exact import dimmed, direction_of
 from edge_autotuner.simulation.world.traffic import Thing
 
 _UNDER = 78  # light right under a thing, of 128
@@ -76,7 +76,7 @@ def _outlines(
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
     """Return the feet of things and where the sun throws their tops, each (N, 4, 2), fixed point with 4 bits."""
     measures = np.array([_measures(thing) for thing in things])
-    turns = np.array([(cosine(thing.heading), sine(thing.heading)) for thing in things])
+    turns = np.array([direction_of(thing.heading) for thing in things])
     places = np.array([thing.place for thing in things])
     c, s = turns[:, 0], turns[:, 1]
     ac, as_, bc, bs = measures[:, 0] * c, measures[:, 0] * s, measures[:, 1] * c, measures[:, 1] * s

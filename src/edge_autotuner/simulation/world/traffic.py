@@ -220,8 +220,7 @@ class Traffic:
         beside = draws.between(-walk.half_width_m, walk.half_width_m)
         pauses = draws.unit() < walk.pause_share and gait != "run"
         pause_at, pause_s = draws.between(6.0, 30.0), draws.between(6.0, _LONGEST_PAUSE_S) if pauses else 0.0
-        newcomers = Draws(self._seed, source, slot, 7)
-        shares = demand.shares or {}
+        newcomers, shares = Draws(self._seed, source, slot, 7), demand.shares or {}
         if newcomers.unit() >= shares.get("person", 0.0 if source >= self._first_verge else 1.0):
             n = 0
         members = []
@@ -235,15 +234,10 @@ class Traffic:
                 _track(source, slot, member), body, starts_s, ends_s, speed, goes_back, side, gait, pause_at, pause_s,
                 looks,
             ))  # fmt: skip
-        alone = _Walker(
-            0, Body.number(0), starts, starts + self._walks[source - 100][2].length_m / speed, speed, goes_back, beside,
-            gait, 0.0, 0.0, 0.0,
-        )  # fmt: skip
-        for number, kind in enumerate(COMPANION_KINDS):
-            if newcomers.unit() < shares.get(kind, 0.0) * min(1.0, chance):
-                companion = Companion(kind, newcomers.below(N_LOOKS))
-                track_id = _track(source, slot, _FIRST_COMPANION + number)
-                members.append(_beside(members[0] if members else alone, companion, track_id))
+        end_s = starts + self._walks[source - 100][2].length_m / speed
+        alone = _Walker(0, Body.number(0), starts, end_s, speed, goes_back, beside, gait, 0.0, 0.0, 0.0)
+        first = members[0] if members else alone
+        members += _companions(first, _track(source, slot, _FIRST_COMPANION), shares, min(1.0, chance), newcomers)
         return tuple(members)
 
     def _parking(self, source: int, bay: Bay, ways: tuple[Line, Line], time_s: float) -> Iterator[Thing]:
@@ -305,12 +299,19 @@ class _Walker:
     ahead_m: float = 0.0
 
 
-def _beside(walker: _Walker, companion: Companion, track_id: int) -> _Walker:
-    """Return a dog beside somebody, or a pushchair before them."""
-    aside, ahead = (0.7, 0.3) if companion.kind == "dog" else (0.0, 0.75)
-    return replace(
-        walker, track_id=track_id, companion=companion, beside_m=walker.beside_m - aside, ahead_m=ahead, looks=0.0
-    )
+def _companions(
+    walker: _Walker, first_id: int, shares: Mapping[str, float], chance: float, draws: Draws
+) -> list[_Walker]:
+    """Return the dog beside somebody and the pushchair before them, if there are."""
+    found = []
+    for number, kind in enumerate(COMPANION_KINDS):
+        if draws.unit() < shares.get(kind, 0.0) * chance:
+            aside, ahead = (0.7, 0.3) if kind == "dog" else (0.0, 0.75)
+            found.append(replace(
+                walker, track_id=first_id + number, companion=Companion(kind, draws.below(N_LOOKS)),
+                beside_m=walker.beside_m - aside, ahead_m=ahead, looks=0.0,
+            ))  # fmt: skip
+    return found
 
 
 def _with_shares(shares: Mapping[str, float], set_shares: Mapping[str, float] | None) -> Mapping[str, float]:

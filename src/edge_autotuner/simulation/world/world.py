@@ -30,7 +30,7 @@ from edge_autotuner.simulation.world.night import (
     add_beams_in_place,
     add_lamps_in_place,
     beams_of,
-    blur_step,
+    blur_steps,
     blurred_sprite,
     has_lamps,
 )
@@ -165,34 +165,28 @@ class SimulatedWorld(SourceBase):
         self, image: ImageArray, placed: list[Placed], lit: LitScene, conditions: WorldConditions, index: int
     ) -> None:
         fog, is_plain = fog_colour(conditions), conditions.ambient == (128, 128, 128)
-        moved, has_beams = self._moved(index, conditions), conditions.has_beams
+        moved, has_beams = self._moved(placed, index, conditions), conditions.has_beams
         for one in placed:
             light = None if is_plain else _light_at(lit, one.xy)
             through = conditions.fog_at(one.depth_m)
-            sprite = one.sprite
-            if one.thing is not None and one.thing.track_id in moved:
-                sprite = self._blurred(sprite, one, moved[one.thing.track_id], conditions)
+            sprite = self._sprite_of(one, moved)
             paint_sprite_in_place(image, sprite, one.xy, light, (through, fog) if through < 128 else None)
             if has_beams and has_lamps(one.thing):
                 add_lamps_in_place(image, one)
 
-    def _moved(self, index: int, conditions: WorldConditions) -> dict[int, tuple[float, float]]:
-        """Return where things were when the shutter opened, by track; nothing by day."""
+    def _moved(self, placed: list[Placed], index: int, conditions: WorldConditions) -> dict[int, tuple[int, int]]:
+        """Return how far things moved while the shutter was open, pixels, by track; nothing by day."""
         if conditions.exposure_s < _SHORT_S:
             return {}
-        return {
-            thing.track_id: thing.place
-            for thing in self._traffic.things_at(index / self.info.rate_hz - conditions.exposure_s)
-        }
+        opened_s = index / self.info.rate_hz - conditions.exposure_s
+        before = {thing.track_id: thing.place for thing in self._traffic.things_at(opened_s)}
+        return blur_steps(placed, before, self._camera(conditions.turn))
 
-    def _blurred(self, sprite: Sprite, one: Placed, before: tuple[float, float], conditions: WorldConditions) -> Sprite:
-        assert one.thing is not None, "trees stand still"
-        camera = self._camera(conditions.turn)
-        (x0, y0), (x1, y1) = camera.project(*before), camera.project(*one.thing.place)
-        step = blur_step(x1 - x0), blur_step(y1 - y0)
-        if step == (0, 0):
-            return sprite
-        return self._sprites.get((sprite, step), lambda: blurred_sprite(sprite, step))
+    def _sprite_of(self, one: Placed, moved: dict[int, tuple[int, int]]) -> Sprite:
+        step = moved.get(one.thing.track_id) if one.thing is not None else None
+        if step is None:
+            return one.sprite
+        return self._sprites.get((one.sprite, step), lambda: blurred_sprite(one.sprite, step))
 
     def truth(self, index: int) -> WorldTruth:
         """Return the truth of a frame, computed on request."""
