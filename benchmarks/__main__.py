@@ -13,6 +13,7 @@ from benchmarks.capture import quality, soak, speed
 from benchmarks.capture import tables as capture_tables
 from benchmarks.kills import campaign as kills
 from benchmarks.kills import tables as kills_tables
+from benchmarks.labels import campaign as labels
 from benchmarks.node import rate as node_rate
 from benchmarks.node import start as node_start
 from benchmarks.node import tables as node_tables
@@ -184,6 +185,21 @@ def write_simulated_pictures() -> None:
     """Draw the sample pictures of the simulated world in the docs, about 20 seconds."""
     pictures.write_page(pictures.PAGE)
     typer.echo(pictures.PAGE)
+
+
+@app.command("labels")
+def run_labels(
+    part: Annotated[list[str] | None, typer.Option(help=f"{', '.join(labels.PARTS)}; all if none.")] = None,
+    quick: _Quick = False,
+    output: Annotated[
+        Path, typer.Option(help="Folder of cameras and their labels; what is there is used again.")
+    ] = Path("runs/bench/labels"),
+) -> None:
+    """Measure which labels are spurious, and what the labels of test frames are worth; collects for 15 min first."""
+    parts = tuple(name for name in labels.PARTS if not part or name in part)
+    results = labels.run(output, parts=parts, quick=quick, progress=ProgressBar())
+    for name in parts:
+        typer.echo(f"\n{labels.TABLES[name](results)}")
 
 
 @app.command("exported-labels")

@@ -17,7 +17,8 @@ class LabelCamera:
         name: of its folder and in tables.
         source: clip or folder below the data folder; None: simulated.
         script: settings of the simulated world, as in its YAML.
-        classes: street classes that appear in the clip, looked up by a person; None: the exact truth says it.
+        classes: street classes that appear in the clip, looked up in its pictures; None: the exact truth says it.
+        unclear: classes of which the pictures do not tell; they are not scored.
         settings: dotted keys of the capture.
     """
 
@@ -25,6 +26,7 @@ class LabelCamera:
     source: str | None = None
     script: Mapping[str, Any] = field(default_factory=dict)
     classes: tuple[str, ...] | None = None
+    unclear: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=lambda: dict(_FRAMES))
 
 
@@ -56,24 +58,25 @@ SIMULATED = (
 )
 
 
-def _clip(name: str, source: str, *classes: str, **capture: Any) -> LabelCamera:  # noqa: ANN401 (settings)
+def _clip(name: str, source: str, *classes: str, unclear: str = "", **capture: str) -> LabelCamera:
     settings = {**_FRAMES, **{f"capture.{key}": value for key, value in capture.items()}}
-    return LabelCamera(name, f"scenes/{source}", classes=classes, settings=settings)
+    open_questions = tuple(unclear.split())
+    return LabelCamera(name, f"scenes/{source}", classes=classes, unclear=open_questions, settings=settings)
 
 
 CLIPS = (
     _clip("pets", "pets2009_s2l1/vtest.avi", "person", "car", train_frames="0:400", test_frames="400:500"),
     _clip("pets-film", "pets2009_s2l1/vtest.avi", "person", "car", train_frames="0:180", test_frames="400:500"),
     _clip("highway", "cdnet_highway/highway.avi", "car", "truck", train_frames="0:720", test_frames="720:1000"),
-    _clip("ngsim-1", "ngsim_us101_seq1/images/train", "car", "truck", "motorcycle", train_frames="0:300"),
-    _clip("ngsim-2", "ngsim_us101_seq2/images", "car", "truck", "motorcycle"),
-    _clip("aboda4", "unlabelled/aboda4.avi", "person"),
-    _clip("bgs-video02", "unlabelled/bgs_video02.avi", "car", "truck"),
+    _clip("ngsim-1", "ngsim_us101_seq1/images/train", "car", "truck", unclear="motorcycle", train_frames="0:300"),
+    _clip("ngsim-2", "ngsim_us101_seq2/images", "car", "truck", unclear="motorcycle"),
+    _clip("aboda4", "unlabelled/aboda4.avi", "person", unclear="car"),
+    _clip("bgs-video02", "unlabelled/bgs_video02.avi", "car", "truck", "person", "bicycle"),
     _clip("car-detection", "unlabelled/intel_car-detection.mp4", "car", "truck"),
     _clip("one-by-one", "unlabelled/intel_one-by-one.mp4", "person", "bicycle", "car"),
     _clip("cyclists", "unlabelled/otv_cyc.mp4", "bicycle", "person", "car"),
     _clip("otv-truck", "unlabelled/otv_truck.mp4", "truck", "car"),
-    _clip("ua-detrac", "unlabelled/ua_detrac.mp4", "car", "truck", "bus", "person"),
+    _clip("ua-detrac", "unlabelled/ua_detrac.mp4", "car", "truck", "bus", "person", unclear="bicycle motorcycle"),
 )
 
 CAMERAS = (*SIMULATED, *CLIPS)

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from benchmarks.labels.cameras import LabelCamera
 from benchmarks.scenes import data_folder
-from benchmarks.simulation.accuracy import true_boxes
 from edge_autotuner.config import RunConfig, resolve_config
 from edge_autotuner.core import STREET_6, Progress
-from edge_autotuner.dataset import DatasetStore, LabelledFrame
+from edge_autotuner.dataset import DatasetStore, LabelledFrame, load_coco_truth
 from edge_autotuner.errors import NoLabelsFound
 from edge_autotuner.evaluation import Truth
 from edge_autotuner.pipeline.loop import ANNOTATION
 from edge_autotuner.pipeline.session import Session, run_stages
 from edge_autotuner.simulation.world import SimulatedWorld, WorldScript
-from edge_autotuner.simulation.world.recording import write_world_video
+from edge_autotuner.simulation.world.recording import write_world_truth, write_world_video
 from edge_autotuner.simulation.world.world import open_world
 
 PAIRS = {"zoom": "street-nano", "deimv2-femto": "yolox-nano"}
 """Teacher -> edge model of its run."""
+
+_TRUTH = "truth.json"
 
 
 @dataclass(frozen=True)
@@ -80,33 +80,21 @@ class Collection:
         path = self.folder / camera.name / "video.mp4"
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_world_video(world_of(camera), path)
+            world = world_of(camera)
+            write_world_truth(world, path.with_name(_TRUTH))
+            write_world_video(world, path)
         return path
+
+    def truths(self, camera: LabelCamera, frames: Sequence[LabelledFrame]) -> list[Truth]:
+        """Return the true boxes of frames of a simulated camera, as they were when its video was recorded."""
+        truth = load_coco_truth(self.folder / camera.name / _TRUTH, labels=STREET_6, map_classes={})
+        found = [truth.for_frame(record.index, None) for record, _ in frames]
+        return [Truth(*boxes) for boxes in found if boxes is not None]
 
 
 def world_of(camera: LabelCamera) -> SimulatedWorld:
     """Return the simulated world that a camera looks at."""
     return open_world(WorldScript.model_validate(camera.script))
-
-
-@dataclass(frozen=True)
-class ExactTruth:
-    """What is really in the frames of a simulated camera."""
-
-    camera: LabelCamera
-
-    @cached_property
-    def _world(self) -> SimulatedWorld:
-        return world_of(self.camera)
-
-    def boxes(self, frames: Sequence[LabelledFrame]) -> list[Truth]:
-        """Return the true boxes of frames."""
-        return [true_boxes(self._world.truth(record.index).objects(0.02)) for record, _ in frames]
-
-    def classes(self, frames: Sequence[LabelledFrame]) -> frozenset[str]:
-        """Return the classes of which something can be found in these frames."""
-        found = {int(c) for truth in self.boxes(frames) for c in truth.class_ids[~truth.is_ignored]}
-        return frozenset(STREET_6[class_id] for class_id in found)
 
 
 def by_time(store: DatasetStore, split: str, fingerprint: str) -> list[LabelledFrame]:

@@ -6,6 +6,7 @@ so that a rule can be changed without asking the teacher again, and everything t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from edge_autotuner.annotation.labels import as_uncertain
+from edge_autotuner.annotation.spurious import DroppedClass, find_spurious, without_classes
 from edge_autotuner.annotation.static_places import StaticPlaces, find_static_places, is_static
 from edge_autotuner.annotation.temporal import TemporalCounts, refine_over_time
 from edge_autotuner.annotation.tracks import is_film
 from edge_autotuner.config import AnnotationConfig
-from edge_autotuner.core import Annotation, Detections
+from edge_autotuner.core import Annotation, Detections, LabelMap
 from edge_autotuner.core.json_fields import Fields
 from edge_autotuner.core.types import BoolArray
 from edge_autotuner.dataset import DatasetStore, LabelledFrame, SplitName
@@ -25,6 +27,8 @@ from edge_autotuner.dataset.records import SPLIT_NAMES
 from edge_autotuner.errors import NoLabelsFound
 
 NOTE_KEY = "refinement"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class RefinementSummary:
         n_labels: labels (from `min_score` on) in the training frames afterwards.
         n_negatives: training frames without a label afterwards.
         temporal: boxes that each rule about time changed.
+        dropped: classes that the teacher named although nothing of the kind is there.
     """
 
     fingerprint: str
@@ -48,6 +53,7 @@ class RefinementSummary:
     n_labels: int
     n_negatives: int
     temporal: TemporalCounts
+    dropped: tuple[DroppedClass, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON values."""
@@ -69,6 +75,7 @@ class RefinementSummary:
             is_film={split: film.flag(split) for split in film.values},
             **{name: read.whole(name, at_least=0) for name in names},
             temporal=TemporalCounts(**{rule: temporal.whole(rule, default=0, at_least=0) for rule in rules}),
+            dropped=tuple(DroppedClass.from_json(one) for one in read.each("dropped")) if read.has("dropped") else (),
         )
 
 
@@ -98,6 +105,10 @@ def refine_dataset(
     raw = {split: annotated_by_time(store, split, answers[split]) for split in SPLIT_NAMES}
     places = find_places(raw["train"], config)
     results = {split: refine_frames(frames, places, config) for split, frames in raw.items()}
+    dropped = find_dropped(raw["train"], results["train"], config, store.labels)
+    results = {
+        s: replace(r, detections=without_dropped(r, dropped, store.labels, config, s)) for s, r in results.items()
+    }
     for split, frames in raw.items():
         for (record, annotation), found in zip(frames, results[split].detections, strict=True):
             refined = replace(annotation, detections=found)
@@ -106,7 +117,7 @@ def refine_dataset(
     store.use_annotations(
         fingerprint, teacher=teacher, min_score=config.min_score, uncertain_score=config.uncertain_score
     )
-    summary = _summarize(fingerprint, places, results, config)
+    summary = _summarize(fingerprint, places, results, config, dropped)
     store.set_note(NOTE_KEY, summary.to_json())
     store.export()
     if summary.n_labels == 0 and raw["train"]:
@@ -149,6 +160,32 @@ def find_places(frames: Sequence[LabelledFrame], config: AnnotationConfig) -> St
     return find_static_places(found, looked, config.refine, span_s=frames[-1][0].time_s - frames[0][0].time_s)
 
 
+def find_dropped(
+    frames: Sequence[LabelledFrame], refined: RefinedFrames, config: AnnotationConfig, names: LabelMap
+) -> tuple[DroppedClass, ...]:
+    """Return the classes to drop, from the training frames, in order of time, and their refined labels."""
+    if config.refine.spurious_classes == "keep" or not config.refine.is_on:
+        return ()
+    dropped = find_spurious(
+        [record.time_s for record, _ in frames],
+        [found.above(config.min_score) for found in refined.detections],
+        [record.regions for record, _ in frames],
+        names,
+        is_film=refined.is_film,
+    )
+    for one in dropped:
+        logger.info("dropped: %s", one)
+    return dropped
+
+
+def without_dropped(
+    refined: RefinedFrames, dropped: Sequence[DroppedClass], names: LabelMap, config: AnnotationConfig, split: SplitName
+) -> list[Detections]:
+    """Return the boxes of refined frames without labels of dropped classes; see `without_classes`."""
+    gone, is_test = [one.name for one in dropped], split == "test"
+    return [without_classes(found, gone, names, config, is_test=is_test) for found in refined.detections]
+
+
 def refine_frames(frames: Sequence[LabelledFrame], places: StaticPlaces, config: AnnotationConfig) -> RefinedFrames:
     """Apply the rules to frames, in order of time, of one split; a pure function."""
     static = [is_static(annotation.detections, places, record.regions) for record, annotation in frames]
@@ -183,7 +220,11 @@ def _is_same(stored: Annotation | None, refined: Annotation) -> bool:
 
 
 def _summarize(
-    fingerprint: str, places: StaticPlaces, results: Mapping[SplitName, RefinedFrames], config: AnnotationConfig
+    fingerprint: str,
+    places: StaticPlaces,
+    results: Mapping[SplitName, RefinedFrames],
+    config: AnnotationConfig,
+    dropped: tuple[DroppedClass, ...],
 ) -> RefinementSummary:
     n_labels = [int((found.scores >= config.min_score).sum()) for found in results["train"].detections]
     counts = [asdict(result.temporal) for result in results.values()]
@@ -195,4 +236,5 @@ def _summarize(
         n_labels=sum(n_labels),
         n_negatives=sum(n == 0 for n in n_labels),
         temporal=TemporalCounts(**{name: sum(count[name] for count in counts) for name in counts[0]}),
+        dropped=dropped,
     )

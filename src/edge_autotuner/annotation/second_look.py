@@ -20,6 +20,7 @@ import numpy as np
 
 from edge_autotuner.annotation.ahead import look_ahead
 from edge_autotuner.annotation.refine import annotated_by_time, find_places, refine_frames
+from edge_autotuner.annotation.spurious import without_classes
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import Annotation, Deadline, Detections, Progress, Teacher, covered_fraction, iou_matrix
 from edge_autotuner.core.sampling import spread_order
@@ -42,6 +43,7 @@ def look_again(
     deadline: Deadline,
     progress: Progress,
     n_parallel: int = 1,
+    dropped: Sequence[str] = (),
 ) -> list[LabelledFrame]:
     """Let a tuned student look at the training frames, in tiles, and return labels that both have made, refined.
 
@@ -58,6 +60,7 @@ def look_again(
         deadline: no frame is begun after it.
         progress: told of every frame.
         n_parallel: frames to process in parallel.
+        dropped: classes that the refinement of the teacher's labels has dropped.
 
     Returns:
         The training frames that the student has looked at, by time; all of them, unless the deadline passed.
@@ -82,7 +85,8 @@ def look_again(
     frames = annotated_by_time(store, "train", fingerprint)
     if not config.refine.is_on:
         return frames
-    found = refine_frames(frames, find_places(frames, config), config).detections
+    refined = refine_frames(frames, find_places(frames, config), config).detections
+    found = [without_classes(boxes, dropped, store.labels, config, is_test=False) for boxes in refined]
     return [(record, replace(a, detections=boxes)) for (record, a), boxes in zip(frames, found, strict=True)]
 
 

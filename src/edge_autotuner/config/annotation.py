@@ -90,6 +90,19 @@ class RefinementConfig(FrozenConfig):
             "Make labels up to this score uncertain if neither the previous nor the next frame shows them; 0: off."
         ),
     )
+    spurious_classes: Literal["keep", "ignore"] = Field(
+        "ignore",
+        description=(
+            "What to do with the labels of a class that is rare, never sure and never followed, or of people who never "
+            "move. keep: train on them; ignore: make them uncertain, or drop them inside a label of another class. "
+            "Applied where another rule of refinement is on."
+        ),
+    )
+
+    def fingerprint(self) -> str:
+        """Return a short hash; a setting that came later counts only where it is not the default, so that runs stay."""
+        later = {"spurious_classes"} if self.spurious_classes == "ignore" else set()
+        return fingerprint_values(self.model_dump(mode="json", exclude=later))
 
     @property
     def follows_objects(self) -> bool:
@@ -99,7 +112,7 @@ class RefinementConfig(FrozenConfig):
 
     @property
     def is_on(self) -> bool:
-        """Whether any rule may change a box."""
+        """Whether any rule may change a box; spurious classes are only looked for beside another rule."""
         return self.static_objects != "keep" or self.follows_objects
 
 
@@ -110,6 +123,7 @@ NO_REFINEMENT = RefinementConfig(
     one_class_per_object=False,
     fill_gaps="keep",
     flicker_max_score=0.0,
+    spurious_classes="keep",
 )
 """Leaves every label unchanged."""
 
@@ -198,6 +212,7 @@ class AnnotationConfig(FrozenConfig):
         plain = self.model_copy(update={"refine": NO_REFINEMENT}).model_dump(
             mode="json", exclude={"service", "test_labels"}
         )
+        del plain["refine"]["spurious_classes"]  # as in versions that did not have it
         service = self.service.shaping_labels() if self.remote_models else None
         return fingerprint_values(plain if service is None else {**plain, "service": service})
 

@@ -146,6 +146,13 @@ class TrainingConfig(FrozenConfig):
         le=1,
         description="Weight labels by the teacher's score: each counts 1 - score_weight * (1 - score).",
     )
+    repeat_rare: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Show pictures of rare classes more often: a class in a fraction f of the pictures, below this "
+        "threshold, by a factor of sqrt(threshold / f); 0: off.",
+    )
     device: TrainingDevice = Field("auto", description="Device; auto: cuda if available, else cpu.")
     precision: Precision = Field(
         "auto",

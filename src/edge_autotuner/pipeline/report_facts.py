@@ -62,6 +62,7 @@ def refinement_facts(annotation: AnnotationResult | None) -> RefinementFacts | N
         n_labels=refined.n_labels,
         n_empty_frames=refined.n_negatives,
         is_followed=any(refined.is_film.values()),
+        dropped=tuple(str(one) for one in refined.dropped),
         **asdict(refined.temporal),
     )
 

@@ -112,7 +112,8 @@ class StudentTraining:
     deadline: Deadline
 
     def __post_init__(self) -> None:
-        self._said = self.session.folder.result(ANNOTATION, before=TRAINING.name).numbers
+        annotated = self.session.folder.result(ANNOTATION, before=TRAINING.name)
+        self._said, self._refinement = annotated.numbers, annotated.refinement
         self._config = self.session.config
         self._folder = self.session.folder.training(self.fingerprint)
 
@@ -227,6 +228,7 @@ class StudentTraining:
             deadline=self._share_of_time(_LOOK_SHARE),
             progress=self.session.progress,
             n_parallel=n_parallel,
+            dropped=[one.name for one in self._refinement.dropped] if self._refinement else (),
         )
         return {record.key: found for record, found in labelled}
 

@@ -30,6 +30,8 @@ def settings_fingerprint(folder: RunFolder, config: RunConfig, edge_sha256: str)
     annotated = folder.require(ANNOTATION.name, before=TRAINING.name)
     n_frames = folder.result(ANNOTATION, before=TRAINING.name).numbers.n_frames
     settings = config.training.model_dump(mode="json", exclude=_NOT_OF_THE_RESULT)
+    if settings["repeat_rare"] == 0:
+        del settings["repeat_rare"]  # as in versions that did not have it
     if settings["replay"]["folder"] is not None:
         settings["replay"]["folder"] = "a reservoir"  # what is in it counts, not where it is
     thresholds = config.annotation.min_score, config.annotation.uncertain_score

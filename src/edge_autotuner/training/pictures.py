@@ -30,7 +30,7 @@ from edge_autotuner.training.samples import (
     prepare_sample,
     prepare_tiles,
 )
-from edge_autotuner.training.schedule import Origin, epoch_order
+from edge_autotuner.training.schedule import Origin, epoch_order, repeat_factors
 from edge_autotuner.training.targets import Target
 
 _MIN_OVERSIZE = 1.25  # stored pictures keep at least this much more detail than the input shows
@@ -143,6 +143,7 @@ class BatchMaker:
         cache_bytes: int = 256 << 20,
         replay: ReplayConfig | None = None,
         n_epochs: int | None = None,
+        repeat_rare: float = 0.0,
     ) -> None:
         """Plan the pictures.
 
@@ -155,12 +156,14 @@ class BatchMaker:
             cache_bytes: memory for decoded pictures.
             replay: shares of earlier pictures.
             n_epochs: of the training, whose last epochs show no mosaics; None: all may.
+            repeat_rare: threshold of `repeat_factors` for the camera's own pictures; 0: all come equally often.
         """
         self._samples = samples
         self._replay = replay or ReplayConfig()
         self._input_size_wh = input_size_wh
         self._augmentation = augmentation
         self._seed = seed
+        self._repeats = repeat_factors([s.class_ids for s in samples], repeat_rare) if repeat_rare > 0 else None
         self._n_mosaic_epochs = math.inf if n_epochs is None else augmentation.mosaic_until * n_epochs
         self._resize = network.resize
         self._cache = PictureCache(samples, input_size_wh, budget_bytes=cache_bytes, resize=network.resize)
@@ -176,7 +179,7 @@ class BatchMaker:
         """Return `n_wanted` sample indices for one epoch; see `training.schedule`."""
         rng = np.random.default_rng((self._seed, epoch))
         origins = [sample.origin for sample in self._samples]
-        return epoch_order(origins, n_wanted, replay=self._replay, rng=rng)
+        return epoch_order(origins, n_wanted, replay=self._replay, rng=rng, repeats=self._repeats)
 
     def batch(self, indices: Sequence[int], *, epoch: int, step: int) -> Batch:
         """Read, augment and stack the pictures."""

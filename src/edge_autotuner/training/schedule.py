@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_autotuner.config import TrainingConfig
 from edge_autotuner.config.training import ReplayConfig
-from edge_autotuner.core.types import IntArray
+from edge_autotuner.core.types import FloatArray, IntArray
 
 WARMUP_FRACTION = 0.3
 _START_LR_DIVISOR = 25.0
@@ -37,25 +37,48 @@ def steps_per_epoch(config: TrainingConfig, n_pictures: int) -> int:
     return max(config.min_steps_per_epoch, min(whole, config.max_steps_per_epoch))
 
 
+def repeat_factors(class_ids: Sequence[IntArray], threshold: float) -> FloatArray:
+    """Return (N,) how often each picture is shown where a picture of frequent classes is shown once, at least 1.
+
+    A picture counts as its rarest class does: a class in a fraction f of the pictures, below the threshold, has a
+    factor of sqrt(threshold / f).
+
+    Source:
+        Repeat factor sampling: Gupta et al., LVIS, arXiv 1908.03195, section on training.
+    """
+    held = [np.unique(ids) for ids in class_ids]
+    counts = np.bincount(np.concatenate([np.zeros(0, np.int64), *held]))
+    factors = np.sqrt(threshold * len(held) / np.maximum(counts, 1))
+    return np.array([factors[ids].max(initial=1.0) for ids in held], np.float32)
+
+
 def epoch_order(
-    origins: Sequence[Origin], n_wanted: int, *, replay: ReplayConfig, rng: np.random.Generator
+    origins: Sequence[Origin],
+    n_wanted: int,
+    *,
+    replay: ReplayConfig,
+    rng: np.random.Generator,
+    repeats: FloatArray | None = None,
 ) -> list[int]:
     """Return the `n_wanted` sample indices of one epoch, shuffled; `origins` are those of all samples, at least one.
 
     Within each origin, every picture comes once before any comes again. No replayed picture comes more often than the
-    most frequent of the camera's own: a small reservoir takes less than its share.
+    most frequent of the camera's own: a small reservoir takes less than its share. With (N,) `repeats`, those of the
+    camera come as often as these factors say, rounded at random.
     """
     members = {origin: np.flatnonzero([o == origin for o in origins]) for origin in ("camera", "replay", "generic")}
     n_own, n_replay, n_generic = (len(members[origin]) for origin in ("camera", "replay", "generic"))
     if n_own == 0 or n_replay + n_generic == 0:
-        return _drawn(np.arange(len(origins)), n_wanted, rng)
+        return _drawn(np.arange(len(origins)), n_wanted, rng, repeats)
     most = -(-n_wanted // n_own)  # appearances of an own picture
     n_replayed = min(round(n_wanted * replay.share), most * (n_replay + n_generic))
     n_of_generic = min(round(n_replayed * replay.generic_share), most * n_generic)
     n_of_replay = min(n_replayed - n_of_generic, most * n_replay)
     n_of_generic = min(n_replayed - n_of_replay, most * n_generic)
     counts = {"camera": n_wanted - n_of_replay - n_of_generic, "replay": n_of_replay, "generic": n_of_generic}
-    drawn = [_drawn(members[origin], count, rng) for origin, count in counts.items()]
+    drawn = [
+        _drawn(members[origin], count, rng, repeats if origin == "camera" else None) for origin, count in counts.items()
+    ]
     return [int(i) for i in rng.permutation(np.concatenate([np.asarray(part, np.int64) for part in drawn]))]
 
 
@@ -79,10 +102,14 @@ def _cosine(start: float, end: float, fraction: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * min(max(fraction, 0.0), 1.0))) / 2
 
 
-def _drawn(indices: IntArray, n_wanted: int, rng: np.random.Generator) -> list[int]:
-    """Return `n_wanted` of some indices; each comes once before any comes again."""
-    if n_wanted == 0:
-        return []
-    rounds = -(-n_wanted // len(indices))
-    order = np.concatenate([rng.permutation(indices) for _ in range(rounds)])
-    return [int(i) for i in order[:n_wanted]]
+def _drawn(indices: IntArray, n_wanted: int, rng: np.random.Generator, repeats: FloatArray | None = None) -> list[int]:
+    """Return `n_wanted` of some indices; each comes once, or as its factor says, before any comes again."""
+    order: list[int] = []
+    while len(order) < n_wanted:
+        once = indices if repeats is None else np.repeat(indices, _rounded(repeats[indices], rng))
+        order += rng.permutation(once).tolist()
+    return order[:n_wanted]
+
+
+def _rounded(factors: FloatArray, rng: np.random.Generator) -> IntArray:
+    return np.asarray(np.floor(factors + rng.random(len(factors))), np.int64)

@@ -180,6 +180,7 @@ class _Training(Generic[Network]):
             seed=config.seed,
             replay=config.replay,
             n_epochs=config.n_epochs,
+            repeat_rare=config.repeat_rare,
         )
         self.n_samples = len(samples)
         n_pictures = pictures_per_epoch([sample.origin for sample in samples], config.replay.share)

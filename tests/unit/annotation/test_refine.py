@@ -156,3 +156,20 @@ def test_nothing_left(tmp_path: Path) -> None:
 def test_the_refined_labels_need_their_own_fingerprint(tmp_path: Path) -> None:
     with filled(tmp_path) as store, pytest.raises(ValueError, match="a fingerprint of their own"):
         refine(store, fingerprint="raw")
+
+
+def test_a_spurious_class_is_dropped_everywhere_and_said(tmp_path: Path) -> None:
+    with filled(tmp_path, sign=False) as store:
+        car = (50.0, 2.0, 60.0, 12.0, 0.4, 1)
+        for index in (5, 31):  # once in each split
+            record = next(frame for frame in store.frames() if frame.index == index)
+            store.add_annotation(record, annotation(walker(index), car), teacher="t", fingerprint="raw")
+        rules = CONFIG.refine.model_copy(update={"flicker_max_score": 0.0})
+        summary = refine(store, CONFIG.model_copy(update={"refine": rules}))
+        [dropped] = summary.dropped
+        assert (dropped.name, dropped.n_labels, dropped.n_places) == ("car", 1, 1)
+        assert RefinementSummary.from_json(json.loads(json.dumps(summary.to_json()))) == summary
+        assert [scores_at(store, index)[1] for index in (5, 31)] == [0.3, 0.3], "uncertain, just below 0.3"
+        kept = CONFIG.model_copy(update={"refine": rules.model_copy(update={"spurious_classes": "keep"})})
+        assert refine(store, kept, "kept").dropped == ()
+        assert scores_at(store, 31, "kept")[1] == 0.4

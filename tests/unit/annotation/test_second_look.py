@@ -58,17 +58,20 @@ def look(
     fingerprint: str = "both",
     deadline: Deadline | None = None,
     n_parallel: int = 1,
+    config: AnnotationConfig = CONFIG,
+    dropped: Sequence[str] = (),
 ) -> list[tuple[int, Annotation]]:
     labelled = look_again(
         store,
         teacher,
-        CONFIG,
+        config,
         teacher="t",
         raw_fingerprint="raw",
         fingerprint=fingerprint,
         deadline=deadline or Deadline(None),
         progress=NoProgress(),
         n_parallel=n_parallel,
+        dropped=dropped,
     )
     return [(record.index, found) for record, found in labelled]
 
@@ -79,6 +82,14 @@ def test_only_training_frames_get_both_opinions_and_the_labels_stay_the_teachers
         assert [index for index, _ in look(store, teacher)] == list(range(6))
         assert store.fingerprint == "labels"
         assert all(store.annotation_of(record, "both") is None for record in store.frames("test"))
+
+
+def test_what_the_refinement_has_dropped_stays_dropped(tmp_path: Path) -> None:
+    with filled(tmp_path) as store:
+        teacher, _ = student_of(store, WALKER)
+        [(_, both), *_] = look(store, teacher, config=AnnotationConfig(look="full"), dropped=["person"])
+    assert len(both.detections) == 1
+    assert (both.detections.scores < CONFIG.min_score).all()
 
 
 def test_what_both_see_keeps_its_score_and_what_one_sees_loses_half(tmp_path: Path) -> None:

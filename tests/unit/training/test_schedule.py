@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edge_autotuner.config import TrainingConfig
+from edge_autotuner.config.training import ReplayConfig
 from edge_autotuner.training import choose_layers, learning_rate
-from edge_autotuner.training.schedule import steps_per_epoch
+from edge_autotuner.training.schedule import epoch_order, repeat_factors, steps_per_epoch
 
 
 def config(**changes: Any) -> TrainingConfig:
@@ -39,3 +41,22 @@ def test_steps_per_epoch(n_pictures: int, limits: tuple[int, int], n_steps: int)
 )
 def test_the_learning_rate_is_one_cycle(fraction: float, rate: float) -> None:
     assert learning_rate(fraction, 2.0) == pytest.approx(2 * rate)
+
+
+def test_pictures_of_rare_classes_are_repeated() -> None:
+    pictures = [np.array([0, 0]) for _ in range(96)] + [np.array([0, 1]) for _ in range(4)]
+    factors = repeat_factors([*pictures, np.zeros(0, np.int64)], 0.16)
+    assert factors[:96].tolist() == [1.0] * 96, "the frequent class is shown as often as before"
+    assert factors[96:100] == pytest.approx(np.sqrt(0.16 * 101 / 4))
+    assert factors[100] == 1.0, "an empty picture comes once"
+    order = epoch_order(["camera"] * 101, 400, replay=ReplayConfig(), rng=np.random.default_rng(0), repeats=factors)
+    counts = np.bincount(order, minlength=101)
+    assert len(order) == 400
+    assert counts[:96].min() >= 3
+    assert counts[96:100].mean() == pytest.approx(2 * counts[:96].mean(), rel=0.2)
+
+
+def test_without_factors_the_order_is_the_one_of_earlier_versions() -> None:
+    order = epoch_order(["camera"] * 5, 12, replay=ReplayConfig(), rng=np.random.default_rng(3))
+    rng = np.random.default_rng(3)
+    assert order == np.concatenate([rng.permutation(5) for _ in range(3)])[:12].tolist()

@@ -295,6 +295,7 @@ def _left_rows(facts: RefinementFacts) -> Rows:
         ("Labels removed there", _count_text(facts.n_static_labels)),
         ("Labels left in the training frames", _count_text(facts.n_labels)),
         ("Training frames without any label", _count_text(facts.n_empty_frames)),
+        *((f"Dropped: {name}", said) for name, _, said in (one.partition(", ") for one in facts.dropped)),
     ]
 
 

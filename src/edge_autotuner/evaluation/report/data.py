@@ -137,6 +137,7 @@ class RefinementFacts:
         n_raised: boxes that became labels because the frames around them are sure.
         n_lowered: labels that became uncertain because the frames around them are unsure.
         n_reclassified: boxes that got the class that their object has in other frames.
+        dropped: one phrase for each class that was named although nothing of the kind is there.
     """
 
     n_static_places: int
@@ -151,6 +152,7 @@ class RefinementFacts:
     n_raised: int = 0
     n_lowered: int = 0
     n_reclassified: int = 0
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ _TRAVEL: dict[str, Any] = {
         "features": True,
         "second_look": True,
         "score_weight": True,
+        "repeat_rare": True,
         "precision": True,
         "deadline_s": True,
         "seed": True,
