@@ -18,6 +18,10 @@ def detect(
         Path, typer.Option("--output", "-o", help="COCO results file to write; -: standard output.")
     ] = Path("results.json"),
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Minimum score of a written detection.")] = 0.05,
+    operating_point: Annotated[
+        bool,
+        typer.Option("--operating-point", help="Write only the detections that the bundle's operating point shows."),
+    ] = False,
     ground_truth: Annotated[
         Path | None, typer.Option(help="COCO file to take image and category IDs from; only its frames are written.")
     ] = None,
@@ -34,6 +38,7 @@ def detect(
         source,
         output,
         min_score=min_score,
+        only_operating_point=operating_point,
         ground_truth=ground_truth,
         n_threads=threads,
         overwrite=overwrite,

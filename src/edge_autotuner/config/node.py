@@ -42,7 +42,13 @@ class DetectConfig(FrozenConfig):
     """How the deployed model runs on camera frames."""
 
     max_rate_hz: float = Field(5.0, gt=0, le=1000, description="Maximum detection rate, frames per second.")
-    min_score: float = Field(0.3, gt=0, lt=1, description="Minimum score of a reported detection.")
+    min_score: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Minimum score of a reported detection; null: the operating point of the model, or "
+        "0.3 where its bundle has none.",
+    )
     max_detections: int = Field(100, ge=1, le=10_000, description="Maximum detections per frame.")
     n_threads: int = Field(1, ge=1, le=256, description="CPU threads of the model.")
     runtime: Annotated[str, AfterValidator(RUNTIMES.require)] = Field(

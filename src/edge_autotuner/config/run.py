@@ -25,6 +25,14 @@ class EvaluationConfig(FrozenConfig):
     )
     max_detections: int = Field(300, ge=1, le=10_000, description="Maximum scored boxes per frame.")
     min_score: float = Field(0.05, ge=0, lt=1, description="Minimum score of a scored box.")
+    max_false_alarms_per_hour: float | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="Choose the operating point, the scores from which boxes are shown, with at most this many false "
+        "alarms per hour of video on the validation frames; null: with the best F1. A standing false box is one alarm. "
+        "A short recording cannot show that alarms are rare.",
+    )
     promotion_max_iou: float = Field(
         0.75,
         ge=0.5,

@@ -25,6 +25,8 @@ from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.core.file_names import utf8_json
 from edge_autotuner.core.json_fields import FieldError, Fields, unique_keys
 from edge_autotuner.core.json_limits import JsonLimits, check_json, check_json_values, load_json
+from edge_autotuner.core.labels import LabelMap
+from edge_autotuner.core.operating_point import OperatingPoint
 from edge_autotuner.errors import ModelBundleError, WeightsError
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.onnx_external import check_one_file, check_onnx_file
@@ -65,6 +67,7 @@ class ModelBundle:
         metrics: of the evaluation, JSON values.
         promotion: whether it replaced the deployed model, and why; JSON values.
         lineage: of the start and the data, JSON values.
+        operating_point: which of the detector's boxes to show; None where it was not measured.
     """
 
     folder: Path
@@ -77,6 +80,7 @@ class ModelBundle:
     created_at: datetime
     model: BundleFile
     weights: BundleFile
+    operating_point: OperatingPoint | None = None
 
     @property
     def model_path(self) -> Path:
@@ -108,6 +112,7 @@ def write_bundle(
     metrics: Mapping[str, Any],
     promotion: Mapping[str, Any],
     lineage: Mapping[str, Any],
+    operating_point: OperatingPoint | None = None,
     clock: Clock | None = None,
 ) -> ModelBundle:
     """Write a new bundle in one step, so that a kill leaves no part of it.
@@ -130,6 +135,7 @@ def write_bundle(
         "metrics": metrics,
         "promotion": promotion,
         "lineage": lineage,
+        **({"operating_point": operating_point.to_json()} if operating_point else {}),
     }
     text = json.dumps(description, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     contents = {MODEL_FILE: model, WEIGHTS_FILE: weights, DESCRIPTION_FILE: utf8_json(text)}
@@ -261,20 +267,27 @@ def _parsed(folder: Path, description: Mapping[str, Any]) -> ModelBundle:
     fields = Fields(description, "")
     try:
         files = _parsed_files(fields.inner("files"))
+        detector = DetectorSpec.from_json(description.get("detector"))
         return ModelBundle(
             folder=folder,
             name=_name(fields, "name"),
             architecture=_name(fields, "architecture"),
-            detector=DetectorSpec.from_json(description.get("detector")),
+            detector=detector,
             metrics=fields.inner("metrics").values,
             promotion=fields.inner("promotion").values,
             lineage=fields.inner("lineage").values,
             created_at=_time(fields, "created_at"),
             model=files["model"],
             weights=files["weights"],
+            operating_point=_operating_point(fields, detector.labels),
         )
     except (ModelBundleError, FieldError) as exc:
         raise ModelBundleError(f"{folder / DESCRIPTION_FILE}: {exc}") from exc
+
+
+def _operating_point(fields: Fields, labels: LabelMap) -> OperatingPoint | None:
+    """Return the optional operating point; earlier versions wrote none."""
+    return OperatingPoint.from_json(fields.inner("operating_point"), labels) if fields.has("operating_point") else None
 
 
 def _name(fields: Fields, key: str) -> str:

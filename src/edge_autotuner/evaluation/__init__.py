@@ -16,6 +16,7 @@ from edge_autotuner.evaluation.found_objects import FoundObjects, count_found
 from edge_autotuner.evaluation.matching import FrameMatch, match_frame
 from edge_autotuner.evaluation.operating_point import choose_operating_point
 from edge_autotuner.evaluation.point_counts import PointCounts, count_shown
+from edge_autotuner.evaluation.point_result import PointResult, measure_point
 from edge_autotuner.evaluation.promotion import (
     BootstrapResult,
     PromotionDecision,
@@ -40,6 +41,7 @@ __all__ = [
     "FrameMatch",
     "MatchTable",
     "PointCounts",
+    "PointResult",
     "PromotionDecision",
     "Scores",
     "Truth",
@@ -52,6 +54,7 @@ __all__ = [
     "ignored_elsewhere",
     "in_looked_area",
     "match_frame",
+    "measure_point",
     "merge_classes",
     "paired_bootstrap",
     "score_detections",

@@ -80,8 +80,8 @@ class OperatingCurve:
     """Counts by threshold, from none shown to all.
 
     Attributes:
-        thresholds: (U + 1,) falling; each lies in the middle between two neighbouring scores, so that rounding on
-            another machine changes nothing. The first shows nothing.
+        thresholds: (U + 1,) falling; each lies in the middle between two neighbouring scores of right or false boxes,
+            as far from both as possible, the last between the lowest score and 0. The first shows nothing.
         n_found: (U + 1,) objects found.
         n_false: (U + 1,) false boxes.
         n_alarms: (U + 1,) false alarms.
@@ -97,11 +97,11 @@ class OperatingCurve:
     @classmethod
     def of(cls, marks: Marks) -> OperatingCurve:
         """Count at every distinct score."""
-        distinct = np.unique(marks.scores)[::-1]  # (U,) falling
+        distinct = np.unique(marks.scores[marks.is_right | marks.is_wrong])[::-1]  # (U,) falling
         found = _at_least(marks.scores[marks.is_right], distinct)
         false = _at_least(marks.scores[marks.is_wrong], distinct)
         alarms = false - _at_least(marks.link_scores, distinct)
-        between = (distinct + np.append(distinct[1:], distinct[-1:])) / 2
+        between = (distinct + np.append(distinct[1:], 0.0)[: len(distinct)]) / 2
         return cls(
             np.append(1.0, between),
             np.append(0.0, found),

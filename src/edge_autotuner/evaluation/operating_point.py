@@ -5,6 +5,7 @@ All thresholds are tried by cumulative counts, all overlaps one by one. Frames o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -54,6 +55,10 @@ def choose_operating_point(
 ) -> OperatingPoint | None:
     """Return the point with the best F1 in each class, or with the most objects found for the allowed false alarms.
 
+    Of points whose F1 is within one standard error of the best, the one with the fewest false boxes is taken (Breiman
+    et al., Classification and Regression Trees, 1984). The maximum of a flat curve is chance, and frames beside those
+    of the training have fewer and weaker false boxes than later ones.
+
     A class with fewer than `MIN_OBJECTS` objects takes score and overlap of all classes together. Equal choices: the
     one that suppresses less, then the higher score.
 
@@ -84,7 +89,7 @@ def choose_operating_point(
     curves = [{iou: OperatingCurve.of(marks[iou][c]) for iou in overlaps} for c in range(len(labels))]
     hours = float(judged_seconds(times_s).sum()) / 3600
     if max_false_alarms_per_hour is None:
-        choices = _best_by(curves, pooled, lambda curve: curve.f1)
+        choices = _each_class(curves, pooled, _best_f1)
     else:
         choices = _most_found(curves, pooled, max_alarms=max_false_alarms_per_hour * hours)
     return _measured(
@@ -93,20 +98,29 @@ def choose_operating_point(
     )  # fmt: skip
 
 
-def _best_by(
-    curves: Sequence[Curves], pooled: Curves, utility: Callable[[OperatingCurve], Float64Array]
-) -> list[tuple[_Choice, bool]]:
-    """Return the choice of each class with the highest utility, and whether it is that of all classes."""
-    for_all, _ = _best(pooled, utility)
+_Pick = Callable[[Curves], tuple[_Choice, float]]
+"""Returns the choice from the curves of a class, and how many objects it finds."""
+
+
+def _each_class(curves: Sequence[Curves], pooled: Curves, pick: _Pick) -> list[tuple[_Choice, bool]]:
+    """Return the choice of each class, and whether it is that of all classes."""
+    for_all, _ = pick(pooled)
     choices = []
     for by_overlap in curves:
-        choice, n_found = _best(by_overlap, utility)
+        choice, n_found = pick(by_overlap)
         is_pooled = by_overlap[NO_SUPPRESSION].n_truths < MIN_OBJECTS or n_found == 0
         choices.append((for_all if is_pooled else choice, is_pooled))
     return choices
 
 
-def _best(curves: Curves, utility: Callable[[OperatingCurve], Float64Array]) -> tuple[_Choice, float]:
+def _best_f1(curves: Curves) -> tuple[_Choice, float]:
+    """Return the choice with the fewest false boxes among those that are not measurably worse than the best."""
+    best = max(float(curve.f1.max()) for curve in curves.values())
+    error = math.sqrt(best * (1 - best) / max(curves[NO_SUPPRESSION].n_truths, 1))
+    return _highest(curves, lambda curve: np.where(curve.f1 >= best - error, curve.f1 - curve.n_false, -np.inf))
+
+
+def _highest(curves: Curves, utility: Callable[[OperatingCurve], Float64Array]) -> tuple[_Choice, float]:
     best, best_utility, n_found = _Choice(NO_SUPPRESSION, 1.0), -np.inf, 0.0
     for iou, curve in curves.items():
         values = utility(curve)
@@ -126,7 +140,7 @@ def _most_found(curves: Sequence[Curves], pooled: Curves, *, max_alarms: float) 
     choices: list[tuple[_Choice, bool]] = []
     left = -1.0
     for price in _ALARM_PRICES.tolist():
-        choices = _best_by(curves, pooled, partial(_worth, price=price))
+        choices = _each_class(curves, pooled, partial(_highest, utility=partial(_worth, price=price)))
         n_alarms = sum(of[c.nms_iou].alarms_at(c.min_score) for of, (c, _) in zip(curves, choices, strict=True))
         left = max_alarms - n_alarms
         if left >= 0:
@@ -135,7 +149,7 @@ def _most_found(curves: Sequence[Curves], pooled: Curves, *, max_alarms: float) 
         if left > 0 and not is_pooled:
             of_class = curves[class_id]
             spent = of_class[choice.nms_iou].alarms_at(choice.min_score)
-            better, _ = _best(of_class, partial(_found_within, max_alarms=spent + left))
+            better, _ = _highest(of_class, partial(_found_within, max_alarms=spent + left))
             choices[class_id] = better, False
             left += spent - of_class[better.nms_iou].alarms_at(better.min_score)
     return choices

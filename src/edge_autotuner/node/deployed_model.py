@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_autotuner.config.node import DetectConfig
-from edge_autotuner.core import Detector, Frame, ModelFindings
+from edge_autotuner.core import Detector, Frame, ModelFindings, OperatingPoint
 from edge_autotuner.deployment import ModelBundle, deployed_bundle, read_bundle
 from edge_autotuner.deployment.runtime import open_bundle
 from edge_autotuner.errors import EdgeAutotunerError
+from edge_autotuner.models.shown import only_shown
+
+DEFAULT_MIN_SCORE = 0.3
+"""Where neither the settings nor the bundle say from which score boxes are reported."""
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +24,7 @@ logger = logging.getLogger(__name__)
 class _Loaded:
     bundle: ModelBundle
     detector: Detector
+    point: OperatingPoint | None
 
 
 class DeployedModel:
@@ -72,15 +77,24 @@ class DeployedModel:
         if loaded is None:
             return None
         found = loaded.detector.detect(frame.image_bgr)
+        if loaded.point is not None:
+            found = only_shown(found, loaded.point, loaded.detector.labels)
         return ModelFindings(loaded.bundle.folder.name, loaded.detector.labels, found)
 
     def _load(self, folder: Path) -> _Loaded:
         bundle = read_bundle(folder)
+        point = bundle.operating_point if self._config.min_score is None else None
         detector = open_bundle(
             bundle,
             n_threads=min(self._config.n_threads, len(os.sched_getaffinity(0))),
-            min_score=self._config.min_score,
+            min_score=self._min_score(point),
             max_detections=self._config.max_detections,
             runtime=self._config.runtime,
         )
-        return _Loaded(bundle, detector)
+        return _Loaded(bundle, detector, point)
+
+    def _min_score(self, point: OperatingPoint | None) -> float:
+        """Return the score from which boxes are looked at; the point drops more of them."""
+        if point is not None:
+            return min(of_class.min_score for of_class in point.per_class.values())
+        return self._config.min_score or DEFAULT_MIN_SCORE

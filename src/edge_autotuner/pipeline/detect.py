@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_autotuner.capture import is_live_address, open_source, parse_live_address
-from edge_autotuner.core import COCO_CATEGORY_IDS, Detections, Frame, LabelMap, NoProgress, Progress
+from edge_autotuner.core import (
+    COCO_CATEGORY_IDS,
+    Detections,
+    Frame,
+    LabelMap,
+    NoProgress,
+    OperatingPoint,
+    Progress,
+)
 from edge_autotuner.core.arguments import check_share, checked_arguments
 from edge_autotuner.core.tasks import task_of
-from edge_autotuner.core.types import SizeWH
+from edge_autotuner.core.types import BoolArray, SizeWH
 from edge_autotuner.dataset import load_coco_truth
-from edge_autotuner.deployment import load_edge_detector
+from edge_autotuner.deployment import bundle_folder, load_edge_detector, read_bundle
 from edge_autotuner.errors import ConfigError, EvaluationError, StorageError
+from edge_autotuner.models.shown import is_shown
 from edge_autotuner.storage.outputs import check_output_file, write_output
 
 
@@ -24,6 +34,7 @@ def detect(
     output: Path,
     *,
     min_score: float = 0.05,
+    only_operating_point: bool = False,
     ground_truth: Path | None = None,
     n_threads: int | None = None,
     overwrite: bool = False,
@@ -33,8 +44,11 @@ def detect(
 
     The file is a list of COCO result records, {"image_id", "category_id", "bbox", "score"}, each with
     "file_name" or "frame_index" beside, and "image_size", [width, height], where a frame has another size than the
-    first. Without a ground truth, `image_id` is the frame's index and
-    `category_id` COCO's own (person 1, car 3, truck 8); classes that COCO does not have come after its last.
+    first. With a bundle that has an operating point, each also has "shown": whether the point shows the box to people;
+    all boxes are written, so that average precision can be computed.
+
+    Without a ground truth, `image_id` is the frame's index and `category_id` COCO's own (person 1, car 3, truck 8);
+    classes that COCO does not have come after its last.
     With a ground truth both are those of that file, and only its frames and classes are written, so that any
     COCO tool scores the result as it is.
 
@@ -43,6 +57,7 @@ def detect(
         source_path: a video file or a folder of pictures.
         output: JSON file.
         min_score: lower scores are left out.
+        only_operating_point: write only the boxes that the bundle's operating point shows.
         ground_truth: COCO file whose ids are used.
         n_threads: CPU threads; None for all.
         overwrite: replace a file that is there, even one that is no list of such records.
@@ -53,7 +68,8 @@ def detect(
 
     Raises:
         ModelBundleError, VideoError, EvaluationError: what is wrong with the inputs.
-        ConfigError: the source is a camera, or the output would replace something.
+        ConfigError: the source is a camera, the output would replace something, or the bundle has no operating point
+            where only its boxes are wanted.
         StorageError: the output cannot be written.
         ValueError: the score is outside of 0..1.
     """
@@ -70,6 +86,7 @@ def detect(
     if not output.parent.is_dir():
         raise StorageError(f"the folder of {output} does not exist; create it, or choose another --output")
     detector = load_edge_detector(bundle, n_threads, min_score=min_score)
+    point = _operating_point(bundle, is_needed=only_operating_point)
     source = open_source(source_path)
     ids = _Ids(detector.labels, ground_truth)
     progress = progress or NoProgress()
@@ -81,7 +98,8 @@ def detect(
         image_id = ids.image_id(frame)
         if image_id is not None:
             where = _where(frame, source.info.size_wh)
-            records += _records(detector.detect(frame.image_bgr), image_id, ids, where)
+            found = _Marked.by(point, detector.detect(frame.image_bgr), detector.labels)
+            records += _records(found.only_shown() if only_operating_point else found, image_id, ids, where)
             n_frames += 1
     progress.finish()
     if n_frames == 0:
@@ -126,11 +144,44 @@ def _where(frame: Frame, usual_wh: SizeWH) -> dict[str, Any]:
     return where if frame.size_wh == usual_wh else where | {"image_size": list(frame.size_wh)}
 
 
-def _records(detections: Detections, image_id: int, ids: _Ids, where: dict[str, Any]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class _Marked:
+    """Detections, and whether each is shown; None where there is no operating point."""
+
+    detections: Detections
+    is_shown: BoolArray | None
+
+    @classmethod
+    def by(cls, point: OperatingPoint | None, detections: Detections, labels: LabelMap) -> _Marked:
+        return cls(detections, None if point is None else is_shown(detections, point, labels))
+
+    def only_shown(self) -> _Marked:
+        if self.is_shown is None:
+            return self
+        return _Marked(self.detections.select(self.is_shown), self.is_shown[self.is_shown])
+
+    @property
+    def marks(self) -> list[dict[str, bool]]:
+        if self.is_shown is None:
+            return [{}] * len(self.detections)
+        return [{"shown": shown} for shown in self.is_shown.tolist()]
+
+
+def _operating_point(folder: Path, *, is_needed: bool) -> OperatingPoint | None:
+    bundle = read_bundle(bundle_folder(folder))
+    if bundle.operating_point is None and is_needed:
+        raise ConfigError(
+            f"{bundle.folder} has no operating point: an earlier version made it, or too few objects were labelled; "
+            "use --min-score"
+        )
+    return bundle.operating_point
+
+
+def _records(found: _Marked, image_id: int, ids: _Ids, where: dict[str, Any]) -> list[dict[str, Any]]:
     """Return COCO result records."""
-    results = task_of(ids.labels).codec.to_coco_results(detections)
+    results = task_of(ids.labels).codec.to_coco_results(found.detections)
     return [
-        {"image_id": image_id, "category_id": ids.category_ids[class_id], **result, **where}
-        for result, class_id in zip(results, detections.class_ids.tolist(), strict=True)
+        {"image_id": image_id, "category_id": ids.category_ids[class_id], **result, **mark, **where}
+        for result, mark, class_id in zip(results, found.marks, found.detections.class_ids.tolist(), strict=True)
         if class_id in ids.category_ids
     ]

@@ -6,15 +6,22 @@ Models compete by name: the training's start, the deployed model to beat, and ca
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_autotuner.core import Detections
+from edge_autotuner.core import Detections, LabelMap, OperatingPoint
 from edge_autotuner.core.json_fields import Fields, parse_json
 from edge_autotuner.core.tasks import BOXES, task_named
 from edge_autotuner.errors import ConfigError, DatasetError, EvaluationError
-from edge_autotuner.evaluation import OFF_THE_SHELF, SPECIALIZED, Comparison, FoundObjects, PromotionDecision
+from edge_autotuner.evaluation import (
+    OFF_THE_SHELF,
+    SPECIALIZED,
+    Comparison,
+    FoundObjects,
+    PointResult,
+    PromotionDecision,
+)
 
 START, INCUMBENT, CANDIDATE = "start", "incumbent", "candidate"
 """Names of contenders; the incumbent is one by itself only where it is not the start model."""
@@ -30,19 +37,34 @@ class Contender:
     Attributes:
         found: objects that it finds at the display score, against the teacher's labels.
         ms: median milliseconds per frame, pre- and post-processing included.
+        point: which boxes are shown, chosen on the validation frames; None with too few labels, or where an earlier
+            version evaluated.
+        at_point: what the point shows in the test frames, by truth; empty without a point.
     """
 
     found: FoundObjects
     ms: float
+    point: OperatingPoint | None = None
+    at_point: Mapping[str, PointResult] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return {"found": self.found.to_json(), "ms": self.ms}
+        values: dict[str, Any] = {"found": self.found.to_json(), "ms": self.ms}
+        if self.point is not None:
+            values["operating_point"] = self.point.to_json()
+            values["at_point"] = {truth: result.to_json() for truth, result in self.at_point.items()}
+        return values
 
     @classmethod
     def from_json(cls, fields: Fields) -> Contender:
         """Read what `to_json` wrote."""
-        return cls(FoundObjects.from_json(fields.inner("found").values), fields.number("ms", at_least=0))
+        found, ms = FoundObjects.from_json(fields.inner("found").values), fields.number("ms", at_least=0)
+        if not fields.has("operating_point"):
+            return cls(found, ms)
+        point, results = fields.inner("operating_point"), fields.inner("at_point")
+        labels = LabelMap(tuple(point.inner("per_class").values))
+        by_truth = {truth: PointResult.from_json(results.inner(truth)) for truth in results.values}
+        return cls(found, ms, OperatingPoint.from_json(point, labels), by_truth)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from edge_autotuner.config import RunConfig
-from edge_autotuner.core import Detections, Detector
+from edge_autotuner.core import Detections, Detector, OperatingPoint
 from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.core.sampling import evenly_spread
 from edge_autotuner.dataset import DatasetStore, FrameRecord, LabelledFrame, load_coco_truth
@@ -32,6 +32,7 @@ from edge_autotuner.evaluation import (
 from edge_autotuner.pipeline.evaluation_result import DETECTORS, INCUMBENT, START, Contender, Evaluation, ShownFrame
 from edge_autotuner.pipeline.incumbent import find_incumbent
 from edge_autotuner.pipeline.loop import ANNOTATION, EVALUATION, TRAINING
+from edge_autotuner.pipeline.operating_points import choose_points, measure_points
 from edge_autotuner.pipeline.session import Prepared, Session
 from edge_autotuner.pipeline.stage_results import EvaluationResult, Incumbent
 from edge_autotuner.pipeline.training_stage import open_models, require_training
@@ -69,9 +70,10 @@ def prepare(session: Session) -> Iterator[Prepared[EvaluationResult]]:
                 detectors[INCUMBENT] = load_edge_detector(
                     incumbent.folder, config.training.n_threads, min_score=config.evaluation.min_score
                 )
+            points = choose_points(session, store, annotated.fingerprint, detectors)
             detections, ms = _detect_all(session, store, frames, detectors)
             shown = [_shown(store, record, detectors, detections) for record in frames_to_show(store)]
-            result = replace(_judge(detections, ms, frames, truths, store, config), shown=tuple(shown))
+            result = replace(_judge(detections, ms, points, frames, truths, store, config), shown=tuple(shown))
             if incumbent is not None:
                 result = _compared_with(incumbent, result)
             atomic_write_json(session.folder.evaluation, result.to_json(), indent=2)
@@ -185,6 +187,7 @@ def _compared_with(incumbent: ModelBundle, result: Evaluation) -> Evaluation:
 def _judge(
     detections: Mapping[str, Mapping[int, Detections]],
     ms: Mapping[str, float],
+    points: Mapping[str, OperatingPoint | None],
     frames: Sequence[LabelledFrame],
     truths: dict[str, list[Truth | None]],
     store: DatasetStore,
@@ -225,8 +228,14 @@ def _judge(
     if AGAINST_HUMAN in truths:
         of_human = f"human boxes cover {n_human} of the {len(teacher_truths)} frames and do not decide"
         decision = replace(decision, reason=f"{decision.reason} ({of_human})")
+    at_points = measure_points(points, known, truths, frames, store.labels, config)
     contenders = {
-        name: Contender(count_found(found, teacher_truths, min_score=DISPLAY_SCORE), ms[name])
+        name: Contender(
+            count_found(found, teacher_truths, min_score=DISPLAY_SCORE),
+            ms[name],
+            points[name],
+            at_points.get(name, {}),
+        )
         for name, found in known.items()
     }
     return Evaluation(comparison, decision, contenders, len(teacher_truths), n_human, incumbent, candidate)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from edge_autotuner.core import OperatingPoint
 from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.deployment import (
     ModelBundle,
@@ -78,7 +79,9 @@ def _write(
     model = edge.export(size, session.folder.training(trained.fingerprint) / f"{kind}.onnx").read_bytes()
     weights = edge.weights
     layers = session.folder.result(TRAINING, before=EXPORT.name).layers if is_candidate else None
+    point = result.contenders[kind].point
     facts: dict[str, Any] = {
+        "operating_point": point,
         "name": name,
         "architecture": edge.network.architecture,
         "detector": edge.network.detector_spec(name, edge.labels, size),
@@ -110,7 +113,8 @@ def _says(bundle: ModelBundle, facts: dict[str, Any]) -> bool:
 
 
 def _as_json(value: Any) -> str:  # noqa: ANN401 (JSON values, or what is written as such)
-    return json.dumps(value.to_json() if isinstance(value, DetectorSpec) else value, sort_keys=True)
+    is_ours = isinstance(value, DetectorSpec | OperatingPoint)
+    return json.dumps(value.to_json() if is_ours else value, sort_keys=True)
 
 
 def _is_deployed(folder: Path) -> bool:

@@ -244,6 +244,7 @@ ANOTHER_VALUE: dict[str, object] = {
     "evaluation.map_classes": {"bus": "car"},
     "evaluation.max_detections": 301,
     "evaluation.min_score": 0.06,
+    "evaluation.max_false_alarms_per_hour": 12.0,
     "evaluation.promotion_max_iou": 0.5,
     "evaluation.n_bootstrap": 1001,
     "evaluation.confidence": 0.9,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from edge_autotuner.core import FakeClock
+from edge_autotuner.core import ClassPoint, FakeClock, OperatingPoint
 from edge_autotuner.deployment import ModelBundle, read_bundle, write_bundle
 from edge_autotuner.deployment import bundle as bundle_module
 from edge_autotuner.errors import ModelBundleError, StorageError
@@ -33,6 +33,11 @@ def made(folder: Path, **changes: Any) -> ModelBundle:
         "clock": FakeClock(),
     }
     return write_bundle(folder, **{**values, **changes})
+
+
+def everything_shown(min_score: float = 0.01) -> OperatingPoint:
+    per_class = {name: ClassPoint(min_score, 0.5, 0.9, 0.8, 40) for name in SPEC.labels}
+    return OperatingPoint(per_class, 3.5, 20, 18.0)
 
 
 def edited(folder: Path, edit: Callable[[dict[str, Any]], object]) -> Path:
@@ -187,3 +192,27 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     bundle.model_path.symlink_to(elsewhere)
     with pytest.raises(ModelBundleError, match=r"model.onnx is a link that points outside"):
         read_bundle(bundle.folder)
+
+
+def test_an_operating_point_is_kept_and_may_be_absent(tmp_path: Path) -> None:
+    point = everything_shown()
+    assert made(tmp_path / "a", operating_point=point).operating_point == point
+    assert made(tmp_path / "b").operating_point is None
+    assert "operating_point" not in json.loads((tmp_path / "b" / "bundle.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"per_class": {"dog": {}}},
+        {"per_class": []},
+        {"rule": "any"},
+        {"twin_iou": 2},
+        {"judged_s": "long"},
+    ],
+)
+def test_a_wrong_operating_point_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    point = everything_shown().to_json() | change
+    folder = edited(tmp_path / "a", lambda description: description.update(operating_point=point))
+    with pytest.raises(ModelBundleError, match=f"operating_point.*{next(iter(change))}"):
+        read_bundle(folder)

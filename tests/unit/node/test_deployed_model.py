@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import rmtree
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from edge_autotuner.config.node import DetectConfig
 from edge_autotuner.deployment import deploy
 from edge_autotuner.node.deployed_model import DeployedModel
 from support.cameras.frames import frame_of
-from unit.deployment.test_bundle import made
+from unit.deployment.test_bundle import everything_shown, made
 
 FRAME = frame_of(np.zeros((64, 128, 3), np.uint8), index=0, time_s=0.0)
 
@@ -59,6 +61,29 @@ def test_a_damaged_model_is_refused_and_the_old_one_stays(camera: Path) -> None:
     path.write_bytes(whole)
     assert model.refresh()
     assert model.refused is None
+
+
+def _seen_with(camera: Path, *, config: DetectConfig, **changes: Any) -> list[float]:
+    made(camera / "bundles" / "pointed", **changes)
+    deploy(camera, "pointed")
+    model = DeployedModel(camera, config)
+    model.refresh()
+    seen = model.look(FRAME)
+    assert seen is not None
+    return [round(score, 2) for score in seen.detections.scores.tolist()]
+
+
+def test_the_operating_point_of_the_bundle_says_what_is_reported(camera: Path) -> None:
+    weak, point = everything_shown(), everything_shown(min_score=0.95)
+    assert len(_seen_with(camera, config=DetectConfig(), operating_point=point)) == 0
+    (camera / "bundle").unlink()
+    rmtree(camera / "bundles" / "pointed")
+    assert len(_seen_with(camera, config=DetectConfig(), operating_point=weak)) == 2
+
+
+def test_a_score_of_the_settings_comes_before_the_operating_point(camera: Path) -> None:
+    shows_nothing = everything_shown(min_score=0.95)
+    assert len(_seen_with(camera, config=DetectConfig(min_score=0.01), operating_point=shows_nothing)) == 2
 
 
 def test_weak_detections_are_not_reported(camera: Path) -> None:

@@ -63,6 +63,7 @@ _TRAVEL: dict[str, Any] = {
         "map_classes",
         "max_detections",
         "min_score",
+        "max_false_alarms_per_hour",
         "promotion_max_iou",
         "n_bootstrap",
         "confidence",
@@ -90,7 +91,10 @@ _MOST = {
 
 def portable_settings(config: RunConfig) -> dict[str, Any]:
     """Return the settings of a run that go with a tuning job, JSON values."""
-    return config.model_dump(mode="json", include=_TRAVEL)
+    values = config.model_dump(mode="json", include=_TRAVEL)
+    if values["evaluation"]["max_false_alarms_per_hour"] is None:
+        del values["evaluation"]["max_false_alarms_per_hour"]  # services of earlier versions do not know it
+    return values
 
 
 def settings_from_portable(
