@@ -24,6 +24,7 @@ from benchmarks.service import tables as service_tables
 from benchmarks.simulation import campaign as simulation
 from benchmarks.simulation import pictures
 from benchmarks.specialization import exported, runner
+from benchmarks.tracking import campaign as tracking
 from edge_autotuner.cli.progress_bar import ProgressBar
 from edge_autotuner.core.clock import parse_duration_s
 from edge_autotuner.errors import EdgeAutotunerError
@@ -117,6 +118,16 @@ def run_service_hostile(quick: _Quick = False) -> None:
     results = hostile.run_hostile(quick=quick, progress=ProgressBar())
     typer.echo(f"{hostile_tables.refused_table(results)}\n\n{hostile_tables.refused_line(results)}")
     typer.echo(f"\n{hostile_tables.accepted_table(results)}\n\n{hostile_tables.token_line(results)}")
+
+
+@app.command("tracking")
+def run_tracking(
+    bundle: Annotated[Path, typer.Option(help="Bundle or run that is specialized on PETS.")] = Path("runs/demo"),
+    tools: Annotated[Path, typer.Option(help="Site-packages with trackeval and supervision.")] = Path("runs/tools"),
+    quick: _Quick = False,
+) -> None:
+    """Follow the people of PETS, and score ids against human tracks, beside ByteTrack; about 2 minutes."""
+    tracking.run(bundle, tools, quick=quick, say=typer.echo)
 
 
 @app.command("kills")

@@ -21,6 +21,7 @@ from benchmarks.service import tables as service_tables
 from benchmarks.simulation import campaign as simulation
 from benchmarks.specialization import accuracy_tables, option_tables, speed_tables
 from benchmarks.specialization import results as specialization
+from benchmarks.tracking import campaign as tracking
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.models.catalogue import packaged_weights_folder
 
@@ -32,6 +33,7 @@ _PAGES = (
     _ROOT / "docs" / "service.md",
     _ROOT / "docs" / "street-nano.md",
     _ROOT / "docs" / "simulated-world.md",
+    _ROOT / "docs" / "how-to" / "count-objects.md",
 )
 _CARD = packaged_weights_folder() / "street_nano.json"
 _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -115,10 +117,11 @@ _TABLES: dict[str, tuple[Callable[..., str], tuple[Path, ...]]] = {
     "simulation_speed": (simulation.speed_table, (simulation.RESULTS,)),
     "simulation_specialization": (simulation.specialization_table, (simulation.RESULTS,)),
     "simulation_week": (simulation.week_line, (simulation.RESULTS,)),
+    "tracking": (tracking.tracking_table, (tracking.RESULTS,)),
 }
 """Name between the markers -> what writes the table, and the committed results that it is given."""
 
-_IN_PARTS = (service.RESULTS, node.RESULTS, kills.RESULTS, simulation.RESULTS)
+_IN_PARTS = (service.RESULTS, node.RESULTS, kills.RESULTS, simulation.RESULTS, tracking.RESULTS)
 """Results of which any part, or all, may be missing; their tables say so."""
 
 

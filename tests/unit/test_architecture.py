@@ -21,7 +21,7 @@ PACKAGES = sorted(path.parent for path in SOURCE.rglob("__init__.py"))
 
 STAGES = {
     "capture", "annotation", "dataset", "models", "training", "evaluation", "deployment", "maintenance",
-    "compression", "collaborative", "simulation",
+    "compression", "collaborative", "simulation", "tracking",
 }  # fmt: skip
 BASE = {"core", "errors", "config", "storage", "_version"}
 LOOP = BASE | STAGES | {"client", "wire"}
@@ -45,7 +45,18 @@ MAY_IMPORT = {
 TRAIN_ONLY = {"torch", "onnx", "onnxscript", "safetensors", "jinja2"}
 HEAVY = TRAIN_ONLY | {"cv2", "onnxruntime", "av", "pydantic", "typer", "rich", "yaml", "numpy"}
 SERVER_ONLY = {"fastapi", "starlette", "uvicorn", "sqlalchemy", "prometheus_client"}
-EDGE_PACKAGES = ("core", "storage", "config", "wire", "capture", "dataset", "models", "deployment", "client")
+EDGE_PACKAGES = (
+    "core",
+    "storage",
+    "config",
+    "wire",
+    "capture",
+    "dataset",
+    "models",
+    "deployment",
+    "tracking",
+    "client",
+)
 # modules of `models` that are written in torch begin like this
 NETWORKS = ("yolox", "ssdlite", "trainable", "torch_", "transformers_")
 

@@ -4,9 +4,8 @@ A Kalman filter with constant velocity predicts where each object is at the time
 to predictions by overlap, the sure ones first. A prediction that has become too vague is linked to nothing, so frames
 that are far apart in time give no tracks.
 
-Sources: SORT, Bewley et al., arXiv 1602.00763 (Kalman filter and overlap); ByteTrack, Zhang et al., arXiv 2110.06864
-(boxes with low scores continue tracks). Differs: times between frames vary, noise grows with the size of the object,
-one covariance serves all four sides, boxes are given greedily.
+Sources: SORT, Bewley et al., arXiv 1602.00763 (filter and overlap); ByteTrack, Zhang et al., arXiv 2110.06864 (boxes
+with low scores continue tracks). Differs: boxes are given greedily.
 """
 
 from __future__ import annotations
@@ -16,20 +15,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_autotuner.core import Detections, iou_matrix
-from edge_autotuner.core.types import BoolArray, FloatArray, IntArray
+from edge_autotuner.core.moving_boxes import Float64Array, MovingBoxes, place_std_after
+from edge_autotuner.core.types import BoolArray, IntArray
 
-Float64Array = npt.NDArray[np.float64]
-
-# In sizes of the object, the size being the root of its area; chosen on PETS 0-499, where they hardly matter.
-_MEASUREMENT_STD = 0.05
-_FIRST_SPEED_STD = 1.0  # per second: a pedestrian
-_ACCELERATION_STD = 1.0  # per second squared
-_MAX_STD = 0.5  # beyond it a prediction could overlap a neighbour
-
-_FIRST_COVARIANCE: Float64Array = np.diag([_MEASUREMENT_STD**2, _FIRST_SPEED_STD**2])
+_MAX_STD = 0.5  # of a place, in sizes of the object; beyond it a prediction could overlap a neighbour
 
 _MIN_IOU = 0.3  # SORT
 _MIN_IOU_OTHER_CLASS = 0.6  # car or truck: the same box; person and bicycle: another one
@@ -53,8 +44,7 @@ class Track:
 
 def can_link_after(gap_s: float) -> bool:
     """Whether an object can be found again after a gap, seconds."""
-    variance = _predict_covariances(_FIRST_COVARIANCE[None], np.array([gap_s]))[0, 0, 0]
-    return bool(gap_s > 0 and variance <= _MAX_STD**2)
+    return gap_s > 0 and place_std_after(gap_s) <= _MAX_STD
 
 
 def link_boxes(times_s: Sequence[float], detections: Sequence[Detections], *, sure_score: float) -> list[Track]:
@@ -75,7 +65,7 @@ def link_boxes(times_s: Sequence[float], detections: Sequence[Detections], *, su
 
 
 class _Tracker:
-    """The objects that may be seen again; row i of every array is one object as it was when it was seen last.
+    """The objects that may be seen again.
 
     Attributes:
         members: (frame, box) pairs of every object, also of those that ended.
@@ -85,59 +75,28 @@ class _Tracker:
         self.members: list[list[tuple[int, int]]] = []
         self._ids: IntArray = np.zeros(0, np.int64)  # positions in `members`
         self._class_ids: IntArray = np.zeros(0, np.int64)
-        self._seen_s: Float64Array = np.zeros(0)
-        self._boxes: Float64Array = np.zeros((0, 4))
-        self._velocities: Float64Array = np.zeros((0, 4))  # pixels per second
-        self._covariances: Float64Array = np.zeros((0, 2, 2))  # of a side and its velocity, in sizes of the object
+        self._motion = MovingBoxes()
 
     def see(self, position: int, time_s: float, found: Detections, sure_score: float) -> None:
         """Link the boxes of the next frame to the objects so far, or begin new ones."""
         self._forget_vague(time_s)
-        gaps_s = time_s - self._seen_s
-        expected = self._boxes + self._velocities * gaps_s[:, None]
-        rows, columns = _give_boxes(expected, self._class_ids, found, sure_score)
+        rows, columns = _give_boxes(self._motion.expected(time_s), self._class_ids, found, sure_score)
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
             self.members[self._ids[row]].append((position, column))
-        self._correct(rows, expected[rows], gaps_s[rows], found.boxes_xyxy[columns])
-        self._seen_s[rows] = time_s
+        self._motion.see(rows, time_s, found.boxes_xyxy[columns])
         self._begin(position, time_s, found, np.setdiff1d(np.arange(len(found)), columns))
 
     def _forget_vague(self, time_s: float) -> None:
         """Drop objects that could be too far from where they are expected."""
-        gaps_s = time_s - self._seen_s
-        variances = _predict_covariances(self._covariances, gaps_s)[:, 0, 0]
-        keep = (gaps_s > 0) & (variances <= _MAX_STD**2)
-        self._ids, self._class_ids, self._seen_s = self._ids[keep], self._class_ids[keep], self._seen_s[keep]
-        self._boxes, self._velocities = self._boxes[keep], self._velocities[keep]
-        self._covariances = self._covariances[keep]
-
-    def _correct(self, rows: IntArray, expected: Float64Array, gaps_s: Float64Array, measured: FloatArray) -> None:
-        """Update the objects that were seen: the correction step of the Kalman filter."""
-        covariances = _predict_covariances(self._covariances[rows], gaps_s)
-        gains = covariances[:, :, 0] / (covariances[:, :1, 0] + _MEASUREMENT_STD**2)  # (R, 2)
-        surprise = measured - expected  # (R, 4)
-        self._boxes[rows] = expected + gains[:, :1] * surprise
-        self._velocities[rows] += gains[:, 1:] * surprise
-        self._covariances[rows] = covariances - gains[:, :, None] * covariances[:, :1, :]
+        keep = (time_s > self._motion.seen_s) & (self._motion.place_stds(time_s) <= _MAX_STD)
+        self._ids, self._class_ids = self._ids[keep], self._class_ids[keep]
+        self._motion.keep(keep)
 
     def _begin(self, position: int, time_s: float, found: Detections, columns: IntArray) -> None:
-        n_new = len(columns)
-        self._ids = np.concatenate([self._ids, len(self.members) + np.arange(n_new)])
+        self._ids = np.concatenate([self._ids, len(self.members) + np.arange(len(columns))])
         self.members += [[(position, column)] for column in columns.tolist()]
         self._class_ids = np.concatenate([self._class_ids, found.class_ids[columns]])
-        self._seen_s = np.concatenate([self._seen_s, np.full(n_new, time_s)])
-        self._boxes = np.concatenate([self._boxes, found.boxes_xyxy[columns]])
-        self._velocities = np.concatenate([self._velocities, np.zeros((n_new, 4))])
-        self._covariances = np.concatenate([self._covariances, np.tile(_FIRST_COVARIANCE, (n_new, 1, 1))])
-
-
-def _predict_covariances(covariances: Float64Array, gaps_s: Float64Array) -> Float64Array:
-    """Return the (N, 2, 2) uncertainty after gaps of (N,) seconds in which the velocity may have changed."""
-    move = np.tile(np.eye(2), (len(gaps_s), 1, 1))
-    move[:, 0, 1] = gaps_s
-    push = np.stack([gaps_s**2 / 2, gaps_s], axis=1)  # (N, 2): what an acceleration of 1 does to side and velocity
-    noise = _ACCELERATION_STD**2 * push[:, :, None] * push[:, None, :]
-    return np.asarray(move @ covariances @ move.transpose(0, 2, 1) + noise)
+        self._motion.add(time_s, found.boxes_xyxy[columns])
 
 
 def _give_boxes(

@@ -26,6 +26,11 @@ _RESERVED_SUFFIXES = (".json", ".tmp", ".lock", ".yaml")
 """Suffixes of files that the node writes beside the cameras' folders, e.g. status.json."""
 
 
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Point = tuple[_Share, _Share]
+_Places = 50
+
+
 class CameraConfig(FrozenConfig):
     """One camera: a context with its own models."""
 
@@ -36,6 +41,27 @@ class CameraConfig(FrozenConfig):
     settings: Mapping[str, Any] = Field(
         default_factory=dict, description="Settings that override `run` for this camera, in the same layout."
     )
+    lines: Mapping[PlainName, tuple[_Point, _Point]] = Field(
+        default_factory=dict,
+        max_length=_Places,
+        description="Lines to count crossings at: NAME: [[x, y], [x, y]], fractions of width and height. Seen from the "
+        "first point to the second, a crossing from left to right is in, and one from right to left is out.",
+    )
+    zones: Mapping[PlainName, Annotated[tuple[_Point, ...], Field(min_length=3, max_length=100)]] = Field(
+        default_factory=dict,
+        max_length=_Places,
+        description="Zones to count objects in: NAME: three or more corners [x, y], fractions of width and height.",
+    )
+
+    @model_validator(mode="after")
+    def _places_can_be_told_apart(self) -> CameraConfig:
+        both = sorted(set(self.lines) & set(self.zones))
+        if both:
+            raise ValueError(f"{both[0]} is a line and a zone; give one of them another name")
+        flat = [name for name, (start, end) in self.lines.items() if start == end]
+        if flat:
+            raise ValueError(f"line {flat[0]} needs two different points")
+        return self
 
 
 class DetectConfig(FrozenConfig):
@@ -54,6 +80,23 @@ class DetectConfig(FrozenConfig):
     runtime: Annotated[str, AfterValidator(RUNTIMES.require)] = Field(
         "onnxruntime", description="Runtime of the model: onnxruntime, or one of another installed package."
     )
+
+
+class TrackingConfig(FrozenConfig):
+    """How objects are followed from frame to frame."""
+
+    enabled: bool = Field(
+        True,
+        description="Give the objects in reports an id, report when they appear and leave, and count at the lines and "
+        "zones of cameras.",
+    )
+    min_seen: int = Field(
+        3,
+        ge=1,
+        le=1000,
+        description="Frames in a row that must show an object before it counts; single ones are noise.",
+    )
+    lost_s: Seconds = Field(3.0, gt=0, le=3600, description="An object that is not seen for longer has left.")
 
 
 class BatchConfig(FrozenConfig):
@@ -326,6 +369,7 @@ class NodeConfig(FrozenConfig):
     )
     run: RunConfig = Field(RunConfig(), description="How all cameras learn; see the settings of `run`.")
     detect: DetectConfig = DetectConfig()
+    tracking: TrackingConfig = TrackingConfig()
     batch: BatchConfig = BatchConfig()
     background: LearningProcessConfig = LearningProcessConfig()
     storage: StorageConfig = StorageConfig()
@@ -334,6 +378,8 @@ class NodeConfig(FrozenConfig):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> NodeConfig:
+        if not self.tracking.enabled and any(camera.lines or camera.zones for camera in self.cameras):
+            raise ValueError("lines and zones of cameras need tracking.enabled: true")
         if self.trains_on == "service" and not self.learns:
             raise ValueError("trains_on: service needs learns: true")
         if self.trains_on == "service" and self.registry is None:

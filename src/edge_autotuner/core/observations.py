@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from edge_autotuner.core.detections import Detections
 from edge_autotuner.core.events import CaptureEvent
 from edge_autotuner.core.frame import Frame
 from edge_autotuner.core.labels import LabelMap
-from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray
+from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,45 @@ class ModelFindings:
     detections: Detections
 
 
+@dataclass(frozen=True)
+class ObjectEvent:
+    """Something that an object did.
+
+    Attributes:
+        kind: `appeared` and `left` the picture; `crossed` a line; `entered` and `exited` a zone.
+        object_id: the object; never used again while the camera is watched.
+        label: its class, the one with the highest scores so far.
+        place: name of the line or zone; None: the picture.
+        direction: of a crossing, seen from the line's first point to its second: `in` from its left side to its right
+            side, `out` back.
+    """
+
+    kind: Literal["appeared", "left", "crossed", "entered", "exited"]
+    object_id: int
+    label: str
+    place: str | None = None
+    direction: Literal["in", "out"] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values that are not None."""
+        return {key: value for key, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedObjects:
+    """Which objects the boxes of one frame belong to, and what these objects did.
+
+    Attributes:
+        ids: (N,) object of each box; 0: of none that counts yet.
+        events: since the frame before that was looked at.
+        places: line -> direction -> class -> crossings so far, and zone -> "inside" -> class -> objects in it now.
+    """
+
+    ids: IntArray
+    events: tuple[ObjectEvent, ...] = ()
+    places: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class Observation:
     """One frame of a watched camera, with everything that is known about it.
@@ -67,6 +108,7 @@ class Observation:
         frame: the picture; a decoder may reuse its memory, so copy what outlives the call.
         motion: what the gate saw, and the background it compared with; None: the gate did not look at this frame.
         found: None: the deployed model did not look at this frame.
+        tracked: the objects that `found` shows; None: nothing was found, or objects are not followed.
         events: what happened to the camera since the observation before, oldest first, without credentials.
     """
 
@@ -75,3 +117,4 @@ class Observation:
     motion: MotionResult | None = None
     found: ModelFindings | None = None
     events: tuple[CaptureEvent, ...] = ()
+    tracked: TrackedObjects | None = None

@@ -10,7 +10,7 @@ from typing import Any
 from edge_autotuner.capture import open_source, redact
 from edge_autotuner.capture.live_progress import LiveProgress
 from edge_autotuner.config import RunConfig
-from edge_autotuner.config.node import CameraConfig, NodeConfig
+from edge_autotuner.config.node import CameraConfig, NodeConfig, TrackingConfig
 from edge_autotuner.core import Backoff, CaptureEvent, Clock, FrameObserver, FrameSource
 from edge_autotuner.core.backoff import UNEVEN
 from edge_autotuner.errors import EdgeAutotunerError
@@ -20,6 +20,7 @@ from edge_autotuner.node.camera_health import CameraHealth, CameraState, OnChang
 from edge_autotuner.node.deployed_model import DeployedModel
 from edge_autotuner.node.fault_domain import FaultDomains
 from edge_autotuner.node.observations import ObservationStream
+from edge_autotuner.tracking import CameraObjects, TrackingRules
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +75,14 @@ class CameraWatch:
         if node.learns:
             observers["collecting"] = self._collector
         self._observations = ObservationStream(
-            camera.name, run.capture, node, model=self.model, clock=clock, faults=faults, observers=observers
+            camera.name,
+            run.capture,
+            node,
+            model=self.model,
+            objects=_objects_of(camera, node.tracking),
+            clock=clock,
+            faults=faults,
+            observers=observers,
         )
         self._backoff = Backoff(self._stream.first_retry_s, self._stream.longest_retry_s, jitter=UNEVEN)
         self._source: FrameSource | None = None
@@ -198,3 +206,9 @@ class CameraWatch:
         if problem != self.health.state.problem:
             logger.error("%s: %s", self.name, problem)
         self.health.lose(problem)
+
+
+def _objects_of(camera: CameraConfig, tracking: TrackingConfig) -> CameraObjects | None:
+    if not tracking.enabled:
+        return None
+    return CameraObjects(TrackingRules(tracking.min_seen, tracking.lost_s), camera.lines, camera.zones)

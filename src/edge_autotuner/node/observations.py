@@ -8,9 +8,11 @@ from typing import Any
 from edge_autotuner.capture import EventLog, MotionGate
 from edge_autotuner.config import CaptureConfig
 from edge_autotuner.config.node import NodeConfig
-from edge_autotuner.core import CaptureEvent, Clock, Frame, FrameObserver, MotionResult, Observation
+from edge_autotuner.core import CaptureEvent, Clock, Frame, FrameObserver, ModelFindings, MotionResult, Observation
+from edge_autotuner.core.observations import TrackedObjects
 from edge_autotuner.node.deployed_model import DeployedModel
 from edge_autotuner.node.fault_domain import FaultDomains
+from edge_autotuner.tracking import CameraObjects
 
 _ROUNDING_S = 1e-3  # stamps of frames that are just far enough apart
 
@@ -19,12 +21,13 @@ class ObservationStream:
     """Shows every frame of a camera to its observers, whether a batch is open or not.
 
     The motion gate, with its background and its scene guard, runs all the time: at every frame while an observer needs
-    its motion, else at `idle_motion_rate_hz`. Gate and observers have a fault domain each; a failure of the deployed
-    model is raised.
+    its motion, else at `idle_motion_rate_hz`. Gate, tracking and observers have a fault domain each; a failure of the
+    deployed model is raised.
 
     Args:
         capture: background and motion of the camera.
         model: the deployed one.
+        objects: follows what it finds; None: nothing is followed.
         observers: are shown the frames in this order; the keys name their fault domains.
 
     Attributes:
@@ -39,6 +42,7 @@ class ObservationStream:
         node: NodeConfig,
         *,
         model: DeployedModel,
+        objects: CameraObjects | None,
         clock: Clock,
         faults: FaultDomains,
         observers: Mapping[str, FrameObserver],
@@ -46,9 +50,10 @@ class ObservationStream:
         self.name = camera
         self.events = EventLog()
         self.n_looked = 0
-        self._capture, self._model, self._clock = capture, model, clock
+        self._capture, self._model, self._objects, self._clock = capture, model, objects, clock
         self._gate = _new_gate(capture, self.events, clock)
         self._gate_faults = faults.of(f"{camera}: motion")
+        self._tracking_faults = faults.of(f"{camera}: tracking")
         self._needs_faults = faults.of(f"{camera}: observers", first_retry_s=0)
         self._observers = [(observer, faults.of(f"{camera}: {work}")) for work, observer in observers.items()]
         self._detect_limit = RateLimit(node.detect.max_rate_hz)
@@ -76,10 +81,17 @@ class ObservationStream:
         motion = self._look_for_motion(frame)
         found = self._model.look(frame) if self._detect_limit.is_due(frame.time_s) else None
         self.n_looked += found is not None
-        observation = Observation(self.name, frame, motion, found, self.events.take())
+        tracked = self._follow(frame, found)
+        observation = Observation(self.name, frame, motion, found, self.events.take(), tracked)
         self._last_event = observation.events[-1] if observation.events else self._last_event
         for observer, faults in self._observers:
             faults.do(lambda to=observer: to.observe(observation))  # type: ignore[misc]
+
+    def _follow(self, frame: Frame, found: ModelFindings | None) -> TrackedObjects | None:
+        objects = self._objects
+        if found is None or objects is None:
+            return None
+        return self._tracking_faults.attempt(lambda: objects.update(frame, found.detections, found.labels), None)
 
     def _look_for_motion(self, frame: Frame) -> MotionResult | None:
         is_due = self._idle_limit.is_due(frame.time_s)

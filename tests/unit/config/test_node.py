@@ -12,6 +12,8 @@ from edge_autotuner.config.node import NodeConfig
 from edge_autotuner.errors import ConfigError
 
 CAMERA = {"name": "gate", "source": "gate.mp4"}
+LINE = {"door": [[0, 0], [1, 1]]}
+ZONE = [[0, 0], [1, 0], [1, 1]]
 SERVICE = {"url": "https://teacher.example"}
 
 
@@ -63,6 +65,16 @@ def test_one_camera_may_differ() -> None:
         pytest.param(
             {"outputs": {"mqtt": {"host": "b", "topic": "x", "discovery_topic": "x"}}}, "topic x is used by", id="mixed"
         ),
+        pytest.param(
+            {"cameras": [CAMERA | {"lines": LINE}], "tracking": {"enabled": False}},
+            "tracking.enabled: true",
+            id="no ids",
+        ),
+        pytest.param({"cameras": [CAMERA | {"lines": LINE, "zones": {"door": ZONE}}]}, "a line and a zone", id="twice"),
+        pytest.param({"cameras": [CAMERA | {"lines": {"a": [[0, 0], [0, 0]]}}]}, "two different points", id="a point"),
+        pytest.param({"cameras": [CAMERA | {"zones": {"a": ZONE[:2]}}]}, "zones.a", id="two corners"),
+        pytest.param({"cameras": [CAMERA | {"zones": {"a": [*ZONE, [640, 0]]}}]}, "zones.a", id="pixels"),
+        pytest.param({"cameras": [CAMERA | {"lines": {"a/b": LINE["door"]}}]}, "lines", id="name of a path"),
         pytest.param({"cameras": {"gate": {"source": "a"}}}, "cameras: expected a list", id="as in Frigate"),
         pytest.param({"cameras": [CAMERA, CAMERA | {"name": "GATE"}]}, "names must be unique", id="one folder for two"),
     ],

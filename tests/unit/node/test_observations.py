@@ -14,6 +14,7 @@ from edge_autotuner.core import CaptureEvent, Detections, FakeClock, Frame, Labe
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.node.fault_domain import FaultDomains
 from edge_autotuner.node.observations import ObservationStream, RateLimit
+from edge_autotuner.tracking import CameraObjects, TrackingRules
 from support.cameras.capture_samples import frame_of, scene_with_square
 from support.cameras.scene_changes import Sensor, Street
 
@@ -46,7 +47,9 @@ class Watcher:
             raise self.error
 
 
-def stream(*observers: Watcher, clock: FakeClock | None = None, **node: Any) -> tuple[ObservationStream, Model]:
+def stream(
+    *observers: Watcher, clock: FakeClock | None = None, objects: Any = None, **node: Any
+) -> tuple[ObservationStream, Model]:
     config = NodeConfig.model_validate({"cameras": [{"name": "gate", "source": "x.mp4"}], **node})
     capture = CaptureConfig.model_validate({"background": {"n_frames": 5, "every_k_frames": 1}})
     clock, model = clock or FakeClock(), Model()
@@ -56,6 +59,7 @@ def stream(*observers: Watcher, clock: FakeClock | None = None, **node: Any) -> 
         capture,
         config,
         model=deployed,
+        objects=objects,
         clock=clock,
         faults=FaultDomains(clock),
         observers={f"watcher {number}": observer for number, observer in enumerate(observers)},
@@ -75,6 +79,25 @@ def test_every_frame_is_observed_in_order_with_what_the_model_found() -> None:
     assert [seen.frame.index for seen in watcher.seen] == list(range(50))
     assert [seen.frame.index for seen in watcher.seen if seen.found is not None] == list(range(0, 50, 5))
     assert made.n_looked == model.looks == 10
+
+
+def test_objects_are_followed_where_the_model_looked() -> None:
+    watcher = Watcher()
+    made, _ = stream(watcher, objects=CameraObjects(TrackingRules()), detect={"max_rate_hz": 5})
+    show(made, 50)
+    assert [seen.frame.index for seen in watcher.seen if seen.tracked is not None] == list(range(0, 50, 5))
+
+
+def test_tracking_that_fails_costs_no_detection() -> None:
+    class Broken:
+        def update(self, *_: object) -> None:
+            raise MemoryError("no room for objects")
+
+    watcher = Watcher()
+    made, _ = stream(watcher, objects=Broken(), detect={"max_rate_hz": 5})
+    show(made, 50)
+    assert sum(seen.found is not None for seen in watcher.seen) == 10
+    assert all(seen.tracked is None for seen in watcher.seen)
 
 
 def test_in_the_pause_the_gate_runs_at_its_own_rate_and_knows_the_background() -> None:

@@ -50,6 +50,10 @@ class Topics:
         """Topic of `ON` or `OFF`, retained."""
         return f"{self._root}/{camera}/{class_id}/present"
 
+    def place(self, camera: str, name: str, kind: str) -> str:
+        """Topic of the number of objects that crossed a line (`in`, `out`) or are in a zone (`inside`), retained."""
+        return f"{self._root}/{camera}/places/{name}/{kind}"
+
     def availability(self, camera: str) -> str:
         """Topic of `online` while a camera delivers pictures, else `offline`; retained."""
         return f"{self._root}/{camera}/availability"
@@ -146,9 +150,9 @@ def discovery_messages(config: MqttConfig, camera: CameraConfig, labels: LabelMa
 
 
 def camera_messages(config: MqttConfig, camera: CameraConfig) -> dict[str, bytes]:
-    """Return the messages, by topic, that announce the condition of a camera; empty without discovery.
+    """Return the messages, by topic, that announce condition, lines and zones of a camera; empty without discovery.
 
-    They stay available while the camera is away, because that is what they report.
+    The condition stays available while the camera is away, because that is what it reports.
     """
     if config.discovery_topic is None:
         return {}
@@ -169,11 +173,32 @@ def camera_messages(config: MqttConfig, camera: CameraConfig) -> dict[str, bytes
         "entity_category": "diagnostic",
         "icon": "mdi:cctv",
     }
-    messages = {}
+    messages = _place_messages(config, camera)
     for component, kind, entity in (("binary_sensor", "problem", problem), ("event", "events", events)):
         shared = _shared(config, camera, f"{config.topic}:{camera.name}:{_OF_CAMERA}:{kind}")
         shared["availability"] = shared["availability"][:1]
         messages[topics.config(component, camera.name, _OF_CAMERA, kind)] = _encode(entity | shared)
+    return messages
+
+
+def _kinds_of_places(camera: CameraConfig) -> list[tuple[str, str]]:
+    """Return name and kind of everything that is counted at a camera's lines and zones."""
+    lines = [(name, direction) for name in camera.lines for direction in ("in", "out")]
+    return lines + [(name, "inside") for name in camera.zones]
+
+
+def _place_messages(config: MqttConfig, camera: CameraConfig) -> dict[str, bytes]:
+    topics = Topics(config)
+    messages = {}
+    for name, kind in _kinds_of_places(camera):
+        entity = {
+            "name": f"{name} {kind}",
+            "state_topic": topics.place(camera.name, name, kind),
+            "state_class": "measurement" if kind == "inside" else "total_increasing",
+            "icon": "mdi:counter",
+        }
+        shared = _shared(config, camera, f"{config.topic}:{camera.name}:{name}:{kind}")
+        messages[topics.config("sensor", camera.name, name, kind)] = _encode(entity | shared)
     return messages
 
 

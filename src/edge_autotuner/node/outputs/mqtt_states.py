@@ -47,6 +47,13 @@ class RetainedStates:
         self.set_labels(report.camera, report.labels)
         self._is_looked_at.add(report.camera)
         self._presence[report.camera].see(report.counts, at_s)
+        if report.tracked is not None:
+            self._set_places(report.camera, report.tracked.places)
+
+    def _set_places(self, camera: str, places: Mapping[str, Mapping[str, Mapping[str, int]]]) -> None:
+        for name, kinds in places.items():
+            for kind, by_class in kinds.items():
+                self.retained.set(self.topics.place(camera, name, kind), b"%d" % sum(by_class.values()))
 
     def set_labels(self, camera: str, labels: LabelMap) -> None:
         """Announce the classes of a camera's model; those that only an earlier one knew are removed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from edge_autotuner.config.node import WebhookConfig
 from edge_autotuner.node.camera_health import CameraState
@@ -29,15 +30,23 @@ class Letter:
 
     @property
     def counts(self) -> Mapping[str, int] | None:
-        """What a report counts; None for an event."""
+        """What a report counts in the picture; None for an event."""
         return self.content.counts if isinstance(self.content, DetectionReport) else None
+
+    @property
+    def state(self) -> tuple[Any, ...] | None:
+        """What a report counts in the picture and at lines and zones; None for an event."""
+        if not isinstance(self.content, DetectionReport):
+            return None
+        tracked = self.content.tracked
+        return self.content.counts, tracked.places if tracked else {}
 
 
 @dataclass
 class _Camera:
     """What the other side knows of a camera, and what waits."""
 
-    told: Mapping[str, int] | None = None
+    told: tuple[Any, ...] | None = None
     told_event: str | None = None
     asked_at_s: float = float("-inf")
     waiting: Letter | None = None
@@ -70,10 +79,10 @@ class WebhookSchedule:
         if self._when == "detection" and not counts:
             return 0
         waiting = camera.waiting
-        camera.waiting = letter if self._when == "detection" or counts != camera.told else None
+        camera.waiting = letter if self._when == "detection" or letter.state != camera.told else None
         if waiting is None or letter.at_s <= self._due_s(camera, waiting):
             return 0
-        return int(self._when == "detection" or waiting.counts != counts)
+        return int(self._when == "detection" or waiting.state != letter.state)
 
     def take_due(self, now_s: float) -> Letter | None:
         """Return the event, or otherwise the report, that has been due the longest; None if nothing is due."""
@@ -103,7 +112,7 @@ class WebhookSchedule:
     def settle(self, letter: Letter) -> None:
         """Note that a letter was delivered, or refused for good."""
         camera = self._cameras[letter.camera]
-        camera.told = letter.counts
+        camera.told = letter.state
         if isinstance(letter.content, CameraState):
             camera.told_event = letter.content.event_type
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_autotuner.node.outputs.mqtt_states import Presence, RetainedMessages
+from edge_autotuner.config.node import MqttConfig
+from edge_autotuner.core.observations import TrackedObjects
+from edge_autotuner.node.outputs.mqtt_states import Presence, RetainedMessages, RetainedStates
+from support.service.output_samples import FRONT, make_report
 
 
 def counts_of(looks: list[tuple[float, int]]) -> list[int]:
@@ -54,6 +61,19 @@ def test_forgotten_classes_are_gone_and_others_stay() -> None:
     presence.keep_only(["car"])
     assert presence.count("person") == 0
     assert presence.count("car") == 2
+
+
+def test_lines_and_zones_have_retained_numbers_and_become_entities() -> None:
+    door = FRONT.model_copy(update={"lines": {"door": ((0, 0), (1, 1))}, "zones": {"lawn": ((0, 0), (1, 0), (1, 1))}})
+    states = RetainedStates(MqttConfig(host="broker", topic="house"), [door])
+    places = {"door": {"in": {"person": 2, "car": 1}, "out": {}}, "lawn": {"inside": {"person": 1}}}
+    states.see(dataclasses.replace(make_report(0), tracked=TrackedObjects(np.array([1]), places=places)), 0.0)
+    said = dict(say_all(states.retained))
+    assert said["house/front/places/door/in"] == b"3"
+    assert said["house/front/places/door/out"] == b"0"
+    assert said["house/front/places/lawn/inside"] == b"1"
+    announced = {json.loads(payload)["state_topic"] for topic, payload in said.items() if topic.endswith("/config")}
+    assert {topic for topic in said if "/places/" in topic} <= announced
 
 
 def say_all(messages: RetainedMessages) -> list[tuple[str, bytes]]:

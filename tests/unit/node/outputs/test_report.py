@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge_autotuner.core import Detections
+from edge_autotuner.core.observations import ObjectEvent, TrackedObjects
 from support.service.output_samples import make_report
 
 
@@ -70,3 +71,19 @@ def test_a_number_that_json_does_not_know_is_an_error() -> None:
 def test_a_class_that_the_model_does_not_know_is_an_error(class_id: int) -> None:
     with pytest.raises(ValueError, match="class_ids"):
         make_report(0, class_id)
+
+
+def test_followed_objects_have_their_id_and_say_what_they_did() -> None:
+    crossed = ObjectEvent("crossed", 4, "person", "door", "in")
+    tracked = TrackedObjects(np.array([4, 0]), (crossed,), {"door": {"in": {"person": 3}, "out": {}}})
+    report = dataclasses.replace(make_report(0, 1), tracked=tracked).to_json()
+    assert [row["id"] for row in report["objects"]] == [4, None]
+    assert report["events"] == [
+        {"kind": "crossed", "object_id": 4, "label": "person", "place": "door", "direction": "in"}
+    ]
+    assert report["places"] == {"door": {"in": {"person": 3}, "out": {}}}
+
+
+def test_ids_must_fit_the_boxes() -> None:
+    with pytest.raises(ValueError, match="1 object ids for 2 boxes"):
+        dataclasses.replace(make_report(0, 1), tracked=TrackedObjects(np.array([4])))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Literal
 
+import numpy as np
 import pytest
 
 from edge_autotuner.config.node import WebhookConfig
 from edge_autotuner.core import FakeClock
+from edge_autotuner.core.observations import TrackedObjects
 from edge_autotuner.node.camera_health import CameraState
 from edge_autotuner.node.outputs import DetectionReport
 from edge_autotuner.node.outputs.webhook_schedule import Letter, WebhookSchedule
@@ -214,3 +217,14 @@ def test_at_the_end_an_event_that_waits_counts_as_dropped() -> None:
     play.tell("lost", 0.0)
     play.see(0, at_s=1.0)
     assert play.schedule.drop_all() == 2
+
+
+def test_a_crossing_is_a_change_even_if_the_picture_holds_as_many() -> None:
+    play = Play()
+    play.see(0, at_s=0)
+    assert play.sent() == [0]
+    places = {"door": {"in": {"person": 1}, "out": {}}}
+    report = dataclasses.replace(make_report(0, index=50), tracked=TrackedObjects(np.array([1]), places=places))
+    play.advance_to(5)
+    play.schedule.offer(Letter(report, 5))
+    assert play.sent() == [50]

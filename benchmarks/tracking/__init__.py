@@ -1,0 +1,1 @@
+"""How well objects keep their ids, beside ByteTrack on the same boxes."""
