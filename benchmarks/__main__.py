@@ -23,7 +23,7 @@ from benchmarks.service import load as service_load
 from benchmarks.service import tables as service_tables
 from benchmarks.simulation import campaign as simulation
 from benchmarks.simulation import pictures
-from benchmarks.specialization import exported, runner
+from benchmarks.specialization import cost, exported, runner
 from benchmarks.tracking import campaign as tracking
 from edge_autotuner.cli.progress_bar import ProgressBar
 from edge_autotuner.core.clock import parse_duration_s
@@ -58,6 +58,20 @@ def run_specialization(
         runner.run(found, output, again=again, quick=quick, say=typer.echo, progress=ProgressBar())
     for line in runner.state(found, output, quick=quick).lines():
         typer.echo(line)
+
+
+@app.command("cost")
+def run_cost(
+    base: Annotated[Path, typer.Option(help="Checkout of an earlier version: `git worktree add PATH COMMIT`.")],
+    seed: Annotated[int, typer.Option(min=0, help="Of both trainings.")] = 0,
+    output: Annotated[Path, typer.Option(help="Folder of the runs; replaced.")] = Path("runs/bench/cost"),
+    keep: Annotated[bool, typer.Option("--store", help="Keep the results for the tables.")] = False,
+) -> None:
+    """Measure what the stages of a run with defaults cost on PETS, an earlier version and this one in turns."""
+    results = cost.run_cost((cost.Version("before", base), cost.Version("now")), output, seed=seed)
+    typer.echo(cost.cost_table(results))
+    if keep:
+        cost.store(results)
 
 
 @app.command("capture-speed")

@@ -105,7 +105,14 @@ class TrainingConfig(FrozenConfig):
         le=1_000_000_000,
         description="With auto, train all layers from this many labelled boxes on; below, only box.",
     )
-    n_epochs: int = Field(8, ge=1, le=10_000, description="Passes over the training pictures.")
+    n_epochs: int = Field(8, ge=1, le=10_000, description="Maximum passes over the training pictures.")
+    fewer_epochs_above: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="AP50:95 of the start model on the validation frames above which there are fewer epochs, in "
+        "proportion to what it lacks (at .75: half as many); at least 3. 1: never fewer.",
+    )
     max_steps_per_epoch: int = Field(75, ge=1, le=1_000_000, description="Maximum batches per epoch.")
     min_steps_per_epoch: int = Field(
         25, ge=1, le=1_000_000, description="Minimum batches per epoch; a small dataset is repeated."
@@ -156,7 +163,8 @@ class TrainingConfig(FrozenConfig):
     device: TrainingDevice = Field("auto", description="Device; auto: cuda if available, else cpu.")
     precision: Precision = Field(
         "auto",
-        description="Precision of the convolutions; auto: bfloat16 on a CUDA device that supports it, else float32.",
+        description="Precision of the convolutions; auto: bfloat16 where the device has it in hardware (CUDA; on a CPU "
+        "with AVX512_BF16 or AMX for YOLOX models), else float32.",
     )
     deadline_s: Seconds | None = Field(
         None, gt=0, description="Time limit for the whole training stage; the best weights so far are kept."

@@ -38,6 +38,7 @@ class TrainableNetwork(nn.Module, ABC):
         resize: of frames to the input.
         size_step_px: both sides of the input must be multiples of this.
         has_fixed_places: whether row i of the output looks at the same place of every picture.
+        is_stable_in_bfloat16: whether trainings in bfloat16 were measured to end as those in float32 do, on a CPU.
     """
 
     architecture: str
@@ -45,6 +46,7 @@ class TrainableNetwork(nn.Module, ABC):
     resize: ClassVar[Resize]
     size_step_px: ClassVar[int]
     has_fixed_places: ClassVar[bool] = True
+    is_stable_in_bfloat16: ClassVar[bool] = False
 
     def __init__(self, architecture: str, n_classes: int) -> None:
         """Store the attributes; derived classes build the layers, with random weights."""

@@ -49,6 +49,7 @@ class Yolox(TrainableNetwork):
 
     resize: ClassVar[Resize] = "letterbox"
     size_step_px: ClassVar[int] = 32
+    is_stable_in_bfloat16: ClassVar[bool] = True
 
     def __init__(self, architecture: str, n_classes: int) -> None:
         """Build a network with random weights.

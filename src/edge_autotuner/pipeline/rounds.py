@@ -29,7 +29,8 @@ from edge_autotuner.pipeline.session import Session
 from edge_autotuner.pipeline.stage_results import Epoch, SecondLook, TrainingResult
 from edge_autotuner.pipeline.training_samples import make_samples
 from edge_autotuner.pipeline.validation import Validation
-from edge_autotuner.training import TrainingSample, TuningResult, load_best, tune
+from edge_autotuner.training import TrainingSample, TuningResult, ValidationCut, load_best, tune
+from edge_autotuner.training.schedule import MIN_EPOCHS, epochs_worthwhile
 
 BEST_BEFORE_DIVERGENCE = "best-before-divergence.safetensors"
 _STUDENT = "student"
@@ -124,7 +125,7 @@ class StudentTraining:
             TrainingError: there is nothing to train on, or too little time.
             TrainingDiverged: the loss became NaN or infinite; the message says where the best weights are.
         """
-        settings, n_epochs = self._config.training.second_look, self._config.training.n_epochs
+        settings, n_epochs = self._config.training.second_look, self._count_epochs(validation)
         n_first = min(max(round(settings.after * n_epochs), 1), n_epochs - 1)
         if not settings.enabled or n_first == 0:
             return self._round("only", self.edge.network, training, validation, n_epochs, self.deadline)
@@ -157,6 +158,23 @@ class StudentTraining:
         )
         return replace(second, earlier=first.result, look=look)
 
+    def _count_epochs(self, validation: Sequence[LabelledFrame]) -> int:
+        """Return the number of epochs of all rounds; fewer than configured for a good start model."""
+        training = self._config.training
+        if training.n_epochs <= MIN_EPOCHS or training.fewer_epochs_above == 1:
+            return training.n_epochs
+        try:
+            start_ap = self._validation(validation, self.deadline)(self.edge.network)
+        except ValidationCut:
+            return training.n_epochs
+        n_epochs = epochs_worthwhile(training, start_ap)
+        if n_epochs < training.n_epochs:
+            logger.info("start model: validation AP %.3f; %d epochs of %d", start_ap, n_epochs, training.n_epochs)
+        return n_epochs
+
+    def _validation(self, frames: Sequence[LabelledFrame], deadline: Deadline) -> Validation:
+        return Validation(self.store, frames, self.edge, self._config, deadline)
+
     def _round(
         self,
         name: str,
@@ -176,7 +194,7 @@ class StudentTraining:
                 [*samples, *self.replayed],
                 config.training.model_copy(update={"n_epochs": n_epochs}),
                 input_size_wh=config.input_size,
-                validate=Validation(self.store, validation, self.edge, config, deadline),
+                validate=self._validation(validation, deadline),
                 folder=folder,
                 fingerprint=fingerprint,
                 deadline=deadline,

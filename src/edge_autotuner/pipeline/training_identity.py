@@ -20,6 +20,9 @@ _NOT_OF_THE_RESULT: dict[str, Any] = {
     "replay": {"max_pictures", "max_mb"},
 }
 
+_ADDED_LATER = {"repeat_rare": 0.0, "fewer_epochs_above": 0.5}
+"""Setting of a training -> the value with which a training is the same as before there was this setting."""
+
 
 def settings_fingerprint(folder: RunFolder, config: RunConfig, edge_sha256: str) -> str:
     """Return the fingerprint of a training, without its replayed pictures.
@@ -30,8 +33,9 @@ def settings_fingerprint(folder: RunFolder, config: RunConfig, edge_sha256: str)
     annotated = folder.require(ANNOTATION.name, before=TRAINING.name)
     n_frames = folder.result(ANNOTATION, before=TRAINING.name).numbers.n_frames
     settings = config.training.model_dump(mode="json", exclude=_NOT_OF_THE_RESULT)
-    if settings["repeat_rare"] == 0:
-        del settings["repeat_rare"]  # as in versions that did not have it
+    for name, default in _ADDED_LATER.items():
+        if settings[name] == default:
+            del settings[name]  # as in versions that did not have it
     if settings["replay"]["folder"] is not None:
         settings["replay"]["folder"] = "a reservoir"  # what is in it counts, not where it is
     thresholds = config.annotation.min_score, config.annotation.uncertain_score

@@ -25,15 +25,24 @@ def choose_device(wanted: TrainingDevice) -> torch.device:
     return torch.device("cuda")
 
 
-def has_mixed_precision(wanted: Precision, device: torch.device) -> bool:
+def has_mixed_precision(wanted: Precision, device: torch.device, *, is_stable: bool = False) -> bool:
     """Whether convolutions are computed in bfloat16.
 
-    "auto" means bfloat16 on a CUDA device that has it in hardware, else float32. It has float32's range, so gradients
-    need no scaling. The weights, their average, the loss and the optimizer are float32 in any case.
+    "auto" means bfloat16 on a device that has it in hardware, else float32; on a CPU for networks that are stable in it
+    only. It has float32's range, so gradients need no scaling. The weights, their average, the loss and the optimizer
+    are float32 in any case.
     """
     if wanted != "auto":
         return wanted == "bfloat16"
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return is_stable and device.type == "cpu" and cpu_has_bfloat16()
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware (AVX512_BF16 or AMX); others take longer for it."""
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # of torch 2.6 and later, without public names
+    return any(bool(getattr(torch.cpu, name, lambda: False)()) for name in checks)
 
 
 def return_free_memory() -> None:

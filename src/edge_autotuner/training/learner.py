@@ -64,7 +64,7 @@ class Learner(Generic[Network]):
         """
         self._config, self._previous = config, previous or start
         self._device = choose_device(config.device)
-        self._is_mixed = has_mixed_precision(config.precision, self._device)
+        self._is_mixed = has_mixed_precision(config.precision, self._device, is_stable=start.is_stable_in_bfloat16)
         self._workers = workers or MicrobatchWorkers()
         self.layers = layers
         self.student = self._copy(start).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]

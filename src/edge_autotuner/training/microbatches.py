@@ -17,8 +17,8 @@ from typing import Self, TypeVar
 import torch
 from torch import Tensor
 
-MICROBATCH_SIZE = 2
-"""Pictures per microbatch: few, so that more cores find work, yet enough to keep the overhead per layer low."""
+MICROBATCH_SIZE = 4
+"""Pictures per microbatch: few, so that more cores find work; with 2, a picture takes a tenth to a fifth longer."""
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")

@@ -17,6 +17,9 @@ from edge_autotuner.config.training import ReplayConfig
 from edge_autotuner.core.types import FloatArray, IntArray
 
 WARMUP_FRACTION = 0.3
+MIN_EPOCHS = 3
+"""Epochs that a training has in any case, if its settings allow so many."""
+
 _START_LR_DIVISOR = 25.0
 _END_LR_DIVISOR = 1e4
 
@@ -29,6 +32,21 @@ def choose_layers(config: TrainingConfig, n_boxes: int) -> str:
     if config.layers != "auto":
         return config.layers
     return "all" if n_boxes >= config.auto_all_from_boxes else "box"
+
+
+def epochs_worthwhile(config: TrainingConfig, start_ap: float) -> int:
+    """Return the number of epochs: fewer than configured where the start model needs to learn little.
+
+    In proportion to what the start lacks. Trainings from good starts were measured to gain nothing from the rest.
+
+    Args:
+        config: how many there are at most, and from which AP on there are fewer.
+        start_ap: AP50:95 of the start on the validation frames.
+    """
+    if start_ap <= config.fewer_epochs_above:
+        return config.n_epochs
+    share = (1 - start_ap) / (1 - config.fewer_epochs_above)
+    return min(config.n_epochs, max(MIN_EPOCHS, math.ceil(share * config.n_epochs)))
 
 
 def steps_per_epoch(config: TrainingConfig, n_pictures: int) -> int:

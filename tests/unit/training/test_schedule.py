@@ -10,7 +10,7 @@ import pytest
 from edge_autotuner.config import TrainingConfig
 from edge_autotuner.config.training import ReplayConfig
 from edge_autotuner.training import choose_layers, learning_rate
-from edge_autotuner.training.schedule import epoch_order, repeat_factors, steps_per_epoch
+from edge_autotuner.training.schedule import epoch_order, epochs_worthwhile, repeat_factors, steps_per_epoch
 
 
 def config(**changes: Any) -> TrainingConfig:
@@ -60,3 +60,20 @@ def test_without_factors_the_order_is_the_one_of_earlier_versions() -> None:
     order = epoch_order(["camera"] * 5, 12, replay=ReplayConfig(), rng=np.random.default_rng(3))
     rng = np.random.default_rng(3)
     assert order == np.concatenate([rng.permutation(5) for _ in range(3)])[:12].tolist()
+
+
+@pytest.mark.parametrize(
+    ("start_ap", "n_epochs"),
+    [(0.0, 8), (0.5, 8), (0.51, 8), (0.75, 4), (0.72, 5), (0.9, 3), (1.0, 3)],
+)
+def test_a_good_start_needs_fewer_epochs(start_ap: float, n_epochs: int) -> None:
+    assert epochs_worthwhile(config(n_epochs=8, fewer_epochs_above=0.5), start_ap) == n_epochs
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2, 3])
+def test_few_epochs_stay_as_they_are(n_epochs: int) -> None:
+    assert epochs_worthwhile(config(n_epochs=n_epochs), 1.0) == n_epochs
+
+
+def test_the_rule_can_be_turned_off() -> None:
+    assert epochs_worthwhile(config(n_epochs=8, fewer_epochs_above=1), 1.0) == 8
