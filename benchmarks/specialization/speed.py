@@ -24,6 +24,7 @@ from benchmarks.specialization.plain import PlainTraining
 from benchmarks.specialization.trial import FEMTO, NANO, QUICK_SETTINGS, Trial
 from benchmarks.specialization.workplace import Workplace
 from edge_autotuner.config import RunConfig, TrainingConfig
+from edge_autotuner.core.types import SizeWH
 from edge_autotuner.dataset import DatasetStore
 from edge_autotuner.errors import EdgeAutotunerError
 from edge_autotuner.models.trainable import TrainableNetwork
@@ -33,6 +34,8 @@ from edge_autotuner.pipeline.loop import TRAINING
 from edge_autotuner.pipeline.training_samples import make_sample
 from edge_autotuner.pipeline.training_stage import split_for_validation
 from edge_autotuner.training import TrainingSample, canvas_size, tune
+from edge_autotuner.training.device import has_mixed_precision
+from edge_autotuner.training.microbatches import MICROBATCH_SIZE
 
 _TRIAL = Trial("speed", PETS)
 _CUDA_TRIAL = Trial("speed-cuda", PETS, settings={"training.device": "cuda"})
@@ -113,10 +116,16 @@ def _epoch_seconds(
 
 def _pictures(place: Workplace) -> dict[str, Any]:
     """Return milliseconds per picture of our training, of the plain way, and of the network alone, all layers."""
-    network, samples, config = _material(place)
+    return compare_pictures(*_material(place), quick=place.quick)
+
+
+def compare_pictures(
+    network: TrainableNetwork, samples: Sequence[TrainingSample], config: RunConfig, *, quick: bool
+) -> dict[str, Any]:
+    """Return milliseconds per picture of three ways, in turns."""
     assert isinstance(network, Yolox), "the plain way is written for YOLOX"
     samples = samples[: min(N_PICTURES, len(samples) // BATCH * BATCH)]
-    n_rounds = 1 if place.quick else N_ROUNDS
+    n_rounds = 1 if quick else N_ROUNDS
     training = config.training.model_copy(
         update={
             "layers": "all",
@@ -126,36 +135,54 @@ def _pictures(place: Workplace) -> dict[str, Any]:
             "min_steps_per_epoch": 1,
         }
     )
+    canvas_wh = canvas_size(samples[0].size_wh, config.input_size)
+    side, last = config.input_size[0], torch.channels_last
+    is_mixed = has_mixed_precision("auto", torch.device("cpu"), is_stable=network.is_stable_in_bfloat16)
     plain = PlainTraining(network, samples, config.input_size, batch_size=BATCH)
     plain.run_epoch()
-    ours_ms, plain_ms = [], []
+    ours_ms, plain_ms, same_ms = [], [], []
     for _ in range(n_rounds):
+        same_ms.append(_network_ms(network, canvas_wh, last, 1, n_pictures=MICROBATCH_SIZE, is_mixed=is_mixed))
         ours_ms.append(_epoch_seconds(network, samples, training, config)["seconds"][-1] / len(samples) * 1000)
         plain.run_epoch()
         plain_ms.append(plain.seconds[-1] / len(samples) * 1000)
-    side = config.input_size[0]
     return {
         "n_pictures": len(samples),
-        "canvas_wh": list(canvas_size(samples[0].size_wh, config.input_size)),
+        "canvas_wh": list(canvas_wh),
+        "is_mixed": is_mixed,
         "ours_ms": ours_ms,
         "plain_ms": plain_ms,
+        "same_network_ms": same_ms,
         "network_ms": {
-            "contiguous": _network_ms(network, side, torch.contiguous_format, n_rounds),
-            "channels last": _network_ms(network, side, torch.channels_last, n_rounds),
+            "contiguous": _network_ms(network, (side, side), torch.contiguous_format, n_rounds),
+            "channels last": _network_ms(network, (side, side), last, n_rounds),
         },
     }
 
 
-def _network_ms(network: Yolox, side: int, memory_format: torch.memory_format, n_rounds: int) -> float:
-    """Return milliseconds per square picture of a pass forward and back, without loss, pictures or optimizer."""
+def _network_ms(
+    network: Yolox,
+    size_wh: SizeWH,
+    memory_format: torch.memory_format,
+    n_rounds: int,
+    *,
+    n_pictures: int = BATCH,
+    is_mixed: bool = False,
+) -> float:
+    """Return milliseconds per picture of a pass forward and back, without loss, pictures or optimizer."""
     network = network.to(memory_format=memory_format).train()  # type: ignore[call-overload]
-    images = torch.rand(BATCH, 3, side, side).mul(255).contiguous(memory_format=memory_format)
+    shape = n_pictures, 3, size_wh[1], size_wh[0]
+    images = torch.rand(shape).mul(255).contiguous(memory_format=memory_format)
 
     def forward_and_back() -> None:
         network.zero_grad()
-        network(images).sum().backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_mixed):
+            outputs = network(images)
+        outputs.float().sum().backward()
 
-    return statistics.median(_seconds(forward_and_back) for _ in range(n_rounds + 1)) / BATCH * 1000
+    forward_and_back()
+    n_passes = n_rounds * max(1, 2 * BATCH // n_pictures)
+    return statistics.median(_seconds(forward_and_back) for _ in range(n_passes)) / n_pictures * 1000
 
 
 def _cuda(place: Workplace) -> dict[str, Any]:
