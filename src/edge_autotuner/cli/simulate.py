@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import threading
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_autotuner.cli.saying import say
 from edge_autotuner.config.base import parse_size
 from edge_autotuner.errors import ConfigError
-from edge_autotuner.storage.outputs import check_output_file, check_outputs_differ
+from edge_autotuner.storage.outputs import STANDARD_OUTPUT, check_output_file, check_outputs_differ
+
+if TYPE_CHECKING:
+    from edge_autotuner.simulation.world.live import LiveWorld
 
 _OF_THE_STREET = ("frames", "noise", "sway", "shadows", "clouds", "rain", "flicker", "event")
 _OF_THE_WORLD = ("scene", "camera", "serve")
@@ -39,13 +42,20 @@ def simulate(
     ] = None,
     serve: Annotated[
         str | None,
-        typer.Option(help="With --script: serve MJPEG over HTTP in real time at this HOST:PORT, until interrupted."),
+        typer.Option(
+            help=(
+                "With --script: serve MJPEG over HTTP in real time at this HOST:PORT, to 16 viewers at most, until "
+                "interrupted."
+            )
+        ),
     ] = None,
     frames: Annotated[int, typer.Option(min=2, max=10_000_000, help="Number of frames.")] = 600,
     size: Annotated[str, typer.Option(help="Frame size, WIDTHxHEIGHT.")] = "480x272",
     rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Frames per second.")] = 10.0,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Random seed of the street.")] = 0,
-    ground_truth: Annotated[Path | None, typer.Option(help="COCO JSON file to write, with exact boxes.")] = None,
+    ground_truth: Annotated[
+        Path | None, typer.Option(help="COCO JSON file to write, with exact boxes; -: standard output.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Overwrite existing files.")] = False,
     noise: Annotated[float, typer.Option(min=0, max=64, help="Sensor noise, standard deviation in grey levels.")] = 2.0,
     sway: Annotated[float, typer.Option(min=0, max=1, help="Strength of trees moving in the wind, 0 to 1.")] = 0.0,
@@ -92,7 +102,7 @@ def simulate(
         raise ConfigError(f"cannot simulate {video}: {exc}; give {needed}") from exc
     if ground_truth is not None:
         street.write_ground_truth(ground_truth)
-    say(video)
+    _say_written(video, ground_truth)
 
 
 def _refuse(given: set[str], names: tuple[str, ...], why: str) -> None:
@@ -109,27 +119,44 @@ def _simulate_world(
 
     if video is None and ground_truth is None and serve is None:
         raise ConfigError("nothing to do; name a video to write, --ground-truth or --serve")
+    address = None if serve is None else _host_and_port(serve)
     world = open_world(load_script(script, overrides))
-    if video is not None:
-        try:
-            write_world_video(world, video)
-        except ValueError as exc:
-            raise ConfigError(f"cannot simulate {video}: {exc}; give a name that ends in .mp4 or .avi") from exc
-        say(video)
-    if ground_truth is not None:
-        write_world_truth(world, ground_truth)
-        say(ground_truth)
-    if serve is not None:
-        from edge_autotuner.simulation.world.live import LiveWorld
+    with contextlib.ExitStack() as stack:
+        live = None
+        if address is not None:  # before hours of drawing
+            from edge_autotuner.simulation.world.live import LiveWorld
 
-        host, port = _host_and_port(serve)
-        with LiveWorld(world, host, port) as live, contextlib.suppress(KeyboardInterrupt):
-            say(live.url)
-            threading.Event().wait()
+            live = LiveWorld(world, *address)
+            stack.callback(live.close)
+        if video is not None:
+            try:
+                write_world_video(world, video)
+            except ValueError as exc:
+                raise ConfigError(f"cannot simulate {video}: {exc}; give a name that ends in .mp4 or .avi") from exc
+        if ground_truth is not None:
+            write_world_truth(world, ground_truth)
+        _say_written(video, ground_truth)
+        if live is not None:
+            _serve(live)
+
+
+def _say_written(*paths: Path | None) -> None:
+    """Name the files on standard output, unless one of them is standard output."""
+    if STANDARD_OUTPUT not in paths:
+        for path in filter(None, paths):
+            say(path)
+
+
+def _serve(live: LiveWorld) -> None:
+    if not live.is_private:
+        say("anybody who reaches this machine can watch; use 127.0.0.1 to keep the camera to it", err=True)
+    with live, contextlib.suppress(KeyboardInterrupt):
+        say(live.url)
+        threading.Event().wait()
 
 
 def _host_and_port(address: str) -> tuple[str, int]:
     host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isdecimal() or int(port) > 65535:
-        raise ConfigError(f"--serve needs HOST:PORT, e.g. 127.0.0.1:8090, got '{address}'")
-    return host, int(port)
+    if not colon or not host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
+        raise ConfigError(f"--serve needs HOST:PORT, e.g. 127.0.0.1:8090 or [::1]:8090, got '{address}'")
+    return host.removeprefix("[").removesuffix("]"), int(port)

@@ -9,7 +9,7 @@ from typing import Any
 
 from edge_autotuner.core import STREET_6, Detections, SourceInfo, xyxy_to_xywh
 from edge_autotuner.core.types import ImageArray
-from edge_autotuner.storage import atomic_write_text
+from edge_autotuner.storage.outputs import write_output
 from edge_autotuner.storage.video_writer import VideoWriter
 
 
@@ -50,4 +50,4 @@ def write_coco_truth(path: Path, truths: Iterable[Detections], info: SourceInfo)
         "annotations": annotations,
         "categories": categories,
     }
-    atomic_write_text(path, json.dumps(content))
+    write_output(path, json.dumps(content))

@@ -43,7 +43,7 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
     Raises:
         StorageError: the disk is full, read-only, or refuses; a file that was there is untouched.
     """
-    temporary = path.with_name(f".{shortened(path.name)}.{os.getpid()}-{threading.get_ident()}{TEMPORARY_SUFFIX}")
+    temporary = temporary_name(path)
     with storage_errors(path):
         try:
             _write_and_sync(temporary, data)
@@ -53,6 +53,11 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
                 temporary.unlink()
             raise
         sync_folder(path.parent)
+
+
+def temporary_name(path: Path) -> Path:
+    """Return the name beside `path` under which this thread writes it, until it is complete."""
+    return path.with_name(f".{shortened(path.name)}.{os.getpid()}-{threading.get_ident()}{TEMPORARY_SUFFIX}")
 
 
 def atomic_write_text(path: Path, text: str) -> None:

@@ -10,11 +10,14 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
+from edge_autotuner.core.file_names import utf8_text
 from edge_autotuner.errors import ConfigError
-from edge_autotuner.storage.atomic import atomic_write_text
+from edge_autotuner.storage.atomic import storage_errors, sync_folder, temporary_name
 
 STANDARD_OUTPUT = Path("-")
 """Stands for standard output, for every command that writes a file of text."""
@@ -133,16 +136,44 @@ def write_output(path: Path, text: str) -> None:
     Raises:
         StorageError: the disk refused.
     """
-    if path == STANDARD_OUTPUT:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        return
+    with open_output(path) as file:
+        file.write(utf8_text(text).decode("utf-8"))
+
+
+@contextmanager
+def open_output(path: Path) -> Iterator[TextIO]:
+    """Open a path from `check_output_file` for text that comes piece by piece.
+
+    A file has its name, and a link leads to it, only when all of it is there and the block has ended without an error.
+    Standard output, a pipe or a device is written to as it is.
+
+    Raises:
+        StorageError: the disk refused.
+    """
     mode = _mode(path)
-    if mode is not None and not stat.S_ISREG(mode):
+    if path == STANDARD_OUTPUT:
+        yield sys.stdout
+        sys.stdout.flush()
+    elif mode is not None and not stat.S_ISREG(mode):
         with path.open("w", encoding="utf-8") as file:
-            file.write(text)
-        return
-    atomic_write_text(path.resolve(), text)
+            yield file
+    else:
+        with storage_errors(path), _file_in_one_step(path.resolve()) as file:
+            yield file
+
+
+@contextmanager
+def _file_in_one_step(path: Path) -> Iterator[TextIO]:
+    temporary = temporary_name(path)
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _refuse_foreign(path: Path, option: str, own: Collection[str]) -> None:

@@ -41,8 +41,10 @@ class VideoWriter:
     """
 
     def __init__(self, path: Path, size_wh: SizeWH, *, rate_hz: float, is_timed: bool = False) -> None:
+        if path.exists() and not path.is_file():
+            raise StorageError(f"cannot write {path}: it is a folder, pipe or device; give the name of a file")
         self._path = path
-        self._unfinished = _unfinished_name(path)
+        self._unfinished = _unfinished_name(path.resolve())  # what a link leads to is written, not the link
         self._is_timed = is_timed
         self._last_ms = -1
         codec, options = next((name, opts) for name, opts in _ENCODERS if name in av.codecs_available)
@@ -89,7 +91,7 @@ class VideoWriter:
         with _storage_errors(self._path):
             self._container.mux(self._stream.encode(None))
             self._container.close()
-            _take_the_name(self._unfinished, self._path)
+            _take_the_name(self._unfinished, self._path.resolve())
 
     def _discard(self) -> None:
         """Close the file, and remove it unless it was completed."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
-from edge_autotuner.errors import ConfigError
+from edge_autotuner.errors import ConfigError, StorageError
 from edge_autotuner.storage.outputs import (
     check_output_file,
     check_output_folder,
     check_outputs_differ,
+    open_output,
     write_output,
 )
 from edge_autotuner.storage.own_folders import MARK_NAME, mark_if_empty
@@ -147,3 +149,23 @@ def test_a_path_that_holds_the_mark_of_an_address_is_a_path(place: Path) -> None
     with pytest.raises(ConfigError, match="is the source itself"):
         check_output_file(Path("x:/a.mp4"), option="--output", reads={"the source": "./x://a.mp4"}, overwrite=True)
     check_output_file(Path("new.json"), option="--output", reads={"the source": "rtsp://camera/a"})
+
+
+def _write_half_and_fail(file: TextIO) -> None:
+    file.write("a half")
+    raise RuntimeError
+
+
+def test_a_text_of_pieces_appears_when_it_is_complete(place: Path) -> None:
+    path = place / ("n" * 250)
+    with pytest.raises(RuntimeError), open_output(path) as file:
+        _write_half_and_fail(file)
+    before = {one.name for one in place.iterdir()}
+    assert path.name not in before
+    with open_output(path) as file:
+        file.write("all ")
+        file.write("of it")
+    assert path.read_text() == "all of it"
+    assert {one.name for one in place.iterdir()} == before | {path.name}
+    with pytest.raises(StorageError, match="create the folder"), open_output(place / "nowhere" / "a.json"):
+        pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import av
@@ -62,3 +63,17 @@ def test_a_suffix_that_no_container_has(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="format"):
         VideoWriter(tmp_path / "a.xyz", (64, 48), rate_hz=5.0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_stays_one_and_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    link, pipe = tmp_path / "link.mp4", tmp_path / "pipe.mp4"
+    link.symlink_to("far.mp4")
+    with VideoWriter(link, (64, 64), rate_hz=10) as video:
+        video.add(np.zeros((64, 64, 3), np.uint8))
+        video.finish()
+    assert link.is_symlink()
+    assert (tmp_path / "far.mp4").stat().st_size > 0
+    os.mkfifo(pipe)
+    with pytest.raises(StorageError, match="pipe or device"):
+        VideoWriter(pipe, (64, 64), rate_hz=10)
+    assert {one.name for one in tmp_path.iterdir()} == {"link.mp4", "far.mp4", "pipe.mp4"}

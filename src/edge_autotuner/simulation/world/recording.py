@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -13,7 +12,7 @@ from edge_autotuner.simulation.world.companions import COMPANION_KINDS
 from edge_autotuner.simulation.world.people import BONES, JOINTS
 from edge_autotuner.simulation.world.truth import TrueObject
 from edge_autotuner.simulation.world.world import SimulatedWorld
-from edge_autotuner.storage.atomic import storage_errors
+from edge_autotuner.storage.outputs import open_output
 
 _CLEARLY_VISIBLE = 0.25  # objects that are seen less are crowd regions: neither to be found nor wrong
 _MIN_VISIBLE = 0.02
@@ -41,14 +40,8 @@ def write_world_truth(world: SimulatedWorld, path: Path) -> None:
     Raises:
         StorageError: the file cannot be written.
     """
-    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
-    try:
-        with storage_errors(path):
-            with unfinished.open("w", encoding="utf-8") as file:
-                _write_truth(world, file)
-            unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with open_output(path) as file:
+        _write_truth(world, file)
 
 
 def _write_truth(world: SimulatedWorld, file: TextIO) -> None:
