@@ -120,6 +120,11 @@ class Evaluation:
     shown: tuple[ShownFrame, ...] = ()
 
     @property
+    def has_points(self) -> bool:
+        """Whether both models have an operating point; the boxes of `shown` are then those that the points show."""
+        return self.before.point is not None and self.after.point is not None
+
+    @property
     def before(self) -> Contender:
         """What the training started from."""
         return self.contenders[START]

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from edge_autotuner.config import RunConfig
-from edge_autotuner.core import Detections, Detector, OperatingPoint
+from edge_autotuner.core import Detections, Detector, LabelMap, OperatingPoint
 from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.core.sampling import evenly_spread
 from edge_autotuner.dataset import DatasetStore, FrameRecord, LabelledFrame, load_coco_truth
@@ -29,13 +29,15 @@ from edge_autotuner.evaluation import (
     in_looked_area,
     truth_from_annotation,
 )
+from edge_autotuner.models.shown import only_shown
 from edge_autotuner.pipeline.evaluation_result import DETECTORS, INCUMBENT, START, Contender, Evaluation, ShownFrame
 from edge_autotuner.pipeline.incumbent import find_incumbent
 from edge_autotuner.pipeline.loop import ANNOTATION, EVALUATION, TRAINING
-from edge_autotuner.pipeline.operating_points import choose_points, measure_points
+from edge_autotuner.pipeline.operating_points import choose_points, count_at_point, measure_points
 from edge_autotuner.pipeline.session import Prepared, Session
+from edge_autotuner.pipeline.shown_frames import typical_frames
 from edge_autotuner.pipeline.stage_results import EvaluationResult, Incumbent
-from edge_autotuner.pipeline.training_stage import open_models, require_training
+from edge_autotuner.pipeline.training_stage import open_models, require_training, split_for_validation
 from edge_autotuner.storage import file_sha256
 from edge_autotuner.storage.atomic import atomic_write_json
 
@@ -70,10 +72,18 @@ def prepare(session: Session) -> Iterator[Prepared[EvaluationResult]]:
                 detectors[INCUMBENT] = load_edge_detector(
                     incumbent.folder, config.training.n_threads, min_score=config.evaluation.min_score
                 )
-            points = choose_points(session, store, annotated.fingerprint, detectors)
+            _, validation = split_for_validation(store, annotated.fingerprint, config)
+            session.progress.start(EVALUATION.name, len(validation) + len(frames))
+            points = choose_points(session, store, validation, detectors)
             detections, ms = _detect_all(session, store, frames, detectors)
-            shown = [_shown(store, record, detectors, detections) for record in frames_to_show(store)]
-            result = replace(_judge(detections, ms, points, frames, truths, store, config), shown=tuple(shown))
+            session.progress.finish()
+            result = _judge(detections, ms, points, frames, truths, store, config)
+            if result.has_points:
+                compared = _frames_to_compare(result, detections, frames, truths, store, config)
+                shown = [_at_points(record, detections, points, store.labels) for record in compared]
+            else:
+                shown = [_shown(store, record, detectors, detections) for record in frames_to_show(store)]
+            result = replace(result, shown=tuple(shown))
             if incumbent is not None:
                 result = _compared_with(incumbent, result)
             atomic_write_json(session.folder.evaluation, result.to_json(), indent=2)
@@ -126,6 +136,36 @@ def _shown(
     return ShownFrame(record.index, found, store.labels.task)
 
 
+def _frames_to_compare(
+    result: Evaluation,
+    detections: Mapping[str, Mapping[int, Detections]],
+    frames: Sequence[LabelledFrame],
+    truths: Mapping[str, Sequence[Truth | None]],
+    store: DatasetStore,
+    config: RunConfig,
+) -> list[FrameRecord]:
+    """Return the test frames that the report shows: typical ones of those in which the two models differ."""
+    before, after = (
+        count_at_point(result.contenders[name].point, detections[name], frames, truths, store.labels, config)
+        for name in (START, result.candidate)
+    )
+    return [frames[i][0] for i in typical_frames(before, after, _N_FRAMES_SHOWN)]
+
+
+def _at_points(
+    record: FrameRecord,
+    detections: Mapping[str, Mapping[int, Detections]],
+    points: Mapping[str, OperatingPoint | None],
+    labels: LabelMap,
+) -> ShownFrame:
+    found = {name: by_frame[record.index] for name, by_frame in detections.items()}
+    shown = {
+        name: found[name].above(DISPLAY_SCORE) if point is None else only_shown(found[name], point, labels)
+        for name, point in points.items()
+    }
+    return ShownFrame(record.index, shown, labels.task)
+
+
 def _labelled_test_frames(store: DatasetStore, fingerprint: str) -> list[LabelledFrame]:
     frames = store.labelled("test", fingerprint)
     if not frames:
@@ -166,7 +206,6 @@ def _detect_all(
     """
     detections: dict[str, dict[int, Detections]] = {name: {} for name in detectors}
     times_ms: dict[str, list[float]] = {name: [] for name in detectors}
-    session.progress.start("evaluation", len(frames))
     for record, _ in frames:
         image = store.read_image(record)
         for name, detector in detectors.items():
@@ -174,7 +213,6 @@ def _detect_all(
             detections[name][record.index] = detector.detect(image)
             times_ms[name].append((time.perf_counter() - began_s) * 1000)
         session.progress.advance()
-    session.progress.finish()
     return detections, {name: float(np.median(values)) for name, values in times_ms.items()}
 
 

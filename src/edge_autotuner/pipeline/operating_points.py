@@ -9,36 +9,35 @@ from edge_autotuner.core import Annotation, Detections, Detector, LabelMap, Oper
 from edge_autotuner.dataset import DatasetStore, FrameRecord, LabelledFrame
 from edge_autotuner.evaluation import (
     AGAINST_HUMAN,
+    AGAINST_TEACHER,
+    PointCounts,
     PointResult,
     Truth,
     choose_operating_point,
+    count_shown,
     in_looked_area,
     measure_point,
     merge_classes,
     truth_from_annotation,
 )
+from edge_autotuner.models.shown import only_shown
 from edge_autotuner.pipeline.session import Session
-from edge_autotuner.pipeline.training_stage import split_for_validation
 
 
 def choose_points(
-    session: Session, store: DatasetStore, annotation_fingerprint: str, detectors: Mapping[str, Detector]
+    session: Session, store: DatasetStore, frames: Sequence[LabelledFrame], detectors: Mapping[str, Detector]
 ) -> dict[str, OperatingPoint | None]:
     """Return each detector's operating point by the teacher's labels on the validation frames.
 
     They are the last ones of the training period, which no weight was trained on. None: they have too few objects.
     """
-    config, progress = session.config, session.progress
-    _, frames = split_for_validation(store, annotation_fingerprint, config)
     found: dict[str, list[Detections]] = {name: [] for name in detectors}
-    progress.start("operating point", len(frames))
     for record, annotation in frames:
         image = store.read_image(record)
         for name, detector in detectors.items():
             found[name].append(in_looked_area(detector.detect(image), annotation))
-        progress.advance()
-    progress.finish()
-    return {name: _choose(found[name], frames, detector, config) for name, detector in detectors.items()}
+        session.progress.advance()
+    return {name: _choose(found[name], frames, detector, session.config) for name, detector in detectors.items()}
 
 
 def _choose(
@@ -94,3 +93,22 @@ def measure_points(
                 only_known_classes=truth_name == AGAINST_HUMAN,
             )
     return results
+
+
+def count_at_point(
+    point: OperatingPoint | None,
+    detections: Mapping[int, Detections],
+    frames: Sequence[LabelledFrame],
+    truths: Mapping[str, Sequence[Truth | None]],
+    labels: LabelMap,
+    config: RunConfig,
+) -> PointCounts:
+    """Count what a point shows in each test frame, by the teacher's labels and only where the teacher looked."""
+    found = [in_looked_area(detections[record.index], annotation) for record, annotation in frames]
+    return count_shown(
+        found if point is None else [only_shown(one, point, labels) for one in found],
+        [truth if truth is not None else Truth.empty() for truth in truths[AGAINST_TEACHER]],
+        [record.time_s for record, _ in frames],
+        n_classes=len(labels),
+        max_detections=config.evaluation.max_detections,
+    )

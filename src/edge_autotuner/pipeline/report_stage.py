@@ -21,6 +21,7 @@ from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.dataset import DatasetStore, FrameRecord
 from edge_autotuner.deployment import deployed_bundle, read_bundle
 from edge_autotuner.errors import DatasetError
+from edge_autotuner.evaluation import PointResult
 from edge_autotuner.evaluation.report import (
     Costs,
     FrameComparison,
@@ -92,6 +93,8 @@ def _collect(session: Session, store: DatasetStore) -> ReportData:
         comparison=evaluation.comparison if evaluation else None,
         found_before=evaluation.before.found if evaluation else None,
         found_after=evaluation.after.found if evaluation else None,
+        at_point=_at_point(evaluation) if evaluation else {},
+        point=evaluation.after.point if evaluation else None,
         promotion=evaluation.promotion if evaluation else None,
         frames=_compared_frames(session, store, evaluation) if evaluation else (),
         background=_last_background(store),
@@ -124,6 +127,9 @@ def _compared_frames(session: Session, store: DatasetStore, evaluation: Evaluati
     require_training(session, before=REPORT.name)
     shown = {frame.index: frame.found for frame in evaluation.shown}
     frames, detectors = frames_to_show(store), None
+    if evaluation.has_points:
+        by_index = {record.index: record for record in store.frames("test")}
+        frames = [by_index[frame.index] for frame in evaluation.shown if frame.index in by_index]
     if any(record.index not in shown for record in frames):  # an earlier version evaluated
         session.edge_model(of_dataset=store.labels)
         detectors = open_detectors(session)
@@ -135,6 +141,12 @@ def _compared_frames(session: Session, store: DatasetStore, evaluation: Evaluati
             raise DatasetError(f"{session.folder.evaluation} is not of this dataset: it has other classes")
         compared.append(FrameComparison(_caption(record), store.read_image(record), before, after))
     return tuple(compared)
+
+
+def _at_point(evaluation: Evaluation) -> dict[str, tuple[PointResult, PointResult]]:
+    """Return what both models show at their operating points, by truth."""
+    before, after = evaluation.before.at_point, evaluation.after.at_point
+    return {truth: (before[truth], after[truth]) for truth in after if truth in before}
 
 
 def _caption(record: FrameRecord) -> str:

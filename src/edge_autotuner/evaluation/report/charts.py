@@ -77,6 +77,43 @@ def line_chart(
     return svg(WIDTH, HEIGHT, "".join(parts), f"{y_title} by {x_title}") + key
 
 
+@dataclass(frozen=True)
+class PrecisionRecall:
+    """Precision at recall 0, .01, ... 1, with one (recall, precision) marked; precision 0 ends the curve."""
+
+    name: str
+    css: str
+    precisions: Sequence[float]
+    marked: tuple[float, float]
+
+
+def precision_recall_chart(series: Sequence[PrecisionRecall]) -> str:
+    """Draw curves of precision over recall, cut to the corner where their marks are."""
+    marks = [value for one in series for value in one.marked if math.isfinite(value)]
+    if not marks:
+        return _nothing("nothing was found")
+    lowest = max(0.0, math.floor((min(marks) - 0.15) * 10) / 10)
+    ticks = nice_ticks(lowest, 1.0)
+    plot = Plot(WIDTH, HEIGHT, (ticks[0], 1.0), (ticks[0], 1.0))
+    parts = [
+        axes(plot, ticks, ticks, x_title="recall: share of objects found", y_title="precision: share that is right")
+    ]
+    for one in series:
+        points = [(i / 100, value) for i, value in enumerate(one.precisions)]
+        inside = [(x, y) for x, y in points if x >= ticks[0] and y >= max(ticks[0], 1e-9)]
+        path = " ".join(f"{plot.x(x):.1f},{plot.y(y):.1f}" for x, y in inside)
+        parts.append(f'<polyline class="curve {one.css}" points="{path}"/>')
+    for one in series:
+        if all(map(math.isfinite, one.marked)):
+            recall, precision = one.marked
+            parts.append(
+                f'<circle class="dot {one.css}" cx="{plot.x(recall):.1f}" cy="{plot.y(precision):.1f}" r="6">'
+                f"<title>{escape(one.name)}: recall {recall:.3f}, precision {precision:.3f}</title></circle>"
+            )
+    key = legend([(one.name, one.css) for one in series])
+    return svg(WIDTH, HEIGHT, "".join(parts), "Precision by recall") + key
+
+
 def histogram(scores: FloatArray, *, thresholds: Sequence[tuple[str, float]], x_title: str, n_bins: int = 50) -> str:
     """Draw how often values occur in [0, 1], the bars coloured by the band between (name, value) thresholds.
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from edge_autotuner.core import CaptureEvent, Detections, LabelMap, SourceInfo
+from edge_autotuner.core import CaptureEvent, Detections, LabelMap, OperatingPoint, SourceInfo
 from edge_autotuner.core.types import FloatArray, ImageArray, SizeWH
 from edge_autotuner.evaluation.comparison import Comparison
 from edge_autotuner.evaluation.found_objects import FoundObjects
+from edge_autotuner.evaluation.point_result import PointResult
 from edge_autotuner.evaluation.promotion import PromotionDecision
 
 
@@ -226,6 +227,9 @@ class ReportData:
         comparison: accuracy on the test frames.
         found_before: objects that the off-the-shelf model finds at `display_score`, against the teacher's labels.
         found_after: the same of the specialized model.
+        at_point: truth -> what the off-the-shelf model and the specialized one show at their operating points; empty
+            where one has none. The boxes of `frames` are then those.
+        point: operating point of the specialized model.
         promotion: the verdict.
         frames: test frames before and after; about six.
         background: (H, W) brightness or (H, W, 3) picture of the empty scene.
@@ -258,6 +262,8 @@ class ReportData:
     comparison: Comparison | None = None
     found_before: FoundObjects | None = None
     found_after: FoundObjects | None = None
+    at_point: Mapping[str, tuple[PointResult, PointResult]] = field(default_factory=dict)
+    point: OperatingPoint | None = None
     promotion: PromotionDecision | None = None
     frames: tuple[FrameComparison, ...] = ()
     background: ImageArray | None = None

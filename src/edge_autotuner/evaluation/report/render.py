@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_autotuner._version import __version__
 from edge_autotuner.errors import MissingDependency
-from edge_autotuner.evaluation.report import capture_section, sections
+from edge_autotuner.evaluation.report import capture_section, point_section, sections
 from edge_autotuner.evaluation.report.data import ReportData
 from edge_autotuner.evaluation.report.wording import headline, standing
 from edge_autotuner.storage.atomic import atomic_write_text
@@ -48,6 +48,7 @@ def _page(data: ReportData) -> dict[str, Any]:
         "facts": sections.facts(data),
         "frames": sections.frames(data),
         "class_key": sections.class_key(data),
+        "point": point_section.section(data),
         "accuracy": sections.accuracy_tables(data),
         "has_human_truth": sections.has_human_truth(data),
         "promotion": sections.promotion(data),
@@ -66,6 +67,7 @@ def _links(page: dict[str, Any]) -> list[tuple[str, str]]:
     """Return (anchor, title) of the sections that the page has."""
     wanted = [
         ("frames", "Before and after", page["frames"]),
+        ("point", "Found and missed", page["point"]),
         ("accuracy", "Accuracy", page["accuracy"]),
         ("promotion", "Promotion", page["promotion"]),
         ("selection", "Capture", page["capture"]),

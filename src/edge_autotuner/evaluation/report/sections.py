@@ -17,7 +17,7 @@ from edge_autotuner.evaluation.comparison import (
     Comparison,
 )
 from edge_autotuner.evaluation.promotion import PromotionDecision
-from edge_autotuner.evaluation.report import charts, pictures
+from edge_autotuner.evaluation.report import charts, pictures, point_section
 from edge_autotuner.evaluation.report.data import FrameComparison, LearningCurve, ReportData
 from edge_autotuner.evaluation.report.pictures import class_colour
 from edge_autotuner.evaluation.report.wording import (
@@ -48,8 +48,9 @@ def verdict(data: ReportData) -> Tile | None:
 
 def tiles(data: ReportData) -> list[Tile]:
     """Return the headline numbers that are known."""
-    found = [_accuracy_tile(data, AGAINST_HUMAN), _accuracy_tile(data, AGAINST_TEACHER), _found_tile(data)]
-    return [tile for tile in (*found, _teacher_tile(data), _edge_tile(data), _time_tile(data)) if tile]
+    found = [_accuracy_tile(data, AGAINST_HUMAN), _accuracy_tile(data, AGAINST_TEACHER)]
+    seen: list[Tile | None] = [*point_section.tiles(data)] or [_found_tile(data)]
+    return [tile for tile in (*seen, *found, _teacher_tile(data), _edge_tile(data), _time_tile(data)) if tile]
 
 
 def facts(data: ReportData) -> list[tuple[str, str]]:
@@ -76,7 +77,7 @@ def frames(data: ReportData) -> list[dict[str, Any]]:
 def class_key(data: ReportData) -> list[tuple[str, str]]:
     """Return (class name, colour) of the classes that the frames show."""
     shown = [found for frame in data.frames for found in (frame.before, frame.after) if found is not None]
-    ids = {int(i) for found in shown for i in found.above(data.display_score).class_ids}
+    ids = {int(i) for found in shown for i in _displayed(data, found).class_ids}
     return [(data.labels[i], class_colour(i)) for i in sorted(ids)]
 
 
@@ -224,7 +225,7 @@ def _time_tile(data: ReportData) -> Tile | None:
 
 def _frame_views(data: ReportData, frame: FrameComparison, picture_id: str) -> list[dict[str, str]]:
     sides = [("before", "Off the shelf", frame.before), ("after", "Specialized", frame.after)]
-    shown = [(css, title, found.above(data.display_score)) for css, title, found in sides if found is not None]
+    shown = [(css, title, _displayed(data, found)) for css, title, found in sides if found is not None]
     if not shown:
         svg = pictures.frame_svg(frame.image_bgr, picture_id=picture_id, content="", description=frame.caption)
         return [{"css": "neutral", "title": "No detections", "note": "", "svg": svg}]
@@ -244,6 +245,11 @@ def _frame_views(data: ReportData, frame: FrameComparison, picture_id: str) -> l
         )
         views.append({"css": css, "title": title, "note": _count_text(found, alone, len(shown)), "svg": svg})
     return views
+
+
+def _displayed(data: ReportData, found: Detections) -> Detections:
+    """Return the boxes that are drawn; with operating points they have been chosen by them."""
+    return found if data.at_point else found.above(data.display_score)
 
 
 def _count_text(found: Detections, alone: np.ndarray, n_sides: int) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.evaluation.comparison import AGAINST_HUMAN, AGAINST_TEACHER, OFF_THE_SHELF, SPECIALIZED
+from edge_autotuner.evaluation.point_result import PointResult
 from edge_autotuner.evaluation.report.data import ReportData
 from edge_autotuner.evaluation.scores import Scores
 
@@ -92,8 +93,42 @@ def scores_of(data: ReportData, truth: str, detector: str) -> Scores | None:
     return None if scores is None or math.isnan(scores.ap) else scores
 
 
+_PLURALS = {"person": "people", "bus": "buses", "bicycle": "bicycles"}
+_LONG_ENOUGH_S = 600  # for a rate per hour; of less it is said what was seen
+
+
+def objects_text(result: PointResult) -> str:
+    """Return "people" where only people are counted, "objects" for several classes."""
+    counted = [name for name, counts in result.per_class.items() if counts.n_truths]
+    if len(counted) != 1:
+        return "objects"
+    return _PLURALS.get(counted[0], f"{counted[0]}s")
+
+
+def alarms_text(result: PointResult) -> str:
+    """Return "2 false alarms an hour", or "3 false alarms in 40 s of video" where it is too short for a rate.
+
+    >>> from edge_autotuner.evaluation.found_objects import FoundObjects
+    >>> alarms_text(PointResult({"car": FoundObjects(9, 8, 3)}, 1, 40.0))
+    '1 false alarm in 40 s of video'
+    >>> alarms_text(PointResult({"car": FoundObjects(9, 8, 3)}, 2, 3600.0))
+    '2 false alarms an hour'
+    """
+    if result.judged_s >= _LONG_ENOUGH_S:
+        return f"{_counted(result.false_alarms_per_hour)} an hour"
+    return f"{_counted(result.n_alarms)} in {duration_text(result.judged_s)} of video"
+
+
+def _counted(n_alarms: float) -> str:
+    text = f"{n_alarms:,.0f}" if n_alarms >= 10 or n_alarms == int(n_alarms) else f"{n_alarms:.1f}"
+    return f"{text} false alarm{'' if text == '1' else 's'}"
+
+
 def headline(data: ReportData) -> str:
     """Return the verdict in one sentence, from the best evidence that there is."""
+    for truth in (AGAINST_HUMAN, AGAINST_TEACHER):
+        if truth in data.at_point and data.at_point[truth][1].total.n_truths:
+            return _point_sentence(truth, *data.at_point[truth])
     before, after = data.found_before, data.found_after
     if before is not None and after is not None and after.n_truths:
         return _found_sentence(before.n_found, after.n_found, after.n_truths)
@@ -126,6 +161,15 @@ def standing(data: ReportData) -> list[str]:
         elif old:
             lines.append(f"Against {phrase}: AP50:95 {old.ap:.3f}, AP50 {old.ap50:.3f}.")
     return lines
+
+
+def _point_sentence(truth: str, before: PointResult, after: PointResult) -> str:
+    whose = "the teacher's " if truth == AGAINST_TEACHER else ""
+    n, what = f"{after.total.n_truths:,}", objects_text(after)
+    return (
+        f"The specialized model finds {after.total.n_found:,} of {whose}{n} {what}, with {alarms_text(after)}; before: "
+        f"{before.total.n_found:,}, with {_counted(before.n_alarms)}."
+    )
 
 
 def _found_sentence(n_before: int, n_after: int, n_truths: int) -> str:
