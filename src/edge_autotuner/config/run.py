@@ -11,6 +11,7 @@ from edge_autotuner.config.annotation import AnnotationConfig
 from edge_autotuner.config.base import FrozenConfig, InputSize, Seconds
 from edge_autotuner.config.capture import CaptureConfig
 from edge_autotuner.config.training import TrainingConfig
+from edge_autotuner.core.fingerprints import fingerprint_values
 
 
 class EvaluationConfig(FrozenConfig):
@@ -43,6 +44,11 @@ class EvaluationConfig(FrozenConfig):
     n_bootstrap: int = Field(1000, ge=100, le=1_000_000, description="Bootstrap resamples for the promotion rule.")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="Confidence required for promotion.")
     seed: int = Field(0, ge=0, le=2**63 - 1, description="Seed of the bootstrap.")
+
+    def fingerprint(self) -> str:
+        """Return a short hash of all settings; without a limit of false alarms, that of versions that had none."""
+        without = {"max_false_alarms_per_hour"} if self.max_false_alarms_per_hour is None else set()
+        return fingerprint_values(self.model_dump(mode="json", exclude=without))
 
 
 class PrivacyConfig(FrozenConfig):

@@ -232,6 +232,7 @@ ANOTHER_VALUE: dict[str, object] = {
     "training.replay.generic_share": 0.5,
     "training.replay.max_pictures": 501,
     "training.replay.max_mb": 201,
+    "training.fewer_epochs_above": 0.6,
     "training.repeat_rare": 0.3,
     "training.score_weight": 0.5,
     "training.device": "cpu",
