@@ -193,6 +193,15 @@ class AnnotationConfig(FrozenConfig):
         None, description="Classes to learn; null: the edge model's own, or the six street classes for a COCO model."
     )
     max_detections: int = Field(300, ge=1, le=10_000, description="Maximum boxes per frame.")
+    check_teacher_frames: int = Field(
+        20,
+        ge=0,
+        le=10_000,
+        description=(
+            "Compare teacher and start model on this many training frames, without human labels, and warn where the "
+            "teacher may be worse; each costs the calls of one more look. 0: off."
+        ),
+    )
     refine: RefinementConfig = RefinementConfig()
     test_labels: JudgingConfig = JudgingConfig()
     service: ServiceConfig = ServiceConfig()
@@ -210,7 +219,7 @@ class AnnotationConfig(FrozenConfig):
     def teacher_fingerprint(self) -> str:
         """Return a short hash of the settings that require asking the teacher again when they change."""
         plain = self.model_copy(update={"refine": NO_REFINEMENT}).model_dump(
-            mode="json", exclude={"service", "test_labels"}
+            mode="json", exclude={"service", "test_labels", "check_teacher_frames"}
         )
         del plain["refine"]["spurious_classes"]  # as in versions that did not have it
         service = self.service.shaping_labels() if self.remote_models else None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_autotuner.annotation import (
     EnsembleTeacher,
     Labeller,
+    MirroredTeacher,
     RegionTeacher,
     annotate_dataset,
     check_plugin_teacher,
@@ -24,10 +27,11 @@ from edge_autotuner.annotation import (
 from edge_autotuner.annotation.ahead import n_cores, threads_each
 from edge_autotuner.config import AnnotationConfig, RunConfig
 from edge_autotuner.config.annotation import REMOTE, ZOOM
-from edge_autotuner.core import Deadline, LabelMap, Teacher
+from edge_autotuner.core import Deadline, Detector, LabelMap, Teacher
 from edge_autotuner.core.fingerprints import fingerprint_of
+from edge_autotuner.core.types import SizeWH
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.errors import ConfigError
+from edge_autotuner.errors import ConfigError, TeacherError
 from edge_autotuner.models import DetectorSpec, describe_onnx, locate
 from edge_autotuner.models.transformers_folder import is_detector_folder, read_detector_folder
 from edge_autotuner.pipeline.edge_weights import check_labels, choose_labels, find_weights, model_sha256
@@ -36,9 +40,15 @@ from edge_autotuner.pipeline.privacy import guard_teacher, guarding_fingerprint
 from edge_autotuner.pipeline.remote_teacher import RemoteTeachers, remote_teachers
 from edge_autotuner.pipeline.session import Prepared, Session
 from edge_autotuner.pipeline.stage_results import AnnotationResult
+from edge_autotuner.pipeline.teacher_check import TeacherCheck, check_against_start
+
+if TYPE_CHECKING:
+    from edge_autotuner.pipeline.edge_model import EdgeModel  # loads torch
 
 _ONNX_SUFFIX = ".onnx"
 _ATTEMPTS_BEFORE_CAPTURE = 3
+
+logger = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -90,8 +100,13 @@ def prepare(session: Session) -> Iterator[Prepared[AnnotationResult]]:
                     fingerprint=fingerprint,
                     test_fingerprint=answers,
                 )
-            refinement = refinement if rules.is_on else None
-            return AnnotationResult(numbers, teacher.input_size_wh, refinement, seconds=numbers.seconds)
+            return AnnotationResult(
+                numbers,
+                teacher.input_size_wh,
+                refinement if rules.is_on else None,
+                _check_teacher(session, store, teacher, opened, raw, deadline),
+                seconds=numbers.seconds,
+            )
 
         is_kept = not _may_continue(session)
         if is_kept and session.is_done(ANNOTATION, fingerprint):
@@ -220,6 +235,32 @@ def _for_test(session: Session, labels: LabelMap, opened: list[_Member], raw: st
     return Labeller(guarded, fingerprint_of(raw, "test", wanted.fingerprint()))
 
 
+def _check_teacher(
+    session: Session, store: DatasetStore, teacher: Teacher, opened: list[_Member], raw: str, deadline: Deadline
+) -> TeacherCheck | None:
+    """Say whether the teacher may be worse than the start model; None where nobody asked, or it cannot be told.
+
+    Motion crops say nothing about whole frames, and without torch the start model cannot be run here. A teacher that
+    fails now has given its labels: the check is left out.
+    """
+    config = session.config
+    can_tell = session.trains_here and teacher.may_see_whole_frames and config.annotation.look != "crops"
+    if config.annotation.check_teacher_frames == 0 or not can_tell or deadline.has_passed:
+        return None
+    mirrored = [MirroredTeacher(member) for member, _ in opened]
+    together = mirrored[0] if len(mirrored) == 1 else EnsembleTeacher(mirrored, config.annotation, labels=store.labels)
+    guarded = guard_teacher(config, session.folder.path, together)
+    start = _zoom_detector(session, session.edge_model(of_dataset=store.labels), config.input_size)
+    try:
+        check = check_against_start(store, raw, guarded, start, config.annotation)
+    except TeacherError as exc:
+        logger.warning("the teacher was not compared with the start model: %s", exc)
+        return None
+    if check is not None and check.warning:
+        logger.warning("%s", check.warning)
+    return check
+
+
 def _open_member(session: Session, labels: LabelMap, remote: RemoteTeachers | None, name: str) -> _Member:
     config = session.config
     if name == ZOOM:
@@ -264,14 +305,21 @@ def _alone(config: RunConfig, name: str) -> AnnotationConfig:
 def _open_zoom(session: Session, labels: LabelMap) -> _Member:
     config, edge = session.config, session.edge_model(of_dataset=labels)
     annotation = _alone(config, ZOOM)
-    size = annotation.zoom_input
-    detector = edge.as_detector(
-        size,
-        session.folder.path / "teacher" / f"zoom-{fingerprint_of(edge.sha256, edge.labels.names, size)}{_ONNX_SUFFIX}",
-        min_score=annotation.uncertain_score,
+    detector = _zoom_detector(session, edge, annotation.zoom_input)
+    return open_detector_teacher(annotation, edge.labels, edge_detector=detector), edge.sha256
+
+
+def _zoom_detector(session: Session, edge: EdgeModel, size_wh: SizeWH) -> Detector:
+    """Return the start model with this input, pixels; its file is kept in the folder of the run."""
+    config = session.config
+    return edge.as_detector(
+        size_wh,
+        session.folder.path
+        / "teacher"
+        / f"zoom-{fingerprint_of(edge.sha256, edge.labels.names, size_wh)}{_ONNX_SUFFIX}",
+        min_score=config.annotation.uncertain_score,
         n_threads=threads_each(config.training.n_threads, frames_at_once(config)),
     )
-    return open_detector_teacher(annotation, edge.labels, edge_detector=detector), edge.sha256
 
 
 def _find_teacher(config: RunConfig, name: str) -> tuple[Path, DetectorSpec]:

@@ -67,6 +67,14 @@ def refinement_facts(annotation: AnnotationResult | None) -> RefinementFacts | N
     )
 
 
+def label_notes(annotation: AnnotationResult | None) -> tuple[str, ...]:
+    """Return what a reader should know about the labels that judge the models."""
+    if annotation is None:
+        return ()
+    warning = annotation.check.warning if annotation.check else ""
+    return (warning,) if warning else ()
+
+
 def learning_curve(training: TrainingResult | None) -> LearningCurve | None:
     """Return the epochs of a training; None before it."""
     if training is None:

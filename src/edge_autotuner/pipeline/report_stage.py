@@ -38,7 +38,7 @@ from edge_autotuner.pipeline.evaluation_stage import (
     open_detectors,
 )
 from edge_autotuner.pipeline.loop import ANNOTATION, CAPTURE, EVALUATION, REPORT, TRAINING
-from edge_autotuner.pipeline.report_facts import learning_curve, motion_facts, refinement_facts, sent_facts
+from edge_autotuner.pipeline.report_facts import label_notes, learning_curve, motion_facts, refinement_facts, sent_facts
 from edge_autotuner.pipeline.run_folder import RunFolder
 from edge_autotuner.pipeline.session import Prepared, Session
 from edge_autotuner.pipeline.stage_results import AnnotationResult, CaptureResult, TrainingResult
@@ -108,6 +108,7 @@ def _collect(session: Session, store: DatasetStore) -> ReportData:
         min_score=config.annotation.min_score,
         uncertain_score=config.annotation.uncertain_score,
         refinement=refinement_facts(done.annotation),
+        notes=label_notes(done.annotation),
         learning=learning_curve(done.training),
         costs=_costs(folder, done),
         settings=_settings(config, done.training),

@@ -9,6 +9,7 @@ from edge_autotuner.annotation import AnnotationSummary, RefinementSummary
 from edge_autotuner.capture import CaptureSummary
 from edge_autotuner.core.json_fields import Fields
 from edge_autotuner.core.types import SizeWH
+from edge_autotuner.pipeline.teacher_check import TeacherCheck
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,21 @@ class AnnotationResult(StageResult):
         numbers: of all calls with the same teacher and settings.
         input_size_wh: size that the teacher squeezes every picture to; None where an old record does not say.
         refinement: what the rules about labels changed; None where they are switched off.
+        check: how the teacher compares with the start model; None where nobody asked, or it cannot be told.
     """
 
     numbers: AnnotationSummary
     input_size_wh: SizeWH | None
     refinement: RefinementSummary | None = None
+    check: TeacherCheck | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         values = self.numbers.to_json()
         del values["seconds"]  # the record has them
         values["input_size_wh"] = None if self.input_size_wh is None else list(self.input_size_wh)
-        return values if self.refinement is None else values | {"refinement": self.refinement.to_json()}
+        parts = {"refinement": self.refinement, "check": self.check}
+        return values | {name: part.to_json() for name, part in parts.items() if part is not None}
 
     @classmethod
     def from_json(cls, values: Fields, seconds: float) -> AnnotationResult:
@@ -88,6 +92,7 @@ class AnnotationResult(StageResult):
             AnnotationSummary.from_json({**values.values, "seconds": seconds}),
             None if width is None or height is None else (width, height),
             RefinementSummary.from_json(values.inner("refinement").values) if values.has("refinement") else None,
+            TeacherCheck.from_json(values.inner("check")) if values.has("check") else None,
             seconds=seconds,
         )
 
