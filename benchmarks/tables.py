@@ -13,6 +13,7 @@ from benchmarks.capture import tables as capture_tables
 from benchmarks.capture.curve import CURVE, gate_curve
 from benchmarks.kills import campaign as kills
 from benchmarks.kills import tables as kills_tables
+from benchmarks.labels import campaign as labels
 from benchmarks.node import results as node
 from benchmarks.node import tables as node_tables
 from benchmarks.service import hostile, hostile_tables
@@ -34,6 +35,7 @@ _PAGES = (
     _ROOT / "docs" / "street-nano.md",
     _ROOT / "docs" / "simulated-world.md",
     _ROOT / "docs" / "how-to" / "count-objects.md",
+    _ROOT / "docs" / "explanation" / "label-quality.md",
 )
 _CARD = packaged_weights_folder() / "street_nano.json"
 _MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -112,6 +114,9 @@ _TABLES: dict[str, tuple[Callable[..., str], tuple[Path, ...]]] = {
     "node_uplink": (node_tables.uplink_table, (node.RESULTS,)),
     "node_uplink_note": (node_tables.uplink_note, (node.RESULTS,)),
     "kills": (kills_table, (kills.RESULTS,)),
+    "labels_spurious": (labels.TABLES["spurious"], (labels.RESULTS,)),
+    "labels_judging": (labels.TABLES["judging"], (labels.RESULTS,)),
+    "labels_check": (labels.TABLES["check"], (labels.RESULTS,)),
     "simulation_detectors": (simulation.detector_table, (simulation.RESULTS,)),
     "simulation_poses": (simulation.pose_table, (simulation.RESULTS,)),
     "simulation_speed": (simulation.speed_table, (simulation.RESULTS,)),
@@ -121,7 +126,7 @@ _TABLES: dict[str, tuple[Callable[..., str], tuple[Path, ...]]] = {
 }
 """Name between the markers -> what writes the table, and the committed results that it is given."""
 
-_IN_PARTS = (service.RESULTS, node.RESULTS, kills.RESULTS, simulation.RESULTS, tracking.RESULTS)
+_IN_PARTS = (service.RESULTS, node.RESULTS, kills.RESULTS, labels.RESULTS, simulation.RESULTS, tracking.RESULTS)
 """Results of which any part, or all, may be missing; their tables say so."""
 
 

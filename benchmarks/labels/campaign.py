@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.labels import spurious
+from benchmarks.labels import judging, spurious
 from benchmarks.labels.collect import Collection
 from benchmarks.machine import describe_machine
 from benchmarks.result_file import store_result
@@ -14,8 +14,16 @@ from edge_autotuner.core import Progress
 
 RESULTS = Path(__file__).parent.parent / "results" / "labels.json"
 
-PARTS: Mapping[str, Callable[..., Any]] = {"spurious": spurious.run_spurious}
-TABLES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"spurious": spurious.spurious_table}
+PARTS: Mapping[str, Callable[..., Any]] = {
+    "spurious": spurious.run_spurious,
+    "judging": judging.run_judging,
+    "check": judging.run_check,
+}
+TABLES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "spurious": spurious.spurious_table,
+    "judging": judging.judging_table,
+    "check": judging.check_table,
+}
 
 
 def run(folder: Path, *, parts: tuple[str, ...], quick: bool, progress: Progress) -> dict[str, Any]:

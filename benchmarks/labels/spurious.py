@@ -78,6 +78,8 @@ def _hits(class_id: int) -> Any:  # noqa: ANN401
 def spurious_table(results: Mapping[str, Any]) -> str:
     """Return how many classes of each sort are dropped, by teacher, on simulated cameras and clips."""
     rows = results.get("spurious", {}).get("measured", [])
+    if not rows:
+        return "Not measured yet."
     simulated = {camera.name for camera in CAMERAS if camera.source is None}
     lines = []
     for title, is_simulated in (("simulated cameras", True), ("clips", False)):
