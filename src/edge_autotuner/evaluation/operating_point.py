@@ -29,7 +29,11 @@ OVERLAPS = (0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 
 NO_SUPPRESSION = 1.0
 TWIN_IOUS = (None, 0.8, 0.7)
-"""Overlaps that are tried for the suppression between classes; None: none."""
+"""Overlaps that are tried for the suppression between classes; None: none.
+
+The box with the higher score often has the wrong class, and hides the right one: suppression must win by more than a
+standard error.
+"""
 
 _ALARM_PRICES = np.geomspace(1e-3, 1e6, 91)
 
@@ -116,8 +120,13 @@ def _each_class(curves: Sequence[Curves], pooled: Curves, pick: _Pick) -> list[t
 def _best_f1(curves: Curves) -> tuple[_Choice, float]:
     """Return the choice with the fewest false boxes among those that are not measurably worse than the best."""
     best = max(float(curve.f1.max()) for curve in curves.values())
-    error = math.sqrt(best * (1 - best) / max(curves[NO_SUPPRESSION].n_truths, 1))
+    error = _standard_error(best, curves[NO_SUPPRESSION].n_truths)
     return _highest(curves, lambda curve: np.where(curve.f1 >= best - error, curve.f1 - curve.n_false, -np.inf))
+
+
+def _standard_error(f1: float, n_truths: int) -> float:
+    """Return that of a share of so many objects, which F1 is close to."""
+    return math.sqrt(f1 * (1 - f1) / max(n_truths, 1))
 
 
 def _highest(curves: Curves, utility: Callable[[OperatingCurve], Float64Array]) -> tuple[_Choice, float]:
@@ -191,7 +200,10 @@ def _measured(
         return count_shown(shown, truths, times_s, n_classes=len(labels), max_detections=max_detections)
 
     tried = {twin_iou: counts_with(twin_iou) for twin_iou in (TWIN_IOUS if len(labels) > 1 else TWIN_IOUS[:1])}
-    best = max(tried, key=lambda twin_iou: np.nan_to_num(tried[twin_iou].f1()))  # the first of equal ones
+    f1 = {twin_iou: float(np.nan_to_num(counts.f1())) for twin_iou, counts in tried.items()}
+    best = max(f1, key=lambda twin_iou: f1[twin_iou])
+    if f1[best] <= f1[None] + _standard_error(f1[None], int(tried[None].n_truths.sum())):
+        best = None
     return _with_counts(replace(point, twin_iou=best), tried[best])
 
 
