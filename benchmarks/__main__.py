@@ -18,6 +18,7 @@ from benchmarks.node import rate as node_rate
 from benchmarks.node import start as node_start
 from benchmarks.node import tables as node_tables
 from benchmarks.node import uplink as node_uplink
+from benchmarks.result_file import read_results
 from benchmarks.service import decoding, hostile, hostile_tables
 from benchmarks.service import load as service_load
 from benchmarks.service import tables as service_tables
@@ -190,19 +191,28 @@ def run_node_uplink(quick: _Quick = False) -> None:
 
 @app.command("simulation")
 def run_simulation(
-    part: Annotated[
-        list[str] | None, typer.Option(help="detectors, teacher, poses, speed, week, specialization; all if none.")
+    pieces: Annotated[
+        list[str] | None, typer.Argument(help="Keys of pieces, or their beginnings; all if none.")
     ] = None,
-    quick: _Quick = False,
-    output: Annotated[Path, typer.Option(help="Folder of the trained run; what is there is used again.")] = (
-        Path("runs/bench/simulation")
-    ),
+    show: Annotated[bool, typer.Option("--list", help="Only say what is done and what is left.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Measure what is there, too.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Shorten everything; results go to a file of their own.")
+    ] = False,
+    output: Annotated[
+        Path, typer.Option(help="Folder of frames, labels and trainings; what is there is used again.")
+    ] = Path("runs/bench/simulation"),
 ) -> None:
-    """Score detectors and pose models on the simulated world, time it, specialize on it, about 20 minutes."""
-    parts = tuple(name for name in simulation.TABLES if not part or name in part)
-    results = simulation.run(output, parts=parts, quick=quick, say=typer.echo)
-    for name in parts:
-        typer.echo(f"\n{simulation.TABLES[name](results)}")
+    """Score detectors and pose models on the simulated world, time it, specialize on it, in pieces of some minutes.
+
+    Each piece is stored at once; what is stored, and was drawn with the same pixels, is skipped.
+    """
+    found = simulation.chosen(pieces)
+    if not show:
+        simulation.run(found, output, again=again, quick=quick, say=typer.echo)
+    results = read_results(simulation.results_file(output, quick=quick))
+    for piece in found:
+        typer.echo(f"{simulation.standing(piece, results):<9}{piece.key}")
 
 
 @app.command("simulated-pictures")

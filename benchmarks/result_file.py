@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,17 @@ def read_results(path: Path) -> dict[str, Any]:
 
 
 def store_result(path: Path, part: str, measured: Mapping[str, Any]) -> None:
-    """Keep the results of one benchmark in place of earlier ones."""
-    path.parent.mkdir(exist_ok=True)
-    atomic_write_json(path, {**read_results(path), part: measured}, indent=2)
+    """Keep the results of one benchmark in place of earlier ones; several processes may do so at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(path.parent):
+        atomic_write_json(path, {**read_results(path), part: measured}, indent=2)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

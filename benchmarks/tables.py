@@ -20,6 +20,7 @@ from benchmarks.service import hostile, hostile_tables
 from benchmarks.service import load as service
 from benchmarks.service import tables as service_tables
 from benchmarks.simulation import campaign as simulation
+from benchmarks.simulation import tables as simulation_tables
 from benchmarks.specialization import accuracy_tables, option_tables, speed_tables
 from benchmarks.specialization import results as specialization
 from benchmarks.tracking import campaign as tracking
@@ -117,11 +118,12 @@ _TABLES: dict[str, tuple[Callable[..., str], tuple[Path, ...]]] = {
     "labels_spurious": (labels.TABLES["spurious"], (labels.RESULTS,)),
     "labels_judging": (labels.TABLES["judging"], (labels.RESULTS,)),
     "labels_check": (labels.TABLES["check"], (labels.RESULTS,)),
-    "simulation_detectors": (simulation.detector_table, (simulation.RESULTS,)),
-    "simulation_poses": (simulation.pose_table, (simulation.RESULTS,)),
-    "simulation_speed": (simulation.speed_table, (simulation.RESULTS,)),
-    "simulation_specialization": (simulation.specialization_table, (simulation.RESULTS,)),
-    "simulation_week": (simulation.week_line, (simulation.RESULTS,)),
+    "simulation_detectors": (simulation_tables.detector_table, (simulation.RESULTS,)),
+    "simulation_poses": (simulation_tables.pose_table, (simulation.RESULTS,)),
+    "simulation_scene_poses": (simulation_tables.scene_pose_table, (simulation.RESULTS,)),
+    "simulation_speed": (simulation_tables.speed_table, (simulation.RESULTS,)),
+    "simulation_specialization": (simulation_tables.specialization_table, (simulation.RESULTS,)),
+    "simulation_week": (simulation_tables.week_line, (simulation.RESULTS,)),
     "tracking": (tracking.tracking_table, (tracking.RESULTS,)),
 }
 """Name between the markers -> what writes the table, and the committed results that it is given."""

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import onnxruntime
 
 from benchmarks.scenes import data_folder
 from edge_autotuner.core import COCO_80, STREET_6, Detections, LabelMap
-from edge_autotuner.core.types import FloatArray, ImageArray
+from edge_autotuner.core.types import ImageArray
 from edge_autotuner.evaluation import Truth, count_found, merge_classes, score_detections
 from edge_autotuner.models import OnnxDetector, nms_per_class
 from edge_autotuner.models.catalogue import deim_spec, picodet_spec, yolox_spec
-from edge_autotuner.simulation.world import SCENE_TYPES, SceneType, SimulatedWorld, Steady, TrueObject, WorldConditions
-from edge_autotuner.simulation.world.backdrop import paint_sprite_in_place
-from edge_autotuner.simulation.world.people import Body, Gait, draw_person, joints_of
+from edge_autotuner.simulation.world import SceneType, SimulatedWorld, Steady, TrueObject, WorldConditions
 from edge_autotuner.simulation.world.recording import is_counted
-from edge_autotuner.simulation.world.sprite import YAW_BINS, View, scale_number
 
 LIGHTS = {
     "day": WorldConditions(),
@@ -38,24 +32,17 @@ _DETECTORS = {
 
 TEACHER, _BORDER_PX = "deimv2-femto", 3
 
-# one person alone, 230 px high, on a plain ground
-N_POSES, _SIDE, _HEIGHT, _FOOT = 64, 288, 230, (144, 262)
-_BLAZEPOSE = (0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)  # COCO's joints among its landmarks
-_SIGMAS = np.array([26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]) / 1000  # pycocotools
-_GAITS: tuple[Gait, ...] = ("walk", "walk", "stroll", "run")
 
-
-def run_detectors(*, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    """Score every detector on every scene type by day, by night and in infrared light."""
+def run_detectors(scene: SceneType, *, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    """Score every detector on a scene type by day, by night and in infrared light."""
     models = {name: _open(name).detect for name in _DETECTORS}
-    return [row for scene in SCENE_TYPES for light in LIGHTS for row in _rows(scene, light, models, quick, say)]
+    return [row for light in LIGHTS for row in _rows(scene, light, models, quick, say)]
 
 
-def run_teacher(*, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def run_teacher(scene: SceneType, *, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Score the best detector by day as a teacher looks: at the full frame and at 2x2 tiles."""
     detector = _open(TEACHER)
-    models = {f"{TEACHER}, 2x2 tiles": lambda image: _detect_in_tiles(detector, image)}
-    return [row for scene in SCENE_TYPES for row in _rows(scene, "day", models, quick, say)]
+    return _rows(scene, "day", {f"{TEACHER}, 2x2 tiles": lambda image: _detect_in_tiles(detector, image)}, quick, say)
 
 
 def _open(name: str) -> OnnxDetector:
@@ -133,69 +120,3 @@ def _large(truth: Truth) -> Truth:
     """Return the truth with boxes that are lower than `LARGE_PX` ignored."""
     heights = truth.boxes_xyxy[:, 3] - truth.boxes_xyxy[:, 1]
     return Truth(truth.boxes_xyxy, truth.class_ids, truth.is_ignored | (heights < LARGE_PX))
-
-
-def run_poses(*, quick: bool) -> list[dict[str, Any]]:
-    """Score the pose models on single people who walk in all directions; joints that the body hides do not count."""
-    folder = data_folder() / "models"
-    models = {"movenet-lightning": _movenet(folder)}
-    for size in ("lite", "full", "heavy"):
-        models[f"blazepose-{size}"] = _blazepose(folder, size)
-    rows: dict[str, list[tuple[float, float]]] = {name: [] for name in models}
-    for number in range(8 if quick else N_POSES):
-        image, joints, seen = _figure(number)
-        area = 0.53 * _box_area(joints)  # COCO's OKS uses the area of the mask, about half of the box
-        for name, model in models.items():
-            distance = np.hypot(*(model(image) - joints).T)
-            oks = np.exp(-(distance**2) / (2 * area * (2 * _SIGMAS) ** 2))
-            near = distance < 0.05 * _HEIGHT
-            rows[name].append((float(oks[seen].mean()), float(near[5:][seen[5:]].mean())))
-    return [
-        {"model": name, "oks": float(np.mean([r[0] for r in found])), "near": float(np.mean([r[1] for r in found]))}
-        for name, found in rows.items()
-    ]
-
-
-def _figure(number: int) -> tuple[ImageArray, FloatArray, Any]:
-    body, gait = Body.number(number), _GAITS[number % len(_GAITS)]
-    view, phase = View(number * 6 % YAW_BINS, 3, scale_number(_HEIGHT / body.height_m)), number * 5 % 16
-    image = np.full((_SIDE, _SIDE, 3), (140, 150, 150), np.uint8)
-    image[_SIDE // 2 :] = (110, 112, 112)
-    noise = np.random.default_rng(number).normal(0, 3, image.shape)
-    image = np.clip(image + noise, 0, 255).astype(np.uint8)
-    paint_sprite_in_place(image, draw_person(body, gait, phase, view), _FOOT)
-    drawn = joints_of(body, gait, phase, view)
-    return image, drawn.offsets_xy + np.array(_FOOT, np.float32), drawn.faces_camera
-
-
-def _box_area(joints: FloatArray) -> float:
-    wide, high = np.ptp(joints, axis=0)
-    return float(max(wide, 0.25 * high) * high)
-
-
-def _movenet(folder: Path) -> Callable[[ImageArray], FloatArray]:
-    session = _session(folder / "pose_movenet_lightning_192" / "movenet_lightning_192.onnx")
-
-    def joints(image: ImageArray) -> FloatArray:
-        rgb = cv2.cvtColor(cv2.resize(image, (192, 192)), cv2.COLOR_BGR2RGB)
-        found = session.run(None, {session.get_inputs()[0].name: rgb[None].astype(np.int32)})[0][0, 0]
-        return np.asarray(found[:, [1, 0]] * _SIDE, np.float32)
-
-    return joints
-
-
-def _blazepose(folder: Path, size: str) -> Callable[[ImageArray], FloatArray]:
-    session = _session(folder / "pose_blazepose_256" / f"blazepose_{size}.onnx")
-
-    def joints(image: ImageArray) -> FloatArray:
-        rgb = cv2.cvtColor(cv2.resize(image, (256, 256)), cv2.COLOR_BGR2RGB).astype(np.float32) / 255
-        found = session.run(["Identity"], {session.get_inputs()[0].name: rgb[None]})[0].reshape(39, 5)
-        return np.asarray(found[list(_BLAZEPOSE), :2] * _SIDE / 256, np.float32)
-
-    return joints
-
-
-def _session(path: Path) -> Any:  # noqa: ANN401 (untyped library)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -1,123 +1,143 @@
-"""Runs the benchmark of the simulated world and writes its tables."""
+"""Runs the benchmark of the simulated world piece by piece, and keeps each piece at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe_machine, machine_line
-from benchmarks.markdown import table
-from benchmarks.result_file import store_result
-from benchmarks.simulation import accuracy, specialization, speed
-from edge_autotuner.simulation.world import SCENE_TYPES
+from benchmarks.machine import describe_machine
+from benchmarks.result_file import read_results, store_result
+from benchmarks.simulation import accuracy, poses, specialization, speed
+from edge_autotuner.errors import ConfigError
+from edge_autotuner.simulation.world import SCENE_TYPES, SimulatedWorld, Steady
 
 RESULTS = Path(__file__).parent.parent / "results" / "simulation.json"
-_NOT_MEASURED = "Not measured yet."
+GROUPS = ("detectors", "teacher", "poses", "specialization", "speed", "week")
 
 
-def run(folder: Path, *, parts: tuple[str, ...], quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
-    """Measure some parts, and keep each of them as soon as it is there."""
-    makers: dict[str, Callable[[], Any]] = {
-        "detectors": lambda: accuracy.run_detectors(quick=quick, say=say),
-        "teacher": lambda: accuracy.run_teacher(quick=quick, say=say),
-        "poses": lambda: accuracy.run_poses(quick=quick),
-        "speed": lambda: speed.run_speed(quick=quick, say=say),
-        "week": lambda: speed.run_week(quick=quick),
-        "specialization": lambda: specialization.run_specialization(
-            folder / ("quick" if quick else "specialization"), quick=quick, say=say
-        ),
-    }
-    results = {}
-    for part in parts:
-        results[part] = {"machine": describe_machine(), "measured": makers[part]()}
-        if not quick:
-            store_result(RESULTS, part, results[part])
-    return results
+@dataclass(frozen=True)
+class Place:
+    """Where and how a piece is measured.
+
+    Attributes:
+        folder: of frames, labels and trainings; what is there is used again.
+        quick: shorten everything.
+        say: told of scores.
+    """
+
+    folder: Path
+    quick: bool
+    say: Callable[[str], None]
 
 
-def detector_table(results: Mapping[str, Any]) -> str:
-    """Return what detectors score on each scene type and light."""
-    rows = [row for part in ("teacher", "detectors") for row in results.get(part, {}).get("measured", [])]
-    if not rows:
-        return _NOT_MEASURED
-    head = ["simulated scene", "light", "detector", "AP50 / AP50:95", "person AP50", "car AP50",
-            f"people of {accuracy.LARGE_PX} px found", f"cars of {accuracy.LARGE_PX} px found"]  # fmt: skip
-    return table(head, (
-        [row["scene"], row["light"], row["detector"], f"{row['ap50']:.3f} / {row['ap']:.3f}",
-         *(_number(row[name]["ap50"]) for name in ("person", "car")),
-         *(f"{row[name]['n_large_found']} of {row[name]['n_large']}" for name in ("person", "car"))]
-        for row in sorted(rows, key=_place)
-    ))  # fmt: skip
+@dataclass(frozen=True)
+class Piece:
+    """Some minutes of work and one entry of the result file."""
+
+    key: str
+    measure: Callable[[Place], Any]
 
 
-def _place(row: Mapping[str, Any]) -> tuple[int, int]:
-    return SCENE_TYPES.index(row["scene"]), list(accuracy.LIGHTS).index(row["light"])
+def all_pieces() -> list[Piece]:
+    """Return every piece; keys are "GROUP/WHAT"."""
+    pieces = []
+    for scene in SCENE_TYPES:
+        pieces.append(Piece(f"detectors/{scene}", partial(_detectors, scene)))
+        pieces.append(Piece(f"teacher/{scene}", partial(_teacher, scene)))
+    pieces.append(Piece("poses/plain", lambda place: poses.run_plain(quick=place.quick)))
+    pieces += [Piece(f"poses/{scene}", partial(_poses, scene)) for scene in SCENE_TYPES]
+    pieces += [Piece(f"specialization/{scene}/start", partial(_start, scene)) for scene in specialization.TESTS]
+    for seed in specialization.SEEDS:
+        for scene in specialization.TESTS:
+            for labels in specialization.LABELS:
+                key = f"specialization/{scene}/{labels}/seed-{seed}"
+                pieces.append(Piece(key, partial(_trained, scene, labels, seed)))
+    pieces += [Piece(f"speed/{scene}", partial(_speed, scene)) for scene in SCENE_TYPES]
+    return [*pieces, Piece("week", lambda place: speed.run_week(quick=place.quick))]
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def chosen(names: Sequence[str] | None) -> list[Piece]:
+    """Return the pieces of these keys or beginnings of keys up to a slash; all if none are given.
+
+    Raises:
+        ConfigError: a name is no piece's.
+    """
+    pieces = all_pieces()
+    for name in names or ():
+        if not any(_is_named(piece, name) for piece in pieces):
+            raise ConfigError(f"no piece {name}; groups: {', '.join(GROUPS)}; all pieces: --list")
+    return [piece for piece in pieces if not names or any(_is_named(piece, name) for name in names)]
 
 
-def pose_table(results: Mapping[str, Any]) -> str:
-    """Return what pose models score."""
-    rows = results.get("poses", {}).get("measured", [])
-    if not rows:
-        return _NOT_MEASURED
-    return table(
-        ["pose model", "mean OKS", "limb joints within 5 % of the height"],
-        ([row["model"], f"{row['oks']:.3f}", f"{row['near']:.1%}"] for row in rows),
-    )
+def run(
+    pieces: Sequence[Piece], folder: Path, *, again: bool, quick: bool, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Measure the pieces that are not there, or of other pixels; return the results that there are now.
+
+    With `quick`, everything is shortened, and results go to a file of their own below the folder.
+    """
+    place = Place(folder / "quick" if quick else folder, quick, say)
+    path = results_file(folder, quick=quick)
+    for number, piece in enumerate(pieces, start=1):
+        where = f"[{number}/{len(pieces)}] {piece.key}"
+        if not again and standing(piece, read_results(path)) == "done":
+            say(f"{where}: is there")
+            continue
+        say(f"{where} ...")
+        entry = {"machine": describe_machine(), "pixels": pixels_digest(), "measured": piece.measure(place)}
+        store_result(path, piece.key, entry)
+    return read_results(path)
 
 
-def speed_table(results: Mapping[str, Any]) -> str:
-    """Return frames per second of every feature."""
-    rows = results.get("speed", {}).get("measured", [])
-    if not rows:
-        return _NOT_MEASURED
-    names = [name for name in speed.FEATURES if name in rows[0]["fps"]]
-    lines = ([row["scene"], *(f"{row['fps'][name]:.0f}" for name in names)] for row in rows)
-    made = table(["simulated scene", *names], lines)
-    return f"{made}\n\n{machine_line(results['speed']['machine'])}"
+def results_file(folder: Path, *, quick: bool) -> Path:
+    """Return the committed file, or that of short runs."""
+    return folder / "quick" / RESULTS.name if quick else RESULTS
 
 
-def specialization_table(results: Mapping[str, Any]) -> str:
-    """Return what a specialized detector scores on its camera and on others."""
-    rows = results.get("specialization", {}).get("measured", [])
-    if not rows:
-        return _NOT_MEASURED
-    lines = (
-        [row["camera"], row["model"].rpartition("-")[0], f"{row['ap50']:.3f} / {row['ap']:.3f}",
-         *(_number(row[name]["ap50"]) for name in ("person", "car"))]
-        for row in rows
-    )  # fmt: skip
-    return table(["simulated camera", "model", "AP50 / AP50:95", "person AP50", "car AP50"], lines)
+def standing(piece: Piece, results: dict[str, Any]) -> str:
+    """Return "done", "outdated" if the world drew other pixels then, or "left"."""
+    if piece.key not in results:
+        return "left"
+    return "done" if results[piece.key].get("pixels") == pixels_digest() else "outdated"
 
 
-def week_line(results: Mapping[str, Any]) -> str:
-    """Return how memory went over a simulated week."""
-    week = results.get("week", {}).get("measured")
-    if not week:
-        return _NOT_MEASURED
-    days = ", ".join(f"{value:.0f}" for value in week["resident_mb"])
-    if "random_mb" not in week:
-        return (
-            f"{week['n_frames']:,} of {week['of_frames']:,} frames of the script `week`, spread evenly: resident "
-            f"memory at the end of each day {days} MB."
-        )
-    return (
-        f"All {week['n_frames']:,} frames of the script `week` in order, {week['fps']:.0f} per second of processor "
-        f"time: resident memory at the end of each day {days} MB; after {week['n_random']:,} more frames at random "
-        f"{week['random_mb']:.0f} MB."
-    )
+@cache
+def pixels_digest() -> str:
+    """Return a hash of one frame of each scene type and light: results of other pixels are outdated."""
+    digest = hashlib.sha256()
+    for scene in SCENE_TYPES:
+        for conditions in accuracy.LIGHTS.values():
+            digest.update(SimulatedWorld(scene, schedule=Steady(conditions)).image(100).tobytes())
+    return digest.hexdigest()[:16]
 
 
-TABLES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "detectors": detector_table,
-    "teacher": detector_table,
-    "poses": pose_table,
-    "speed": speed_table,
-    "week": week_line,
-    "specialization": specialization_table,
-}
-"""Part -> what writes its table."""
+def _is_named(piece: Piece, name: str) -> bool:
+    return f"{piece.key}/".startswith(f"{name.rstrip('/')}/")
+
+
+def _detectors(scene: Any, place: Place) -> Any:  # noqa: ANN401 (JSON)
+    return accuracy.run_detectors(scene, quick=place.quick, say=place.say)
+
+
+def _teacher(scene: Any, place: Place) -> Any:  # noqa: ANN401
+    return accuracy.run_teacher(scene, quick=place.quick, say=place.say)
+
+
+def _poses(scene: Any, place: Place) -> Any:  # noqa: ANN401
+    return poses.run_scene(scene, quick=place.quick, say=place.say)
+
+
+def _speed(scene: Any, place: Place) -> Any:  # noqa: ANN401
+    return speed.run_speed(scene, quick=place.quick, say=place.say)
+
+
+def _start(scene: Any, place: Place) -> Any:  # noqa: ANN401
+    return specialization.run_start(scene, place.folder / "specialization", quick=place.quick)
+
+
+def _trained(scene: Any, labels: Any, seed: int, place: Place) -> Any:  # noqa: ANN401
+    return specialization.run_trained(scene, labels, seed, place.folder / "specialization", quick=place.quick)

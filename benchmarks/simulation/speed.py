@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.machine import memory_mb, one_core
 from edge_autotuner.simulation.world import (
-    SCENE_TYPES,
+    SceneType,
     SimulatedWorld,
     Steady,
     WorldConditions,
@@ -38,33 +38,33 @@ FEATURES = {
 _N_TURNS, _N_WARM, _N_RANDOM = 5, 100, 2000
 
 
-def run_speed(*, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def run_speed(scene: SceneType, *, quick: bool, say: Callable[[str], None]) -> dict[str, Any]:
     """Time frames of processor time at 640x360 on one core, the features in turns; medians of the turns."""
     n = 20 if quick else 100
-    rows = []
     with one_core():
-        for scene in SCENE_TYPES:
-            worlds = {name: _world(scene, conditions) for name, conditions in FEATURES.items()}
-            for world in worlds.values():
-                for index in range(_N_WARM):
-                    world.image(index)
-            taken: dict[str, list[float]] = {name: [] for name in worlds}
-            for turn in range(2 if quick else _N_TURNS):
-                names = list(worlds)
-                for name in names[turn:] + names[:turn]:  # the first one draws poses that all worlds share
-                    world = worlds[name]
-                    first = _N_WARM + turn * n
-                    before = time.process_time()
-                    for index in range(first, first + n):
-                        world.image(index)
-                    taken[name].append((time.process_time() - before) / n)
-            fps = {name: 1 / statistics.median(times) for name, times in taken.items()}
-            rows.append({"scene": scene, "fps": fps})
-            say(f"{scene}: everything {fps['everything']:.0f} frames/s")
-    return rows
+        worlds = {name: _world(scene, conditions) for name, conditions in FEATURES.items()}
+        for world in worlds.values():
+            for index in range(_N_WARM):
+                world.image(index)
+        taken: dict[str, list[float]] = {name: [] for name in worlds}
+        for turn in range(2 if quick else _N_TURNS):
+            names = list(worlds)
+            for name in names[turn:] + names[:turn]:  # the first one draws poses that all worlds share
+                taken[name].append(_seconds_of(worlds[name], _N_WARM + turn * n, n))
+    fps = {name: 1 / statistics.median(times) for name, times in taken.items()}
+    say(f"{scene}: everything {fps['everything']:.0f} frames/s")
+    return {"scene": scene, "fps": fps}
 
 
-def _world(scene: Any, conditions: WorldConditions) -> SimulatedWorld:  # noqa: ANN401
+def _seconds_of(world: SimulatedWorld, first: int, n: int) -> float:
+    """Return the processor time of a frame, mean of n."""
+    before = time.process_time()
+    for index in range(first, first + n):
+        world.image(index)
+    return (time.process_time() - before) / n
+
+
+def _world(scene: SceneType, conditions: WorldConditions) -> SimulatedWorld:
     return SimulatedWorld(scene, n_frames=100_000, schedule=Steady(conditions))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +16,19 @@ import numpy as np
 
 from benchmarks.scenes import NGSIM, Scene
 from benchmarks.specialization.accuracy import specialized
+from benchmarks.specialization.given_labels import stage_record, store_labels, sure_annotation
 from benchmarks.specialization.piece import Measure, Piece
 from benchmarks.specialization.scoring import TestSet, run_test_set, score, specialized_detector, start_detector
 from benchmarks.specialization.trial import Trial
 from benchmarks.specialization.workplace import Finished, Workplace
-from edge_autotuner.annotation import AnnotationSummary
 from edge_autotuner.capture import open_source
 from edge_autotuner.config import RunConfig
-from edge_autotuner.core import STREET_6, Annotation, Detections
+from edge_autotuner.core import STREET_6, Annotation
 from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.dataset import CocoTruth, DatasetStore, FrameRecord, load_coco_truth
 from edge_autotuner.pipeline import stages
 from edge_autotuner.pipeline.loop import TRAINING
-from edge_autotuner.pipeline.run_folder import RunFolder, StageRecord
-from edge_autotuner.pipeline.stage_results import AnnotationResult
+from edge_autotuner.pipeline.run_folder import RunFolder
 
 BLOCK = 15
 N_TRAINED = 90  # six blocks of the twelve
@@ -125,43 +123,20 @@ def _capture(folder: RunFolder, source_path: Path, *, n_pictures: int) -> None:
                 reason="half",
                 original=source_path / str(frame.file_name),
             )
-    folder.finish("capture", _record(fingerprint_of("halves", BLOCK), {}))
+    folder.finish("capture", stage_record(fingerprint_of("halves", BLOCK), {}))
 
 
 def _label_by_hand(place: Workplace, folder: RunFolder, config: RunConfig) -> None:
     """Store the human boxes as if a teacher had said them, surely and of the whole picture."""
-    fingerprint = fingerprint_of(_HUMAN)
-    if folder.stage("annotation") is not None:
-        return
     truth = load_coco_truth(place.data / NGSIM.ground_truth, labels=STREET_6, map_classes=config.evaluation.map_classes)
-    with DatasetStore.open(folder.dataset) as store:
-        store.use_annotations(fingerprint, teacher=_HUMAN)
-        for record in store.frames():
-            store.add_annotation(record, _human_annotation(truth, record), teacher=_HUMAN, fingerprint=fingerprint)
-        n_frames = {split: len(store.frames(split)) for split in ("train", "test")}
-    said = AnnotationSummary(
-        teacher=_HUMAN,
-        fingerprint=fingerprint,
-        n_frames=n_frames,
-        n_left={},
-        n_calls=0,
-        n_pixels=0,
-        boxes_per_class={},
-        n_uncertain=0,
-        n_negatives=0,
-        score_histogram=(),
-        seconds=0.0,
-    )
-    folder.finish("annotation", _record(fingerprint, AnnotationResult(said, None).to_json()))
+    store_labels(folder, lambda record: _human_annotation(truth, record), teacher=_HUMAN)
 
 
 def _human_annotation(truth: CocoTruth, record: FrameRecord) -> Annotation:
     boxes = truth.for_frame(record.index, record.file_name)
     assert boxes is not None, "every picture of the folder is labelled"
     boxes_xyxy, class_ids, _ = boxes
-    scores = np.ones(len(boxes_xyxy), np.float32)
-    whole = np.array([[0, 0, *record.size_wh]], np.float32)
-    return Annotation(Detections(boxes_xyxy, scores, class_ids), whole)
+    return sure_annotation(boxes_xyxy, class_ids, record)
 
 
 def _label_by_teacher(place: Workplace, folder: RunFolder, config: RunConfig) -> None:
@@ -170,7 +145,3 @@ def _label_by_teacher(place: Workplace, folder: RunFolder, config: RunConfig) ->
 
 def _scored_half(folder: RunFolder, config: RunConfig) -> TestSet:
     return run_test_set(folder, config, _HALVES)
-
-
-def _record(fingerprint: str, summary: dict[str, Any]) -> StageRecord:
-    return StageRecord(fingerprint, 0.0, datetime.now(UTC).isoformat(), summary)

@@ -138,7 +138,7 @@ def remove_leftovers(folder: Path) -> None:
     """Delete temporaries of dead processes of this machine; others may write at the same time."""
     for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
         writer = _WRITER.search(leftover.name)
-        if writer is None or _is_alive(int(writer[1]), int(writer[2] or 0)):
+        if writer is None or is_alive(int(writer[1]), int(writer[2] or 0)):
             continue
         with suppress(OSError):
             if leftover.is_dir() and not leftover.is_symlink():
@@ -154,7 +154,8 @@ def write_all(handle: int, data: bytes) -> None:
         view = view[os.write(handle, view) :]
 
 
-def _is_alive(process: int, thread: int) -> bool:
+def is_alive(process: int, thread: int) -> bool:
+    """Whether a process of this machine, or for our own process a thread (0: any), still runs."""
     if process == os.getpid():  # in a container, the killed process had the same number
         return thread in {0, *(running.ident for running in threading.enumerate())}
     try:

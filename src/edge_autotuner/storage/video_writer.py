@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from edge_autotuner.core.file_names import shortened
 from edge_autotuner.core.types import ImageArray, SizeWH
 from edge_autotuner.errors import StorageError
+from edge_autotuner.storage.atomic import is_alive
 
 _ENCODERS: tuple[tuple[str, dict[str, str]], ...] = (
     ("libx264", {"crf": "20", "preset": "veryfast"}),
@@ -44,7 +45,9 @@ class VideoWriter:
         if path.exists() and not path.is_file():
             raise StorageError(f"cannot write {path}: it is a folder, pipe or device; give the name of a file")
         self._path = path
-        self._unfinished = _unfinished_name(path.resolve())  # what a link leads to is written, not the link
+        self._target = path.resolve()  # what a link leads to is written, not the link
+        self._unfinished = _unfinished_name(self._target, os.getpid())
+        _remove_leftovers(self._target)
         self._is_timed = is_timed
         self._last_ms = -1
         codec, options = next((name, opts) for name, opts in _ENCODERS if name in av.codecs_available)
@@ -91,7 +94,7 @@ class VideoWriter:
         with _storage_errors(self._path):
             self._container.mux(self._stream.encode(None))
             self._container.close()
-            _take_the_name(self._unfinished, self._path.resolve())
+            _take_the_name(self._unfinished, self._target)
 
     def _discard(self) -> None:
         """Close the file, and remove it unless it was completed."""
@@ -108,8 +111,17 @@ def _storage_errors(path: Path) -> Iterator[None]:
         raise StorageError(f"cannot write {path}: {exc}; check the folder's permissions and the free space") from exc
 
 
-def _unfinished_name(path: Path) -> Path:
-    return path.with_name(f".unfinished-{os.getpid()}-{shortened(path.stem)}{path.suffix}")
+def _unfinished_name(path: Path, process: int) -> Path:
+    return path.with_name(f".unfinished-{process}-{shortened(path.stem)}{path.suffix}")
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Delete what killed processes of this machine have left of the same file."""
+    for leftover in path.parent.glob(".unfinished-*"):
+        process = leftover.name.split("-")[1]
+        is_number = process.isascii() and process.isdecimal() and len(process) < 8
+        if is_number and leftover == _unfinished_name(path, int(process)) and not is_alive(int(process), 0):
+            leftover.unlink(missing_ok=True)
 
 
 def _take_the_name(unfinished: Path, path: Path) -> None:

@@ -21,6 +21,7 @@ PAGES = (
     "docs/capture-benchmarks.md",
     "docs/service.md",
     "docs/street-nano.md",
+    "docs/simulated-world.md",
 )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -77,3 +79,14 @@ def test_a_link_stays_one_and_a_pipe_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="pipe or device"):
         VideoWriter(pipe, (64, 64), rate_hz=10)
     assert {one.name for one in tmp_path.iterdir()} == {"link.mp4", "far.mp4", "pipe.mp4"}
+
+
+def test_what_a_killed_process_left_of_the_same_video_is_removed(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    ours, others = f".unfinished-{dead.pid}-a.mp4", {f".unfinished-{dead.pid}-b.mp4", ".unfinished-1-a.mp4"}
+    for name in (ours, *others):
+        (tmp_path / name).write_bytes(b"half")
+    with VideoWriter(tmp_path / "a.mp4", (64, 64), rate_hz=10) as video:
+        video.finish()
+    assert {one.name for one in tmp_path.iterdir()} == {"a.mp4", *others}
