@@ -199,7 +199,7 @@ class AnnotationConfig(FrozenConfig):
         le=10_000,
         description=(
             "Compare teacher and start model on this many training frames, without human labels, and warn where the "
-            "teacher may be worse; each costs the calls of one more look. 0: off."
+            "teacher may be worse; each costs the calls of one more look. Teachers of this machine only. 0: off."
         ),
     )
     refine: RefinementConfig = RefinementConfig()

@@ -104,7 +104,7 @@ def prepare(session: Session) -> Iterator[Prepared[AnnotationResult]]:
                 numbers,
                 teacher.input_size_wh,
                 refinement if rules.is_on else None,
-                _check_teacher(session, store, teacher, opened, raw, deadline),
+                _check_teacher(session, store, opened, raw, deadline),
                 seconds=numbers.seconds,
             )
 
@@ -236,23 +236,24 @@ def _for_test(session: Session, labels: LabelMap, opened: list[_Member], raw: st
 
 
 def _check_teacher(
-    session: Session, store: DatasetStore, teacher: Teacher, opened: list[_Member], raw: str, deadline: Deadline
+    session: Session, store: DatasetStore, opened: list[_Member], raw: str, deadline: Deadline
 ) -> TeacherCheck | None:
     """Say whether the teacher may be worse than the start model; None where nobody asked, or it cannot be told.
 
-    Motion crops say nothing about whole frames, and without torch the start model cannot be run here. A teacher that
-    fails now has given its labels: the check is left out.
+    Motion crops say nothing about whole frames, and without torch the start model cannot be run here. Pictures are not
+    sent to a service, or to another package, a second time. A teacher that fails now has given its labels: the check is
+    left out.
     """
     config = session.config
-    can_tell = session.trains_here and teacher.may_see_whole_frames and config.annotation.look != "crops"
+    sends = any(name.startswith(REMOTE) or is_plugin_teacher(name) for name in config.annotation.teachers)
+    can_tell = session.trains_here and not sends and config.annotation.look != "crops"
     if config.annotation.check_teacher_frames == 0 or not can_tell or deadline.has_passed:
         return None
     mirrored = [MirroredTeacher(member) for member, _ in opened]
     together = mirrored[0] if len(mirrored) == 1 else EnsembleTeacher(mirrored, config.annotation, labels=store.labels)
-    guarded = guard_teacher(config, session.folder.path, together)
     start = _zoom_detector(session, session.edge_model(of_dataset=store.labels), config.input_size)
     try:
-        check = check_against_start(store, raw, guarded, start, config.annotation)
+        check = check_against_start(store, raw, together, start, config.annotation)
     except TeacherError as exc:
         logger.warning("the teacher was not compared with the start model: %s", exc)
         return None
