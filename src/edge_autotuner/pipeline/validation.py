@@ -20,7 +20,7 @@ from edge_autotuner.pipeline.edge_model import EdgeModel
 from edge_autotuner.training import ValidationCut
 from edge_autotuner.training.device import choose_device
 
-_MIN_EXPORTED = 16  # frames that make up for an export, which takes as long as torch needs for about ten
+_MIN_EXPORTED = 24  # frames that make up for an export, which takes as long as torch needs for about fifteen
 
 
 class Validation:
@@ -30,7 +30,7 @@ class Validation:
     two labels in the whole slice would choose the checkpoint as much as one with two thousand.
 
     The frames are kept in memory in the size of the network's input. On a CPU, many frames are looked at in ONNX
-    Runtime, as they will be at the camera: it needs a fraction of torch's time.
+    Runtime, as they will be at the camera: it needs about half of torch's time.
     """
 
     def __init__(
