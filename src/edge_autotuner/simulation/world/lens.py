@@ -48,8 +48,8 @@ class Lens:
         if conditions.dirt:
             clear, dirt = self._dirt(conditions.dirt)
             cv2.add(dimmed(image, clear), dirt, dst=image)
-        for _ in range(conditions.defocus):
-            image = _blurred(image)
+        for number in range(conditions.defocus):
+            image = _blurred(image, -1 if number % 4 >= 2 else 1)
         if conditions.noise_now:
             brighter, darker = self._noise(conditions.noise_now)
             cut = self._cut(draws)
@@ -127,10 +127,10 @@ def _pale(image: ImageArray, paleness: int) -> ImageArray:
     return np.asarray(cv2.add(image, (paleness // 2,) * 3 + (0,)))
 
 
-def _blurred(image: ImageArray) -> ImageArray:
-    """Return the picture averaged over 2x2 pixels, without a shift of more than half a pixel."""
-    wide = mean_of_two(image, np.roll(image, 1, 1))
-    return mean_of_two(wide, np.roll(wide, -1, 0))
+def _blurred(image: ImageArray, right: int) -> ImageArray:
+    """Return the picture averaged over 2x2 pixels, which moves it by half a pixel right (1) and up, or back (-1)."""
+    wide = mean_of_two(image, np.roll(image, right, 1))
+    return mean_of_two(wide, np.roll(wide, -right, 0))
 
 
 def _compressed(image: ImageArray, zone: ImageArray) -> ImageArray:

@@ -10,12 +10,11 @@ from edge_autotuner.core import STREET_6
 from edge_autotuner.simulation.recording import write_video_file
 from edge_autotuner.simulation.world.companions import COMPANION_KINDS
 from edge_autotuner.simulation.world.people import BONES, JOINTS
-from edge_autotuner.simulation.world.truth import TrueObject
+from edge_autotuner.simulation.world.truth import MIN_VISIBLE, TrueObject
 from edge_autotuner.simulation.world.world import SimulatedWorld
 from edge_autotuner.storage.outputs import open_output
 
-_CLEARLY_VISIBLE = 0.25  # objects that are seen less are crowd regions: neither to be found nor wrong
-_MIN_VISIBLE = 0.02
+_HARDLY_VISIBLE = 0.02  # from here to `MIN_VISIBLE` objects are crowd regions: neither to be found nor wrong
 _MIN_HEIGHT_PX = 6
 _CATEGORY_IDS = {name: number for number, name in enumerate((*STREET_6, *COMPANION_KINDS), 1)}
 
@@ -60,9 +59,9 @@ def _write_truth(world: SimulatedWorld, file: TextIO) -> None:
     n_written, kinds = 0, set[str]()
     for index in range(world.n_frames):
         truth = world.truth(index)
-        strangers = truth.strangers(_MIN_VISIBLE)
+        strangers = truth.strangers(_HARDLY_VISIBLE)
         kinds.update(one.kind for one in strangers)
-        for one in (*truth.objects(_MIN_VISIBLE), *strangers):
+        for one in (*truth.objects(_HARDLY_VISIBLE), *strangers):
             _write_item(file, _annotation(one, n_written + 1, index + 1), is_first=n_written == 0)
             n_written += 1
     categories = [_category(category_id, name) for name, category_id in _CATEGORY_IDS.items()
@@ -83,7 +82,7 @@ def _category(number: int, name: str) -> dict[str, Any]:
 
 def is_counted(one: TrueObject) -> bool:
     """Whether a detector must find an object: enough of it is visible, and it is at least 6 pixels high."""
-    return one.visible >= _CLEARLY_VISIBLE and one.box_xyxy[3] - one.box_xyxy[1] >= _MIN_HEIGHT_PX
+    return one.visible >= MIN_VISIBLE and one.box_xyxy[3] - one.box_xyxy[1] >= _MIN_HEIGHT_PX
 
 
 def _annotation(one: TrueObject, number: int, image_id: int) -> dict[str, Any]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from itertools import pairwise
 
 from edge_autotuner.simulation.world.conditions import STEPS, Foliage, Season, WorldConditions
-from edge_autotuner.simulation.world.script import HAS_STRENGTH, LIGHTS, WorldEvent, WorldScript
+from edge_autotuner.simulation.world.script import HAS_STRENGTH, LIGHTS, WorldEvent, WorldScript, share_of
 from edge_autotuner.simulation.world.traffic import Demand
 
 _MAX_DEFOCUS, _MAX_SHAKE_PX, _MAX_EXTRA_NOISE, _MAX_DEAD_PIXELS = 6, 6, 24, 60
-_DEFAULT_SHARE = 0.2
+_Happening = Sequence[tuple[WorldEvent, float]]
+"""Events in the order of their beginnings, with how much of each there is, above 0."""
 _SUN: dict[Season, tuple[float, float]] = {
     "winter": (8.0, 16.5),
     "spring": (6.5, 18.5),
@@ -44,36 +46,20 @@ class ScriptedConditions:
         return tuple(sorted(self._script.events, key=lambda e: e.at))
 
     @cached_property
+    def _absent(self) -> dict[str, float]:
+        """Kinds that are there only while an event says so."""
+        return {event.kind: 0.0 for event in self._events if event.kind is not None}
+
+    @cached_property
     def _light_events(self) -> tuple[WorldEvent, ...]:
         return tuple(event for event in self._events if event.what in LIGHTS)
 
     def _conditions(self, time_s: float) -> WorldConditions:
-        script = self._script
-        strength = dict.fromkeys(HAS_STRENGTH, 0.0)
-        foliage, traffic, has_works = Foliage(script.season), script.traffic, False
-        shares: dict[str, float] = dict(script.shares.items())
-        right = down = 0.0
-        for event in self._events:
-            level = event.level(time_s)
-            if event.what == "new-class" and event.kind is not None:
-                shares[event.kind] = (event.share or _DEFAULT_SHARE) if level > 0 else 0.0
-            if level <= 0:
-                continue
-            if event.what in strength:
-                strength[event.what] = max(strength[event.what], event.strength * level)
-            elif event.what == "turn":
-                right, down = right + event.right * level, down + event.down * level
-            elif event.what == "season" and event.season is not None:
-                foliage = _turned(foliage, event.season, level)
-            elif event.what == "traffic" and event.factor is not None:
-                traffic *= event.factor
-            elif event.what == "roadworks":
-                has_works = True
+        script, levels = self._script, [(event, event.level(time_s)) for event in self._events]
+        now = [(event, level) for event, level in levels if level > 0]
         hour = (self._starts_h + time_s / 3600) % 24
-        daylight, has_infrared = self._daylight(time_s, hour, foliage)
-        if script.daylight == "cycle":
-            traffic *= _traffic_at(hour)
-        steps = {name: int(value * STEPS + 0.5) for name, value in strength.items()}
+        foliage, steps = self._foliage(now), _strengths(now)
+        daylight, has_infrared = self._daylight(now, hour, foliage)
         return WorldConditions(
             daylight=daylight, has_infrared=has_infrared, overcast=steps["clouds"], rain=steps["rain"],
             fog=steps["fog"], snow=steps["snow"], season=foliage.season,
@@ -82,12 +68,30 @@ class ScriptedConditions:
             n_dead_pixels=steps["sensor"] * _MAX_DEAD_PIXELS // STEPS,
             defocus=steps["defocus"] * _MAX_DEFOCUS // STEPS,
             shake_px=max(script.shake, (steps["shake"] * _MAX_SHAKE_PX + STEPS - 1) // STEPS),
-            compression=script.compression, turn=(int(right * 100 // 1), int(down * 100 // 1)),
+            compression=script.compression, turn=_turn(now),
             sun=_sun_at(hour) if script.daylight == "cycle" else None,
-            demand=Demand(traffic, shares or None, has_works),
+            demand=self._demand(now, hour),
         )  # fmt: skip
 
-    def _daylight(self, time_s: float, hour: float, foliage: Foliage) -> tuple[int, bool]:
+    def _foliage(self, now: _Happening) -> Foliage:
+        foliage = Foliage(self._script.season)
+        for event, level in now:
+            if event.what == "season" and event.season is not None:
+                foliage = _turned(foliage, event.season, level)
+        return foliage
+
+    def _demand(self, now: _Happening, hour: float) -> Demand:
+        traffic = self._script.traffic
+        for event, _ in now:
+            if event.what == "traffic" and event.factor is not None:
+                traffic *= event.factor
+        if self._script.daylight == "cycle":
+            traffic *= _traffic_at(hour)
+        shares: dict[str, float] = dict(self._script.shares.items())
+        shares |= self._absent | _new_shares(now)
+        return Demand(traffic, shares or None, any(event.what == "roadworks" for event, _ in now))
+
+    def _daylight(self, now: _Happening, hour: float, foliage: Foliage) -> tuple[int, bool]:
         """Return the step of daylight and whether the camera may switch to infrared."""
         script = self._script
         if script.daylight == "cycle":
@@ -100,12 +104,33 @@ class ScriptedConditions:
         level, has_infrared = float(STEPS), script.night == "infrared"
         if self._light_events and self._light_events[0].what == "dawn":
             level = 0.0  # a script that begins with a dawn begins at night
-        for event in self._light_events:
-            share = event.level(time_s)
-            if share > 0:
+        for event, share in now:
+            if event.what in LIGHTS:
                 level += (LIGHTS[event.what] - level) * share
-                has_infrared = event.what == "infrared" or (has_infrared and event.what != "night")
+            if event.what in ("night", "infrared"):
+                has_infrared = event.what == "infrared" or script.night == "infrared"
         return int(level + 0.5), has_infrared
+
+
+def _strengths(now: _Happening) -> dict[str, int]:
+    """Return how strong everything with a strength is, 0 to `STEPS`."""
+    strength = dict.fromkeys(HAS_STRENGTH, 0.0)
+    for event, level in now:
+        if event.what in strength:
+            strength[event.what] = max(strength[event.what], event.strength * level)
+    return {name: int(value * STEPS + 0.5) for name, value in strength.items()}
+
+
+def _turn(now: _Happening) -> tuple[int, int]:
+    """Return how far all turns together turned the camera right and down, hundredths of a degree."""
+    right = down = 0.0
+    for event, level in now:
+        right, down = right + event.right * level, down + event.down * level
+    return int(right * 100 // 1), int(down * 100 // 1)
+
+
+def _new_shares(now: _Happening) -> dict[str, float]:
+    return {event.kind: share_of(event) for event, _ in now if event.kind is not None}
 
 
 def _turned(foliage: Foliage, season: Season, level: float) -> Foliage:

@@ -20,7 +20,7 @@ from edge_autotuner.simulation.world.camera import check_picture
 from edge_autotuner.simulation.world.companions import CompanionKind
 from edge_autotuner.simulation.world.conditions import STEPS, Season
 from edge_autotuner.simulation.world.layouts import SceneType
-from edge_autotuner.simulation.world.vehicles import VehicleKind
+from edge_autotuner.simulation.world.vehicles import VEHICLE_KINDS, VehicleKind
 
 EventKind = Literal[
     "dusk", "night", "infrared", "dawn", "clouds", "rain", "snow", "fog", "turn", "dirty-lens", "sensor", "defocus",
@@ -36,6 +36,7 @@ READY_SCRIPTS = ("dynamic", "semi-repetitive", "repetitive", "quiet-day", "week"
 
 _DAY_S = 86_400.0
 _MAX_OCCURRENCES = 10_000
+_DEFAULT_SHARE = 0.2
 _MAX_EVENTS, _MAX_TOLD = 500, 10
 _ZERO = re.compile(r"0(\.0{1,9})?\s*(s|sec|m|min|h|d)?")
 _OWN_FIELDS: dict[str, tuple[str, ...]] = {
@@ -226,6 +227,26 @@ class WorldScript(FrozenConfig):
             yield ("events",), f"happen {n_times:.0f} times together, more than {_MAX_OCCURRENCES}"
         else:
             yield from self._overlaps()
+            yield from self._excessive_shares()
+
+    def _excessive_shares(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield the events that, with `shares` and other events, ask for more than all vehicles."""
+        of_vehicles = [
+            (number, event) for number, event in enumerate(self.events)
+            if event.kind in VEHICLE_KINDS and event.problem(self.length) is None
+        ]  # fmt: skip
+        changes = sorted(
+            (time_s, change * share_of(event), number)
+            for number, event in of_vehicles
+            for span in event.spans(self.length)
+            for time_s, change in zip(span, (1, -1), strict=True)
+        )
+        total, told = math.fsum(self.shares.values()), set[int]()
+        for _, change, number in changes:  # at one moment, what ends comes first
+            total += change
+            if change > 0 and total > 1 + 1e-9 and number not in told:
+                told.add(number)
+                yield ("events", str(number), "share"), f"the shares of vehicles add up to {total:g} then, more than 1"
 
     def _overlaps(self) -> Iterator[tuple[tuple[str, ...], str]]:
         spans = []
@@ -251,6 +272,11 @@ class WorldScript(FrozenConfig):
 def _size_of(text: str) -> SizeWH:
     width, height = text.split("x")
     return int(width), int(height)
+
+
+def share_of(event: WorldEvent) -> float:
+    """Return the share of a `new-class`, which has a default."""
+    return event.share or _DEFAULT_SHARE
 
 
 def _group_of(event: WorldEvent) -> str:

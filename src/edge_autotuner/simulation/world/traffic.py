@@ -11,16 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
-from typing import get_args
 
 from edge_autotuner.core import STREET_6
 from edge_autotuner.simulation.world.companions import COMPANION_KINDS, DOG_STRIDE_M, N_LOOKS, Companion
 from edge_autotuner.simulation.world.exact import Draws, turns_of
 from edge_autotuner.simulation.world.layouts import Bay, Ground, Lane, Layout, Walk
 from edge_autotuner.simulation.world.people import STRIDE_HEIGHTS, Body, Gait
-from edge_autotuner.simulation.world.vehicles import N_COLOURS, N_SHAPES, VehicleKind, VehicleModel
+from edge_autotuner.simulation.world.vehicles import N_COLOURS, N_SHAPES, VEHICLE_KINDS, VehicleKind, VehicleModel
 
-KINDS: tuple[VehicleKind, ...] = get_args(VehicleKind)
 N_BODIES = 24
 _CLASS_OF = {
     "car": "car",
@@ -319,14 +317,14 @@ def _with_shares(shares: Mapping[str, float], set_shares: Mapping[str, float] | 
 
     Cycle tracks stay cycle tracks: of their kinds only those that are kept away are missing.
     """
-    set_shares = {kind: share for kind, share in (set_shares or {}).items() if kind in KINDS}
+    set_shares = {kind: share for kind, share in (set_shares or {}).items() if kind in VEHICLE_KINDS}
     if not set_shares:
         return shares
     if "car" not in shares:
         return {kind: share for kind, share in shares.items() if set_shares.get(kind) != 0}
     others = math.fsum(share for kind, share in shares.items() if kind not in set_shares)
     rest = max(0.0, 1 - math.fsum(set_shares.values())) / others if others else 0.0
-    return {kind: set_shares.get(kind, rest * shares.get(kind, 0.0)) for kind in KINDS}
+    return {kind: set_shares.get(kind, rest * shares.get(kind, 0.0)) for kind in VEHICLE_KINDS}
 
 
 def _length(start: Ground, end: Ground) -> float:

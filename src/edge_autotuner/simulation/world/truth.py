@@ -14,7 +14,8 @@ from edge_autotuner.simulation.world.people import N_PHASES, joints_of
 from edge_autotuner.simulation.world.sprite import Sprite, View
 from edge_autotuner.simulation.world.traffic import NO_CLASS, Thing
 
-_MIN_VISIBLE = 0.25  # what is hidden or outside to a larger part is no truth
+MIN_VISIBLE = 0.25
+"""Share of its pixels that must be seen of an object that a detector has to find."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,11 +84,11 @@ class WorldTruth:
                 owners[cy1:cy2, cx1:cx2][solid] = number
         return owners
 
-    def objects(self, min_visible: float = _MIN_VISIBLE) -> list[TrueObject]:
+    def objects(self, min_visible: float = MIN_VISIBLE) -> list[TrueObject]:
         """Return the objects of which at least this share of the pixels is seen, from far to near."""
         return [one for one in self._seen(min_visible) if one.class_id != NO_CLASS]
 
-    def strangers(self, min_visible: float = _MIN_VISIBLE) -> list[TrueObject]:
+    def strangers(self, min_visible: float = MIN_VISIBLE) -> list[TrueObject]:
         """Return the same of the objects that nobody has a class for; they are in no other list."""
         return [one for one in self._seen(min_visible) if one.class_id == NO_CLASS]
 
@@ -106,7 +107,7 @@ class WorldTruth:
                 return np.asarray(self.owners == number)
         raise ValueError(f"track {track_id} is not in this frame")
 
-    def detections(self, min_visible: float = _MIN_VISIBLE) -> Detections:
+    def detections(self, min_visible: float = MIN_VISIBLE) -> Detections:
         """Return the boxes of `objects`, scores 1."""
         objects = self.objects(min_visible)
         boxes = np.array([one.box_xyxy for one in objects], np.float32).reshape(-1, 4)

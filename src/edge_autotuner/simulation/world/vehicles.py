@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from edge_autotuner.simulation.world.exact import cosine, sine
 from edge_autotuner.simulation.world.sprite import Canvas, Colour, Point3, Sprite, View, normal_of, shaded
 
 VehicleKind = Literal["car", "van", "bus", "truck", "motorcycle", "bicycle"]
+VEHICLE_KINDS: tuple[VehicleKind, ...] = get_args(VehicleKind)
 Profile = Sequence[tuple[float, float]]
 
 N_COLOURS, N_SHAPES = 10, 3

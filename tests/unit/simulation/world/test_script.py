@@ -57,6 +57,12 @@ def test_the_ready_scripts_are_told_apart_by_what_returns() -> None:
         ("size: 641x360\n", ":1: size", "multiples of 8"),
         ("size: big\n", ":1: size", "expected WIDTHxHEIGHT"),
         ("shares: {bus: 0.7, van: 0.7}\n", ":1: shares", "more than 1"),
+        (
+            "shares: {car: 0.6}\nevents:\n  - {what: new-class, kind: bus, share: 0.3, at: 9s}\n"
+            "  - {what: new-class, kind: van, share: 0.2, at: 2s}\n",
+            ":3: events.0.share",
+            "the shares of vehicles add up to 1.1 then",
+        ),
         ("events:\n  - {what: hail}\n", ":2: events.0.what", "'rain'"),
         ("events:\n  - {what: rain, kind: bus}\n", ":2: events.0", "'kind' belongs to new-class"),
         ("events:\n  - {what: season}\n", ":2: events.0", "season needs 'season'"),
@@ -217,6 +223,22 @@ def test_turned_cameras_new_classes_works_and_seasons(tmp_path: Path) -> None:
     assert [at(t).demand.has_works for t in (25, 35, 45)] == [False, True, False]
     assert [at(t).season for t in (45, 55)] == ["summer", "winter"]
     assert [at(t).demand.traffic for t in (55, 65)] == [1.0, 0.5]
+
+
+def test_a_new_class_may_come_twice_and_take_turns_with_another(tmp_path: Path) -> None:
+    at = conditions(tmp_path, "length: 100s\nevents: [{what: new-class, at: 10s, for: 10s, kind: bus, share: 0.8}, "
+                    "{what: new-class, at: 20s, for: 10s, kind: van, share: 0.8}, "
+                    "{what: new-class, at: 40s, for: 10s, kind: bus}]").at  # fmt: skip
+    shares = [at(t).demand.shares for t in (5, 15, 25, 35, 45)]
+    assert [one["bus"] for one in shares if one] == [0, 0.8, 0, 0, 0.2]
+    assert [one["van"] for one in shares if one] == [0, 0, 0.8, 0, 0]
+
+
+@pytest.mark.parametrize(("night", "is_infrared"), [("colour", False), ("infrared", True)])
+def test_what_the_camera_does_at_night_is_what_the_script_says(tmp_path: Path, night: str, is_infrared: bool) -> None:
+    at = conditions(tmp_path, f"night: {night}\nlength: 100s\nevents: [{{what: infrared, at: 10s}}, "
+                    "{what: night, at: 50s}]").at  # fmt: skip
+    assert [at(t).is_infrared for t in (5, 20, 60)] == [False, True, is_infrared]
 
 
 def test_a_season_changes_within_its_fade_and_so_do_its_days(tmp_path: Path) -> None:

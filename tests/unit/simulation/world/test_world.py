@@ -18,6 +18,7 @@ from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.simulation.world import SCENE_TYPES, SceneType, SimulatedWorld, Steady, WorldConditions
 from edge_autotuner.simulation.world.layouts import make_layout
+from edge_autotuner.simulation.world.lens import Lens
 from edge_autotuner.simulation.world.night import blurred_sprite, has_lamps
 from edge_autotuner.simulation.world.people import Body, draw_person
 from edge_autotuner.simulation.world.sprite import View, scale_number
@@ -77,7 +78,7 @@ def test_pixels_do_not_depend_on_the_instructions_of_the_processor() -> None:
     """OpenCV without AVX, FMA and IPP, NumPy without AVX2 and AVX-512: as an old processor has them."""
     environment = {
         **os.environ,
-        "OPENCV_CPU_DISABLE": "AVX512_SKX,AVX512_ICL,AVX2,FMA3,AVX,SSE4_2,SSE4_1,FP16",
+        "OPENCV_CPU_DISABLE": "AVX512-SKX,AVX512-ICL,AVX2,FMA3,AVX,SSE4.2,SSE4.1,FP16",
         "OPENCV_IPP": "disabled",
         "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512F AVX2 FMA3",
     }
@@ -85,7 +86,18 @@ def test_pixels_do_not_depend_on_the_instructions_of_the_processor() -> None:
     command = [sys.executable, "-W", "ignore", "-c", ON_A_PLAIN_PROCESSOR, __file__, *scenes]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    assert "unknown CPU feature" not in done.stderr
     assert done.stdout.split() == [GOLDEN[scene] for scene in scenes]
+
+
+def test_defocus_does_not_move_the_picture_away_from_its_truth() -> None:
+    size_wh = 96, 96
+    for defocus in range(7):
+        dot = np.zeros((96, 96, 3), np.uint8)
+        dot[40:56, 40:56] = 240
+        seen = Lens(size_wh, 0).expose(dot, WorldConditions(noise=0, compression=0, defocus=defocus), 0)[..., 0]
+        middle = [np.average(np.arange(96) - 47.5, weights=seen.sum(axis).astype(float)) for axis in (0, 1)]
+        assert np.abs(middle).max() <= 1.05
 
 
 def test_frames_in_which_all_objects_stand_outside_are_drawn() -> None:
