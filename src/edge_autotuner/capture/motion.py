@@ -114,9 +114,11 @@ class MotionGate:
         if len(areas) > _MAX_AREAS:
             areas = merge_all(areas)
         areas = areas[state.persistence.confirm(areas, frame.time_s)]
-        regions = self._make_regions(areas, state)
+        areas_xyxy = scale_boxes(areas, from_size_wh=state.small_wh, to_size_wh=state.size_wh)
+        regions = self._make_regions(areas_xyxy, state)
         motion_fraction = union_area(regions) / (frame.size_wh[0] * frame.size_wh[1])
-        return MotionResult(regions, motion_fraction, pixels_in_areas(changed, areas), blurred, background)
+        mask = pixels_in_areas(changed, areas)
+        return MotionResult(regions, motion_fraction, mask, blurred, background, areas_xyxy=areas_xyxy)
 
     def _state_for(self, size_wh: SizeWH, small_wh: SizeWH) -> _SizeState:
         if self._state is not None and (self._state.size_wh, self._state.small_wh) == (size_wh, small_wh):
@@ -138,7 +140,7 @@ class MotionGate:
         if len(areas_xyxy) == 0:
             return areas_xyxy
         regions = grow_regions(
-            scale_boxes(areas_xyxy, from_size_wh=state.small_wh, to_size_wh=state.size_wh),
+            areas_xyxy,
             margin_fraction=self._motion.padding_fraction,
             min_px=self._motion.min_region_px or state.size_wh[0] * _MIN_REGION,
             size_wh=state.size_wh,

@@ -8,6 +8,7 @@ from edge_autotuner.config.capture import (
     SelectionConfig,
     StreamConfig,
 )
+from edge_autotuner.config.feeding import FeedingConfig
 from edge_autotuner.config.loader import load_config, resolve_config, resolve_settings
 from edge_autotuner.config.run import EvaluationConfig, PrivacyConfig, RunConfig
 from edge_autotuner.config.service import ServiceConfig
@@ -26,6 +27,7 @@ __all__ = [
     "CaptureConfig",
     "EvaluationConfig",
     "FeatureCacheConfig",
+    "FeedingConfig",
     "JudgingConfig",
     "MotionConfig",
     "PrivacyConfig",

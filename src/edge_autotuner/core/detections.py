@@ -114,6 +114,10 @@ class Detections:
         factors = np.array([to_size_wh[0] / from_size_wh[0], to_size_wh[1] / from_size_wh[1]], dtype=np.float32)
         return self._with_points(lambda points_xy: points_xy * factors)
 
+    def placed(self, factors_xy: FloatArray, offsets_xy: FloatArray) -> Self:
+        """Return them with each object scaled by its own (N, 2) factors, and then moved by its own (N, 2) offsets."""
+        return self._with_points(lambda points_xy: points_xy * factors_xy[:, None] + offsets_xy[:, None])
+
     def mirrored(self, width: float) -> Self:
         """Return them as in the picture of `width` pixels turned left to right."""
         factors, offset = np.array([-1, 1], np.float32), np.array([width, 0], np.float32)

@@ -25,6 +25,8 @@ class MotionResult:
         background: (h, w) uint8, not blurred: what the frame was compared with; None while the scene is still
             being learned, and then there are no regions.
         gate_s: how long the gate took, seconds.
+        areas_xyxy: (A, 4) float32, frame pixels: what moves, as it is, without the margins of the regions, none joined;
+            None: only the regions are known.
     """
 
     regions_xyxy: FloatArray
@@ -33,11 +35,17 @@ class MotionResult:
     blurred_luma: ImageArray
     background: ImageArray | None
     gate_s: float = 0.0
+    areas_xyxy: FloatArray | None = None
 
     @property
     def background_known(self) -> bool:
         """Whether the frame could be compared with anything."""
         return self.background is not None
+
+    @property
+    def moving_xyxy(self) -> FloatArray:
+        """What moves, frame pixels, as tight as it is known: (A, 4) areas, or (R, 4) regions."""
+        return self.regions_xyxy if self.areas_xyxy is None else self.areas_xyxy
 
     @property
     def has_motion(self) -> bool:
