@@ -96,6 +96,14 @@ def test_no_detection_gives_an_empty_list(finished_run: FinishedRun, samples: Sa
     assert records_of(tmp_path / "r.json") == []
 
 
+def test_regions_are_looked_at_in_every_frame(finished_run: FinishedRun, samples: Samples, tmp_path: Path) -> None:
+    arguments = ("-o", tmp_path / "r.json", "--min-score", "0.2", "--mode", "regions")
+    outcome = run_cli("detect", finished_run.folder, samples.video, *arguments)
+    assert outcome.code == 0, outcome.err
+    assert len({record["image_id"] for record in records_of(tmp_path / "r.json")}) > 20
+    assert run_cli("detect", finished_run.folder, samples.video, *arguments[:2], "--mode", "tiles").code == 2
+
+
 def test_a_ground_truth_of_another_source(finished_run: FinishedRun, samples: Samples, tmp_path: Path) -> None:
     write_pictures(tmp_path / "pictures", (60,))
     arguments = ("-o", tmp_path / "r.json", "--ground-truth", samples.ground_truth)

@@ -9,6 +9,7 @@ import typer
 
 from edge_autotuner.cli.progress_bar import ProgressBar
 from edge_autotuner.cli.saying import say
+from edge_autotuner.config.feeding import FeedingMode
 
 
 def detect(
@@ -22,6 +23,13 @@ def detect(
         bool,
         typer.Option("--operating-point", help="Write only the detections that the bundle's operating point shows."),
     ] = False,
+    mode: Annotated[
+        FeedingMode | None,
+        typer.Option(
+            help="full: whole frames; regions: what moves, magnified and packed into one input, and a whole frame now "
+            "and then; auto: regions where what moves is small. Default: as the bundle says."
+        ),
+    ] = None,
     ground_truth: Annotated[
         Path | None, typer.Option(help="COCO file to take image and category IDs from; only its frames are written.")
     ] = None,
@@ -39,6 +47,7 @@ def detect(
         output,
         min_score=min_score,
         only_operating_point=operating_point,
+        mode=mode,
         ground_truth=ground_truth,
         n_threads=threads,
         overwrite=overwrite,

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from edge_autotuner.config.base import FrozenConfig, PlainName, Seconds
+from edge_autotuner.config.feeding import FeedingMode
 from edge_autotuner.config.run import RunConfig
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.core.plugins import OUTPUTS, RUNTIMES, TRIGGERS
@@ -79,6 +80,12 @@ class DetectConfig(FrozenConfig):
     n_threads: int = Field(1, ge=1, le=256, description="CPU threads of the model.")
     runtime: Annotated[str, AfterValidator(RUNTIMES.require)] = Field(
         "onnxruntime", description="Runtime of the model: onnxruntime, or one of another installed package."
+    )
+    mode: FeedingMode | None = Field(
+        None,
+        description="full: show the model whole frames; regions: what moves, magnified and packed into one input, and "
+        "a whole frame now and then; auto: regions on cameras where what moves is small; null: as the bundle says, or "
+        "full.",
     )
 
 

@@ -21,12 +21,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from edge_autotuner.config import FeedingConfig
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.core.file_names import utf8_json
 from edge_autotuner.core.json_fields import FieldError, Fields, unique_keys
 from edge_autotuner.core.json_limits import JsonLimits, check_json, check_json_values, load_json
 from edge_autotuner.core.labels import LabelMap
 from edge_autotuner.core.operating_point import OperatingPoint
+from edge_autotuner.core.printable import one_line
 from edge_autotuner.errors import ModelBundleError, WeightsError
 from edge_autotuner.models.detector_spec import DetectorSpec
 from edge_autotuner.models.onnx_external import check_one_file, check_onnx_file
@@ -68,6 +72,7 @@ class ModelBundle:
         promotion: whether it replaced the deployed model, and why; JSON values.
         lineage: of the start and the data, JSON values.
         operating_point: which of the detector's boxes to show; None where it was not measured.
+        feeding: how the model wants to be fed; None: with whole frames.
     """
 
     folder: Path
@@ -81,6 +86,7 @@ class ModelBundle:
     model: BundleFile
     weights: BundleFile
     operating_point: OperatingPoint | None = None
+    feeding: FeedingConfig | None = None
 
     @property
     def model_path(self) -> Path:
@@ -113,6 +119,7 @@ def write_bundle(
     promotion: Mapping[str, Any],
     lineage: Mapping[str, Any],
     operating_point: OperatingPoint | None = None,
+    feeding: FeedingConfig | None = None,
     clock: Clock | None = None,
 ) -> ModelBundle:
     """Write a new bundle in one step, so that a kill leaves no part of it.
@@ -136,6 +143,7 @@ def write_bundle(
         "promotion": promotion,
         "lineage": lineage,
         **({"operating_point": operating_point.to_json()} if operating_point else {}),
+        **({"feeding": feeding.model_dump(mode="json")} if feeding else {}),
     }
     text = json.dumps(description, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
     contents = {MODEL_FILE: model, WEIGHTS_FILE: weights, DESCRIPTION_FILE: utf8_json(text)}
@@ -280,6 +288,7 @@ def _parsed(folder: Path, description: Mapping[str, Any]) -> ModelBundle:
             model=files["model"],
             weights=files["weights"],
             operating_point=_operating_point(fields, detector.labels),
+            feeding=_feeding(fields),
         )
     except (ModelBundleError, FieldError) as exc:
         raise ModelBundleError(f"{folder / DESCRIPTION_FILE}: {exc}") from exc
@@ -288,6 +297,18 @@ def _parsed(folder: Path, description: Mapping[str, Any]) -> ModelBundle:
 def _operating_point(fields: Fields, labels: LabelMap) -> OperatingPoint | None:
     """Return the optional operating point; earlier versions wrote none."""
     return OperatingPoint.from_json(fields.inner("operating_point"), labels) if fields.has("operating_point") else None
+
+
+def _feeding(fields: Fields) -> FeedingConfig | None:
+    """Return how the model wants to be fed; optional, as earlier versions wrote nothing."""
+    if not fields.has("feeding"):
+        return None
+    try:
+        return FeedingConfig.model_validate(dict(fields.inner("feeding").values))
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        key = ".".join(map(str, ("feeding", *first["loc"])))
+        raise ModelBundleError(f"{one_line(key, 100)}: {first['msg']}") from exc
 
 
 def _name(fields: Fields, key: str) -> str:

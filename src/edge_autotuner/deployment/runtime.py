@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edge_autotuner.config import FeedingConfig
+from edge_autotuner.config.feeding import FeedingMode
 from edge_autotuner.core import Detector
 from edge_autotuner.core.arguments import check_share, checked_arguments
 from edge_autotuner.core.plugins import RUNTIMES
@@ -66,3 +68,9 @@ def open_bundle(
         max_detections=max_detections,
     )
     return detector
+
+
+def feeding_of(bundle: ModelBundle, mode: FeedingMode | None) -> FeedingConfig:
+    """Return how to feed the model of a bundle: as it says, or whole frames; a given mode wins."""
+    feeding = bundle.feeding or FeedingConfig()
+    return feeding if mode is None else feeding.model_copy(update={"mode": mode})

@@ -101,6 +101,7 @@ class CameraWatch:
             "collecting_problem": collecting_problem,
             "model": bundle.folder.name if bundle else None,
             "refused_model": self.model.refused,
+            "detect_mode": self.model.mode,
             "n_frames": self.n_frames,
             "n_looked": self._observations.n_looked,
             **self._observations.state,

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_autotuner.config.node import DetectConfig
-from edge_autotuner.core import Detector, Frame, ModelFindings, OperatingPoint
+from edge_autotuner.core import Detector, Frame, ModelFindings, MotionResult, OperatingPoint
 from edge_autotuner.deployment import ModelBundle, deployed_bundle, read_bundle
-from edge_autotuner.deployment.runtime import open_bundle
+from edge_autotuner.deployment.runtime import feeding_of, open_bundle
 from edge_autotuner.errors import EdgeAutotunerError
+from edge_autotuner.models.regions import RegionDetector
 from edge_autotuner.models.shown import only_shown
 
 DEFAULT_MIN_SCORE = 0.3
@@ -25,6 +26,7 @@ class _Loaded:
     bundle: ModelBundle
     detector: Detector
     point: OperatingPoint | None
+    regions: RegionDetector | None
 
 
 class DeployedModel:
@@ -50,6 +52,18 @@ class DeployedModel:
         return self._loaded.detector if self._loaded else None
 
     @property
+    def needs_motion(self) -> bool:
+        """Whether the model looks at what moves, and so the gate must look first."""
+        return self._loaded is not None and self._loaded.regions is not None
+
+    @property
+    def mode(self) -> str | None:
+        """How the model is fed, and why, one line; None before the first."""
+        if self._loaded is None:
+            return None
+        return self._loaded.regions.explanation if self._loaded.regions else "full"
+
+    @property
     def refused(self) -> str | None:
         """Why the deployed bundle is not in use; None if it is."""
         return self._refused
@@ -71,12 +85,25 @@ class DeployedModel:
         logger.info("%s: using model %s", self._folder.name, folder.name)
         return True
 
-    def look(self, frame: Frame) -> ModelFindings | None:
-        """Run the model on a frame; None before a model is deployed."""
+    def forget_scene(self) -> None:
+        """Forget what stood still: other frames follow."""
+        if self._loaded is not None and self._loaded.regions is not None:
+            self._loaded.regions.reset()
+
+    def look(self, frame: Frame, motion: MotionResult | None = None) -> ModelFindings | None:
+        """Run the model on a frame; None before a model is deployed.
+
+        Args:
+            frame: the next one of the camera.
+            motion: what the gate saw in it, for a model that needs it; None: look at the whole frame.
+        """
         loaded = self._loaded
         if loaded is None:
             return None
-        found = loaded.detector.detect(frame.image_bgr)
+        if motion is not None and loaded.regions is not None:
+            found = loaded.regions.detect(frame, motion).detections
+        else:
+            found = loaded.detector.detect(frame.image_bgr)
         if loaded.point is not None:
             found = only_shown(found, loaded.point, loaded.detector.labels)
         return ModelFindings(loaded.bundle.folder.name, loaded.detector.labels, found)
@@ -91,7 +118,9 @@ class DeployedModel:
             max_detections=self._config.max_detections,
             runtime=self._config.runtime,
         )
-        return _Loaded(bundle, detector, point)
+        feeding = feeding_of(bundle, self._config.mode)
+        regions = None if feeding.mode == "full" else RegionDetector(detector, feeding)
+        return _Loaded(bundle, detector, point, regions)
 
     def _min_score(self, point: OperatingPoint | None) -> float:
         """Return the score from which boxes are looked at; the point drops more of them."""

@@ -266,6 +266,7 @@ def _unknown_state(faults: FaultDomain) -> dict[str, Any]:
         "problem": faults.problem or "state unknown",
         "model": None,
         "refused_model": None,
+        "detect_mode": None,
         "n_frames": None,
         "n_looked": None,
     }

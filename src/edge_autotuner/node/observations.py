@@ -21,8 +21,8 @@ class ObservationStream:
     """Shows every frame of a camera to its observers, whether a batch is open or not.
 
     The motion gate, with its background and its scene guard, runs all the time: at every frame while an observer needs
-    its motion, else at `idle_motion_rate_hz`. Gate, tracking and observers have a fault domain each; a failure of the
-    deployed model is raised.
+    its motion, before the deployed model if that is shown what moves, else at `idle_motion_rate_hz`. Gate, regions,
+    tracking and observers have a fault domain each; a failure of the deployed model at whole frames is raised.
 
     Args:
         capture: background and motion of the camera.
@@ -54,6 +54,7 @@ class ObservationStream:
         self._gate = _new_gate(capture, self.events, clock)
         self._gate_faults = faults.of(f"{camera}: motion")
         self._tracking_faults = faults.of(f"{camera}: tracking")
+        self._region_faults = faults.of(f"{camera}: regions")
         self._needs_faults = faults.of(f"{camera}: observers", first_retry_s=0)
         self._observers = [(observer, faults.of(f"{camera}: {work}")) for work, observer in observers.items()]
         self._detect_limit = RateLimit(node.detect.max_rate_hz)
@@ -73,13 +74,15 @@ class ObservationStream:
     def restart(self) -> None:
         """Start with an unknown background: the camera was opened again, and its time line may have changed."""
         self._gate = _new_gate(self._capture, self.events, self._clock)
+        self._model.forget_scene()
         self._detect_limit.reset()
         self._idle_limit.reset()
 
     def show(self, frame: Frame) -> None:
         """Show the next frame to all observers, one after the other."""
-        motion = self._look_for_motion(frame)
-        found = self._model.look(frame) if self._detect_limit.is_due(frame.time_s) else None
+        detects = self._detect_limit.is_due(frame.time_s)
+        motion = self._look_for_motion(frame, is_needed=detects and self._model.needs_motion)
+        found = self._detect(frame, motion) if detects else None
         self.n_looked += found is not None
         tracked = self._follow(frame, found)
         observation = Observation(self.name, frame, motion, found, self.events.take(), tracked)
@@ -93,14 +96,23 @@ class ObservationStream:
             return None
         return self._tracking_faults.attempt(lambda: objects.update(frame, found.detections, found.labels), None)
 
-    def _look_for_motion(self, frame: Frame) -> MotionResult | None:
+    def _detect(self, frame: Frame, motion: MotionResult | None) -> ModelFindings | None:
+        """Look at what moves, where the model does so; a failure of that ends in a look at the whole frame."""
+        if motion is None or not self._model.needs_motion:
+            return self._model.look(frame)
+        found = self._region_faults.attempt(lambda: self._model.look(frame, motion), None)
+        return self._model.look(frame) if found is None else found
+
+    def _look_for_motion(self, frame: Frame, *, is_needed: bool) -> MotionResult | None:
         is_due = self._idle_limit.is_due(frame.time_s)
-        is_needed = is_due or self._needs_faults.attempt(lambda: any(o.needs_motion for o, _ in self._observers), True)
-        if not is_needed:
+        if not (is_needed or is_due or self._an_observer_needs_motion()):
             return None
         motion = self._gate_faults.attempt(lambda: self._gate.look(frame), None)
         self._has_background = motion is not None and motion.background_known
         return motion
+
+    def _an_observer_needs_motion(self) -> bool:
+        return self._needs_faults.attempt(lambda: any(o.needs_motion for o, _ in self._observers), True)
 
 
 class RateLimit:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge_autotuner.capture import is_live_address, open_source, parse_live_address
+from edge_autotuner.capture import MotionGate, is_live_address, open_source, parse_live_address
+from edge_autotuner.config import CaptureConfig, FeedingConfig
+from edge_autotuner.config.feeding import FeedingMode
 from edge_autotuner.core import (
     COCO_CATEGORY_IDS,
     Detections,
+    Detector,
     Frame,
     LabelMap,
     NoProgress,
@@ -22,7 +26,9 @@ from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import BoolArray, SizeWH
 from edge_autotuner.dataset import load_coco_truth
 from edge_autotuner.deployment import bundle_folder, load_edge_detector, read_bundle
+from edge_autotuner.deployment.runtime import feeding_of
 from edge_autotuner.errors import ConfigError, EvaluationError, StorageError
+from edge_autotuner.models.regions import RegionDetector
 from edge_autotuner.models.shown import is_shown
 from edge_autotuner.storage.outputs import check_output_file, write_output
 
@@ -35,6 +41,7 @@ def detect(
     *,
     min_score: float = 0.05,
     only_operating_point: bool = False,
+    mode: FeedingMode | None = None,
     ground_truth: Path | None = None,
     n_threads: int | None = None,
     overwrite: bool = False,
@@ -58,6 +65,8 @@ def detect(
         output: JSON file.
         min_score: lower scores are left out.
         only_operating_point: write only the boxes that the bundle's operating point shows.
+        mode: full: the model sees whole frames; regions: what moves, as the motion gate finds it with default settings,
+            and whole frames now and then; auto: regions where what moves is small. None: as the bundle says.
         ground_truth: COCO file whose ids are used.
         n_threads: CPU threads; None for all.
         overwrite: replace a file that is there, even one that is no list of such records.
@@ -87,6 +96,7 @@ def detect(
         raise StorageError(f"the folder of {output} does not exist; create it, or choose another --output")
     detector = load_edge_detector(bundle, n_threads, min_score=min_score)
     point = _operating_point(bundle, is_needed=only_operating_point)
+    look = _way_to_look(detector, feeding_of(read_bundle(bundle_folder(bundle)), mode))
     source = open_source(source_path)
     ids = _Ids(detector.labels, ground_truth)
     progress = progress or NoProgress()
@@ -96,9 +106,10 @@ def detect(
     for frame in source.frames():
         progress.advance()
         image_id = ids.image_id(frame)
+        boxes = look(frame, image_id is not None)
         if image_id is not None:
             where = _where(frame, source.info.size_wh)
-            found = _Marked.by(point, detector.detect(frame.image_bgr), detector.labels)
+            found = _Marked.by(point, boxes, detector.labels)
             records += _records(found.only_shown() if only_operating_point else found, image_id, ids, where)
             n_frames += 1
     progress.finish()
@@ -107,6 +118,15 @@ def detect(
     text = json.dumps(records, separators=(",", ":"), allow_nan=False, ensure_ascii=True) + "\n"
     write_output(output, text)
     return n_frames
+
+
+def _way_to_look(detector: Detector, feeding: FeedingConfig) -> Callable[[Frame, bool], Detections]:
+    """Return what looks at the next frame, given whether its boxes are wanted."""
+    if feeding.mode == "full":
+        return lambda frame, is_wanted: detector.detect(frame.image_bgr) if is_wanted else Detections.empty()
+    capture = CaptureConfig()
+    gate, regions = MotionGate(capture.motion, capture.background), RegionDetector(detector, feeding)
+    return lambda frame, _: regions.detect(frame, gate.look(frame)).detections
 
 
 def _holds_records(path: Path) -> bool:

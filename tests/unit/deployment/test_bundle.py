@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from edge_autotuner.config import FeedingConfig
 from edge_autotuner.core import ClassPoint, FakeClock, OperatingPoint
 from edge_autotuner.deployment import ModelBundle, read_bundle, write_bundle
 from edge_autotuner.deployment import bundle as bundle_module
@@ -215,4 +216,21 @@ def test_a_wrong_operating_point_is_refused(tmp_path: Path, change: dict[str, An
     point = everything_shown().to_json() | change
     folder = edited(tmp_path / "a", lambda description: description.update(operating_point=point))
     with pytest.raises(ModelBundleError, match=f"operating_point.*{next(iter(change))}"):
+        read_bundle(folder)
+
+
+def test_how_a_model_is_fed_is_kept_and_may_be_absent(tmp_path: Path) -> None:
+    feeding = FeedingConfig(mode="regions", object_px=40, remember_s=None)
+    assert made(tmp_path / "a", feeding=feeding).feeding == feeding
+    assert made(tmp_path / "b").feeding is None
+    assert "feeding" not in json.loads((tmp_path / "b" / "bundle.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "change", [{"mode": "tiles"}, {"margin": -1}, {"object_px": 1e9}, {"full_frame_every_s": 0}, {"extra": 1}]
+)
+def test_a_wrong_way_to_feed_a_model_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
+    feeding = {**FeedingConfig().model_dump(mode="json"), **change}
+    folder = edited(tmp_path / "a", lambda description: description.update(feeding=feeding))
+    with pytest.raises(ModelBundleError, match=f"feeding.{next(iter(change))}"):
         read_bundle(folder)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_autotuner.config import FeedingConfig
 from edge_autotuner.config.node import DetectConfig
+from edge_autotuner.core import MotionResult
 from edge_autotuner.deployment import deploy
 from edge_autotuner.node.deployed_model import DeployedModel
 from support.cameras.frames import frame_of
@@ -96,3 +98,30 @@ def test_weak_detections_are_not_reported(camera: Path) -> None:
         assert seen is not None
         counts.append(len(seen.detections))
     assert counts == [2, 1, 0]
+
+
+def test_a_model_is_shown_what_moves_if_its_bundle_or_the_settings_say_so(camera: Path) -> None:
+    made(camera / "bundles" / "far", feeding=FeedingConfig(mode="regions"))
+    for name, mode, expected in (
+        ("far", None, "regions, as set"),
+        ("far", "full", "full"),
+        ("first", None, "full"),
+        ("first", "regions", "regions, as set"),
+    ):
+        deploy(camera, name)
+        model = DeployedModel(camera, DetectConfig(mode=mode))
+        model.refresh()
+        assert (model.mode, model.needs_motion) == (expected, expected != "full")
+
+
+def test_without_motion_a_model_of_regions_looks_at_whole_frames(camera: Path) -> None:
+    deploy(camera, "first")
+    model = DeployedModel(camera, DetectConfig(mode="regions"))
+    model.refresh()
+    small = np.zeros((16, 32), np.uint8)
+    nothing_moves = MotionResult(np.zeros((0, 4), np.float32), 0.0, small > 0, small, small)
+    for motion in (None, nothing_moves):
+        seen = model.look(FRAME, motion)
+        assert seen is not None
+        assert seen.detections.boxes_xyxy.tolist() == [[32, 16, 64, 48]]
+    model.forget_scene()

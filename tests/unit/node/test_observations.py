@@ -10,7 +10,16 @@ import pytest
 
 from edge_autotuner.config import CaptureConfig
 from edge_autotuner.config.node import NodeConfig
-from edge_autotuner.core import CaptureEvent, Detections, FakeClock, Frame, LabelMap, ModelFindings, Observation
+from edge_autotuner.core import (
+    CaptureEvent,
+    Detections,
+    FakeClock,
+    Frame,
+    LabelMap,
+    ModelFindings,
+    MotionResult,
+    Observation,
+)
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.node.fault_domain import FaultDomains
 from edge_autotuner.node.observations import ObservationStream, RateLimit
@@ -27,8 +36,17 @@ class Model:
     """A deployed model that finds nothing."""
 
     looks: int = 0
+    needs_motion: bool = False
+    fails_at_regions: bool = False
+    shown: list[MotionResult | None] = field(default_factory=list)
 
-    def look(self, frame: Frame) -> ModelFindings:
+    def forget_scene(self) -> None:
+        self.shown.clear()
+
+    def look(self, frame: Frame, motion: MotionResult | None = None) -> ModelFindings:
+        self.shown.append(motion)
+        if motion is not None and self.fails_at_regions:
+            raise ValueError("no regions today")
         self.looks += 1
         return ModelFindings("street", LABELS, Detections.empty())
 
@@ -221,3 +239,21 @@ def test_observations_change_nothing() -> None:
 def test_limit(times_s: list[float], expected: list[bool]) -> None:
     pace = RateLimit(5.0)
     assert [pace.is_due(time_s) for time_s in times_s] == expected
+
+
+def test_a_model_that_needs_motion_gets_it_with_every_frame_that_it_looks_at() -> None:
+    observations, model = stream(Watcher(), detect={"max_rate_hz": 5})
+    model.needs_motion = True
+    for index in range(25):
+        observations.show(frame_of(scene_with_square(index, 10).luma, index, RATE_HZ))
+    assert len(model.shown) == model.looks == 5
+    assert all(motion is not None for motion in model.shown)
+
+
+def test_regions_that_fail_end_in_looks_at_whole_frames() -> None:
+    watcher = Watcher()
+    observations, model = stream(watcher, detect={"max_rate_hz": 5})
+    model.needs_motion = model.fails_at_regions = True
+    for index in range(25):
+        observations.show(frame_of(scene_with_square(index, 10).luma, index, RATE_HZ))
+    assert model.looks == sum(one.found is not None for one in watcher.seen) == 5
