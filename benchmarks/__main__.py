@@ -18,6 +18,7 @@ from benchmarks.node import rate as node_rate
 from benchmarks.node import start as node_start
 from benchmarks.node import tables as node_tables
 from benchmarks.node import uplink as node_uplink
+from benchmarks.regions import campaign as regions
 from benchmarks.result_file import read_results
 from benchmarks.service import decoding, hostile, hostile_tables
 from benchmarks.service import load as service_load
@@ -187,6 +188,15 @@ def run_node_uplink(quick: _Quick = False) -> None:
     """Count the bytes that a node sends for a batch, beside every frame as JPEG; the same in every run."""
     results = {"uplink": node_uplink.run_uplink(quick=quick, progress=ProgressBar())}
     typer.echo(f"{node_tables.uplink_table(results)}\n\n{node_tables.uplink_note(results)}")
+
+
+@app.command("regions")
+def run_regions(
+    quick: _Quick = False,
+    output: Annotated[Path, typer.Option(help="Folder of the exported models.")] = Path("runs/bench/regions"),
+) -> None:
+    """Compare whole frames, tiles and regions that move, on far cameras and near ones, about 10 minutes."""
+    typer.echo(f"\n{regions.regions_table(regions.run(output, quick=quick, say=typer.echo))}")
 
 
 @app.command("simulation")

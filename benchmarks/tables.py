@@ -16,6 +16,7 @@ from benchmarks.kills import tables as kills_tables
 from benchmarks.labels import campaign as labels
 from benchmarks.node import results as node
 from benchmarks.node import tables as node_tables
+from benchmarks.regions import campaign as regions
 from benchmarks.service import hostile, hostile_tables
 from benchmarks.service import load as service
 from benchmarks.service import tables as service_tables
@@ -118,6 +119,7 @@ _TABLES: dict[str, tuple[Callable[..., str], tuple[Path, ...]]] = {
     "labels_spurious": (labels.TABLES["spurious"], (labels.RESULTS,)),
     "labels_judging": (labels.TABLES["judging"], (labels.RESULTS,)),
     "labels_check": (labels.TABLES["check"], (labels.RESULTS,)),
+    "regions": (regions.regions_table, (regions.RESULTS,)),
     "simulation_detectors": (simulation_tables.detector_table, (simulation.RESULTS,)),
     "simulation_poses": (simulation_tables.pose_table, (simulation.RESULTS,)),
     "simulation_scene_poses": (simulation_tables.scene_pose_table, (simulation.RESULTS,)),
@@ -128,7 +130,15 @@ _TABLES: dict[str, tuple[Callable[..., str], tuple[Path, ...]]] = {
 }
 """Name between the markers -> what writes the table, and the committed results that it is given."""
 
-_IN_PARTS = (service.RESULTS, node.RESULTS, kills.RESULTS, labels.RESULTS, simulation.RESULTS, tracking.RESULTS)
+_IN_PARTS = (
+    service.RESULTS,
+    node.RESULTS,
+    kills.RESULTS,
+    labels.RESULTS,
+    regions.RESULTS,
+    simulation.RESULTS,
+    tracking.RESULTS,
+)
 """Results of which any part, or all, may be missing; their tables say so."""
 
 

@@ -1,0 +1,1 @@
+"""Looking at what moves instead of whole frames: accuracy against milliseconds."""
