@@ -11,8 +11,8 @@ from edge_autotuner.core.types import SizeWH
 from edge_autotuner.models.regions.plan import full_scale
 from edge_autotuner.models.regions.things import MovingThings
 
-SMALL_PX = 32.0  # COCO's limit of small objects, whose AP is less than half of that of others
-_STAY_PX = 40.0  # regions end when objects are larger than that: no flicker between the modes
+SMALL_PX = 16.0  # two cells of the finest grid of the usual detectors, whose stride is 8
+_STAY_PX = 20.0  # regions end when objects are larger than that: no flicker between the modes
 _N_ENOUGH = 100  # moving areas before a choice
 _N_KEPT = 1000
 _DECIDE_EVERY = 50  # frames with motion
