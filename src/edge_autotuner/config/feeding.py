@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from edge_autotuner.config.base import FrozenConfig, Seconds
 
 FeedingMode = Literal["full", "regions", "auto"]
+FEEDING_MODES: tuple[FeedingMode, ...] = get_args(FeedingMode)
 
 
 class FeedingConfig(FrozenConfig):

@@ -10,7 +10,7 @@ from typing import Any
 
 from edge_autotuner.capture import MotionGate, is_live_address, open_source, parse_live_address
 from edge_autotuner.config import CaptureConfig, FeedingConfig
-from edge_autotuner.config.feeding import FeedingMode
+from edge_autotuner.config.feeding import FEEDING_MODES
 from edge_autotuner.core import (
     COCO_CATEGORY_IDS,
     Detections,
@@ -21,7 +21,7 @@ from edge_autotuner.core import (
     OperatingPoint,
     Progress,
 )
-from edge_autotuner.core.arguments import check_share, checked_arguments
+from edge_autotuner.core.arguments import check_choice, check_share, checked_arguments
 from edge_autotuner.core.tasks import task_of
 from edge_autotuner.core.types import BoolArray, SizeWH
 from edge_autotuner.dataset import load_coco_truth
@@ -41,7 +41,7 @@ def detect(
     *,
     min_score: float = 0.05,
     only_operating_point: bool = False,
-    mode: FeedingMode | None = None,
+    mode: str | None = None,
     ground_truth: Path | None = None,
     n_threads: int | None = None,
     overwrite: bool = False,
@@ -80,9 +80,10 @@ def detect(
         ConfigError: the source is a camera, the output would replace something, or the bundle has no operating point
             where only its boxes are wanted.
         StorageError: the output cannot be written.
-        ValueError: the score is outside of 0..1.
+        ValueError: the score is outside of 0..1, or there is no such mode.
     """
     check_share(min_score, "min_score")
+    wanted = None if mode is None else check_choice(mode, FEEDING_MODES, "mode")
     if is_live_address(str(source_path)):
         parse_live_address(str(source_path))  # says what is wrong with an address that is none of a camera
         raise ConfigError(
@@ -96,7 +97,7 @@ def detect(
         raise StorageError(f"the folder of {output} does not exist; create it, or choose another --output")
     detector = load_edge_detector(bundle, n_threads, min_score=min_score)
     point = _operating_point(bundle, is_needed=only_operating_point)
-    look = _way_to_look(detector, feeding_of(read_bundle(bundle_folder(bundle)), mode))
+    look = _way_to_look(detector, feeding_of(read_bundle(bundle_folder(bundle)), wanted))
     source = open_source(source_path)
     ids = _Ids(detector.labels, ground_truth)
     progress = progress or NoProgress()
