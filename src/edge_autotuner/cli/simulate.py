@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,16 @@ from edge_autotuner.storage.outputs import STANDARD_OUTPUT, check_output_file, c
 if TYPE_CHECKING:
     from edge_autotuner.simulation.world.live import LiveWorld
 
-_OF_THE_STREET = ("frames", "noise", "sway", "shadows", "clouds", "rain", "flicker", "event")
+_NOT_WITH_SCRIPT = {
+    "frames": "set 'length' in the script",
+    "noise": "set 'noise' in the script",
+    "clouds": "write a 'clouds' event into the script",
+    "rain": "write a 'rain' event into the script",
+    "event": "write 'events' into the script",
+    "shadows": "shadows follow the light and the clouds of the script",
+    "sway": "trees stand still in a scripted world",
+    "flicker": "the light of a scripted world does not flicker",
+}
 _OF_THE_WORLD = ("scene", "camera", "serve")
 _OF_BOTH = ("size", "rate", "seed")
 
@@ -29,30 +39,40 @@ def simulate(
         str | None,
         typer.Option(
             help=(
-                "Simulate a world by this script: a YAML file, or dynamic, semi-repetitive, repetitive, quiet-day "
-                "or week."
+                "Simulate a scripted world: a YAML file, or a ready script: dynamic, semi-repetitive, repetitive, "
+                "quiet-day or week."
             )
         ),
     ] = None,
     scene: Annotated[
-        str | None, typer.Option(help="With --script: street, parking, campus or motorway instead of the script's.")
+        str | None, typer.Option(help="With --script: replace its scene by street, parking, campus or motorway.")
     ] = None,
     camera: Annotated[
-        int | None, typer.Option(min=0, max=9999, help="With --script: another camera of this type of scene.")
+        int | None,
+        typer.Option(min=0, max=9999, help="With --script: replace its camera; every number is another place."),
     ] = None,
     serve: Annotated[
         str | None,
         typer.Option(
             help=(
-                "With --script: serve MJPEG over HTTP in real time at this HOST:PORT, to 16 viewers at most, until "
-                "interrupted."
+                "With --script: stream MJPEG over HTTP in real time from this HOST:PORT, to at most 16 viewers, "
+                "until interrupted."
             )
         ),
     ] = None,
-    frames: Annotated[int, typer.Option(min=2, max=10_000_000, help="Number of frames.")] = 600,
-    size: Annotated[str, typer.Option(help="Frame size, WIDTHxHEIGHT.")] = "480x272",
-    rate: Annotated[float, typer.Option(min=0.1, max=1000, help="Frames per second.")] = 10.0,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Random seed of the street.")] = 0,
+    frames: Annotated[
+        int, typer.Option(min=2, max=10_000_000, help="Number of frames; a script has a 'length' instead.")
+    ] = 600,
+    size: Annotated[
+        str, typer.Option(help="Frame size, WIDTHxHEIGHT; with --script: replaces the script's.")
+    ] = "480x272",
+    rate: Annotated[
+        float,
+        typer.Option(min=0.1, max=1000, help="Frames per second; with --script: replaces the script's, at most 100."),
+    ] = 10.0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, help="Random seed; with --script: replaces the script's.")
+    ] = 0,
     ground_truth: Annotated[
         Path | None, typer.Option(help="COCO JSON file to write, with exact boxes; -: standard output.")
     ] = None,
@@ -75,7 +95,7 @@ def simulate(
         ),
     ] = None,
 ) -> None:
-    """Write the video of a simulated camera: cars and people on a street, or a world by a script."""
+    """Render a simulated fixed camera, with exact truth: a plain street, or a scripted world."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = {name for name, source in sources.items() if source is not None and source.name != "DEFAULT"}
     for option, path in (("VIDEO", video), ("--ground-truth", ground_truth)):
@@ -83,11 +103,13 @@ def simulate(
             check_output_file(path, option=option, reads={"--script": script}, overwrite=overwrite)
     check_outputs_differ({"VIDEO": video, "--ground-truth": ground_truth})
     if script is not None:
-        _refuse(given, _OF_THE_STREET, "belongs to the street without --script; write it into the script")
+        for name in sorted(given & _NOT_WITH_SCRIPT.keys()):
+            raise ConfigError(f"--{name} cannot be used with --script; {_NOT_WITH_SCRIPT[name]}")
         overrides = {name: context.params[name] for name in (*_OF_BOTH, "scene", "camera") if name in given}
         _simulate_world(script, overrides, video, ground_truth, serve)
         return
-    _refuse(given, _OF_THE_WORLD, "needs --script")
+    for name in sorted(given & set(_OF_THE_WORLD)):
+        raise ConfigError(f"--{name} needs --script; name a script such as week")
     if video is None:
         raise ConfigError("no video to write; name one that ends in .mp4 or .avi")
     from edge_autotuner.simulation import Conditions, SimulatedCamera, parse_event
@@ -96,19 +118,13 @@ def simulate(
         events = [parse_event(text) for text in event or ()]
         conditions = Conditions(noise, sway, shadows, clouds, rain, flicker)
         street = SimulatedCamera(parse_size(size), frames, rate, seed, conditions=conditions, events=events)
-        street.write_video(video)
     except ValueError as exc:
-        needed = "even sides of 64 to 7680 pixels and a name that ends in .mp4 or .avi"
-        raise ConfigError(f"cannot simulate {video}: {exc}; give {needed}") from exc
+        raise ConfigError(f"cannot simulate {video}: {exc}") from exc
+    with _named_as_a_video(video):
+        street.write_video(video)
     if ground_truth is not None:
         street.write_ground_truth(ground_truth)
     _say_written(video, ground_truth)
-
-
-def _refuse(given: set[str], names: tuple[str, ...], why: str) -> None:
-    wrong = sorted(given & set(names))
-    if wrong:
-        raise ConfigError(f"--{wrong[0]} {why}")
 
 
 def _simulate_world(
@@ -129,15 +145,21 @@ def _simulate_world(
             live = LiveWorld(world, *address)
             stack.callback(live.close)
         if video is not None:
-            try:
+            with _named_as_a_video(video):
                 write_world_video(world, video)
-            except ValueError as exc:
-                raise ConfigError(f"cannot simulate {video}: {exc}; give a name that ends in .mp4 or .avi") from exc
         if ground_truth is not None:
             write_world_truth(world, ground_truth)
         _say_written(video, ground_truth)
         if live is not None:
             _serve(live)
+
+
+@contextlib.contextmanager
+def _named_as_a_video(video: Path) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as exc:
+        raise ConfigError(f"cannot write {video}: {exc}; give a name that ends in .mp4 or .avi") from exc
 
 
 def _say_written(*paths: Path | None) -> None:

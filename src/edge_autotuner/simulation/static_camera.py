@@ -62,7 +62,8 @@ class SimulatedCamera(SourceBase):
         events: Sequence[SceneEvent] = (),
     ) -> None:
         if min(size_wh) < _MIN_SIDE_PX or max(size_wh) > _MAX_SIDE_PX or size_wh[0] % 2 or size_wh[1] % 2:
-            raise ValueError(f"size_wh must be even, {_MIN_SIDE_PX} to {_MAX_SIDE_PX} each, got {size_wh}")
+            wanted = f"even sides of {_MIN_SIDE_PX} to {_MAX_SIDE_PX} pixels"
+            raise ValueError(f"expected a size with {wanted}, got {size_wh[0]}x{size_wh[1]}")
         if n_frames < 2 or rate_hz <= 0 or (n_objects or 0) < 0:
             raise ValueError(f"need n_frames >= 2, rate_hz > 0, n_objects >= 0, got {n_frames}, {rate_hz}, {n_objects}")
         require_in_video(events, n_frames)

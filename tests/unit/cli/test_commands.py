@@ -85,7 +85,7 @@ def test_simulate_writes_a_video_that_plays_and_its_boxes(tmp_path: Path) -> Non
     video, truth = tmp_path / "street.mp4", tmp_path / "gt.json"
     arguments = ("--frames", "30", "--size", "128x96", "--seed", "4", "--ground-truth", truth)
     outcome = run_cli("simulate", video, *arguments)
-    assert (outcome.code, outcome.out) == (0, f"{video}\n")
+    assert (outcome.code, outcome.out) == (0, f"{video}\n{truth}\n")
     info = open_source(video).info
     assert (info.n_frames, info.size_wh) == (30, (128, 96))
     assert sum(1 for _ in open_source(video).frames()) == 30

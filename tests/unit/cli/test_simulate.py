@@ -31,6 +31,8 @@ def test_weather_and_events_reach_the_camera(tmp_path: Path) -> None:
     ("flags", "message"),
     [
         (("--event", "fog@3"), "no event 'fog@3'"),
+        (("--size", "8x8"), "expected a size with even sides of 64 to 7680 pixels, got 8x8"),
+        (("--camera", "3"), "--camera needs --script"),
         (("--event", "night@99"), "the frame of an event must be in 0..9"),
         (("--rain", "2"), "'--rain'"),
     ],

@@ -20,6 +20,7 @@ Float64Array = npt.NDArray[np.float64]
 
 _MIN_SIDE_PX, _MAX_SIDE_PX = 96, 3840
 BLOCK_PX = 8  # sides are multiples of it
+SIDES = f"a simulated picture has sides of {_MIN_SIDE_PX} to {_MAX_SIDE_PX} pixels, multiples of {BLOCK_PX}"
 NEAREST_M = 1.0  # what is nearer than this is not drawn
 
 
@@ -140,16 +141,18 @@ def clipped_polygon(
     return kept
 
 
+def can_be_drawn(size_wh: SizeWH) -> bool:
+    """Whether both sides are as `SIDES` says."""
+    return all(side % BLOCK_PX == 0 and _MIN_SIDE_PX <= side <= _MAX_SIDE_PX for side in size_wh)
+
+
 def check_picture(size_wh: SizeWH, n_frames: int, rate_hz: float) -> None:
     """Refuse numbers that no camera has.
 
     Raises:
         ConfigError: a number is out of range.
     """
-    if any(side % BLOCK_PX or not _MIN_SIDE_PX <= side <= _MAX_SIDE_PX for side in size_wh):
-        raise ConfigError(
-            f"a simulated picture has sides of {_MIN_SIDE_PX} to {_MAX_SIDE_PX} pixels, multiples of {BLOCK_PX}; "
-            f"got {size_wh[0]}x{size_wh[1]}"
-        )
+    if not can_be_drawn(size_wh):
+        raise ConfigError(f"{SIDES}; got {size_wh[0]}x{size_wh[1]}")
     if n_frames < 1 or not 0 < rate_hz <= 1000:
         raise ConfigError(f"expected at least one frame and a rate of up to 1000 Hz, got {n_frames} and {rate_hz}")

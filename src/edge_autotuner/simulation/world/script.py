@@ -16,7 +16,7 @@ from edge_autotuner.config.base import FrozenConfig, Seconds
 from edge_autotuner.config.loader import place_in_file, resolve_settings
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.errors import ConfigError
-from edge_autotuner.simulation.world.camera import check_picture
+from edge_autotuner.simulation.world.camera import SIDES, can_be_drawn
 from edge_autotuner.simulation.world.companions import CompanionKind
 from edge_autotuner.simulation.world.conditions import STEPS, Season
 from edge_autotuner.simulation.world.layouts import SceneType
@@ -182,10 +182,8 @@ class WorldScript(FrozenConfig):
     @field_validator("size")
     @classmethod
     def _check_size(cls, size: str) -> str:
-        try:
-            check_picture(_size_of(size), 1, 1.0)
-        except ConfigError as exc:
-            raise ValueError(str(exc)) from exc
+        if not can_be_drawn(_size_of(size)):
+            raise ValueError(SIDES)
         return size
 
     @property

@@ -68,7 +68,13 @@ def test_a_script_is_simulated_on_the_command_line(tmp_path: Path) -> None:
     ("flags", "message"),
     [
         (("--script", "week"), "nothing to do"),
-        (("--script", "week", "--rain", "0.5", "--serve", "127.0.0.1:0"), "--rain belongs to the street"),
+        (("--script", "week", "--rain", "0.5", "--serve", "127.0.0.1:0"), "write a 'rain' event into the script"),
+        (
+            ("--script", "week", "--frames", "9", "--serve", "127.0.0.1:0"),
+            "--frames cannot be used with --script; set 'length'",
+        ),
+        (("--script", "week", "--size", "8x8", "--serve", "127.0.0.1:0"), "multiples of 8 (got '8x8')"),
+        (("--script", "week", "street.txt"), "cannot write street.txt"),
         (("--script", "week", "--serve", "8090"), "needs HOST:PORT"),
         (("--script", "week", "--size", "333x200", "--serve", "127.0.0.1:0"), "multiples of 8"),
         (("--serve", "127.0.0.1:0"), "--serve needs --script"),
