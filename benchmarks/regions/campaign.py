@@ -30,6 +30,7 @@ REGION_SIDES = (352, 416)
 REFERENCE, TILES = "full frame at 416", "full frame and 2x2 tiles at 416"
 REGIONS = {side: f"regions at {side}" for side in REGION_SIDES}
 _MIN_SCORE = 0.3
+_LEAST_AP50 = 0.01  # of what a gain is a multiple of
 _BORDER_PX = 3
 
 
@@ -71,7 +72,9 @@ def _scores(row: Mapping[str, Any]) -> str:
 
 
 def _gain(row: Mapping[str, Any], reference: Mapping[str, Any]) -> str:
-    return "-" if row["ap50"] is None else f"{row['ap50'] / max(reference['ap50'], 1e-3):.2f}x"
+    if row["ap50"] is None or reference["ap50"] < _LEAST_AP50:
+        return "-"
+    return f"{row['ap50'] / reference['ap50']:.2f}x"
 
 
 def _opened(name: str, side: int, folder: Path) -> Detector:
