@@ -1,11 +1,10 @@
-"""What vehicles do to a picture at night: light on the road, lamps that dazzle, and blur by the long exposure.
+"""What the lamps of vehicles do to a picture at night: light on the road, and glare.
 
 Sums, products and quotients of whole numbers only, as everywhere in the simulated world.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 
 import cv2
@@ -14,7 +13,7 @@ import numpy as np
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.simulation.world.camera import BLOCK_PX, Float64Array, PinholeCamera
 from edge_autotuner.simulation.world.exact import dimmed, direction_of
-from edge_autotuner.simulation.world.sprite import Colour, Sprite, View
+from edge_autotuner.simulation.world.sprite import Colour, View
 from edge_autotuner.simulation.world.traffic import Thing
 from edge_autotuner.simulation.world.truth import Placed
 from edge_autotuner.simulation.world.vehicles import VehicleModel
@@ -27,7 +26,6 @@ _BEAMS = (  # metres ahead and to each side, light out of 128: from weak and wid
     ((0.5, 0.7), (11.0, 2.0), 30),
     ((0.8, 0.6), (6.5, 1.3), 52),
 )
-_MAX_COPIES, _MAX_BLUR_PX = 10, 40
 
 
 def has_lamps(thing: Thing | None) -> bool:
@@ -121,45 +119,3 @@ def _glare(radius: int, colour: Colour) -> ImageArray:
     coloured = light[..., None] * np.array(colour) // 512
     core = np.maximum(0, light - 300)[..., None]  # the sensor is full there: white
     return np.asarray(np.minimum(255, coloured + core), np.uint8)
-
-
-def blur_step(moved_px: float) -> int:
-    """Return a movement during the exposure in the steps in which blurred pictures are kept, pixels."""
-    whole = max(-_MAX_BLUR_PX, min(_MAX_BLUR_PX, int(moved_px // 1)))
-    return whole if abs(whole) < 4 else whole // 2 * 2
-
-
-def blur_steps(
-    placed: list[Placed], before: Mapping[int, tuple[float, float]], camera: PinholeCamera
-) -> dict[int, tuple[int, int]]:
-    """Return how far things moved in the picture while the shutter was open, by track; those that did.
-
-    Args:
-        placed: what is in the picture.
-        before: place on the ground when the shutter opened, by track.
-        camera: that sees it.
-    """
-    things = [one.thing for one in placed if one.thing is not None and one.thing.track_id in before]
-    if not things:
-        return {}
-    places = np.array([(before[thing.track_id], thing.place) for thing in things])
-    columns, rows = camera.project_ground(places[..., 0], places[..., 1])
-    steps = zip((columns[:, 1] - columns[:, 0]).tolist(), (rows[:, 1] - rows[:, 0]).tolist(), strict=True)
-    found = {thing.track_id: (blur_step(x), blur_step(y)) for thing, (x, y) in zip(things, steps, strict=True)}
-    return {track_id: step for track_id, step in found.items() if step != (0, 0)}
-
-
-def blurred_sprite(sprite: Sprite, moved_xy: tuple[int, int]) -> Sprite:
-    """Return the picture of something that moves while the shutter is open, halfway at its place."""
-    dx, dy = moved_xy
-    high, wide = sprite.clear.shape[:2]
-    n = min(_MAX_COPIES, max(abs(dx), abs(dy)) + 1)
-    shape = high + abs(dy), wide + abs(dx), 3
-    colour, opaque = np.zeros(shape, np.uint16), np.zeros(shape, np.uint16)
-    left, top = max(0, -dx), max(0, -dy)
-    for number in range(n):
-        x, y = left + number * dx // (n - 1), top + number * dy // (n - 1)
-        colour[y : y + high, x : x + wide] += sprite.image_bgr
-        opaque[y : y + high, x : x + wide] += 128 - sprite.clear
-    anchor = sprite.anchor[0] + left + dx // 2, sprite.anchor[1] + top + dy // 2
-    return Sprite((colour // n).astype(np.uint8), (128 - opaque // n).astype(np.uint8), anchor)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -32,6 +35,7 @@ _FACADES: tuple[Colour, ...] = (
     (176, 196, 210), (150, 164, 176), (124, 150, 186), (186, 190, 192), (138, 170, 196), (112, 124, 150),
 )  # fmt: skip
 _PANE: Colour = (92, 84, 76)
+_LIT_PANE: Colour = (70, 130, 165)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,55 +58,74 @@ def paint_building_in_place(
     snow: int,
 ) -> None:  # fmt: skip
     """Draw a building into the picture, its distance and what shines of it at night."""
-    draws = Draws(31, building.number)
+    draws, high = Draws(31, building.number), building.height_m
     facade = draws.choice(_FACADES)
     depth = float(camera.depth_of(*middle_of(building.corners)))
-    high = building.height_m
 
-    def fill(points: list[tuple[float, float, float]], colour: Colour, *, light: Colour | None = None) -> None:
-        seen = clipped_polygon(camera, points)
+    def fill(points: Sequence[Point3], colour: Colour, light: Colour = (0, 0, 0)) -> None:
+        seen = clipped_polygon(camera, list(points))
         if len(seen) >= 3:
             fixed = fixed_points(camera, seen, 1)
             cv2.fillConvexPoly(image, fixed, colour, cv2.LINE_8, 4)
             cv2.fillConvexPoly(distance, fixed, depth, cv2.LINE_8, 4)
-            cv2.fillConvexPoly(glow, fixed, light or (0, 0, 0), cv2.LINE_8, 4)
+            cv2.fillConvexPoly(glow, fixed, light, cv2.LINE_8, 4)
 
     if camera.height_m > high:
         roof = (210, 206, 204) if snow > STEPS // 4 else (92, 94, 98)
         fill([(x, y, high) for x, y in building.corners], roof)
     for number, end in enumerate(building.corners):
-        start = building.corners[number - 1]
-        # seen if the camera, over the origin, is on its outer side
-        if start[0] * end[1] - end[0] * start[1] <= 0:
-            continue
-        length = distance_to((end[0] - start[0], end[1] - start[1]))
-        bright = 0.82 + 0.2 * abs(end[0] - start[0]) / length
+        wall = _Wall(building.corners[number - 1], end, high)
+        if wall.is_seen:
+            _fill_wall(fill, wall, facade, draws)
 
-        def at(
-            along: float, z: float, start: Ground = start, end: Ground = end, length: float = length
-        ) -> tuple[float, float, float]:
-            share = along / length
-            return start[0] + share * (end[0] - start[0]), start[1] + share * (end[1] - start[1]), z
 
-        fill([at(0, 0), at(length, 0), at(length, high), at(0, high)], shaded(facade, bright))
-        fill([at(0, 0), at(length, 0), at(length, 0.5), at(0, 0.5)], shaded(facade, 0.7 * bright))
-        n_columns = max(1, int(length / 2.6))
-        for row in range(max(1, int(high / 3.0))):
-            for column in range(n_columns):
-                is_lit = draws.unit() < 0.3
-                pane = shaded(_PANE, draws.between(0.7, 1.5))
-                left = (column + 0.5) * length / n_columns - 0.65
-                low = row * 3.0 + 1.0
-                top = min(low + 1.5, high - 0.3)
-                frame = [
-                    at(left - 0.1, low - 0.1),
-                    at(left + 1.4, low - 0.1),
-                    at(left + 1.4, top + 0.1),
-                    at(left - 0.1, top + 0.1),
-                ]
-                fill(frame, shaded(facade, 1.12 * bright))
-                fill([at(left, low), at(left + 1.3, low), at(left + 1.3, top), at(left, top)], pane,
-                     light=(70, 130, 165) if is_lit else None)  # fmt: skip
+class _Fill(Protocol):
+    """Fills a polygon with a colour, and with the light that shines from it at night."""
+
+    def __call__(self, points: Sequence[Point3], colour: Colour, light: Colour = ...) -> None: ...
+
+
+@dataclass(frozen=True)
+class _Wall:
+    start: Ground
+    end: Ground
+    height_m: float
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether the camera, over the origin, is on its outer side."""
+        return self.start[0] * self.end[1] - self.end[0] * self.start[1] > 0
+
+    @cached_property
+    def length_m(self) -> float:
+        return distance_to((self.end[0] - self.start[0], self.end[1] - self.start[1]))
+
+    def rectangle(self, along: tuple[float, float], up: tuple[float, float]) -> list[Point3]:
+        """Return the corners of a part of it, metres from its start and from the ground."""
+        (left, right), (low, top) = along, up
+        return [self._at(left, low), self._at(right, low), self._at(right, top), self._at(left, top)]
+
+    def _at(self, along: float, z: float) -> Point3:
+        share = along / self.length_m
+        (x0, y0), (x1, y1) = self.start, self.end
+        return x0 + share * (x1 - x0), y0 + share * (y1 - y0), z
+
+
+def _fill_wall(fill: _Fill, wall: _Wall, facade: Colour, draws: Draws) -> None:
+    bright = 0.82 + 0.2 * abs(wall.end[0] - wall.start[0]) / wall.length_m
+    fill(wall.rectangle((0, wall.length_m), (0, wall.height_m)), shaded(facade, bright))
+    fill(wall.rectangle((0, wall.length_m), (0, 0.5)), shaded(facade, 0.7 * bright))
+    n_columns = max(1, int(wall.length_m / 2.6))
+    for row in range(max(1, int(wall.height_m / 3.0))):
+        for column in range(n_columns):
+            is_lit = draws.unit() < 0.3
+            pane = shaded(_PANE, draws.between(0.7, 1.5))
+            left = (column + 0.5) * wall.length_m / n_columns - 0.65
+            low = row * 3.0 + 1.0
+            top = min(low + 1.5, wall.height_m - 0.3)
+            frame = wall.rectangle((left - 0.1, left + 1.4), (low - 0.1, top + 0.1))
+            fill(frame, shaded(facade, 1.12 * bright))
+            fill(wall.rectangle((left, left + 1.3), (low, top)), pane, _LIT_PANE if is_lit else (0, 0, 0))
 
 
 def _place_of(camera: PinholeCamera, place: Ground) -> tuple[tuple[int, int], View, float]:

@@ -33,6 +33,7 @@ PERSON = STREET_6.id_of("person")
 NO_CLASS = -1
 _SPEEDS = {"walk": (1.15, 1.6), "stroll": (0.7, 1.0), "run": (2.5, 3.4)}  # m/s
 _SLOWEST_MPS, _LONGEST_PAUSE_S = 0.7, 30.0
+_GROUP_SIZES = {1: 0.66, 2: 0.24, 3: 0.07, 4: 0.03}
 _PARK_MPS = 3.5
 _FIRST_COMPANION = 5  # its number in a group; people come before
 _PER_SOURCE = 1_000_000_000  # track ids of one lane, walk or bay
@@ -203,39 +204,22 @@ class Traffic:
         )  # fmt: skip
 
     def _plan_group(self, source: int, slot: int) -> tuple[_Walker, ...]:
-        walk: Walk = self._walks[source - 100][1]
-        draws = Draws(self._seed, source, slot)
+        _, walk, line = self._walks[source - 100]
+        draws, newcomers = Draws(self._seed, source, slot), Draws(self._seed, source, slot, 7)
         every = 60.0 / walk.per_minute
         starts = (slot + draws.unit()) * every
         demand = self._demand_at(starts)
-        n = 0
-        chance = demand.traffic * 0.8
-        if draws.unit() < min(1.0, chance):
-            n = draws.weighted({1: 0.66, 2: 0.24, 3: 0.07, 4: 0.03})
-        gait: Gait = draws.weighted(walk.paces)
-        speed = draws.between(*_SPEEDS[gait])
-        goes_back = draws.unit() < 0.5
-        beside = draws.between(-walk.half_width_m, walk.half_width_m)
-        pauses = draws.unit() < walk.pause_share and gait != "run"
-        pause_at, pause_s = draws.between(6.0, 30.0), draws.between(6.0, _LONGEST_PAUSE_S) if pauses else 0.0
-        newcomers, shares = Draws(self._seed, source, slot, 7), demand.shares or {}
+        chance, shares = min(1.0, demand.traffic * 0.8), demand.shares or {}
+        n = draws.weighted(_GROUP_SIZES) if draws.unit() < chance else 0
+        leader = _leader(walk, line, starts, draws)
         if newcomers.unit() >= shares.get("person", 0.0 if source >= self._first_verge else 1.0):
             n = 0
-        members = []
-        for member in range(n):
-            side = beside + 0.62 * (member - (n - 1) / 2)
-            looks = draws.between(-0.3, 0.3)
-            body, starts_s = Body.number(draws.below(N_BODIES)), starts + draws.between(0, 0.5)
-            walked_s = self._walks[source - 100][2].length_m / speed
-            ends_s = starts_s + walked_s + (pause_s if pause_at < walked_s else 0.0)
-            members.append(_Walker(
-                _track(source, slot, member), body, starts_s, ends_s, speed, goes_back, side, gait, pause_at, pause_s,
-                looks,
-            ))  # fmt: skip
-        end_s = starts + self._walks[source - 100][2].length_m / speed
-        alone = _Walker(0, Body.number(0), starts, end_s, speed, goes_back, beside, gait, 0.0, 0.0, 0.0)
-        first = members[0] if members else alone
-        members += _companions(first, _track(source, slot, _FIRST_COMPANION), shares, min(1.0, chance), newcomers)
+        members = [
+            _member(leader, _track(source, slot, number), 0.62 * (number - (n - 1) / 2), line, draws)
+            for number in range(n)
+        ]
+        first = members[0] if members else _without_pause(leader, line)
+        members += _companions(first, _track(source, slot, _FIRST_COMPANION), shares, chance, newcomers)
         return tuple(members)
 
     def _parking(self, source: int, bay: Bay, ways: tuple[Line, Line], time_s: float) -> Iterator[Thing]:
@@ -295,6 +279,35 @@ class _Walker:
     looks: float
     companion: Companion | None = None
     ahead_m: float = 0.0
+
+
+def _leader(walk: Walk, line: Line, starts_s: float, draws: Draws) -> _Walker:
+    """Return how a group walks; nobody in particular."""
+    gait: Gait = draws.weighted(walk.paces)
+    speed = draws.between(*_SPEEDS[gait])
+    goes_back = draws.unit() < 0.5
+    beside = draws.between(-walk.half_width_m, walk.half_width_m)
+    pauses = draws.unit() < walk.pause_share and gait != "run"
+    pause_at, pause_s = draws.between(6.0, 30.0), draws.between(6.0, _LONGEST_PAUSE_S) if pauses else 0.0
+    ends_s = starts_s + line.length_m / speed
+    return _Walker(
+        0, Body.number(0), starts_s, ends_s, speed, goes_back, beside, gait, pause_at, pause_s, looks=0.0
+    )  # fmt: skip
+
+
+def _member(leader: _Walker, track_id: int, aside_m: float, line: Line, draws: Draws) -> _Walker:
+    looks = draws.between(-0.3, 0.3)
+    body, starts_s = Body.number(draws.below(N_BODIES)), leader.starts_s + draws.between(0, 0.5)
+    walked_s = line.length_m / leader.speed_mps
+    ends_s = starts_s + walked_s + (leader.pause_s if leader.pauses_after_s < walked_s else 0.0)
+    return replace(
+        leader, track_id=track_id, body=body, starts_s=starts_s, ends_s=ends_s, beside_m=leader.beside_m + aside_m,
+        looks=looks,
+    )  # fmt: skip
+
+
+def _without_pause(walker: _Walker, line: Line) -> _Walker:
+    return replace(walker, pauses_after_s=0.0, pause_s=0.0, ends_s=walker.starts_s + line.length_m / walker.speed_mps)
 
 
 def _companions(

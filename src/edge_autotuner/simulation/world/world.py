@@ -26,14 +26,8 @@ from edge_autotuner.simulation.world.conditions import Foliage, WorldConditions
 from edge_autotuner.simulation.world.exact import Draws, hashed
 from edge_autotuner.simulation.world.layouts import Layout, SceneType, make_layout
 from edge_autotuner.simulation.world.lens import Lens
-from edge_autotuner.simulation.world.night import (
-    add_beams_in_place,
-    add_lamps_in_place,
-    beams_of,
-    blur_steps,
-    blurred_sprite,
-    has_lamps,
-)
+from edge_autotuner.simulation.world.motion_blur import blur_steps, blurred_sprite
+from edge_autotuner.simulation.world.night import add_beams_in_place, add_lamps_in_place, beams_of, has_lamps
 from edge_autotuner.simulation.world.placing import MARGIN_PX, Placer
 from edge_autotuner.simulation.world.schedule import ScriptedConditions
 from edge_autotuner.simulation.world.script import WorldScript

@@ -19,7 +19,8 @@ from edge_autotuner.errors import ConfigError
 from edge_autotuner.simulation.world import SCENE_TYPES, SceneType, SimulatedWorld, Steady, WorldConditions
 from edge_autotuner.simulation.world.layouts import make_layout
 from edge_autotuner.simulation.world.lens import Lens
-from edge_autotuner.simulation.world.night import blurred_sprite, has_lamps
+from edge_autotuner.simulation.world.motion_blur import blurred_sprite
+from edge_autotuner.simulation.world.night import has_lamps
 from edge_autotuner.simulation.world.people import Body, draw_person
 from edge_autotuner.simulation.world.sprite import View, scale_number
 from edge_autotuner.simulation.world.traffic import NO_CLASS, Demand, Traffic
