@@ -103,48 +103,52 @@ class Pose:
 def pose_of(height_m: float, gait: Gait, phase: int) -> Pose:
     """Return the pose in one of the `N_PHASES` moments of a stride."""
     turn, h = phase / N_PHASES, height_m
-    thigh, shank, upper, fore = 0.245 * h, 0.235 * h, 0.172 * h, 0.155 * h
     lean = 0.03 if gait == "run" else 0.045 if gait == "ride" else 0.006  # turns
-    hips, knees, ankles, toes = [], [], [], []
-    for side, begin in ((1, 0.0), (-1, 0.5)):
-        if gait == "ride":
-            crank = turn + begin
-            hip: Point3 = (0.0, side * 0.055 * h, 0.0)
-            swing, bend = 0.17 + 0.05 * sine(crank), 0.2 + 0.07 * cosine(crank)
-        else:
-            hip = (0.0, side * 0.052 * h, 0.0)
-            swing = _SWING[gait] * sine(turn + begin) + 0.012
-            forward = max(0.0, cosine(turn + begin))
-            bend = 0.015 + _KNEE[gait] * forward * forward
-        knee = _below(hip, swing, thigh)
-        ankle = _below(knee, swing - bend, shank)
-        hips.append(hip)
-        knees.append(knee)
-        ankles.append(ankle)
-        toes.append(_below(ankle, 0.23 + 0.5 * (swing - bend), 0.1 * h))
+    legs = (_leg(h, gait, turn + begin, side) for side, begin in ((1, 0.0), (-1, 0.5)))
+    hips, knees, ankles, toes = zip(*legs, strict=True)
     lowest = min(point[2] for point in (*ankles, *toes))
     rise = 0.95 if gait == "ride" else 0.035 * h - lowest
     chest = 0.29 * h
     neck = (chest * sine(lean), 0.0, chest * cosine(lean))
-    shoulders, elbows, wrists = [], [], []
-    for side, begin in ((1, 0.5), (-1, 0.0)):
-        shoulder = (neck[0], side * 0.112 * h, neck[2] - 0.01 * h)
-        swing = 0.16 if gait == "ride" else 0.75 * _SWING[gait] * sine(turn + begin) + 0.005
-        elbow = _below(shoulder, swing, upper, side * 0.02 * h)
-        wrist = _below(elbow, swing + _ELBOW[gait], fore, side * 0.006 * h)
-        shoulders.append(shoulder)
-        elbows.append(elbow)
-        wrists.append(wrist)
+    arms = (_arm(h, gait, turn + begin, side, neck) for side, begin in ((1, 0.5), (-1, 0.0)))
+    shoulders, elbows, wrists = zip(*arms, strict=True)
     forward = neck[0] + 0.12 * h * sine(lean)
     head = (forward + 0.012 * h, 0.0, neck[2] + 0.115 * h)
-    face = (
+    joints = (*_face(head, h), *shoulders, *elbows, *wrists, *hips, *knees, *ankles)
+    left_toe, right_toe = (_raised(point, rise) for point in toes)
+    return Pose(tuple(_raised(point, rise) for point in joints), (left_toe, right_toe), _raised(head, rise))
+
+
+def _leg(h: float, gait: Gait, turn: float, side: int) -> tuple[Point3, Point3, Point3, Point3]:
+    """Return hip, knee, ankle and toe at a moment of this leg's own stride, from the height of the hips."""
+    if gait == "ride":
+        hip: Point3 = (0.0, side * 0.055 * h, 0.0)
+        swing, bend = 0.17 + 0.05 * sine(turn), 0.2 + 0.07 * cosine(turn)
+    else:
+        hip = (0.0, side * 0.052 * h, 0.0)
+        swing = _SWING[gait] * sine(turn) + 0.012
+        forward = max(0.0, cosine(turn))
+        bend = 0.015 + _KNEE[gait] * forward * forward
+    knee = _below(hip, swing, 0.245 * h)
+    ankle = _below(knee, swing - bend, 0.235 * h)
+    return hip, knee, ankle, _below(ankle, 0.23 + 0.5 * (swing - bend), 0.1 * h)
+
+
+def _arm(h: float, gait: Gait, turn: float, side: int, neck: Point3) -> tuple[Point3, Point3, Point3]:
+    """Return shoulder, elbow and wrist at a moment of this arm's own stride."""
+    shoulder = (neck[0], side * 0.112 * h, neck[2] - 0.01 * h)
+    swing = 0.16 if gait == "ride" else 0.75 * _SWING[gait] * sine(turn) + 0.005
+    elbow = _below(shoulder, swing, 0.172 * h, side * 0.02 * h)
+    return shoulder, elbow, _below(elbow, swing + _ELBOW[gait], 0.155 * h, side * 0.006 * h)
+
+
+def _face(head: Point3, h: float) -> tuple[Point3, ...]:
+    """Return nose, eyes and ears, left before right."""
+    return (
         (head[0] + 0.06 * h, 0.0, head[2] - 0.012 * h),
         *((head[0] + 0.048 * h, side * 0.019 * h, head[2] + 0.008 * h) for side in (1, -1)),
         *((head[0] - 0.002 * h, side * 0.044 * h, head[2] - 0.002 * h) for side in (1, -1)),
     )
-    joints = (*face, *shoulders, *elbows, *wrists, *hips, *knees, *ankles)
-    left_toe, right_toe = (_raised(point, rise) for point in toes)
-    return Pose(tuple(_raised(point, rise) for point in joints), (left_toe, right_toe), _raised(head, rise))
 
 
 def _below(start: Point3, swing: float, length: float, outward: float = 0.0) -> Point3:
@@ -168,44 +172,54 @@ class _Part:
 
 
 def _parts_of(body: Body, pose: Pose) -> list[_Part]:
+    limbs = [part for side in (0, 1) for part in _limbs(body, pose, side)]
+    return [*limbs, *_trunk(body, pose), *_head(body, pose)]
+
+
+def _limbs(body: Body, pose: Pose, side: int) -> list[_Part]:
+    """Return the parts of the left (0) or right (1) leg and arm."""
     h, g, j = body.height_m, body.girth, pose.joints
     sleeve = body.skin if body.has_short_sleeves else body.top
     shin = body.skin if body.has_shorts or body.has_skirt else body.legs
-    parts = []
-    for side in (0, 1):
-        shoulder, elbow, wrist = j[5 + side], j[7 + side], j[9 + side]
-        hip, knee, ankle = j[11 + side], j[13 + side], j[15 + side]
-        toe = pose.toes[side]
-        parts += [
-            _Part([(hip, 0.052 * h * g), (knee, 0.033 * h * g)], body.legs, (13 + side,)),
-            _Part([(knee, 0.032 * h * g), (ankle, 0.021 * h * g)], shin, (15 + side,)),
-            _Part([(_raised(ankle, -0.012 * h), 0.022 * h), (toe, 0.015 * h)], body.shoes, (15 + side,), 0.0, False),
-            _Part([(shoulder, 0.034 * h * g), (elbow, 0.026 * h * g)], body.top, (7 + side,)),
-            _Part([(elbow, 0.024 * h * g), (wrist, 0.017 * h * g)], sleeve, (9 + side,)),
-            _Part([(wrist, 0.018 * h), (_toward(elbow, wrist, 1.35), 0.017 * h)], body.skin, (9 + side,), 0.0, False),
-        ]
+    shoulder, elbow, wrist = j[5 + side], j[7 + side], j[9 + side]
+    hip, knee, ankle = j[11 + side], j[13 + side], j[15 + side]
+    toe = pose.toes[side]
+    return [
+        _Part([(hip, 0.052 * h * g), (knee, 0.033 * h * g)], body.legs, (13 + side,)),
+        _Part([(knee, 0.032 * h * g), (ankle, 0.021 * h * g)], shin, (15 + side,)),
+        _Part([(_raised(ankle, -0.012 * h), 0.022 * h), (toe, 0.015 * h)], body.shoes, (15 + side,), 0.0, False),
+        _Part([(shoulder, 0.034 * h * g), (elbow, 0.026 * h * g)], body.top, (7 + side,)),
+        _Part([(elbow, 0.024 * h * g), (wrist, 0.017 * h * g)], sleeve, (9 + side,)),
+        _Part([(wrist, 0.018 * h), (_toward(elbow, wrist, 1.35), 0.017 * h)], body.skin, (9 + side,), 0.0, False),
+    ]
+
+
+def _trunk(body: Body, pose: Pose) -> list[_Part]:
+    """Return the trunk, with a skirt and a backpack if there are."""
+    h, g, j = body.height_m, body.girth, pose.joints
     waist = [_toward(j[11 + s], j[5 + s], 0.35) for s in (0, 1)]
     torso = [(j[5], 0.036 * h * g), (j[6], 0.036 * h * g), (waist[0], 0.05 * h * g), (waist[1], 0.05 * h * g),
              (_toward(j[11], j[5], 0.05), 0.056 * h * g), (_toward(j[12], j[6], 0.05), 0.056 * h * g)]  # fmt: skip
-    parts.append(_Part(torso, body.top, (5, 6, 11, 12), 0.02))
+    parts = [_Part(torso, body.top, (5, 6, 11, 12), 0.02)]
     if body.has_skirt:
         hem = [(_toward(j[11 + s], j[13 + s], 0.95), 0.06 * h * g) for s in (0, 1)]
         parts.append(_Part([(j[11], 0.058 * h * g), (j[12], 0.058 * h * g), *hem], body.legs, (11, 12), 0.05))
     if body.has_backpack:
         back = (j[5][0] - 0.1 * h, 0.0, j[5][2] - 0.1 * h)
         parts.append(_Part([(back, 0.075 * h), (_raised(back, -0.1 * h), 0.08 * h)], shaded(body.legs, 0.7)))
-    head = pose.head
-    parts.append(
-        _Part([((j[5][0], 0.0, j[5][2]), 0.03 * h), (_raised(head, -0.04 * h), 0.028 * h)], body.skin, is_round=False)
-    )
+    return parts
+
+
+def _head(body: Body, pose: Pose) -> list[_Part]:
+    """Return neck, skull and hair."""
+    h, head, shoulder = body.height_m, pose.head, pose.joints[5]
+    neck = [((shoulder[0], 0.0, shoulder[2]), 0.03 * h), (_raised(head, -0.04 * h), 0.028 * h)]
     ahead = (head[0] + 0.018 * h, 0.0, head[2] - 0.03 * h)
     skull = [(_raised(head, 0.006 * h), 0.05 * h), (ahead, 0.036 * h)]
-    parts.append(_Part(skull, body.skin, (0, 1, 2, 3, 4)))
     hair = [((head[0] - 0.018 * h, 0.0, head[2] + 0.02 * h), 0.05 * h), (_raised(head, 0.026 * h), 0.044 * h)]
     if body.has_long_hair:
         hair.append(((head[0] - 0.03 * h, 0.0, head[2] - 0.07 * h), 0.045 * h))
-    parts.append(_Part(hair, body.hair))
-    return parts
+    return [_Part(neck, body.skin, is_round=False), _Part(skull, body.skin, (0, 1, 2, 3, 4)), _Part(hair, body.hair)]
 
 
 def _toward(start: Point3, end: Point3, share: float) -> Point3:
