@@ -27,6 +27,7 @@ from benchmarks.simulation import campaign as simulation
 from benchmarks.simulation import pictures
 from benchmarks.specialization import cost, exported, runner
 from benchmarks.tracking import campaign as tracking
+from benchmarks.unseen import grids
 from edge_autotuner.cli.progress_bar import ProgressBar
 from edge_autotuner.core.clock import parse_duration_s
 from edge_autotuner.errors import EdgeAutotunerError
@@ -134,6 +135,12 @@ def run_service_hostile(quick: _Quick = False) -> None:
     results = hostile.run_hostile(quick=quick, progress=ProgressBar())
     typer.echo(f"{hostile_tables.refused_table(results)}\n\n{hostile_tables.refused_line(results)}")
     typer.echo(f"\n{hostile_tables.accepted_table(results)}\n\n{hostile_tables.token_line(results)}")
+
+
+@app.command("grids")
+def run_grids(quick: _Quick = False) -> None:
+    """Score two teachers on grids of tiles from 1x1 to 5x5, on nine simulated cameras; about 10 minutes."""
+    grids.run_grids(quick=quick, say=typer.echo)
 
 
 @app.command("tracking")

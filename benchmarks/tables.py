@@ -25,6 +25,7 @@ from benchmarks.simulation import tables as simulation_tables
 from benchmarks.specialization import accuracy_tables, option_tables, speed_tables
 from benchmarks.specialization import results as specialization
 from benchmarks.tracking import campaign as tracking
+from benchmarks.unseen import grids
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.models.catalogue import packaged_weights_folder
 
@@ -37,6 +38,7 @@ _PAGES = (
     _ROOT / "docs" / "street-nano.md",
     _ROOT / "docs" / "simulated-world.md",
     _ROOT / "docs" / "how-to" / "count-objects.md",
+    _ROOT / "docs" / "explanation" / "magnification.md",
     _ROOT / "docs" / "explanation" / "label-quality.md",
 )
 _CARD = packaged_weights_folder() / "street_nano.json"
@@ -126,6 +128,7 @@ _TABLES: dict[str, tuple[Callable[..., str], tuple[Path, ...]]] = {
     "simulation_speed": (simulation_tables.speed_table, (simulation.RESULTS,)),
     "simulation_specialization": (simulation_tables.specialization_table, (simulation.RESULTS,)),
     "simulation_week": (simulation_tables.week_line, (simulation.RESULTS,)),
+    "grids": (grids.grid_table, (grids.RESULTS,)),
     "tracking": (tracking.tracking_table, (tracking.RESULTS,)),
 }
 """Name between the markers -> what writes the table, and the committed results that it is given."""
@@ -138,6 +141,7 @@ _IN_PARTS = (
     regions.RESULTS,
     simulation.RESULTS,
     tracking.RESULTS,
+    grids.RESULTS,
 )
 """Results of which any part, or all, may be missing; their tables say so."""
 

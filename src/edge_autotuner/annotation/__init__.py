@@ -13,6 +13,14 @@ from edge_autotuner.annotation.ensemble import EnsembleTeacher
 from edge_autotuner.annotation.fusion import fuse_boxes, merge_views
 from edge_autotuner.annotation.judge import MirroredTeacher, judging_teacher
 from edge_autotuner.annotation.labels import TrainingLabels, split_labels
+from edge_autotuner.annotation.magnification import (
+    PROBE_GRID,
+    Magnification,
+    choose_grid,
+    measure_magnification,
+    with_grid,
+    with_grid_of,
+)
 from edge_autotuner.annotation.privacy import PrivacyFilter, ProtectedTeacher, without_hidden
 from edge_autotuner.annotation.refine import RefinementSummary, refine_dataset
 from edge_autotuner.annotation.region_teacher import RegionTeacher
@@ -32,10 +40,12 @@ from edge_autotuner.annotation.temporal import TemporalCounts, refine_over_time
 from edge_autotuner.annotation.views import View, plan_views
 
 __all__ = [
+    "PROBE_GRID",
     "AnnotationSummary",
     "BackgroundLabels",
     "EnsembleTeacher",
     "Labeller",
+    "Magnification",
     "MirroredTeacher",
     "PrivacyFilter",
     "ProtectedTeacher",
@@ -48,6 +58,7 @@ __all__ = [
     "View",
     "annotate_dataset",
     "check_plugin_teacher",
+    "choose_grid",
     "find_static_places",
     "find_teacher_model",
     "fuse_boxes",
@@ -59,6 +70,7 @@ __all__ = [
     "look_again",
     "make_onnx_teacher",
     "make_transformers_teacher",
+    "measure_magnification",
     "merge_views",
     "open_detector_teacher",
     "open_plugin_teacher",
@@ -66,5 +78,7 @@ __all__ = [
     "refine_dataset",
     "refine_over_time",
     "split_labels",
+    "with_grid",
+    "with_grid_of",
     "without_hidden",
 ]

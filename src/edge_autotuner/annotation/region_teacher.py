@@ -48,7 +48,12 @@ class RegionTeacher(TeacherBase):
 
     def in_finer_tiles(self) -> RegionTeacher:
         """Return the same teacher with one more tile per side."""
-        config = self._config.model_copy(update={"tile_grid": self._config.tile_grid + 1})
+        columns, rows = self._config.grid_wh
+        return self.in_grid((columns + 1, rows + 1))
+
+    def in_grid(self, grid_wh: tuple[int, int]) -> RegionTeacher:
+        """Return the same teacher with columns x rows of tiles."""
+        config = self._config.model_copy(update={"tile_grid": grid_wh})
         return RegionTeacher(self._detector, config, labels=self.labels, name=self.name)
 
     def annotate(

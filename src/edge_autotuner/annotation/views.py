@@ -61,7 +61,7 @@ def plan_views(
     elif config.look == "full":
         rects = [frame]
     elif config.look == "tiles" or regions_xyxy is None:
-        rects = [frame, *grid_of_tiles(frame, (config.tile_grid, config.tile_grid), config.tile_overlap)]
+        rects = [frame, *grid_of_tiles(frame, config.grid_wh, config.tile_overlap)]
     else:
         crops = _crops(regions_xyxy, size_wh, config)
         rects = [rect for crop in crops for rect in (crop, *_magnifying_tiles(crop, detector_input_wh, config))]

@@ -6,17 +6,53 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, model_validator
 
-from edge_autotuner.config.base import FrozenConfig, InputSize
+from edge_autotuner.config.base import FrozenConfig, InputSize, parse_size
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.core.fingerprints import fingerprint_values
+from edge_autotuner.errors import ConfigError
 
 ZOOM = "zoom"
 """The teacher that is the edge model itself, on magnified views."""
 
 REMOTE = "remote:"
 """Prefix of a teacher that is a model at the service."""
+
+
+MIN_AUTO_GRID = 2
+AUTO: Literal["auto"] = "auto"
+"""The grid of tiles that the sizes of moving objects ask for."""
+
+_MAX_TILES_PER_SIDE = 8
+
+
+_GRID_HINT = f"expected auto, or 1 to {_MAX_TILES_PER_SIDE} tiles per side, e.g. 3 or 4x3 (columns x rows)"
+
+
+def _to_grid(value: object) -> int | tuple[int, int] | Literal["auto"]:
+    if value == AUTO:
+        return AUTO
+    if isinstance(value, str):
+        try:
+            value = parse_size(value)
+        except ConfigError:
+            raise ValueError(_GRID_HINT) from None
+    sides = (value, value) if isinstance(value, int) else value
+    if not isinstance(sides, tuple | list) or len(sides) != 2:
+        raise ValueError(_GRID_HINT)
+    columns, rows = sides
+    if not all(type(n) is int and 1 <= n <= _MAX_TILES_PER_SIDE for n in sides):
+        raise ValueError(_GRID_HINT)
+    return columns if columns == rows else (columns, rows)  # one form for one grid, so that its labels are recognised
+
+
+def _plain(grid: int | tuple[int, int] | Literal["auto"]) -> int | list[int] | str:
+    return list(grid) if isinstance(grid, tuple) else grid
+
+
+TileGrid = Annotated[Literal["auto"] | int | tuple[int, int], PlainValidator(_to_grid), PlainSerializer(_plain)]
+"""Tiles per side, or columns and rows; also accepts text such as "4x3"."""
 
 
 def _join_names(value: object) -> object:
@@ -168,7 +204,14 @@ class AnnotationConfig(FrozenConfig):
             "the full frame only."
         ),
     )
-    tile_grid: int = Field(2, ge=1, le=8, description="Tiles per side.")
+    tile_grid: TileGrid = Field(
+        AUTO,
+        description="Grid of tiles: N per side, COLUMNSxROWS, or auto: by the size of what moves, at least 2 per side "
+        "and at most `max_views` views.",
+    )
+    max_views: int = Field(
+        17, ge=5, le=65, description="With `tile_grid: auto`, most views per frame: the full frame and its tiles."
+    )
     tile_overlap: float = Field(0.25, ge=0, lt=0.9, description="Overlap of neighbouring tiles, fraction of a tile.")
     crop_margin: float = Field(0.25, ge=0, le=2, description="Margin around a motion region, fraction of its size.")
     min_crop_px: int = Field(192, ge=16, le=16384, description="Minimum side of a crop, frame pixels (paper, Fig. 5).")
@@ -207,6 +250,13 @@ class AnnotationConfig(FrozenConfig):
     service: ServiceConfig = ServiceConfig()
 
     @property
+    def grid_wh(self) -> tuple[int, int]:
+        """Columns and rows of tiles; of `auto`, the smallest that it may choose."""
+        if self.tile_grid == AUTO:
+            return MIN_AUTO_GRID, MIN_AUTO_GRID
+        return (self.tile_grid, self.tile_grid) if isinstance(self.tile_grid, int) else self.tile_grid
+
+    @property
     def teachers(self) -> tuple[str, ...]:
         """The teachers that `teacher` names, in order."""
         return tuple(name.strip() for name in self.teacher.split(","))
@@ -219,7 +269,7 @@ class AnnotationConfig(FrozenConfig):
     def teacher_fingerprint(self) -> str:
         """Return a short hash of the settings that require asking the teacher again when they change."""
         plain = self.model_copy(update={"refine": NO_REFINEMENT}).model_dump(
-            mode="json", exclude={"service", "test_labels", "check_teacher_frames"}
+            mode="json", exclude={"service", "test_labels", "check_teacher_frames", "max_views"}
         )
         del plain["refine"]["spurious_classes"]  # as in versions that did not have it
         service = self.service.shaping_labels() if self.remote_models else None

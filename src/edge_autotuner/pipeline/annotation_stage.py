@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_autotuner.annotation import (
+    PROBE_GRID,
     EnsembleTeacher,
     Labeller,
+    Magnification,
     MirroredTeacher,
     RegionTeacher,
     annotate_dataset,
@@ -20,13 +22,15 @@ from edge_autotuner.annotation import (
     is_plugin_teacher,
     judging_teacher,
     known_classes,
+    measure_magnification,
     open_detector_teacher,
     open_plugin_teacher,
     refine_dataset,
+    with_grid,
 )
 from edge_autotuner.annotation.ahead import n_cores, threads_each
 from edge_autotuner.config import AnnotationConfig, RunConfig
-from edge_autotuner.config.annotation import REMOTE, ZOOM
+from edge_autotuner.config.annotation import AUTO, REMOTE, ZOOM
 from edge_autotuner.core import Deadline, Detector, LabelMap, Teacher
 from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.core.types import SizeWH
@@ -44,6 +48,8 @@ from edge_autotuner.pipeline.teacher_check import TeacherCheck, check_against_st
 
 if TYPE_CHECKING:
     from edge_autotuner.pipeline.edge_model import EdgeModel  # loads torch
+
+logger = logging.getLogger(__name__)
 
 _ONNX_SUFFIX = ".onnx"
 _ATTEMPTS_BEFORE_CAPTURE = 3
@@ -69,9 +75,11 @@ def prepare(session: Session) -> Iterator[Prepared[AnnotationResult]]:
     ):
         labels = _labels(session, store.labels)  # opens the edge model early, to find out that it can be trained
         opened = _open_members(session, labels, remote)
-        teacher, teacher_hash = _joined(session, labels, opened)
         guarding = guarding_fingerprint(config)
-        raw = fingerprint_of(captured.fingerprint, config.annotation.teacher_fingerprint(), teacher_hash, *guarding)
+        magnification = _magnification(session, store, opened[0], key=fingerprint_of(captured.fingerprint, *guarding))
+        annotation, opened = _magnified(config.annotation, opened, magnification)
+        teacher, teacher_hash = _joined(session, labels, opened)
+        raw = fingerprint_of(captured.fingerprint, annotation.teacher_fingerprint(), teacher_hash, *guarding)
         for_test = _for_test(session, labels, opened, raw)
         answers = for_test.fingerprint if for_test is not None else raw
         rules = config.annotation.refine
@@ -105,6 +113,7 @@ def prepare(session: Session) -> Iterator[Prepared[AnnotationResult]]:
                 teacher.input_size_wh,
                 refinement if rules.is_on else None,
                 _check_teacher(session, store, opened, raw, deadline),
+                magnification,
                 seconds=numbers.seconds,
             )
 
@@ -213,6 +222,28 @@ _Member = tuple[RegionTeacher, str]
 
 def _open_members(session: Session, labels: LabelMap, remote: RemoteTeachers | None) -> list[_Member]:
     return [_open_member(session, labels, remote, name) for name in session.config.annotation.teachers]
+
+
+def _magnification(session: Session, store: DatasetStore, first: _Member, *, key: str) -> Magnification | None:
+    """Return the grid that the scene asks for; None where the settings say it."""
+    annotation = session.config.annotation
+    if annotation.tile_grid != AUTO or annotation.look != "tiles":
+        return None
+    teacher, teacher_hash = first
+    asked = guard_teacher(session.config, session.folder.path, teacher.in_grid(PROBE_GRID))
+    found = measure_magnification(store, asked, annotation, fingerprint_of(key, teacher_hash))
+    logger.info("%s", found.explain())
+    return found
+
+
+def _magnified(
+    annotation: AnnotationConfig, opened: list[_Member], magnification: Magnification | None
+) -> tuple[AnnotationConfig, list[_Member]]:
+    """Return settings and teachers with the grid that was chosen."""
+    if magnification is None:
+        return annotation, opened
+    grid_wh = magnification.grid_wh
+    return with_grid(annotation, grid_wh), [(member.in_grid(grid_wh), a_hash) for member, a_hash in opened]
 
 
 def _joined(session: Session, labels: LabelMap, opened: list[_Member]) -> tuple[Teacher, str]:

@@ -111,7 +111,7 @@ def _collect(session: Session, store: DatasetStore) -> ReportData:
         notes=label_notes(done.annotation),
         learning=learning_curve(done.training),
         costs=_costs(folder, done),
-        settings=_settings(config, done.training),
+        settings=_settings(config, done),
         command=session.command or _command(folder, done.capture.source),
         versions=_versions(),
         hashes=_hashes(store, folder),
@@ -196,12 +196,13 @@ def _costs(folder: RunFolder, done: _Results) -> Costs:
     )
 
 
-def _settings(config: RunConfig, training: TrainingResult | None) -> dict[str, str]:
+def _settings(config: RunConfig, done: _Results) -> dict[str, str]:
+    training = done.training
     values = {
         "edge input": f"{config.input_size[0]}x{config.input_size[1]}",
         "background": config.capture.background.method,
         "sensitivity": config.capture.motion.sensitivity,
-        "teacher looks at": config.annotation.look,
+        "teacher looks at": _how_teacher_looks(config, done.annotation),
         "label threshold": str(config.annotation.min_score),
         "seed": str(config.training.seed),
     }
@@ -210,6 +211,12 @@ def _settings(config: RunConfig, training: TrainingResult | None) -> dict[str, s
         values["training frames"] = str(training.n_training_frames)
         values["training ended by"] = training.stopped_by
     return values
+
+
+def _how_teacher_looks(config: RunConfig, annotated: AnnotationResult | None) -> str:
+    look = config.annotation.look
+    magnification = annotated.magnification if annotated else None
+    return look if magnification is None else f"{look}: {magnification.explain()}"
 
 
 def _command(folder: RunFolder, source: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from edge_autotuner.annotation import RegionTeacher, look_again
+from edge_autotuner.annotation import RegionTeacher, look_again, with_grid_of
 from edge_autotuner.annotation.ahead import n_cores, threads_each
 from edge_autotuner.core import Annotation, Deadline
 from edge_autotuner.core.fingerprints import fingerprint_of
@@ -228,7 +228,7 @@ class StudentTraining:
 
     def _look_again(self, network: TrainableNetwork) -> dict[tuple[str, int], Annotation]:
         """Return better labels by frame; of all frames, unless time runs out."""
-        annotation = self._config.annotation
+        annotation = with_grid_of(self.store, self._config.annotation)
         student = replace(self.edge, name=_STUDENT, network=network, sha256=_hash_of(network, self.edge))
         raw = self._said.fingerprint
         size = annotation.zoom_input

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from edge_autotuner.annotation import AnnotationSummary, RefinementSummary
+from edge_autotuner.annotation import AnnotationSummary, Magnification, RefinementSummary
 from edge_autotuner.capture import CaptureSummary
 from edge_autotuner.core.json_fields import Fields
 from edge_autotuner.core.types import SizeWH
@@ -69,19 +69,21 @@ class AnnotationResult(StageResult):
         input_size_wh: size that the teacher squeezes every picture to; None where an old record does not say.
         refinement: what the rules about labels changed; None where they are switched off.
         check: how the teacher compares with the start model; None where nobody asked, or it cannot be told.
+        magnification: how the grid of tiles was chosen; None where the settings say it.
     """
 
     numbers: AnnotationSummary
     input_size_wh: SizeWH | None
     refinement: RefinementSummary | None = None
     check: TeacherCheck | None = None
+    magnification: Magnification | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         values = self.numbers.to_json()
         del values["seconds"]  # the record has them
         values["input_size_wh"] = None if self.input_size_wh is None else list(self.input_size_wh)
-        parts = {"refinement": self.refinement, "check": self.check}
+        parts = {"refinement": self.refinement, "check": self.check, "magnification": self.magnification}
         return values | {name: part.to_json() for name, part in parts.items() if part is not None}
 
     @classmethod
@@ -93,6 +95,7 @@ class AnnotationResult(StageResult):
             None if width is None or height is None else (width, height),
             RefinementSummary.from_json(values.inner("refinement").values) if values.has("refinement") else None,
             TeacherCheck.from_json(values.inner("check")) if values.has("check") else None,
+            Magnification.from_json(values.inner("magnification").values) if values.has("magnification") else None,
             seconds=seconds,
         )
 

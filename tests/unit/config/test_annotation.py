@@ -66,3 +66,32 @@ def test_rules_do_not_ask_the_teacher_again() -> None:
 def test_which_rules_are_on(rules: dict[str, Any], is_on: bool, follows: bool) -> None:
     config = NO_REFINEMENT.model_copy(update=rules)
     assert (config.is_on, config.follows_objects) == (is_on, follows)
+
+
+@pytest.mark.parametrize(
+    ("value", "grid", "grid_wh"),
+    [
+        pytest.param(3, 3, (3, 3), id="number"),
+        pytest.param("3", 3, (3, 3), id="text"),
+        pytest.param("4x3", (4, 3), (4, 3), id="columns x rows"),
+        pytest.param([4, 3], (4, 3), (4, 3), id="as JSON has it"),
+        pytest.param("3x3", 3, (3, 3), id="one form for one grid"),
+        pytest.param("auto", "auto", (2, 2), id="auto"),
+    ],
+)
+def test_grids(value: Any, grid: Any, grid_wh: tuple[int, int]) -> None:
+    config = AnnotationConfig(tile_grid=value)
+    assert config.tile_grid == grid
+    assert config.grid_wh == grid_wh
+    assert AnnotationConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize("value", [0, 9, "0", "4x9", "4x", "fine", "4x3x2", -1, True, 2.5, [1, 2, 3], None])
+def test_wrong_grids(value: Any) -> None:
+    with pytest.raises(ValidationError, match="tile_grid"):
+        AnnotationConfig(tile_grid=value)
+
+
+def test_a_grid_that_was_chosen_gives_the_labels_of_one_that_was_set() -> None:
+    chosen = AnnotationConfig(max_views=26).model_copy(update={"tile_grid": 2})
+    assert chosen.teacher_fingerprint() == AnnotationConfig(tile_grid=2).teacher_fingerprint()

@@ -157,6 +157,7 @@ ANOTHER_VALUE: dict[str, object] = {
     "annotation.zoom_input": 640,
     "annotation.look": "crops",
     "annotation.tile_grid": 3,
+    "annotation.max_views": 10,
     "annotation.tile_overlap": 0.3,
     "annotation.crop_margin": 0.3,
     "annotation.min_crop_px": 193,

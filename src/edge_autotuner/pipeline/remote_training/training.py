@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edge_autotuner import errors
+from edge_autotuner.annotation import with_grid_of
 from edge_autotuner.client.contents import Content
 from edge_autotuner.client.jobs import JobsClient
 from edge_autotuner.client.registry import RegistryClient
@@ -189,6 +190,8 @@ def _asked_for(
     contents[digest] = description
     with DatasetStore.open(folder.dataset) as store:
         labels: LabelMap = store.labels
+        looked = with_grid_of(store, config.annotation)
+        settled = looked.model_copy(update={"tile_grid": max(looked.grid_wh)})  # earlier services know no other form
     incumbent = find_incumbent(session, training_fingerprint(folder, config, sha256), labels)
     for bundle in (weights.bundle, incumbent):
         if bundle is not None:
@@ -198,7 +201,7 @@ def _asked_for(
         request = TuneRequest(
             key="later",
             camera=service.camera,
-            settings=portable_settings(config),
+            settings=portable_settings(config.model_copy(update={"annotation": settled})),
             start=start,
             rival=_described(incumbent) if incumbent is not None else None,
             parent=service.parent_of(weights.bundle.folder) if weights.bundle is not None else None,

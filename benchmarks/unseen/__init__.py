@@ -1,0 +1,1 @@
+"""How the defaults do on cameras that nobody tuned for."""
