@@ -41,6 +41,11 @@ class RegionTeacher(TeacherBase):
         self._config = config
         self.name, self.labels, self.input_size_wh = name, labels, detector.input_size_wh
 
+    @property
+    def grid_wh(self) -> tuple[int, int]:
+        """Columns and rows of its tiles."""
+        return self._config.grid_wh
+
     def looking(self, look: Look) -> RegionTeacher:
         """Return the same teacher with another way to look."""
         config = self._config.model_copy(update={"look": look})

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, field_validator, model_validator
 
 from edge_autotuner.config.base import FrozenConfig, InputSize, parse_size
 from edge_autotuner.config.service import ServiceConfig
@@ -167,13 +167,35 @@ NO_REFINEMENT = RefinementConfig(
 class JudgingConfig(FrozenConfig):
     """How the test frames, which judge the models, are labelled: with more looks than training frames."""
 
+    teachers: TeacherNames | None = Field(
+        None,
+        description="Further models of this machine that label test frames, separated by commas: best such that no "
+        "candidate was made from. zoom then labels none of them, because it shares its weights with the start model.",
+    )
     mirrored: bool = Field(False, description="Also look at each test frame turned left to right; doubles the calls.")
     finer_tiles: bool = Field(False, description="Also look at each test frame with one more tile per side.")
 
     @property
     def is_on(self) -> bool:
         """Whether test frames are looked at in other ways than training frames."""
-        return self.mirrored or self.finer_tiles
+        return self.mirrored or self.finer_tiles or self.teachers is not None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The further models, in order."""
+        return () if self.teachers is None else tuple(name.strip() for name in self.teachers.split(","))
+
+    @field_validator("teachers")
+    @classmethod
+    def _are_models_of_this_machine(cls, teachers: str | None) -> str | None:
+        names = [] if teachers is None else [name.strip() for name in teachers.split(",")]
+        wrong = [name for name in names if name in {"", ZOOM} or name.startswith(REMOTE)]
+        if wrong or len(set(names)) < len(names):
+            raise ValueError(
+                f"expected different models of this machine, got '{teachers}'; {ZOOM} and {REMOTE}NAME can only be "
+                "annotation.teacher"
+            )
+        return teachers
 
 
 class AnnotationConfig(FrozenConfig):
@@ -274,6 +296,13 @@ class AnnotationConfig(FrozenConfig):
         del plain["refine"]["spurious_classes"]  # as in versions that did not have it
         service = self.service.shaping_labels() if self.remote_models else None
         return fingerprint_values(plain if service is None else {**plain, "service": service})
+
+    @model_validator(mode="after")
+    def _judges_are_others(self) -> AnnotationConfig:
+        both = sorted(set(self.teachers) & set(self.test_labels.names))
+        if both:
+            raise ValueError(f"{both[0]} is the teacher and one of test_labels.teachers; name other models there")
+        return self
 
     @model_validator(mode="after")
     def _band_is_ordered(self) -> AnnotationConfig:

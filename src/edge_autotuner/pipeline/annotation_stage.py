@@ -142,6 +142,9 @@ def check_teacher(config: RunConfig, labels: LabelMap | None = None) -> None:
                 check_plugin_teacher(name)
             elif name != ZOOM and labels is None:
                 _find_teacher(config, name)
+    if labels is None:
+        for name in config.annotation.test_labels.names:
+            _find_teacher(config, name)
     if labels is not None:
         check_local_teachers(config, labels)
 
@@ -155,6 +158,7 @@ def check_local_teachers(config: RunConfig, labels: LabelMap) -> None:
     for name in config.annotation.teachers:
         if name != ZOOM and not name.startswith(REMOTE):
             _open_local(config, labels, name)
+    _open_judges(config, labels)
 
 
 def labels_to_learn(config: RunConfig) -> LabelMap:
@@ -257,13 +261,35 @@ def _joined(session: Session, labels: LabelMap, opened: list[_Member]) -> tuple[
 
 
 def _for_test(session: Session, labels: LabelMap, opened: list[_Member], raw: str) -> Labeller | None:
-    """Return who labels the test frames, where the settings want more looks at them than at training frames."""
-    wanted = session.config.annotation.test_labels
+    """Return who labels the test frames, where the settings want other looks at them than at training frames."""
+    annotation = session.config.annotation
+    wanted = annotation.test_labels
     if not wanted.is_on:
         return None
-    judge = judging_teacher([member for member, _ in opened], session.config.annotation, labels=labels)
-    guarded = guard_teacher(session.config, session.folder.path, judge)
-    return Labeller(guarded, fingerprint_of(raw, "test", wanted.fingerprint()))
+    further = _open_judges(session.config, labels)
+    of_teachers = zip(annotation.teachers, opened, strict=True)
+    members = [member for name, (member, _) in of_teachers if name != ZOOM or not further]
+    grid_wh = opened[0][0].grid_wh
+    members += [judge.in_grid(grid_wh) for judge, _ in further]
+    settings = annotation.model_copy(update={"teacher_weights": None}) if further else annotation
+    guarded = guard_teacher(session.config, session.folder.path, judging_teacher(members, settings, labels=labels))
+    return Labeller(guarded, fingerprint_of(raw, "test", wanted.fingerprint(), *(a_hash for _, a_hash in further)))
+
+
+def _open_judges(config: RunConfig, labels: LabelMap) -> list[_Member]:
+    """Return the further models that label test frames.
+
+    Raises:
+        ConfigError, WeightsError: as `check_teacher`; or a name is that of another package's teacher.
+    """
+    names = config.annotation.test_labels.names
+    others = [name for name in names if is_plugin_teacher(name)]
+    if others:
+        raise ConfigError(
+            f"annotation.test_labels.teachers: {others[0]} is another package's teacher, which may send pictures "
+            "elsewhere; use a known model's name, an ONNX file or the folder of a transformers detector"
+        )
+    return [_open_local(config, labels, name, knows_all=False) for name in names]
 
 
 def _check_teacher(
@@ -307,7 +333,7 @@ def _classes_of(config: RunConfig, labels: LabelMap, known: LabelMap, name: str)
     return labels if len(config.annotation.teachers) == 1 else known_classes(labels, known, teacher=name)
 
 
-def _open_local(config: RunConfig, labels: LabelMap, name: str) -> _Member:
+def _open_local(config: RunConfig, labels: LabelMap, name: str, *, knows_all: bool = True) -> _Member:
     n_threads = threads_each(config.training.n_threads, frames_at_once(config))
     if is_plugin_teacher(name):
         classes = partial(_classes_of, config, labels, name=name)
@@ -315,7 +341,9 @@ def _open_local(config: RunConfig, labels: LabelMap, name: str) -> _Member:
     path, spec = _find_teacher(config, name)
     teacher = open_detector_teacher(
         _alone(config, name),
-        _classes_of(config, labels, spec.labels, name),
+        _classes_of(config, labels, spec.labels, name)
+        if knows_all
+        else known_classes(labels, spec.labels, teacher=name),
         model_path=path,
         spec=spec,
         n_threads=n_threads,

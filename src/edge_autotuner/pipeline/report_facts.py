@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
 from edge_autotuner.capture import CaptureSummary
 from edge_autotuner.capture.statistics import chart_edges
+from edge_autotuner.config.annotation import ZOOM
 from edge_autotuner.evaluation.report import LearningCurve, MotionFacts, RefinementFacts, SecondLookFacts, SentFacts
 from edge_autotuner.pipeline.stage_results import AnnotationResult, CaptureResult, TrainingResult
 
@@ -67,12 +69,19 @@ def refinement_facts(annotation: AnnotationResult | None) -> RefinementFacts | N
     )
 
 
-def label_notes(annotation: AnnotationResult | None) -> tuple[str, ...]:
-    """Return what a reader should know about the labels that judge the models."""
+_SHARED_WEIGHTS = (
+    "The test labels come from the start model itself, on magnified views: they flatter it. Models that no candidate "
+    "was made from judge better: annotation.test_labels.teachers."
+)
+
+
+def label_notes(annotation: AnnotationResult | None, teachers: Sequence[str]) -> tuple[str, ...]:
+    """Return what a reader should know about the labels that judge the models, which these teachers gave."""
     if annotation is None:
         return ()
     warning = annotation.check.warning if annotation.check else ""
-    return (warning,) if warning else ()
+    flattered = _SHARED_WEIGHTS if tuple(teachers) == (ZOOM,) else ""
+    return tuple(note for note in (warning, flattered) if note)
 
 
 def learning_curve(training: TrainingResult | None) -> LearningCurve | None:

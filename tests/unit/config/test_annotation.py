@@ -95,3 +95,20 @@ def test_wrong_grids(value: Any) -> None:
 def test_a_grid_that_was_chosen_gives_the_labels_of_one_that_was_set() -> None:
     chosen = AnnotationConfig(max_views=26).model_copy(update={"tile_grid": 2})
     assert chosen.teacher_fingerprint() == AnnotationConfig(tile_grid=2).teacher_fingerprint()
+
+
+@pytest.mark.parametrize("names", ["zoom", "remote:big", "a,,b", "a,a"])
+def test_wrong_judges(names: str) -> None:
+    with pytest.raises(ValidationError, match="different models of this machine"):
+        AnnotationConfig.model_validate({"test_labels": {"teachers": names}})
+
+
+def test_judges_are_others_than_the_teacher() -> None:
+    with pytest.raises(ValidationError, match="a is the teacher and one of"):
+        AnnotationConfig.model_validate({"teacher": "a", "test_labels": {"teachers": "b,a"}})
+
+
+def test_judges_are_named_as_teachers_are() -> None:
+    config = AnnotationConfig.model_validate({"test_labels": {"teachers": ["a", "b"]}})
+    assert config.test_labels.names == ("a", "b")
+    assert config.test_labels.is_on

@@ -179,6 +179,7 @@ ANOTHER_VALUE: dict[str, object] = {
     "annotation.refine.flicker_max_score": 0.5,
     "annotation.refine.spurious_classes": "keep",
     "annotation.check_teacher_frames": 3,
+    "annotation.test_labels.teachers": "yolox-nano",
     "annotation.test_labels.mirrored": True,
     "annotation.test_labels.finer_tiles": True,
     "annotation.service.url": "https://teacher.example",

@@ -9,7 +9,7 @@ import pytest
 
 from edge_autotuner.config import RunConfig, load_config
 from edge_autotuner.config.annotation import NO_REFINEMENT
-from edge_autotuner.dataset import DatasetStore
+from edge_autotuner.dataset import DatasetStore, LabelledFrame
 from edge_autotuner.errors import ConfigError
 from edge_autotuner.pipeline import stages
 from edge_autotuner.pipeline.annotation_stage import check_teacher
@@ -67,6 +67,35 @@ def test_two_teachers_are_fused(finished_run: FinishedRun, samples: Samples, tmp
     assert summary["input_size_wh"] == before["input_size_wh"], "the larger one"
     assert 0 < sum(summary["boxes_per_class"].values()) <= sum(before["boxes_per_class"].values())
     assert load_config(folder / "settings.yaml").annotation.teachers == ("zoom", str(samples.teacher))
+
+
+def test_zoom_teaches_and_another_model_judges(finished_run: FinishedRun, samples: Samples, tmp_path: Path) -> None:
+    folder = finished_run.copy(tmp_path / "run")
+    unsure = {"adapter": "yolox", "min_score": 0.11, "uncertain_score": 0.1, "refine": NO_REFINEMENT.model_dump()}
+    stages.annotate(folder, settings(folder, teacher="zoom", **unsure))
+    with DatasetStore.open(folder / "dataset") as store:
+        by_zoom = {split: store.labelled(split) for split in ("train", "test")}
+    judge = {"teachers": str(samples.teacher)}
+    stages.annotate(folder, settings(folder, teacher="zoom", test_labels=judge, **unsure))
+    stages.annotate(folder, settings(folder, teacher=str(samples.teacher), test_labels={}, **unsure))
+    with DatasetStore.open(folder / "dataset") as store:
+        prints = list(answers_by_fingerprint(folder))
+        alone = store.labelled("test")
+        judged = [f for f in prints if _same(store.labelled("test", f), alone)]
+        taught = [f for f in prints if _same(store.labelled("train", f), by_zoom["train"])]
+        both = set(judged) & set(taught)
+    assert both, "test frames as the judge alone labels them, training frames as zoom does"
+    assert not _same(alone, by_zoom["test"]), "else this test says nothing"
+
+
+def _same(some: list[LabelledFrame], others: list[LabelledFrame]) -> bool:
+    pairs = zip(some, others, strict=False)
+    return len(some) == len(others) > 0 and all(a.detections.equals(b.detections) for (_, a), (_, b) in pairs)
+
+
+def test_judges_are_checked_before_the_capture(samples: Samples) -> None:
+    with pytest.raises(ConfigError, match=r"teacher missing\.onnx does not exist"):
+        check_teacher(RunConfig.model_validate({"annotation": {"test_labels": {"teachers": "missing.onnx"}}}))
 
 
 def test_each_of_several_teachers_is_checked_before_the_capture(samples: Samples) -> None:

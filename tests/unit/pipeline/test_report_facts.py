@@ -9,7 +9,7 @@ import pytest
 
 from edge_autotuner.annotation import RefinementSummary, TemporalCounts
 from edge_autotuner.evaluation.report import LearningCurve, RefinementFacts, SecondLookFacts
-from edge_autotuner.pipeline.report_facts import learning_curve, motion_facts, refinement_facts, sent_facts
+from edge_autotuner.pipeline.report_facts import label_notes, learning_curve, motion_facts, refinement_facts, sent_facts
 from edge_autotuner.pipeline.stage_results import CaptureResult, SecondLook
 from support.runs.stage_samples import annotation_result, capture_result, training_result
 
@@ -79,3 +79,10 @@ def test_the_start_is_not_an_epoch_of_the_learning_curve() -> None:
     kept = learning_curve(training_result(best_epoch=0))
     assert kept is not None
     assert kept.best_epoch is None, "no epoch was better"
+
+
+@pytest.mark.parametrize(("judges", "n_notes"), [(("zoom",), 1), (("zoom", "deimv2-femto"), 0), (("deimv2-femto",), 0)])
+def test_labels_of_the_start_model_alone_are_called_flattering(judges: tuple[str, ...], n_notes: int) -> None:
+    notes = label_notes(annotation_result(), judges)
+    assert len(notes) == n_notes
+    assert all("flatter" in note for note in notes)
