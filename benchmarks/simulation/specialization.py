@@ -50,7 +50,7 @@ def run_start(scene: SceneType, folder: Path, *, quick: bool) -> list[dict[str, 
 
 def run_trained(scene: SceneType, labels: Labels, seed: int, folder: Path, *, quick: bool) -> list[dict[str, Any]]:
     """Specialize on the first camera of a type with the product's defaults, and score; what is there goes on."""
-    config = _config(seed, quick=quick)
+    config = _config(seed, quick=quick, labels=labels)
     run = RunFolder(folder / f"{scene}-{labels}-{seed}")
     copy_labelled(_labelled(scene, labels, folder, quick=quick).path, run.path)
     run_stages(Session.open(run.path, config), first="training", last="training")
