@@ -75,6 +75,8 @@ class ObservationStream:
         """Start with an unknown background: the camera was opened again, and its time line may have changed."""
         self._gate = _new_gate(self._capture, self.events, self._clock)
         self._model.forget_scene()
+        if self._objects is not None:
+            self._objects.forget_scene()
         self._detect_limit.reset()
         self._idle_limit.reset()
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from edge_autotuner.core import Detections, Frame, LabelMap
 from edge_autotuner.core.observations import ObjectEvent, TrackedObjects
+from edge_autotuner.core.types import SizeWH
 from edge_autotuner.tracking.places import GroundPoint, Point, open_places
 from edge_autotuner.tracking.tracker import NO_ID, Followed, ObjectTracker, TrackingRules
 
@@ -43,7 +44,7 @@ class CameraObjects:
             name: {"in": Counter(), "out": Counter()} for name in self._lines
         }
         self._label_of: dict[int, str] = {}  # of the objects that count
-        self._labels: LabelMap | None = None
+        self._scene: tuple[LabelMap, SizeWH] | None = None  # None: the next frame begins anew
         self._tracker = ObjectTracker(0, rules)
 
     @property
@@ -54,9 +55,12 @@ class CameraObjects:
     def update(self, frame: Frame, found: Detections, labels: LabelMap) -> TrackedObjects:
         """Follow the objects into the next frame that the model looked at.
 
-        A model with other classes begins anew: objects that it is not asked about have left.
+        All objects have left, and others begin, where the model has other classes or the frames another size, and after
+        a frame that could not be followed.
         """
-        events = list(self._restart(labels)) if labels != self._labels else []
+        scene = labels, frame.size_wh
+        events = list(self._restart(labels)) if scene != self._scene else []
+        self._scene = None
         followed = self._tracker.update(frame.time_s, frame.image_bgr, found)
         events += self._leave([(object_id, labels[class_id]) for object_id, class_id in followed.left])
         for seen in _seen(followed, found, labels):
@@ -64,11 +68,16 @@ class CameraObjects:
             if seen.object_id in followed.began:
                 events.append(ObjectEvent("appeared", seen.object_id, seen.label))
             events += self._move(seen, frame.size_wh)
+        self._scene = scene
         return TrackedObjects(followed.ids, tuple(events), self._places())
+
+    def forget_scene(self) -> None:
+        """Begin anew with the next frame: what happened before it is not known."""
+        self._scene = None
 
     def _restart(self, labels: LabelMap) -> Iterator[ObjectEvent]:
         left, next_id = list(self._label_of.items()), self._tracker.next_id
-        self._tracker, self._labels = ObjectTracker(len(labels), self._rules, first_id=next_id), labels
+        self._tracker = ObjectTracker(len(labels), self._rules, first_id=next_id)
         return self._leave(left)
 
     def _leave(self, objects: Sequence[tuple[int, str]]) -> Iterator[ObjectEvent]:
@@ -81,7 +90,7 @@ class CameraObjects:
                     yield ObjectEvent("exited", object_id, label, name)
             yield ObjectEvent("left", object_id, label)
 
-    def _move(self, seen: _Seen, size_wh: tuple[int, int]) -> Iterator[ObjectEvent]:
+    def _move(self, seen: _Seen, size_wh: SizeWH) -> Iterator[ObjectEvent]:
         for name, line in self._lines.items():
             direction = line.cross(seen.object_id, seen.at, size_wh)
             if direction is not None:

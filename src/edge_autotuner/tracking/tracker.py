@@ -11,7 +11,7 @@ instead of by the Hungarian method, which found no better ones on PETS 0-499.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,6 +33,9 @@ _DISTANCE_WEIGHT = 0.5  # likeness of a box exactly where a hidden object is exp
 _COLOUR_WEIGHT = 1.0
 _COLOUR_MEMORY = 0.9  # share of the old colours that each frame keeps
 _ALONE_IOU = 0.2  # a box that overlaps another by more shows colours of both
+# Time and memory grow with boxes x objects; a model that sees ghosts everywhere must not end detection.
+_MAX_BOXES = 500  # of one frame that are followed, the surest
+_MAX_OBJECTS = 1000  # that are remembered, those seen last
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Followed:
 
 
 class ObjectTracker:
-    """Follows the objects of one camera; memory is bounded by the boxes of the last `lost_s` seconds.
+    """Follows the objects of one camera, in bounded time and memory.
 
     Args:
         n_classes: of the detector.
@@ -89,14 +92,28 @@ class ObjectTracker:
         self.next_id = first_id
         self._time_s = -np.inf
 
+    @property
+    def n_kept(self) -> int:
+        """Objects that are remembered, those that do not count yet among them."""
+        return len(self._ids)
+
     def update(self, time_s: float, image_bgr: ImageArray, found: Detections) -> Followed:
         """Give the boxes of the next frame to objects.
 
         Args:
             time_s: of the frame. Where time stands still or runs backwards, all objects have left.
             image_bgr: (H, W, 3) uint8.
-            found: boxes that count, in pixels of the image.
+            found: boxes that count, in pixels of the image; of more than 500, the surest are followed.
         """
+        if len(found) <= _MAX_BOXES:
+            return self._follow(time_s, image_bgr, found)
+        rows = np.argsort(-found.scores, kind="stable")[:_MAX_BOXES]
+        followed = self._follow(time_s, image_bgr, found.select(rows))
+        ids, class_ids = np.full(len(found), NO_ID, np.int64), found.class_ids.copy()
+        ids[rows], class_ids[rows] = followed.ids, followed.class_ids
+        return replace(followed, ids=ids, class_ids=class_ids)
+
+    def _follow(self, time_s: float, image_bgr: ImageArray, found: Detections) -> Followed:
         left = self._forget(time_s)
         colours = colours_of(image_bgr, found.boxes_xyxy)
         given = self._give(time_s, found, colours)
@@ -118,6 +135,7 @@ class ObjectTracker:
         """Drop objects that were not seen for too long, or all if time does not advance; return those that counted."""
         advances, self._time_s = time_s > self._time_s, time_s
         kept = (time_s - self._motion.seen_s <= self._rules.lost_s) & advances
+        kept[np.argsort(-self._motion.seen_s, kind="stable")[_MAX_OBJECTS:]] = False
         gone = ~kept & (self._ids != NO_ID)
         left = tuple(zip(self._ids[gone].tolist(), self._class_ids[gone].tolist(), strict=True))
         self._keep(kept)

@@ -20,6 +20,7 @@ from edge_autotuner.core import (
     MotionResult,
     Observation,
 )
+from edge_autotuner.core.boxes import as_boxes
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.node.fault_domain import FaultDomains
 from edge_autotuner.node.observations import ObservationStream, RateLimit
@@ -218,6 +219,18 @@ def test_a_source_that_is_opened_again_starts_with_an_unknown_background() -> No
     motion = watcher.seen[-1].motion
     assert motion is not None
     assert not motion.background_known
+
+
+def test_objects_of_before_are_not_met_again_when_a_source_is_opened_again() -> None:
+    watcher, objects = Watcher(), CameraObjects(TrackingRules(1))
+    made, model = stream(watcher, objects=objects)
+    found = Detections(as_boxes([[10, 10, 20, 30]]), np.array([0.9], np.float32), np.array([0]))
+    model.look = lambda *_: ModelFindings("street", LABELS, found)  # type: ignore[method-assign,misc]
+    show(made, 1)
+    made.restart()
+    show(made, 1, first=1)
+    kinds = [event.kind for seen in watcher.seen if seen.tracked is not None for event in seen.tracked.events]
+    assert kinds == ["appeared", "left", "appeared"]
 
 
 def test_observations_change_nothing() -> None:

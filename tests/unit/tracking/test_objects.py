@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from edge_autotuner.core import Detections, LabelMap
 from edge_autotuner.core.observations import TrackedObjects
@@ -83,3 +84,32 @@ def test_nothing_is_kept_of_objects_that_have_left() -> None:
     for start in range(0, 400, 20):
         follow(objects, 300, 700, 700, *[None] * 8, first=start)
     assert objects.n_kept == 0
+
+
+def test_after_a_frame_that_could_not_be_followed_everything_begins_anew() -> None:
+    objects = objects_at(zones=ZONES)
+    follow(objects, 700, 700)
+    box = np.array([[0, 0, 9, 9]], np.float32)
+    with pytest.raises(IndexError):
+        objects.update(frame_of(IMAGE, index=2, time_s=0.4), Detections(box, [0.9], [7]), LABELS)
+    tracked = follow(objects, 700, 700, first=3)
+    assert [kind for kind, _, _ in told(tracked)] == ["exited", "left", "appeared", "entered"]
+    assert tracked[-1].ids.tolist() == [2]
+
+
+def test_when_the_picture_changes_its_size_objects_are_not_taken_for_others() -> None:
+    objects = objects_at(lines=LINES, zones=ZONES)
+    follow(objects, 700, 700)
+    found = Detections(np.array([[330, 75, 350, 125]], np.float32), [0.9], [0])
+    small = [objects.update(frame_of(IMAGE[::2, ::2], index=i, time_s=i / 5), found, LABELS) for i in (2, 3)]
+    assert [kind for kind, _, _ in told(small)] == ["exited", "left", "appeared", "entered"]
+    assert small[-1].places == {"door": {"in": {}, "out": {}}, "lawn": {"inside": {"person": 1}}}
+
+
+def test_a_scene_that_is_forgotten_begins_anew_and_counts_go_on() -> None:
+    objects = objects_at(lines=LINES)
+    follow(objects, *range(300, 600, 20))
+    objects.forget_scene()
+    tracked = follow(objects, 590, 590, first=16)
+    assert [kind for kind, _, _ in told(tracked)] == ["left", "appeared"]
+    assert tracked[-1].places["door"]["in"] == {"person": 1}

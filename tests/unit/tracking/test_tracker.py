@@ -115,6 +115,20 @@ def test_impossible_rules(rules: tuple[int, float]) -> None:
         TrackingRules(*rules)
 
 
+def test_a_model_that_sees_ghosts_everywhere_costs_bounded_work() -> None:
+    tracker = ObjectTracker(1, TrackingRules(1, 3600.0))
+    image = np.zeros((1000, 1000, 3), np.uint8)
+    corners = np.random.default_rng(0).uniform(0, 990, (6, 700, 2))
+    for index, corner in enumerate(corners.astype(np.float32)):
+        boxes = np.concatenate([corner, corner + 2 + index], axis=1)
+        scores = np.linspace(0.1, 0.9, len(boxes), dtype=np.float32)
+        followed = tracker.update(float(index), image, Detections(boxes, scores, np.zeros(len(boxes), np.int64)))
+        assert len(followed.ids) == 700
+        assert np.flatnonzero(followed.ids != NO_ID).tolist() == list(range(200, 700)), "the surest are followed"
+        assert len(followed.left) <= 500
+    assert tracker.n_kept <= 1500
+
+
 frames = st.lists(st.lists(st.tuples(st.floats(-50, 850), st.floats(-50, 450)), max_size=6), min_size=1, max_size=12)
 
 
