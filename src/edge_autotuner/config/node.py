@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 
 from edge_autotuner.config.base import FrozenConfig, PlainName, Seconds
 from edge_autotuner.config.feeding import FeedingMode
+from edge_autotuner.config.places import LineEnds, ZoneCorners
 from edge_autotuner.config.run import RunConfig
 from edge_autotuner.config.service import ServiceConfig
 from edge_autotuner.core.plugins import OUTPUTS, RUNTIMES, TRIGGERS
@@ -27,9 +28,7 @@ _RESERVED_SUFFIXES = (".json", ".tmp", ".lock", ".yaml")
 """Suffixes of files that the node writes beside the cameras' folders, e.g. status.json."""
 
 
-_Share = Annotated[float, Field(ge=0, le=1)]
-_Point = tuple[_Share, _Share]
-_Places = 50
+_MAX_PLACES = 50
 
 
 class CameraConfig(FrozenConfig):
@@ -42,16 +41,17 @@ class CameraConfig(FrozenConfig):
     settings: Mapping[str, Any] = Field(
         default_factory=dict, description="Settings that override `run` for this camera, in the same layout."
     )
-    lines: Mapping[PlainName, tuple[_Point, _Point]] = Field(
+    lines: Mapping[PlainName, LineEnds] = Field(
         default_factory=dict,
-        max_length=_Places,
+        max_length=_MAX_PLACES,
         description="Lines to count crossings at: NAME: [[x, y], [x, y]], fractions of width and height. Seen from the "
         "first point to the second, a crossing from left to right is in, and one from right to left is out.",
     )
-    zones: Mapping[PlainName, Annotated[tuple[_Point, ...], Field(min_length=3, max_length=100)]] = Field(
+    zones: Mapping[PlainName, ZoneCorners] = Field(
         default_factory=dict,
-        max_length=_Places,
-        description="Zones to count objects in: NAME: three or more corners [x, y], fractions of width and height.",
+        max_length=_MAX_PLACES,
+        description="Zones to count objects in: NAME: three or more corners [x, y], fractions of width and height, in "
+        "order around the zone.",
     )
 
     @model_validator(mode="after")

@@ -74,6 +74,13 @@ def test_one_camera_may_differ() -> None:
         pytest.param({"cameras": [CAMERA | {"lines": {"a": [[0, 0], [0, 0]]}}]}, "two different points", id="a point"),
         pytest.param({"cameras": [CAMERA | {"zones": {"a": ZONE[:2]}}]}, "zones.a", id="two corners"),
         pytest.param({"cameras": [CAMERA | {"zones": {"a": [*ZONE, [640, 0]]}}]}, "zones.a", id="pixels"),
+        pytest.param({"cameras": [CAMERA | {"zones": {"a": [[0, 0], [0.5, 0.5], [1, 1]]}}]}, "no area", id="flat"),
+        pytest.param({"cameras": [CAMERA | {"zones": {"a": [[0.1, 0.1]] * 3}}]}, "no area", id="a point as a zone"),
+        pytest.param(
+            {"cameras": [CAMERA | {"zones": {"a": [[0, 0], [1, 0.9], [1, 0], [0, 0.8]]}}]},
+            "crosses itself",
+            id="corners out of order",
+        ),
         pytest.param({"cameras": [CAMERA | {"lines": {"a/b": LINE["door"]}}]}, "lines", id="name of a path"),
         pytest.param({"cameras": {"gate": {"source": "a"}}}, "cameras: expected a list", id="as in Frigate"),
         pytest.param({"cameras": [CAMERA, CAMERA | {"name": "GATE"}]}, "names must be unique", id="one folder for two"),
