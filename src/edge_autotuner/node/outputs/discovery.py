@@ -26,6 +26,8 @@ PRESENT, ABSENT = b"ON", b"OFF"
 STATE_QOS = 1
 
 _DEFAULT_BIRTH_TOPIC = "homeassistant/status"  # Home Assistant's own, whatever its discovery topic is
+_KINDS_OF_CLASSES = ("count", "present")
+_PLACES = "places"
 _OF_CAMERA = "camera"  # in place of a class; the kinds of classes are others
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_-]")
 
@@ -52,7 +54,7 @@ class Topics:
 
     def place(self, camera: str, name: str, kind: str) -> str:
         """Topic of the number of objects that crossed a line (`in`, `out`) or are in a zone (`inside`), retained."""
-        return f"{self._root}/{camera}/places/{name}/{kind}"
+        return f"{self._root}/{camera}/{_PLACES}/{name}/{kind}"
 
     def availability(self, camera: str) -> str:
         """Topic of `online` while a camera delivers pictures, else `offline`; retained."""
@@ -69,6 +71,12 @@ class Topics:
     def events(self, camera: str) -> str:
         """Topic of `camera_lost` and `camera_back`, not retained."""
         return f"{self._root}/{camera}/events"
+
+    def camera_of_state(self, topic: str) -> str | None:
+        """Return the camera whose class, line or zone a topic counts; None for other topics."""
+        root, camera, *rest = [*topic.split("/"), "", ""][:4]
+        is_state = rest[0] == _PLACES or rest[1] in _KINDS_OF_CLASSES
+        return camera if root == self._root and is_state else None
 
     def is_of_camera(self, topic: str, camera: str) -> bool:
         """Whether a topic is one of a camera's states."""
@@ -87,7 +95,13 @@ class Topics:
     @property
     def of_interest(self) -> list[str]:
         """Topics that the node subscribes to."""
-        return [self.status, *([self.configs] if self.configs else []), *sorted(self.births)]
+        return [self.status, *([self.configs] if self.configs else self._states), *sorted(self.births)]
+
+    @property
+    def _states(self) -> list[str]:
+        """Matches the states of all cameras, which no announcement lists."""
+        classes = [f"{self._root}/+/+/{kind}" for kind in _KINDS_OF_CLASSES]
+        return [*classes, f"{self._root}/+/{_PLACES}/+/+"]
 
     @property
     def births(self) -> frozenset[str]:
@@ -120,6 +134,13 @@ def class_ids_in_topics(labels: LabelMap) -> dict[str, str]:
         is_taken = without_blanks.get(name, label) != label or name in names.values()
         names[label] = plain_id(label) if is_taken else name
     return names
+
+
+def state_topics(topics: Topics, camera: CameraConfig, labels: LabelMap) -> set[str]:
+    """Return the topics of everything that is counted at a camera."""
+    class_ids = class_ids_in_topics(labels).values()
+    of_classes = {topic(camera.name, class_id) for topic in (topics.count, topics.present) for class_id in class_ids}
+    return of_classes | {topics.place(camera.name, name, kind) for name, kind in _kinds_of_places(camera)}
 
 
 def discovery_messages(config: MqttConfig, camera: CameraConfig, labels: LabelMap) -> dict[str, bytes]:

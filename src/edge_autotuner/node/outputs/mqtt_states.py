@@ -20,6 +20,7 @@ from edge_autotuner.node.outputs.discovery import (
     camera_of_announcement,
     class_ids_in_topics,
     discovery_messages,
+    state_topics,
 )
 from edge_autotuner.node.outputs.report import DetectionReport
 
@@ -36,6 +37,7 @@ class RetainedStates:
         self._class_ids: dict[str, dict[str, str]] = {}  # by camera and class: how topics call it
         self._presence = {camera.name: Presence(config.clear_after_s) for camera in cameras}
         self._is_looked_at: set[str] = set()  # cameras whose present model has looked at a frame
+        self._found: dict[str, set[str]] = {}  # by camera: topics of states at the broker; without announcements
         self._announced: dict[str, bytes] = {}  # announcements of earlier runs or models at the broker, by topic
         for camera in cameras:
             self.set_condition(CameraState(camera.name, "starting", None, datetime.now(UTC)))
@@ -98,6 +100,10 @@ class RetainedStates:
         elif topic in self.topics.births:
             if payload == ONLINE and not was_retained:
                 self.publish_all()
+        elif was_retained and payload and (camera := self.topics.camera_of_state(topic)) in self._cameras:
+            self._found.setdefault(camera, set()).add(topic)
+            if camera in self._labels:
+                self._remove_leftovers(camera)
         elif was_retained and payload:
             self._announced[topic] = payload
             made_by = camera_of_announcement(payload)
@@ -105,6 +111,10 @@ class RetainedStates:
                 self._remove_leftovers(made_by[0])
 
     def _remove_leftovers(self, camera: str) -> None:
+        """Remove what earlier settings, models or runs counted or announced, and these do not."""
+        counted = state_topics(self.topics, self._cameras[camera], self._labels[camera])
+        for topic in self._found.pop(camera, set()) - counted:
+            self.retained.set(topic, b"")
         wanted = discovery_messages(self._config, self._cameras[camera], self._labels[camera])
         wanted |= camera_messages(self._config, self._cameras[camera])
         for topic, payload in list(self._announced.items()):

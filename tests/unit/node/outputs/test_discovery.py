@@ -123,7 +123,9 @@ def test_cameras_and_classes_are_devices_and_entities_of_their_own() -> None:
 def test_no_discovery_means_none() -> None:
     silent = CONFIG.model_copy(update={"discovery_topic": None})
     assert discovery_messages(silent, FRONT, LABELS) == camera_messages(silent, FRONT) == {}
-    assert Topics(silent).of_interest == ["node.7/status"]
+    assert Topics(silent).of_interest == [
+        "node.7/status", "node.7/+/+/count", "node.7/+/+/present", "node.7/+/places/+/+",
+    ]  # fmt: skip
 
 
 def test_what_the_node_listens_to() -> None:

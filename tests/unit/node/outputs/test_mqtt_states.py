@@ -76,6 +76,24 @@ def test_lines_and_zones_have_retained_numbers_and_become_entities() -> None:
     assert {topic for topic in said if "/places/" in topic} <= announced
 
 
+def test_without_announcements_what_earlier_settings_counted_is_removed() -> None:
+    door = FRONT.model_copy(update={"lines": {"gate": ((0, 0), (1, 1))}})
+    states = RetainedStates(MqttConfig(host="broker", topic="house", discovery_topic=None), [door])
+    stale = ["house/front/places/door/in", "house/front/places/lawn/inside", "house/front/dog/count"]
+    others = [
+        "house/front/places/gate/in",
+        "house/front/person/count",
+        "house/back/places/door/in",
+        "house/front/state",
+    ]
+    for topic in [*stale[:2], *others]:
+        states.listen(topic, b"3", was_retained=True)
+    states.set_labels("front", make_report(0).labels)
+    states.listen(stale[2], b"3", was_retained=True)
+    states.listen("house/front/places/new/in", b"3", was_retained=False)
+    assert sorted(topic for topic, payload in say_all(states.retained) if not payload) == sorted(stale)
+
+
 def say_all(messages: RetainedMessages) -> list[tuple[str, bytes]]:
     said = []
     while (message := messages.next_unpublished()) is not None:
