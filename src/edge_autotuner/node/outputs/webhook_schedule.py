@@ -12,6 +12,24 @@ from edge_autotuner.node.outputs.report import DetectionReport
 
 
 @dataclass(frozen=True, eq=False)
+class _State:
+    """What a report counts in the picture, and at lines and zones; None: they are not known."""
+
+    counts: Mapping[str, int]
+    places: Mapping[str, Any] | None
+
+    def is_news_after(self, told: _State | None) -> bool:
+        """Whether it says more than an earlier state; a frame that could not be followed says nothing of places."""
+        if told is None or self.counts != told.counts:
+            return True
+        return self.places is not None and self.places != told.places
+
+    def after(self, told: _State | None) -> _State:
+        """Return what the other side knows once it has heard both."""
+        return self if self.places is not None or told is None else _State(self.counts, told.places)
+
+
+@dataclass(frozen=True, eq=False)
 class Letter:
     """A report or the event of a lost or returned camera, with its time on the monotonic clock."""
 
@@ -34,19 +52,19 @@ class Letter:
         return self.content.counts if isinstance(self.content, DetectionReport) else None
 
     @property
-    def state(self) -> tuple[Any, ...] | None:
-        """What a report counts in the picture and at lines and zones; None for an event."""
+    def state(self) -> _State | None:
+        """What a report counts; None for an event."""
         if not isinstance(self.content, DetectionReport):
             return None
         tracked = self.content.tracked
-        return self.content.counts, tracked.places if tracked else {}
+        return _State(self.content.counts, tracked.places if tracked else None)
 
 
 @dataclass
 class _Camera:
     """What the other side knows of a camera, and what waits."""
 
-    told: tuple[Any, ...] | None = None
+    told: _State | None = None
     told_event: str | None = None
     asked_at_s: float = float("-inf")
     waiting: Letter | None = None
@@ -73,16 +91,16 @@ class WebhookSchedule:
 
     def offer(self, letter: Letter) -> int:
         """Take a report if it is worth sending; return 1 if that drops one that is overdue."""
-        camera, counts = self._cameras[letter.camera], letter.counts
-        if counts is None:
+        camera, state = self._cameras[letter.camera], letter.state
+        if state is None:
             return self._offer_event(camera, letter)
-        if self._when == "detection" and not counts:
+        if self._when == "detection" and not state.counts:
             return 0
         waiting = camera.waiting
-        camera.waiting = letter if self._when == "detection" or letter.state != camera.told else None
+        camera.waiting = letter if self._when == "detection" or state.is_news_after(camera.told) else None
         if waiting is None or letter.at_s <= self._due_s(camera, waiting):
             return 0
-        return int(self._when == "detection" or waiting.state != letter.state)
+        return int(self._when == "detection" or state.is_news_after(waiting.state))
 
     def take_due(self, now_s: float) -> Letter | None:
         """Return the event, or otherwise the report, that has been due the longest; None if nothing is due."""
@@ -112,7 +130,7 @@ class WebhookSchedule:
     def settle(self, letter: Letter) -> None:
         """Note that a letter was delivered, or refused for good."""
         camera = self._cameras[letter.camera]
-        camera.told = letter.state
+        camera.told = letter.state and letter.state.after(camera.told)
         if isinstance(letter.content, CameraState):
             camera.told_event = letter.content.event_type
 

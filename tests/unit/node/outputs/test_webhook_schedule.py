@@ -228,3 +228,13 @@ def test_a_crossing_is_a_change_even_if_the_picture_holds_as_many() -> None:
     play.advance_to(5)
     play.schedule.offer(Letter(report, 5))
     assert play.sent() == [50]
+
+
+def test_frames_that_could_not_be_followed_are_no_change_of_places() -> None:
+    play = Play()
+    for index in range(6):
+        places = {"door": {"in": {"person": 1 + index // 4}, "out": {}}}
+        tracked = TrackedObjects(np.array([1]), places=places) if index % 2 == 0 else None
+        play.advance_to(5 * index)
+        play.schedule.offer(Letter(dataclasses.replace(make_report(0, index=index), tracked=tracked), 5 * index))
+        assert play.sent() == ([index] if index in (0, 4) else [])
