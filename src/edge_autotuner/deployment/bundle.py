@@ -27,7 +27,7 @@ from edge_autotuner.config import FeedingConfig
 from edge_autotuner.core.clock import Clock, SystemClock
 from edge_autotuner.core.file_names import utf8_json
 from edge_autotuner.core.json_fields import FieldError, Fields, unique_keys
-from edge_autotuner.core.json_limits import JsonLimits, check_json, check_json_values, load_json
+from edge_autotuner.core.json_limits import MAX_ITEMS, JsonLimits, check_json, check_json_values, load_json
 from edge_autotuner.core.labels import LabelMap
 from edge_autotuner.core.operating_point import OperatingPoint
 from edge_autotuner.core.printable import one_line
@@ -45,8 +45,9 @@ MODEL_FILE = "model.onnx"
 WEIGHTS_FILE = "weights.safetensors"
 
 MAX_DESCRIPTION_BYTES = 4 << 20
-_LIMITS = JsonLimits(MAX_DESCRIPTION_BYTES, max_items=20_000, max_depth=32)
+_LIMITS = JsonLimits(MAX_DESCRIPTION_BYTES, max_items=100_000, max_depth=32, max_arrays=20_000, max_objects=20_000)
 MAX_FILE_BYTES = 1 << 30
+_MAX_VALUES = {"operating_point": _LIMITS.max_items}  # seven for each class
 
 _MAX_NAME = 200
 
@@ -205,7 +206,7 @@ def parse_description(content: bytes, folder: Path = Path()) -> ModelBundle:
         raise ModelBundleError(f"{path} is not a model bundle's description: wrong 'format'")
     for key, value in description.items():
         try:
-            check_json_values(value)
+            check_json_values(value, max_items=_MAX_VALUES.get(key, MAX_ITEMS))
         except ValueError as exc:
             raise ModelBundleError(f"{path} cannot be used: {key!r:.60}: {exc}") from exc
     if description.get("version") != FORMAT_VERSION or isinstance(description["version"], bool):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from edge_autotuner.config import FeedingConfig
-from edge_autotuner.core import ClassPoint, FakeClock, OperatingPoint
+from edge_autotuner.core import ClassPoint, FakeClock, LabelMap, OperatingPoint
 from edge_autotuner.deployment import ModelBundle, read_bundle, write_bundle
 from edge_autotuner.deployment import bundle as bundle_module
 from edge_autotuner.errors import ModelBundleError, StorageError
@@ -158,7 +159,7 @@ def test_a_wrong_description_is_refused(tmp_path: Path, edit: Callable[[dict[str
         pytest.param(b"", "is not valid JSON", id="empty"),
         pytest.param(b"\xff\xfe\x00", "is not valid JSON", id="binary"),
         pytest.param(b"[]", "is not a model bundle's description", id="list"),
-        pytest.param(b"[" * 200_000, "cannot be used: more than 20000 items", id="deep"),
+        pytest.param(b"[" * 200_000, "cannot be used: more than 20000 arrays", id="deep"),
         pytest.param(b'{"format": NaN}', "NaN is not a JSON number", id="nan"),
         pytest.param(b" " * (4 << 20) + b"{}", "is larger than 4 MB", id="huge"),
     ],
@@ -200,6 +201,13 @@ def test_an_operating_point_is_kept_and_may_be_absent(tmp_path: Path) -> None:
     assert made(tmp_path / "a", operating_point=point).operating_point == point
     assert made(tmp_path / "b").operating_point is None
     assert "operating_point" not in json.loads((tmp_path / "b" / "bundle.json").read_text())
+
+
+def test_a_model_with_thousands_of_classes_has_an_operating_point_too(tmp_path: Path) -> None:
+    labels = LabelMap(tuple(f"class {number}" for number in range(4000)))
+    point = OperatingPoint({name: ClassPoint(0.4, 0.5, 0.9, 0.8, 40) for name in labels}, 3.5, 20, 18.0)
+    bundle = made(tmp_path / "a", detector=replace(SPEC, labels=labels), operating_point=point)
+    assert bundle.operating_point == point
 
 
 @pytest.mark.parametrize(
