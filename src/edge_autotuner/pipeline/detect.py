@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge_autotuner.capture import MotionGate, is_live_address, open_source, parse_live_address
-from edge_autotuner.config import CaptureConfig, FeedingConfig
+from edge_autotuner.config import CaptureConfig
 from edge_autotuner.config.feeding import FEEDING_MODES
 from edge_autotuner.core import (
     COCO_CATEGORY_IDS,
@@ -31,6 +32,8 @@ from edge_autotuner.errors import ConfigError, EvaluationError, StorageError
 from edge_autotuner.models.regions import RegionDetector
 from edge_autotuner.models.shown import is_shown
 from edge_autotuner.storage.outputs import check_output_file, write_output
+
+logger = logging.getLogger(__name__)
 
 
 @checked_arguments
@@ -97,7 +100,9 @@ def detect(
         raise StorageError(f"the folder of {output} does not exist; create it, or choose another --output")
     detector = load_edge_detector(bundle, n_threads, min_score=min_score)
     point = _operating_point(bundle, is_needed=only_operating_point)
-    look = _way_to_look(detector, feeding_of(read_bundle(bundle_folder(bundle)), wanted))
+    feeding = feeding_of(read_bundle(bundle_folder(bundle)), wanted)
+    regions = None if feeding.mode == "full" else RegionDetector(detector, feeding)
+    look = _way_to_look(detector, regions)
     source = open_source(source_path)
     ids = _Ids(detector.labels, ground_truth)
     progress = progress or NoProgress()
@@ -114,6 +119,7 @@ def detect(
             records += _records(found.only_shown() if only_operating_point else found, image_id, ids, where)
             n_frames += 1
     progress.finish()
+    _tell_mode(regions)
     if n_frames == 0:
         raise EvaluationError(f"the ground truth {ground_truth} lists no frame of {source.info.name}")
     text = json.dumps(records, separators=(",", ":"), allow_nan=False, ensure_ascii=True) + "\n"
@@ -121,13 +127,22 @@ def detect(
     return n_frames
 
 
-def _way_to_look(detector: Detector, feeding: FeedingConfig) -> Callable[[Frame, bool], Detections]:
+def _way_to_look(detector: Detector, regions: RegionDetector | None) -> Callable[[Frame, bool], Detections]:
     """Return what looks at the next frame, given whether its boxes are wanted."""
-    if feeding.mode == "full":
+    if regions is None:
         return lambda frame, is_wanted: detector.detect(frame.image_bgr) if is_wanted else Detections.empty()
     capture = CaptureConfig()
-    gate, regions = MotionGate(capture.motion, capture.background), RegionDetector(detector, feeding)
+    gate = MotionGate(capture.motion, capture.background)
     return lambda frame, _: regions.detect(frame, gate.look(frame)).detections
+
+
+def _tell_mode(regions: RegionDetector | None) -> None:
+    if regions is None:
+        return
+    if regions.is_doubtful:
+        logger.warning("%s; whole frames may be more accurate: compare with --mode full", regions.explanation)
+    else:
+        logger.info("%s", regions.explanation)
 
 
 def _holds_records(path: Path) -> bool:

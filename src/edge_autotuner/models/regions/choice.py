@@ -36,19 +36,25 @@ class ModeChoice:
     @property
     def explanation(self) -> str:
         """Which mode, and why, one line."""
-        if self._feeding.mode != "auto":
-            return f"{self.mode}, as set"
+        is_set = self._feeding.mode != "auto"
         if self._median_px is None:
-            return f"full, until {_N_ENOUGH} moving areas have been seen; so far {len(self._sizes)}"
-        small = "small" if self.mode == "regions" else "large enough"
+            unknown = f"full, until {_N_ENOUGH} moving areas have been seen; so far {len(self._sizes)}"
+            return f"{self.mode}, as set" if is_set else unknown
+        is_small = self._median_px < SMALL_PX if is_set else self.mode == "regions"
+        mode, small = self.mode + ", as set" * is_set, "small" if is_small else "large enough"
         return (
-            f"{self.mode}: half of what moves is at most {self._median_px:.0f} input pixels large in the full frame, "
+            f"{mode}: half of what moves is at most {self._median_px:.0f} input pixels large in the full frame, "
             f"which is {small} for the model (limit {SMALL_PX:.0f})"
         )
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether regions are set where what moves is large enough in whole frames."""
+        return self._feeding.mode == "regions" and self._median_px is not None and self._median_px >= SMALL_PX
+
     def see(self, things: MovingThings, size_wh: SizeWH) -> None:
         """Take into account what moves in the next frame."""
-        if self._feeding.mode != "auto" or len(things) == 0:
+        if len(things) == 0:
             return
         self._sizes.extend((things.sizes * full_scale(size_wh, self._input_wh)).tolist())
         self._n_frames += 1

@@ -63,6 +63,11 @@ class RegionDetector:
         """Which mode is in use, and why."""
         return self._choice.explanation
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether regions are set where what moves is large enough in whole frames."""
+        return self._choice.is_doubtful
+
     def reset(self) -> None:
         """Forget the camera: frames of another one, or of another time, follow."""
         self._standing.forget()

@@ -13,7 +13,14 @@ from edge_autotuner.config import BackgroundConfig, MotionConfig
 from edge_autotuner.config.feeding import FeedingConfig
 from edge_autotuner.core import Detections, DetectorBase, Frame, LabelMap, MotionResult, iou_matrix
 from edge_autotuner.core.types import ImageArray
-from edge_autotuner.models.regions import MovingThings, RegionDetector, RegionFindings, detect_once, moving_things
+from edge_autotuner.models.regions import (
+    ModeChoice,
+    MovingThings,
+    RegionDetector,
+    RegionFindings,
+    detect_once,
+    moving_things,
+)
 
 SIZE_WH = (640, 360)
 INPUT_WH = (160, 160)
@@ -146,6 +153,17 @@ def test_auto_changes_to_regions_when_what_moves_is_small() -> None:
         found = regions.detect(frame, gate.look(frame))
     assert regions.explanation.startswith("regions: half of what moves is at most")
     assert finds(found, *cars[-1])
+
+
+@pytest.mark.parametrize(("side", "is_doubtful"), [(2, False), (90, True)])
+def test_regions_that_are_set_where_objects_are_large_are_doubtful(side: int, is_doubtful: bool) -> None:
+    choice = ModeChoice(FeedingConfig(mode="regions"), (160, 160))
+    assert (choice.explanation, choice.is_doubtful) == ("regions, as set", False)
+    boxes = np.array([[9, 9, 9 + side, 9 + side]] * 100, np.float32)
+    choice.see(MovingThings.of_boxes(boxes), (320, 320))
+    assert choice.is_doubtful is is_doubtful
+    assert choice.mode == "regions"
+    assert choice.explanation.startswith("regions, as set: half of what moves is at most")
 
 
 def test_frames_of_another_time_or_size_start_anew() -> None:
