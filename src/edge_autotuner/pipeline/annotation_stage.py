@@ -35,7 +35,7 @@ from edge_autotuner.core import Deadline, Detector, LabelMap, Teacher
 from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.dataset import DatasetStore
-from edge_autotuner.errors import ConfigError, TeacherError
+from edge_autotuner.errors import ConfigError, StorageError, TeacherError
 from edge_autotuner.models import DetectorSpec, describe_onnx, locate
 from edge_autotuner.models.transformers_folder import is_detector_folder, read_detector_folder
 from edge_autotuner.pipeline.edge_weights import check_labels, choose_labels, find_weights, model_sha256
@@ -298,8 +298,8 @@ def _check_teacher(
     """Say whether the teacher may be worse than the start model; None where nobody asked, or it cannot be told.
 
     Motion crops say nothing about whole frames, and without torch the start model cannot be run here. Pictures are not
-    sent to a service, or to another package, a second time. A teacher that fails now has given its labels: the check is
-    left out.
+    sent to a service, or to another package, a second time. A teacher that fails now has given its labels, and a disk
+    without room may still do for the rest: the check is left out.
     """
     config = session.config
     sends = any(name.startswith(REMOTE) or is_plugin_teacher(name) for name in config.annotation.teachers)
@@ -308,10 +308,10 @@ def _check_teacher(
         return None
     mirrored = [MirroredTeacher(member) for member, _ in opened]
     together = mirrored[0] if len(mirrored) == 1 else EnsembleTeacher(mirrored, config.annotation, labels=store.labels)
-    start = _zoom_detector(session, session.edge_model(of_dataset=store.labels), config.input_size)
     try:
+        start = _zoom_detector(session, session.edge_model(of_dataset=store.labels), config.input_size)
         check = check_against_start(store, raw, together, start, config.annotation)
-    except TeacherError as exc:
+    except (TeacherError, StorageError) as exc:
         logger.warning("the teacher was not compared with the start model: %s", exc)
         return None
     if check is not None and check.warning:

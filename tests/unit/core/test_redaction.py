@@ -29,7 +29,6 @@ SOURCE = REPOSITORY / "src" / "edge_autotuner"
 PRINTS = {
     ("node/model_check.py", "print"): "what is wrong with models, to the process that started it",
     ("server/jobs/dataset_check.py", "sys.stdout.write"): "hashes and sizes, to the service that started it",
-    ("storage/outputs.py", "sys.stdout.write"): "the results that were asked for",
     ("cli/saying.py", "typer.echo"): "redacts",
     ("cli/main.py", "print"): "redacts",
     ("core/redaction.py", "print"): "redacts",

@@ -34,4 +34,5 @@ def test_every_rule_is_measured_alone() -> None:
         for rule in [name for name, value in variant.model_dump().items() if value != off[name]]
         if sum(value != off[name] for name, value in variant.model_dump().items()) == 1
     }
-    assert changed <= measured
+    elsewhere = {"spurious_classes"}  # by `scripts/bench labels`, on cameras whose truth says what is spurious
+    assert changed - elsewhere <= measured
