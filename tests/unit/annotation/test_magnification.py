@@ -56,7 +56,7 @@ class Teacher(TeacherBase):
         pytest.param(None, SVGA, (2, 2), id="unknown"),
         pytest.param(200.0, SVGA, (2, 2), id="large"),
         pytest.param(47.0, (768, 576), (2, 2), id="people on a campus"),
-        pytest.param(25.0, (640, 360), (3, 2), id="a street, wider than high"),
+        pytest.param(25.0, (640, 360), (2, 2), id="a street"),
         pytest.param(12.0, (1280, 720), (4, 4), id="a far motorway, within the budget of views"),
         pytest.param(0.0, SVGA, (4, 4), id="points"),
     ],
