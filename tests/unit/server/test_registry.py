@@ -232,7 +232,7 @@ def refuse(values: dict[str, Any]) -> None:
     ("text", "message"),
     [
         pytest.param("{}", "is not a model bundle's description", id="something-else"),
-        pytest.param("[" * 100_000, "cannot be used: more than 20000 items", id="nested"),
+        pytest.param("[" * 100_000, "cannot be used: more than 20000 arrays", id="nested"),
         pytest.param(description(edit=lambda d: d.update(version=2)), "has format version 2", id="version"),
         pytest.param(description(edit=lambda d: d.pop("detector")), "bundle.json", id="no-detector"),
         pytest.param(description(edit=refuse), "must be a plain file name", id="path"),
