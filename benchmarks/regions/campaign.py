@@ -18,7 +18,7 @@ from edge_autotuner.capture import MotionGate
 from edge_autotuner.config import BackgroundConfig, FeedingConfig, MotionConfig, RunConfig
 from edge_autotuner.core import STREET_6, Detections, Detector
 from edge_autotuner.core.types import ImageArray
-from edge_autotuner.evaluation import Truth, count_found, merge_classes, score_detections
+from edge_autotuner.evaluation import Truth, count_found, merge_classes, merges_among, score_detections
 from edge_autotuner.models import nms_per_class
 from edge_autotuner.models.regions import RegionDetector
 from edge_autotuner.pipeline.edge_model import open_edge_model
@@ -128,7 +128,7 @@ def _measure(clip: Clip, detectors: Mapping[int, Detector], say: Callable[[str],
 def _row(
     clip: Clip, way: str, found: list[Detections], truths: list[Truth], detector: Detector, ms: float
 ) -> dict[str, Any]:
-    merge = merge_classes(STREET_6, {name: to for name, to in clip.map_classes.items() if name in STREET_6})
+    merge = merge_classes(STREET_6, merges_among(STREET_6, clip.map_classes))
     boxes = [merge.detections(one.relabelled(detector.labels, STREET_6)) for one in found]
     truth = [merge.truth(one) for one in truths]
     name = "person" if clip.name.startswith("PETS") else "car"

@@ -35,19 +35,22 @@ TEACHER, _BORDER_PX = "deimv2-femto", 3
 
 def run_detectors(scene: SceneType, *, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Score every detector on a scene type by day, by night and in infrared light."""
-    models = {name: _open(name).detect for name in _DETECTORS}
+    models = {name: open_detector(name).detect for name in _DETECTORS}
     return [row for light in LIGHTS for row in _rows(scene, light, models, quick, say)]
 
 
 def run_teacher(scene: SceneType, *, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Score the best detector by day as a teacher looks: at the full frame and at 2x2 tiles."""
-    detector = _open(TEACHER)
+    detector = open_detector(TEACHER)
     return _rows(scene, "day", {f"{TEACHER}, 2x2 tiles": lambda image: _detect_in_tiles(detector, image)}, quick, say)
 
 
-def _open(name: str) -> OnnxDetector:
+def open_detector(name: str, *, n_threads: int | None = None, min_score: float = 0.05) -> OnnxDetector:
+    """Return a detector as it was published, by its name in the tables."""
     file, spec, side = _DETECTORS[name]
-    return OnnxDetector(data_folder() / "models" / file, spec(name, (side, side)))
+    return OnnxDetector(
+        data_folder() / "models" / file, spec(name, (side, side)), n_threads=n_threads, min_score=min_score
+    )
 
 
 def _rows(

@@ -19,7 +19,14 @@ from edge_autotuner.config import RunConfig
 from edge_autotuner.core import STREET_6, Detections, Detector, LabelMap
 from edge_autotuner.core.types import ImageArray
 from edge_autotuner.dataset import DatasetStore, load_coco_truth
-from edge_autotuner.evaluation import Scores, Truth, merge_classes, score_detections, truth_from_annotation
+from edge_autotuner.evaluation import (
+    Scores,
+    Truth,
+    merge_classes,
+    merges_among,
+    score_detections,
+    truth_from_annotation,
+)
 from edge_autotuner.models import nms_per_class
 from edge_autotuner.models.trainable import NMS_IOU
 from edge_autotuner.models.trainable_weights import load_network
@@ -60,7 +67,7 @@ def run_test_set(folder: RunFolder, config: RunConfig, scene: Scene, labels: Lab
     with DatasetStore.open(folder.dataset) as store:
         classes = labels or store.labels
         frames = list(human_frames(store, config, "test", labels=classes))
-        return TestSet(scene.name, classes, frames, _merged(scene, classes))
+        return TestSet(scene.name, classes, frames, merges_among(classes, scene.map_classes))
 
 
 def highway_test_set(place: Workplace) -> TestSet:
@@ -72,7 +79,12 @@ def highway_test_set(place: Workplace) -> TestSet:
         boxes = truth.for_frame(frame.index, None)
         if boxes is not None:
             frames.append((frame.image_bgr.copy(), Truth(*boxes)))
-    return TestSet(f"{HIGHWAY.name} (rough boxes)", STREET_6, _shortened(frames, place), _merged(HIGHWAY, STREET_6))
+    return TestSet(
+        f"{HIGHWAY.name} (rough boxes)",
+        STREET_6,
+        _shortened(frames, place),
+        merges_among(STREET_6, HIGHWAY.map_classes),
+    )
 
 
 def motorway_test_set(place: Workplace) -> TestSet:
@@ -158,10 +170,6 @@ def _as_detector(edge: EdgeModel, config: RunConfig, path: Path) -> Detector:
 def _only(truth: Truth, class_ids: Sequence[int]) -> Truth:
     kept = np.isin(truth.class_ids, class_ids)
     return Truth(truth.boxes_xyxy[kept], truth.class_ids[kept], truth.is_ignored[kept])
-
-
-def _merged(scene: Scene, labels: LabelMap) -> dict[str, str]:
-    return {name: target for name, target in scene.map_classes.items() if name in labels}
 
 
 def _shortened(frames: list[Any], place: Workplace) -> list[Any]:

@@ -24,20 +24,20 @@ from benchmarks.machine import describe_machine, machine_line
 from benchmarks.markdown import table
 from benchmarks.result_file import store_result
 from benchmarks.scenes import PETS, data_folder
+from benchmarks.simulation.accuracy import open_detector
 from edge_autotuner.capture import open_source
 from edge_autotuner.core import Detections, Detector, iou_matrix
 from edge_autotuner.core.types import FloatArray, ImageArray
 from edge_autotuner.deployment import load_edge_detector
 from edge_autotuner.errors import ConfigError
-from edge_autotuner.models.catalogue import describe_onnx
-from edge_autotuner.models.onnx_detector import OnnxDetector
+from edge_autotuner.models import nms_per_class
 from edge_autotuner.tracking import NO_ID, ObjectTracker
 
 RESULTS = Path(__file__).parent.parent / "results" / "tracking.json"
 CHOOSE, TEST = (0, 500), (504, 795)
 """Frames that chose every setting, of both trackers, and frames that are reported."""
 
-_TEACHER = "models/deimv2_femto_416/deimv2_femto.onnx"
+_TEACHER = "deimv2-femto"
 _SHOWN_SCORE, _LOW_SCORE, _NMS_IOU = 0.5, 0.1, 0.45
 _RATE_HZ = 10
 _STEPS = {"10": 1, "5": 2}  # frames per second: every n-th frame
@@ -83,7 +83,7 @@ def run(bundle: Path, tools: Path, *, quick: bool, say: Callable[[str], None]) -
     clip = _Clip.read(data)
     detectors = {
         "specialized (demo)": load_edge_detector(bundle, 1, min_score=_LOW_SCORE),
-        "deimv2-femto": _off_the_shelf(data / _TEACHER),
+        _TEACHER: open_detector(_TEACHER, n_threads=1, min_score=_LOW_SCORE),
     }
     rows = []
     for name, detector in detectors.items():
@@ -141,26 +141,16 @@ def _idf1(clip: _Clip, rival: _Rival, boxes: Mapping[int, Detections], step: int
     return float(rival.score(clip.truth, rival.follow(boxes, range(*CHOOSE, step), step, matching)[0])["IDF1"])
 
 
-def _off_the_shelf(path: Path) -> OnnxDetector:
-    return OnnxDetector(path, describe_onnx(path, "deim"), n_threads=1, min_score=_LOW_SCORE)
-
-
 def _people(detector: Detector, clip: _Clip) -> dict[int, Detections]:
     person = detector.labels.id_of("person")
-    return {index: _without_twins(_of_class(detector.detect(image), person)) for index, image in clip.images.items()}
+    return {
+        index: nms_per_class(_of_class(detector.detect(image), person), _NMS_IOU)
+        for index, image in clip.images.items()
+    }
 
 
 def _of_class(found: Detections, class_id: int) -> Detections:
-    return found.select(found.class_ids == class_id).sorted_by_score()
-
-
-def _without_twins(found: Detections) -> Detections:
-    overlap = iou_matrix(found.boxes_xyxy, found.boxes_xyxy)
-    kept: list[int] = []
-    for i in range(len(found)):
-        if (overlap[i, kept] <= _NMS_IOU).all():
-            kept.append(i)
-    return found.select(np.array(kept, np.int64))
+    return found.select(found.class_ids == class_id)
 
 
 def _follow(clip: _Clip, found: Mapping[int, Detections], frames: Sequence[int]) -> tuple[Tracks, float]:

@@ -11,15 +11,14 @@ import numpy as np
 from benchmarks.machine import describe_machine
 from benchmarks.markdown import table
 from benchmarks.result_file import store_result
-from benchmarks.scenes import data_folder
-from benchmarks.simulation.accuracy import AS_CAR, true_boxes
+from benchmarks.simulation.accuracy import AS_CAR, open_detector, true_boxes
 from edge_autotuner.annotation import RegionTeacher, choose_grid
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.core import STREET_6, Detections
+from edge_autotuner.core.boxes import box_sizes
 from edge_autotuner.core.types import SizeWH
 from edge_autotuner.evaluation import Truth, merge_classes, score_detections
 from edge_autotuner.models import OnnxDetector
-from edge_autotuner.models.catalogue import deim_spec, yolox_spec
 from edge_autotuner.simulation.world import SceneType, SimulatedWorld, Steady, WorldConditions
 
 RESULTS = Path(__file__).parent.parent / "results" / "grids.json"
@@ -37,21 +36,14 @@ CAMERAS: tuple[tuple[SceneType, int, SizeWH], ...] = (
 GRIDS = (1, 2, 3, 4, 5)
 N_FRAMES, STEP, FIRST = 12, 60, 200
 
-_TEACHERS = {
-    "deimv2-femto": ("deimv2_femto_416/deimv2_femto.onnx", deim_spec),
-    "yolox-nano": ("yolox_nano_416/yolox_nano.onnx", yolox_spec),
-}
-_INPUT: SizeWH = (416, 416)
+_TEACHERS = ("deimv2-femto", "yolox-nano")
 _SMALL = 25  # percentile
 _JUDGED = ("person", "car")  # buses and trucks count as cars; other classes are too rare to compare grids by
 
 
 def run_grids(*, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """Score two teachers on every grid by day, and keep the results unless `quick`."""
-    detectors = {
-        name: OnnxDetector(data_folder() / "models" / file, spec(name, _INPUT), n_threads=1)
-        for name, (file, spec) in _TEACHERS.items()
-    }
+    detectors = {name: open_detector(name, n_threads=1) for name in _TEACHERS}
     rows = []
     for scene, camera, size_wh in CAMERAS[-1:] if quick else CAMERAS:
         world = SimulatedWorld(
@@ -86,11 +78,12 @@ def _row(
     truths = [true_boxes(world.truth(index).objects(0.02)) for index in frames]
     size_wh = world.info.size_wh
     object_px = _small_size(truths)
+    (input_wh,) = {detector.input_size_wh for detector in detectors.values()}
     return {
         "camera": camera,
         "size_wh": list(size_wh),
         "object_px": object_px,
-        "auto": list(choose_grid(object_px, size_wh, _INPUT, AnnotationConfig())),
+        "auto": list(choose_grid(object_px, size_wh, input_wh, AnnotationConfig())),
         "scores": {
             name: [_score(world, frames, truths, detector, grid) for grid in GRIDS]
             for name, detector in detectors.items()
@@ -100,8 +93,7 @@ def _row(
 
 def _small_size(truths: Sequence[Truth]) -> float:
     boxes = np.concatenate([truth.boxes_xyxy[~truth.is_ignored] for truth in truths])
-    width, height = (boxes[:, 2:] - boxes[:, :2]).T
-    return float(np.percentile(np.sqrt(width * height), _SMALL))
+    return float(np.percentile(box_sizes(boxes), _SMALL))
 
 
 def _score(

@@ -20,7 +20,7 @@ import numpy as np
 from edge_autotuner.config import AnnotationConfig
 from edge_autotuner.config.annotation import AUTO, MIN_AUTO_GRID
 from edge_autotuner.core import Detections, Teacher, covered_fraction
-from edge_autotuner.core.boxes import box_areas
+from edge_autotuner.core.boxes import box_sizes
 from edge_autotuner.core.fingerprints import fingerprint_of
 from edge_autotuner.core.json_fields import FieldError, Fields
 from edge_autotuner.core.sampling import evenly_spread
@@ -163,8 +163,7 @@ def _frames_with_motion(frames: Sequence[FrameRecord]) -> list[FrameRecord]:
 def _moving_sizes(teacher: Teacher, store: DatasetStore, record: FrameRecord, min_score: float) -> FloatArray:
     """Return (N,) sizes of what is surely seen where something moves, pixels."""
     found = teacher.annotate(store.read_image(record), None).detections.above(min_score)
-    boxes = found.select(_move(found, record.regions)).boxes_xyxy
-    return np.asarray(np.sqrt(box_areas(boxes)), np.float32)
+    return box_sizes(found.select(_move(found, record.regions)).boxes_xyxy)
 
 
 def _move(found: Detections, regions_xyxy: FloatArray) -> BoolArray:

@@ -3,7 +3,7 @@
 A detector of many classes calls a few things by a wrong name. Such a class is rare, never sure, and cannot be followed
 from frame to frame, or it only stands. What is rare but real, one bus among 500 cars, is sure once or can be followed.
 The decision looks at all training frames together. People are the one class that is expected to move: a car, or a
-bicycle, may stand for ever.
+bicycle, may stay parked.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class ClassEvidence:
         n_labels: its labels.
         n_all: labels of all classes.
         n_places: places of its labels; boxes that overlap by half are one place.
-        n_moving: labels that neither stand nor lie outside what moves.
+        n_moving: labels that neither stand nor are outside what moves.
         n_sure: of those, labels with a score of at least 0.6.
         mean_score: of all labels.
         best_score: of a label that is not in a standing place; 0 without one.
@@ -166,7 +166,7 @@ def without_classes(
 ) -> Detections:
     """Return the boxes of a frame without labels of dropped classes.
 
-    They become uncertain: something is there, or nothing, and nobody knows. In training frames, one that lies in a
+    They become uncertain: something is there, or nothing, and nobody knows. In training frames, one inside a
     label of another class is deleted: its place is that label's. In test frames nothing is deleted, so that no model is
     punished for what was a label before.
     """

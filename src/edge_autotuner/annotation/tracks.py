@@ -18,6 +18,7 @@ import numpy as np
 
 from edge_autotuner.core import Detections, iou_matrix
 from edge_autotuner.core.moving_boxes import Float64Array, MovingBoxes, place_std_after
+from edge_autotuner.core.pairs import pair_off
 from edge_autotuner.core.types import BoolArray, IntArray
 
 _MAX_STD = 0.5  # of a place, in sizes of the object; beyond it a prediction could overlap a neighbour
@@ -107,14 +108,7 @@ def _give_boxes(
     same_class = class_ids[:, None] == found.class_ids[None, :]
     rows, columns = np.nonzero(overlap >= np.where(same_class, _MIN_IOU, _MIN_IOU_OTHER_CLASS))
     is_sure = found.scores[columns] >= sure_score
-    order = np.lexsort((-overlap[rows, columns], ~is_sure))
-    pairs: dict[int, int] = {}
-    taken: set[int] = set()
-    for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
-        if row not in pairs and column not in taken:
-            pairs[row] = column
-            taken.add(column)
-    return np.array(list(pairs), np.int64), np.array(list(pairs.values()), np.int64)
+    return pair_off(rows, columns, np.lexsort((-overlap[rows, columns], ~is_sure)))
 
 
 _MIN_CONTINUITY = 0.5

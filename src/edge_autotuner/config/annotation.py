@@ -284,6 +284,12 @@ class AnnotationConfig(FrozenConfig):
         return tuple(name.strip() for name in self.teacher.split(","))
 
     @property
+    def judges(self) -> tuple[str, ...]:
+        """The teachers and further models that label test frames; `zoom` only where there is no further one."""
+        further = self.test_labels.names
+        return (*(name for name in self.teachers if name != ZOOM or not further), *further)
+
+    @property
     def remote_models(self) -> tuple[str, ...]:
         """The models of the service among the teachers, without `remote:`."""
         return tuple(name.removeprefix(REMOTE) for name in self.teachers if name.startswith(REMOTE))

@@ -34,6 +34,11 @@ def box_areas(boxes_xyxy: FloatArray) -> FloatArray:
     return np.asarray(widths * heights, dtype=np.float32)
 
 
+def box_sizes(boxes_xyxy: FloatArray) -> FloatArray:
+    """Return the (N,) sizes: the roots of the areas, in the unit of the corners."""
+    return np.asarray(np.sqrt(box_areas(boxes_xyxy)), dtype=np.float32)
+
+
 def intersection_matrix(a_xyxy: FloatArray, b_xyxy: FloatArray) -> FloatArray:
     """Return the (A, B) areas that each pair of boxes shares."""
     top_left = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])  # (A, B, 2)

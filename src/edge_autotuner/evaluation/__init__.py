@@ -11,6 +11,7 @@ from edge_autotuner.evaluation.comparison import (
     Comparison,
     compare_detectors,
     merge_classes,
+    merges_among,
 )
 from edge_autotuner.evaluation.found_objects import FoundObjects, count_found
 from edge_autotuner.evaluation.matching import FrameMatch, match_frame
@@ -56,6 +57,7 @@ __all__ = [
     "match_frame",
     "measure_point",
     "merge_classes",
+    "merges_among",
     "paired_bootstrap",
     "score_detections",
     "truth_from_annotation",

@@ -144,6 +144,11 @@ class ClassMerge:
         return replace(truth, class_ids=self.new_ids[truth.class_ids])
 
 
+def merges_among(labels: LabelMap, map_classes: Mapping[str, str]) -> dict[str, str]:
+    """Return what a table for several label maps says of the classes of one."""
+    return {name: target for name, target in map_classes.items() if name in labels}
+
+
 def merge_classes(labels: LabelMap, map_classes: Mapping[str, str]) -> ClassMerge:
     """Prepare the scoring of some classes as another one, which may be new.
 

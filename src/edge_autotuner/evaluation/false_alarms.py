@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from edge_autotuner.core import Detections, iou_matrix
+from edge_autotuner.core.pairs import pair_off
+from edge_autotuner.core.types import IntArray
 from edge_autotuner.evaluation.matching import Float64Array
 
 SAME_PLACE_IOU = 0.3
@@ -32,7 +33,7 @@ def judged_seconds(times_s: Sequence[float]) -> Float64Array:
     return np.append(gaps, np.median(gaps) if len(gaps) else MAX_STEP_S)
 
 
-def link_frames(false_boxes: Sequence[Detections]) -> list[tuple[npt.NDArray[np.intp], Float64Array]]:
+def link_frames(false_boxes: Sequence[Detections]) -> list[tuple[IntArray, Float64Array]]:
     """Link false boxes of one class with those of the frame before.
 
     Pairs are taken by the falling lower score of the two, each box once, so that the links among the boxes above any
@@ -41,19 +42,13 @@ def link_frames(false_boxes: Sequence[Detections]) -> list[tuple[npt.NDArray[np.
     Returns:
         Per frame: positions of its boxes that continue an alarm, and the lower score of each link.
     """
-    nothing = np.zeros(0, np.intp), np.zeros(0)
+    nothing = np.zeros(0, np.int64), np.zeros(0)
     linked = [_link(before, now) for before, now in pairwise(false_boxes)]
     return [nothing, *linked] if len(false_boxes) else []
 
 
-def _link(before: Detections, now: Detections) -> tuple[npt.NDArray[np.intp], Float64Array]:
+def _link(before: Detections, now: Detections) -> tuple[IntArray, Float64Array]:
     rows, columns = np.nonzero(iou_matrix(before.boxes_xyxy, now.boxes_xyxy) >= SAME_PLACE_IOU)
     scores = np.minimum(before.scores[rows], now.scores[columns]).astype(np.float64)
-    used_rows: set[int] = set()
-    found: dict[int, float] = {}
-    for pair in np.argsort(-scores, kind="stable").tolist():
-        row, column = int(rows[pair]), int(columns[pair])
-        if row not in used_rows and column not in found:
-            used_rows.add(row)
-            found[column] = float(scores[pair])
-    return np.array(list(found), np.intp), np.array(list(found.values()), np.float64)
+    linked, continuing = pair_off(rows, columns, np.argsort(-scores, kind="stable"))
+    return continuing, np.minimum(before.scores[linked], now.scores[continuing]).astype(np.float64)

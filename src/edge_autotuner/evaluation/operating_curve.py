@@ -80,8 +80,8 @@ class OperatingCurve:
     """Counts by threshold, from none shown to all.
 
     Attributes:
-        thresholds: (U + 1,) falling; each lies in the middle between two neighbouring scores of right or false boxes,
-            as far from both as possible, the last between the lowest score and 0. The first shows nothing.
+        thresholds: (U + 1,) falling; each midway between two neighbouring scores of right or false boxes, the
+            last between the lowest score and 0. The first shows nothing.
         n_found: (U + 1,) objects found.
         n_false: (U + 1,) false boxes.
         n_alarms: (U + 1,) false alarms.

@@ -42,7 +42,7 @@ class ResizedPicture:
 
     Attributes:
         image_bgr: (H, W, 3) uint8, padded.
-        placement: where the original lies in it.
+        placement: position of the original in it.
     """
 
     image_bgr: ImageArray

@@ -268,7 +268,7 @@ def _for_test(session: Session, labels: LabelMap, opened: list[_Member], raw: st
         return None
     further = _open_judges(session.config, labels)
     of_teachers = zip(annotation.teachers, opened, strict=True)
-    members = [member for name, (member, _) in of_teachers if name != ZOOM or not further]
+    members = [member for name, (member, _) in of_teachers if name in annotation.judges]
     grid_wh = opened[0][0].grid_wh
     members += [judge.in_grid(grid_wh) for judge, _ in further]
     settings = annotation.model_copy(update={"teacher_weights": None}) if further else annotation
@@ -289,7 +289,7 @@ def _open_judges(config: RunConfig, labels: LabelMap) -> list[_Member]:
             f"annotation.test_labels.teachers: {others[0]} is another package's teacher, which may send pictures "
             "elsewhere; use a known model's name, an ONNX file or the folder of a transformers detector"
         )
-    return [_open_local(config, labels, name, knows_all=False) for name in names]
+    return [_open_local(config, labels, name) for name in names]
 
 
 def _check_teacher(
@@ -329,11 +329,11 @@ def _open_member(session: Session, labels: LabelMap, remote: RemoteTeachers | No
 
 
 def _classes_of(config: RunConfig, labels: LabelMap, known: LabelMap, name: str) -> LabelMap:
-    """Return the classes to ask a teacher for: all of them if it is alone, otherwise those it knows."""
-    return labels if len(config.annotation.teachers) == 1 else known_classes(labels, known, teacher=name)
+    """Return the classes to ask a teacher for: all of them if it is the only one, otherwise those it knows."""
+    return labels if config.annotation.teachers == (name,) else known_classes(labels, known, teacher=name)
 
 
-def _open_local(config: RunConfig, labels: LabelMap, name: str, *, knows_all: bool = True) -> _Member:
+def _open_local(config: RunConfig, labels: LabelMap, name: str) -> _Member:
     n_threads = threads_each(config.training.n_threads, frames_at_once(config))
     if is_plugin_teacher(name):
         classes = partial(_classes_of, config, labels, name=name)
@@ -341,9 +341,7 @@ def _open_local(config: RunConfig, labels: LabelMap, name: str, *, knows_all: bo
     path, spec = _find_teacher(config, name)
     teacher = open_detector_teacher(
         _alone(config, name),
-        _classes_of(config, labels, spec.labels, name)
-        if knows_all
-        else known_classes(labels, spec.labels, teacher=name),
+        _classes_of(config, labels, spec.labels, name),
         model_path=path,
         spec=spec,
         n_threads=n_threads,

@@ -27,6 +27,7 @@ from edge_autotuner.evaluation import (
     count_found,
     ignored_elsewhere,
     in_looked_area,
+    merges_among,
     truth_from_annotation,
 )
 from edge_autotuner.models.shown import only_shown
@@ -245,7 +246,7 @@ def _judge(
         store.labels,
         max_detections=settings.max_detections,
         min_score=settings.min_score,
-        map_classes={name: target for name, target in settings.map_classes.items() if name in store.labels},
+        map_classes=merges_among(store.labels, settings.map_classes),
     )
     teacher_truths = [truth for truth in truths[AGAINST_TEACHER] if truth is not None]
     tables = {

@@ -18,6 +18,7 @@ from edge_autotuner.evaluation import (
     in_looked_area,
     measure_point,
     merge_classes,
+    merges_among,
     truth_from_annotation,
 )
 from edge_autotuner.models.shown import only_shown
@@ -77,7 +78,7 @@ def measure_points(
         config: settings of the evaluation.
     """
     settings = config.evaluation
-    merge = merge_classes(labels, {name: to for name, to in settings.map_classes.items() if name in labels})
+    merge = merge_classes(labels, merges_among(labels, settings.map_classes))
     results: dict[str, dict[str, PointResult]] = {}
     for name, point in points.items():
         for truth_name, per_frame in truths.items() if point is not None else ():

@@ -15,7 +15,6 @@ import numpy as np
 from edge_autotuner._version import __version__
 from edge_autotuner.capture import CaptureSummary
 from edge_autotuner.config import RunConfig
-from edge_autotuner.config.annotation import ZOOM
 from edge_autotuner.core.file_names import text_of_name
 from edge_autotuner.core.sampling import evenly_spread
 from edge_autotuner.core.types import FloatArray, ImageArray
@@ -109,7 +108,7 @@ def _collect(session: Session, store: DatasetStore) -> ReportData:
         min_score=config.annotation.min_score,
         uncertain_score=config.annotation.uncertain_score,
         refinement=refinement_facts(done.annotation),
-        notes=label_notes(done.annotation, _judges(config)),
+        notes=label_notes(done.annotation, config.annotation.judges),
         learning=learning_curve(done.training),
         costs=_costs(folder, done),
         settings=_settings(config, done),
@@ -212,12 +211,6 @@ def _settings(config: RunConfig, done: _Results) -> dict[str, str]:
         values["training frames"] = str(training.n_training_frames)
         values["training ended by"] = training.stopped_by
     return values
-
-
-def _judges(config: RunConfig) -> tuple[str, ...]:
-    """Return the names of the models that label test frames."""
-    further = config.annotation.test_labels.names
-    return (*(name for name in config.annotation.teachers if name != ZOOM or not further), *further)
 
 
 def _how_teacher_looks(config: RunConfig, annotated: AnnotationResult | None) -> str:

@@ -57,7 +57,7 @@ def replayed_samples(snapshot: ReplayReservoir, store: DatasetStore) -> list[Tra
     """Return the pictures of a reservoir as training samples for a student with the dataset's classes.
 
     Frames of the dataset itself are left out, whatever their split, and so is everything else of its recording: its
-    test frames must stay unseen. A live camera is one source for ever; there only the very frames are left out.
+    test frames must stay unseen. A live camera remains one source; there only the very frames are left out.
 
     Raises:
         DatasetError: the reservoir's index is damaged.

@@ -16,10 +16,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edge_autotuner.core import Detections, iou_matrix
-from edge_autotuner.core.boxes import box_areas
+from edge_autotuner.core.boxes import box_sizes
 from edge_autotuner.core.moving_boxes import Float64Array, MovingBoxes
+from edge_autotuner.core.pairs import pair_off
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray, IntArray
 from edge_autotuner.tracking.colours import N_VALUES, colours_of
+
+_NEVER = -1
 
 NO_ID = 0
 """Of a box that belongs to no object that counts."""
@@ -152,10 +155,12 @@ class ObjectTracker:
         closeness = np.maximum(overlap, _DISTANCE_WEIGHT * np.maximum(0, 1 - distance / _MAX_DISTANCE))
         likeness = closeness + _COLOUR_WEIGHT * (self._colours @ colours.T)
         counts = (self._ids != NO_ID)[:, None]
-        pairs = _Pairs(likeness)
-        for allowed in (overlaps & counts, is_near & counts, overlaps, is_near):
-            pairs.take(allowed)
-        return pairs.row_of_column
+        turn = np.select([overlaps & counts, is_near & counts, overlaps, is_near], [0, 1, 2, 3], default=_NEVER)
+        rows, columns = np.nonzero(turn != _NEVER)
+        given, boxes = pair_off(rows, columns, np.lexsort((-likeness[rows, columns], turn[rows, columns])))
+        row_of_box: IntArray = np.full(len(found), -1, np.int64)
+        row_of_box[boxes] = given
+        return row_of_box
 
     def _see(self, rows: IntArray, time_s: float, found: Detections, colours: FloatArray, alone: BoolArray) -> None:
         self._motion.see(rows, time_s, found.boxes_xyxy)
@@ -187,24 +192,6 @@ class ObjectTracker:
         self._n_seen, self._colours = self._n_seen[kept], self._colours[kept]
 
 
-class _Pairs:
-    """Pairs of rows and columns, each in one pair at most, taken by falling likeness."""
-
-    def __init__(self, likeness: Float64Array) -> None:
-        self.row_of_column: IntArray = np.full(likeness.shape[1], -1, np.int64)
-        self._likeness = likeness
-        self._is_free = np.ones(len(likeness), np.bool_)
-
-    def take(self, allowed: BoolArray) -> None:
-        """Pair what is free and allowed, (R, C)."""
-        rows, columns = np.nonzero(allowed & self._is_free[:, None] & (self.row_of_column < 0))
-        order = np.argsort(-self._likeness[rows, columns], kind="stable")
-        for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
-            if self._is_free[row] and self.row_of_column[column] < 0:
-                self._is_free[row] = False
-                self.row_of_column[column] = row
-
-
 def _are_alone(found: Detections) -> BoolArray:
     overlap = iou_matrix(found.boxes_xyxy, found.boxes_xyxy)
     np.fill_diagonal(overlap, 0)
@@ -213,7 +200,7 @@ def _are_alone(found: Detections) -> BoolArray:
 
 def _distances(expected: Float64Array, boxes_xyxy: FloatArray) -> Float64Array:
     """Return (R, C) distances of centres in sizes of the expected boxes; infinite for boxes of another size."""
-    sizes, others = (np.sqrt(np.maximum(box_areas(boxes), 1.0)) for boxes in (expected.astype(np.float32), boxes_xyxy))
+    sizes, others = (np.maximum(box_sizes(boxes), 1.0) for boxes in (expected.astype(np.float32), boxes_xyxy))
     offsets = (expected[:, None, :2] + expected[:, None, 2:] - boxes_xyxy[None, :, :2] - boxes_xyxy[None, :, 2:]) / 2
     ratio = sizes[:, None] / others[None, :]
     fits = (ratio < _MAX_RATIO) & (ratio > 1 / _MAX_RATIO)

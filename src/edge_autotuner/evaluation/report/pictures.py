@@ -11,6 +11,7 @@ import numpy as np
 
 from edge_autotuner.core import Detections, LabelMap
 from edge_autotuner.core.detections import box_similarity
+from edge_autotuner.core.pairs import pair_off
 from edge_autotuner.core.tasks import Similarity
 from edge_autotuner.core.types import BoolArray, FloatArray, ImageArray
 from edge_autotuner.errors import EvaluationError
@@ -58,17 +59,11 @@ def only_here(
     An item has one partner at most; the most similar ones find each other first.
     """
     is_alone = np.ones(len(found), dtype=np.bool_)
-    if len(found) == 0 or len(others) == 0:
-        return is_alone
     same_class = found.class_ids[:, None] == others.class_ids[None, :]
     likeness = np.where(same_class, similarity(found, others), 0.0)
-    is_free = np.ones(len(others), dtype=np.bool_)
-    for pair in np.argsort(-likeness, axis=None, kind="stable"):
-        here, there = divmod(int(pair), len(others))
-        if likeness[here, there] < min_similarity:
-            break
-        if is_alone[here] and is_free[there]:
-            is_alone[here] = is_free[there] = False
+    rows, columns = np.nonzero(likeness >= min_similarity)
+    partnered, _ = pair_off(rows, columns, np.argsort(-likeness[rows, columns], kind="stable"))
+    is_alone[partnered] = False
     return is_alone
 
 

@@ -1,7 +1,7 @@
 """Regions: what moves in frames, cut out, magnified and packed into one input of a model."""
 
 from edge_autotuner.models.regions.cells import CellMap
-from edge_autotuner.models.regions.choice import ModeChoice, resolve_mode
+from edge_autotuner.models.regions.choice import ModeChoice
 from edge_autotuner.models.regions.detector import RegionDetector, RegionFindings, detect_once
 from edge_autotuner.models.regions.packing import pack_on_shelves
 from edge_autotuner.models.regions.plan import full_scale, plan_cells
@@ -20,5 +20,4 @@ __all__ = [
     "moving_things",
     "pack_on_shelves",
     "plan_cells",
-    "resolve_mode",
 ]

@@ -73,7 +73,7 @@ class CellMap:
         return found.placed(factors, np.asarray(offsets, np.float32))
 
     def cells_of(self, boxes_xyxy: FloatArray) -> IntArray:
-        """Return (N,) the cell in which the middle of each box of the canvas lies; -1: in none."""
+        """Return (N,) the cell that holds the middle of each box of the canvas; -1: none."""
         if len(self) == 0:
             return np.full(len(boxes_xyxy), _OUTSIDE, np.int64)
         middles = (boxes_xyxy[:, None, :2] + boxes_xyxy[:, None, 2:]) / 2

@@ -64,10 +64,3 @@ class ModeChoice:
     def _decide(self) -> None:
         self._median_px = float(np.median(self._sizes))
         self._chosen = "regions" if self._median_px < (_STAY_PX if self._chosen == "regions" else SMALL_PX) else "full"
-
-
-def resolve_mode(feeding: FeedingConfig, sizes_px: list[float]) -> FeedingMode:
-    """Return the mode for moving areas of these sizes, pixels of the model's input; `full` where there are none."""
-    if feeding.mode != "auto":
-        return feeding.mode
-    return "regions" if sizes_px and float(np.median(sizes_px)) < SMALL_PX else "full"

@@ -164,7 +164,7 @@ def _at_points(boxes_xyxy: FloatArray, picture: npt.NDArray[Any], size_wh: SizeW
 
 
 def _inside(boxes_xyxy: FloatArray, rectangles_xyxy: FloatArray) -> BoolArray:
-    """Return (N,) whether each box lies in one of the rectangles."""
+    """Return (N,) whether each box is inside one of the rectangles."""
     is_low = (boxes_xyxy[:, None, :2] >= rectangles_xyxy[:, :2]).all(axis=2)
     is_high = (boxes_xyxy[:, None, 2:] <= rectangles_xyxy[:, 2:]).all(axis=2)
     return np.asarray(np.any(is_low & is_high, axis=1), np.bool_)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from edge_autotuner.core import MotionResult
-from edge_autotuner.core.boxes import as_boxes, box_areas, scale_boxes
+from edge_autotuner.core.boxes import as_boxes, box_sizes, scale_boxes
 from edge_autotuner.core.types import FloatArray, SizeWH
 
 _MIN_SIZE_PX = 4.0
@@ -74,4 +74,4 @@ def _connected_changes(motion: MotionResult, size_wh: SizeWH) -> FloatArray:
 
 
 def _size_of(boxes_xyxy: FloatArray) -> FloatArray:
-    return np.asarray(np.maximum(np.sqrt(box_areas(boxes_xyxy)), _MIN_SIZE_PX), np.float32)
+    return np.asarray(np.maximum(box_sizes(boxes_xyxy), _MIN_SIZE_PX), np.float32)
