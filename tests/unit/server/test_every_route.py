@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -202,21 +203,22 @@ def test_a_client_that_goes_away_is_no_error(
     assert [record for record in caplog.records if "status=499" in record.getMessage()]
 
 
+@pytest.mark.parametrize("n_taken", [1, 2], ids=["only the headers", "one block"])
 def test_a_client_that_does_not_wait_for_its_download_is_no_error(
-    app: FastAPI, services: Services, caplog: pytest.LogCaptureFixture
+    app: FastAPI, services: Services, caplog: pytest.LogCaptureFixture, n_taken: int
 ) -> None:
     assert services.blobs is not None
     sha256 = services.blobs.store(b"x" * 3_000_000)
 
     class Leaving(Exchange):
         async def receive(self) -> Message:
-            while len(self.answers) < 2:
+            while len(self.answers) < n_taken:
                 await asyncio.sleep(0)
             return {"type": "http.disconnect"}
 
         async def send(self, message: Message) -> None:
             self.answers.append(message)
-            if len(self.answers) == 2:
+            if len(self.answers) == n_taken:
                 await asyncio.Event().wait()  # nothing is taken any more
 
     before = counted(services, "499"), counted(services, "500")
@@ -226,6 +228,14 @@ def test_a_client_that_does_not_wait_for_its_download_is_no_error(
     assert exchange.status == 200
     assert (counted(services, "499"), counted(services, "500")) == (before[0] + 1, before[1])
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+    assert not [link for link in Path("/proc/self/fd").iterdir() if sha256 in _target(link)], "the file is closed"
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""  # closed since it was listed
 
 
 @pytest.fixture(autouse=True)

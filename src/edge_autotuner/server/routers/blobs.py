@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path, Request
 from fastapi.responses import Response, StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Receive, Scope, Send
 
 from edge_autotuner.server.access import caller_with
-from edge_autotuner.server.blob_transfers import open_download
+from edge_autotuner.server.blob_transfers import Download, open_download
 from edge_autotuner.server.bodies import json_body
 from edge_autotuner.server.routers.documented import takes
 from edge_autotuner.wire.registry_messages import BlobQuestion, MissingBlobs, StoredBlob
@@ -56,6 +57,20 @@ async def get_blob(
 ) -> Response:
     """Return a content, or the part in a Range header."""
     download = await run_in_threadpool(open_download, request.app.state.services.blobs, sha256, range_)
-    return StreamingResponse(
-        download.blocks(), download.status, headers=download.headers, media_type="application/octet-stream"
-    )
+    return _DownloadResponse(download)
+
+
+class _DownloadResponse(StreamingResponse):
+    """Sends a download, and closes its file also when the client leaves before the end."""
+
+    def __init__(self, download: Download) -> None:
+        super().__init__(
+            download.blocks(), download.status, headers=download.headers, media_type="application/octet-stream"
+        )
+        self._file = download.file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._file.close()  # no thread reads any more: a cancelled read is waited for
